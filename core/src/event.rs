@@ -1,0 +1,177 @@
+//! Events: the record of everything that happened, in order and without a gap.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::change::ChangeEvent;
+use crate::ids::{ItemId, RepoName, Seq};
+use crate::item::ItemEvent;
+use crate::time::Timestamp;
+use crate::worker::WorkerEvent;
+
+crate::words! {
+    /// What happened.
+    pub enum EventKind as "event kind" {
+        RepoAdded => "repo_added",
+        RepoChanged => "repo_changed",
+        RepoRemoved => "repo_removed",
+        RepoHalted => "repo_halted",
+        RepoResumed => "repo_resumed",
+        RepoSynced => "repo_synced",
+        RepoPushed => "repo_pushed",
+        ItemAdded => "item_added",
+        ItemEdited => "item_edited",
+        ItemReadied => "item_readied",
+        ItemLeased => "item_leased",
+        ItemDelivered => "item_delivered",
+        ItemAttemptFailed => "item_attempt_failed",
+        ItemAttemptLost => "item_attempt_lost",
+        ItemRejected => "item_rejected",
+        ItemLanded => "item_landed",
+        ItemChildrenDone => "item_children_done",
+        ItemRequeued => "item_requeued",
+        ItemRetried => "item_retried",
+        ItemBlocked => "item_blocked",
+        ItemCancelled => "item_cancelled",
+        WorkerAssigned => "worker_assigned",
+        WorkerAccepted => "worker_accepted",
+        WorkerStarted => "worker_started",
+        WorkerExited => "worker_exited",
+        WorkerSentBack => "worker_sent_back",
+        WorkerCompleted => "worker_completed",
+        WorkerFailed => "worker_failed",
+        WorkerLost => "worker_lost",
+        WorkerStopRequested => "worker_stop_requested",
+        ChangeQueued => "change_queued",
+        ChangeGated => "change_gated",
+        ChangeGateAssigned => "change_gate_assigned",
+        ChangeGatesPassed => "change_gates_passed",
+        ChangeGatesFailed => "change_gates_failed",
+        ChangeGatesLost => "change_gates_lost",
+        ChangeUngated => "change_ungated",
+        ChangeConflicted => "change_conflicted",
+        ChangeTipMoved => "change_tip_moved",
+        ChangeLanded => "change_landed",
+        ChangeDropped => "change_dropped",
+        ChangeRetried => "change_retried",
+        OutpostJoined => "outpost_joined",
+        OutpostConnected => "outpost_connected",
+        OutpostDisconnected => "outpost_disconnected",
+        OutpostDraining => "outpost_draining",
+        OutpostResumed => "outpost_resumed",
+        OutpostRemoved => "outpost_removed",
+        ReportRefused => "report_refused",
+    }
+}
+
+/// One line of the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub seq: Seq,
+    pub time: Timestamp,
+    pub kind: EventKind,
+    pub repo: Option<RepoName>,
+    pub item: Option<ItemId>,
+    /// Who caused it: `overseer`, `scheduler`, `merge-queue`, `supervisor` or `outpost/NAME`.
+    pub actor: String,
+    pub data: Value,
+}
+
+/// An event before it has its place in the record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    pub kind: EventKind,
+    pub repo: Option<RepoName>,
+    pub item: Option<ItemId>,
+    pub actor: String,
+    pub data: Value,
+}
+
+/// A machine's event as the record keeps it.
+pub trait Recorded {
+    fn kind(&self) -> EventKind;
+    /// The details, as a JSON object.
+    fn data(&self) -> Value;
+}
+
+impl Recorded for ItemEvent {
+    fn kind(&self) -> EventKind {
+        match self {
+            Self::Readied => EventKind::ItemReadied,
+            Self::Leased { .. } => EventKind::ItemLeased,
+            Self::Delivered { .. } => EventKind::ItemDelivered,
+            Self::AttemptFailed { .. } => EventKind::ItemAttemptFailed,
+            Self::AttemptLost { .. } => EventKind::ItemAttemptLost,
+            Self::Rejected { .. } => EventKind::ItemRejected,
+            Self::Landed { .. } => EventKind::ItemLanded,
+            Self::ChildrenDone => EventKind::ItemChildrenDone,
+            Self::Requeued { .. } => EventKind::ItemRequeued,
+            Self::Retried => EventKind::ItemRetried,
+            Self::Blocked { .. } => EventKind::ItemBlocked,
+            Self::Cancelled { .. } => EventKind::ItemCancelled,
+        }
+    }
+
+    fn data(&self) -> Value {
+        details(self)
+    }
+}
+
+impl Recorded for WorkerEvent {
+    fn kind(&self) -> EventKind {
+        match self {
+            Self::Accepted => EventKind::WorkerAccepted,
+            Self::Started { .. } => EventKind::WorkerStarted,
+            Self::Exited { .. } => EventKind::WorkerExited,
+            Self::Completed { .. } => EventKind::WorkerCompleted,
+            Self::Failed { .. } => EventKind::WorkerFailed,
+            Self::Lost { .. } => EventKind::WorkerLost,
+            Self::StopRequested { .. } => EventKind::WorkerStopRequested,
+        }
+    }
+
+    fn data(&self) -> Value {
+        match self {
+            // Where the terminal is does not matter to the record.
+            Self::Started { .. } => json!({}),
+            Self::Accepted
+            | Self::Exited { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. }
+            | Self::Lost { .. }
+            | Self::StopRequested { .. } => details(self),
+        }
+    }
+}
+
+impl Recorded for ChangeEvent {
+    fn kind(&self) -> EventKind {
+        match self {
+            Self::Gated { .. } => EventKind::ChangeGated,
+            Self::GateAssigned { .. } => EventKind::ChangeGateAssigned,
+            Self::GatesPassed { .. } => EventKind::ChangeGatesPassed,
+            Self::GatesFailed { .. } => EventKind::ChangeGatesFailed,
+            Self::GatesLost { .. } => EventKind::ChangeGatesLost,
+            Self::Ungated { .. } => EventKind::ChangeUngated,
+            Self::Conflicted { .. } => EventKind::ChangeConflicted,
+            Self::TipMoved => EventKind::ChangeTipMoved,
+            Self::Landed => EventKind::ChangeLanded,
+            Self::Dropped { .. } => EventKind::ChangeDropped,
+            Self::Retried => EventKind::ChangeRetried,
+        }
+    }
+
+    fn data(&self) -> Value {
+        details(self)
+    }
+}
+
+/// The fields of a variant, without its name: the kind says that already.
+fn details(event: &impl Serialize) -> Value {
+    match serde_json::to_value(event) {
+        Ok(Value::Object(fields)) if fields.len() == 1 => {
+            fields.into_iter().next().map_or_else(|| json!({}), |(_, inner)| inner)
+        }
+        Ok(_) | Err(_) => json!({}),
+    }
+}

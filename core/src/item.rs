@@ -1,0 +1,448 @@
+//! An item: a unit of work, and its way through the stages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Refused;
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+use crate::time::Timestamp;
+
+/// The largest item, as the bytes of all its texts together.
+pub const MAX_ITEM_BYTES: usize = 1 << 20;
+
+crate::words! {
+    /// What an item is.
+    pub enum ItemKind as "item kind" {
+        /// A container: done when its children are.
+        Feature => "feature",
+        /// The tasks of one user story, given to one worker.
+        Convoy => "convoy",
+        Task => "task",
+        Bug => "bug",
+        Chore => "chore",
+    }
+}
+
+crate::words! {
+    /// How urgent an item is, lowest first.
+    pub enum Priority as "priority" { Low => "low", Medium => "medium", High => "high", Urgent => "urgent" }
+}
+
+crate::words! {
+    /// The name of a stage, without what the stage holds.
+    pub enum StageName as "stage" {
+        Inbox => "inbox",
+        Planning => "planning",
+        Ready => "ready",
+        InProgress => "in_progress",
+        InReview => "in_review",
+        InTests => "in_tests",
+        Merging => "merging",
+        InDocs => "in_docs",
+        Done => "done",
+        Blocked => "blocked",
+        Cancelled => "cancelled",
+    }
+}
+
+/// An attempt's right to run on an outpost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub worker: WorkerId,
+    pub outpost: OutpostName,
+}
+
+/// Where an item stands, with what only that stage knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Stage {
+    Inbox,
+    Planning,
+    Ready,
+    InProgress { lease: Lease },
+    InReview,
+    InTests,
+    Merging { change: ChangeId },
+    InDocs,
+    Done { commit: Option<CommitId> },
+    Blocked { reason: String },
+    Cancelled { reason: String },
+}
+
+impl Stage {
+    pub const fn name(&self) -> StageName {
+        match self {
+            Self::Inbox => StageName::Inbox,
+            Self::Planning => StageName::Planning,
+            Self::Ready => StageName::Ready,
+            Self::InProgress { .. } => StageName::InProgress,
+            Self::InReview => StageName::InReview,
+            Self::InTests => StageName::InTests,
+            Self::Merging { .. } => StageName::Merging,
+            Self::InDocs => StageName::InDocs,
+            Self::Done { .. } => StageName::Done,
+            Self::Blocked { .. } => StageName::Blocked,
+            Self::Cancelled { .. } => StageName::Cancelled,
+        }
+    }
+}
+
+/// What an earlier attempt taught, handed to the next one in `context/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feedback {
+    pub attempt: Attempt,
+    pub text: String,
+}
+
+/// A unit of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub id: ItemId,
+    pub repo: RepoName,
+    pub kind: ItemKind,
+    pub title: String,
+    pub description: String,
+    pub acceptance: Vec<String>,
+    pub priority: Priority,
+    /// Words for people and filters.
+    pub labels: BTreeSet<String>,
+    /// Labels an outpost must carry to be given this item.
+    pub requires: BTreeMap<String, String>,
+    pub parent: Option<ItemId>,
+    /// Items that must be done before this one is given out.
+    pub needs: BTreeSet<ItemId>,
+    /// The command line for the `shell` runtime; the repo's own when absent.
+    pub run: Option<String>,
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// The number of the newest attempt.
+    pub attempt: Attempt,
+    /// Attempts that failed by their own fault since the last `retry`.
+    pub failures: u32,
+    /// Attempts in a row that infrastructure ended; sets the pause before the next.
+    pub losses: u32,
+    /// Not given out before this time.
+    pub not_before: Option<Timestamp>,
+    pub feedback: Vec<Feedback>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What happens to an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemEvent {
+    /// A person moved it out of the inbox or planning.
+    Readied,
+    /// The scheduler gave it to a worker, as this attempt.
+    Leased {
+        attempt: Attempt,
+        lease: Lease,
+    },
+    /// The attempt's commits arrived, and a change was made of them.
+    Delivered {
+        attempt: Attempt,
+        change: ChangeId,
+    },
+    /// The attempt ended without a usable result, by its own fault.
+    AttemptFailed {
+        attempt: Attempt,
+        reason: String,
+        max_attempts: u32,
+    },
+    /// Infrastructure ended the attempt; nobody is blamed.
+    AttemptLost {
+        attempt: Attempt,
+        reason: String,
+        retry_at: Timestamp,
+    },
+    /// The merge queue did not take the change.
+    Rejected {
+        change: ChangeId,
+        reason: String,
+        max_attempts: u32,
+    },
+    /// The change is on the target branch.
+    Landed {
+        change: ChangeId,
+        commit: CommitId,
+    },
+    /// Every child of this container is done or cancelled.
+    ChildrenDone,
+    /// The change of an ended item entered the queue once more.
+    Requeued {
+        change: ChangeId,
+    },
+    /// A person asked for another round of attempts.
+    Retried,
+    Blocked {
+        reason: String,
+    },
+    Cancelled {
+        reason: String,
+    },
+}
+
+/// What must be carried out because an item took an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemEffect {
+    /// The item can be given out: wake the scheduler.
+    Schedule,
+    /// Its worker must end.
+    StopWorker { worker: WorkerId },
+    /// Its change must leave the queue.
+    DropChange { change: ChangeId },
+    /// It is over: look again at its parent and at what needs it.
+    Settle,
+}
+
+impl ItemEvent {
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Readied => "readied",
+            Self::Leased { .. } => "leased",
+            Self::Delivered { .. } => "delivered",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::AttemptLost { .. } => "attempt_lost",
+            Self::Rejected { .. } => "rejected",
+            Self::Landed { .. } => "landed",
+            Self::ChildrenDone => "children_done",
+            Self::Requeued { .. } => "requeued",
+            Self::Retried => "retried",
+            Self::Blocked { .. } => "blocked",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}
+
+impl Item {
+    /// Applies `event` and returns the effects it demands.
+    ///
+    /// # Errors
+    /// [`Refused`] when the stage does not accept `event` or it speaks for an
+    /// older attempt; `self` is unchanged.
+    pub fn apply(&mut self, event: ItemEvent, now: Timestamp) -> Result<Vec<ItemEffect>, Refused> {
+        let effects = match (&self.stage, event) {
+            (Stage::Inbox | Stage::Planning, ItemEvent::Readied) => {
+                self.stage = Stage::Ready;
+                vec![ItemEffect::Schedule]
+            }
+            (Stage::Ready, ItemEvent::Leased { attempt, lease }) => {
+                if attempt != self.attempt.next() {
+                    return Err(Refused::StaleAttempt { carried: attempt, live: self.attempt });
+                }
+                self.attempt = attempt;
+                self.not_before = None;
+                self.stage = Stage::InProgress { lease };
+                vec![]
+            }
+            (Stage::InProgress { .. }, ItemEvent::Delivered { attempt, change }) => {
+                self.fence(attempt)?;
+                self.losses = 0;
+                self.stage = Stage::Merging { change };
+                vec![]
+            }
+            (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, max_attempts }) => {
+                self.fence(attempt)?;
+                self.losses = 0;
+                self.fail(reason, max_attempts)
+            }
+            (Stage::InProgress { .. }, ItemEvent::AttemptLost { attempt, reason, retry_at }) => {
+                self.fence(attempt)?;
+                self.losses += 1;
+                self.not_before = Some(retry_at);
+                self.learn(reason);
+                self.stage = Stage::Ready;
+                vec![ItemEffect::Schedule]
+            }
+            (Stage::Merging { change: held }, ItemEvent::Rejected { change, reason, max_attempts })
+                if *held == change =>
+            {
+                self.fail(reason, max_attempts)
+            }
+            (Stage::Merging { change: held }, ItemEvent::Landed { change, commit }) if *held == change => {
+                self.stage = Stage::Done { commit: Some(commit) };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::Inbox | Stage::Planning | Stage::Ready, ItemEvent::ChildrenDone) => {
+                self.stage = Stage::Done { commit: None };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::Blocked { .. } | Stage::Ready, ItemEvent::Requeued { change }) => {
+                self.stage = Stage::Merging { change };
+                vec![]
+            }
+            (Stage::Blocked { .. } | Stage::Cancelled { .. }, ItemEvent::Retried) => {
+                self.failures = 0;
+                self.losses = 0;
+                self.not_before = None;
+                self.stage = Stage::Ready;
+                vec![ItemEffect::Schedule]
+            }
+            // A pause after an infrastructure failure can be cut short by hand.
+            (Stage::Ready, ItemEvent::Retried) if self.not_before.is_some() => {
+                self.losses = 0;
+                self.not_before = None;
+                vec![ItemEffect::Schedule]
+            }
+            (Stage::Inbox | Stage::Planning | Stage::Ready, ItemEvent::Blocked { reason }) => {
+                self.stage = Stage::Blocked { reason };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::Merging { .. }, ItemEvent::Blocked { reason }) => {
+                self.stage = Stage::Blocked { reason };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::InProgress { lease }, ItemEvent::Cancelled { reason }) => {
+                let worker = lease.worker;
+                self.stage = Stage::Cancelled { reason };
+                vec![ItemEffect::StopWorker { worker }, ItemEffect::Settle]
+            }
+            (Stage::Merging { change }, ItemEvent::Cancelled { reason }) => {
+                let change = *change;
+                self.stage = Stage::Cancelled { reason };
+                vec![ItemEffect::DropChange { change }, ItemEffect::Settle]
+            }
+            (
+                Stage::Inbox
+                | Stage::Planning
+                | Stage::Ready
+                | Stage::InReview
+                | Stage::InTests
+                | Stage::InDocs
+                | Stage::Blocked { .. },
+                ItemEvent::Cancelled { reason },
+            ) => {
+                self.stage = Stage::Cancelled { reason };
+                vec![ItemEffect::Settle]
+            }
+            // A report of an attempt that is over: say so by number rather than by stage.
+            (
+                stage,
+                ItemEvent::Delivered { attempt, .. }
+                | ItemEvent::AttemptFailed { attempt, .. }
+                | ItemEvent::AttemptLost { attempt, .. },
+            ) if attempt != self.attempt || !matches!(stage, Stage::InProgress { .. }) => {
+                return Err(Refused::StaleAttempt { carried: attempt, live: self.attempt });
+            }
+            (stage, event) => {
+                return Err(Refused::Illegal { entity: "item", state: stage.name().as_str(), event: event.name() });
+            }
+        };
+        self.updated_at = now;
+        Ok(effects)
+    }
+
+    /// The reason that people read for the stage it is in; empty where none is needed.
+    pub fn reason(&self) -> &str {
+        match &self.stage {
+            Stage::Blocked { reason } | Stage::Cancelled { reason } => reason,
+            Stage::Ready => self.feedback.last().map_or("", |last| &last.text),
+            Stage::Inbox
+            | Stage::Planning
+            | Stage::InProgress { .. }
+            | Stage::InReview
+            | Stage::InTests
+            | Stage::Merging { .. }
+            | Stage::InDocs
+            | Stage::Done { .. } => "",
+        }
+    }
+
+    /// The worker that holds its lease now.
+    pub const fn worker(&self) -> Option<WorkerId> {
+        match &self.stage {
+            Stage::InProgress { lease } => Some(lease.worker),
+            Stage::Inbox
+            | Stage::Planning
+            | Stage::Ready
+            | Stage::InReview
+            | Stage::InTests
+            | Stage::Merging { .. }
+            | Stage::InDocs
+            | Stage::Done { .. }
+            | Stage::Blocked { .. }
+            | Stage::Cancelled { .. } => None,
+        }
+    }
+
+    /// The bytes of all its texts.
+    pub fn size(&self) -> usize {
+        self.title.len()
+            + self.description.len()
+            + self.run.as_ref().map_or(0, String::len)
+            + self.acceptance.iter().map(String::len).sum::<usize>()
+            + self.labels.iter().map(String::len).sum::<usize>()
+            + self.requires.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+    }
+
+    fn fence(&self, carried: Attempt) -> Result<(), Refused> {
+        if carried == self.attempt { Ok(()) } else { Err(Refused::StaleAttempt { carried, live: self.attempt }) }
+    }
+
+    fn learn(&mut self, text: String) {
+        self.feedback.push(Feedback { attempt: self.attempt, text });
+    }
+
+    fn fail(&mut self, reason: String, max_attempts: u32) -> Vec<ItemEffect> {
+        self.failures += 1;
+        self.learn(reason.clone());
+        if self.failures >= max_attempts {
+            self.stage =
+                Stage::Blocked { reason: format!("attempt {} of {max_attempts} failed: {reason}", self.failures) };
+            vec![ItemEffect::Settle]
+        } else {
+            self.stage = Stage::Ready;
+            vec![ItemEffect::Schedule]
+        }
+    }
+}
+
+/// Finds a cycle in the graph of needs, if there is one, as the path that closes it.
+///
+/// `needs_of` answers for every item that can be reached. Iterative depth-first
+/// search with three colours, so that a chain of 100,000 items cannot overflow the stack.
+pub fn find_cycle<'a, N>(starts: impl IntoIterator<Item = ItemId>, needs_of: N) -> Option<Vec<ItemId>>
+where
+    N: Fn(ItemId) -> Option<&'a BTreeSet<ItemId>>,
+{
+    let mut finished = BTreeSet::new();
+    for start in starts {
+        let mut path = vec![start];
+        let mut on_path = BTreeSet::from([start]);
+        let mut iters = vec![needs_of(start).into_iter().flatten()];
+        if finished.contains(&start) {
+            continue;
+        }
+        while let Some(iter) = iters.last_mut() {
+            match iter.next() {
+                Some(next) if on_path.contains(next) => {
+                    let from = path.iter().position(|id| id == next).unwrap_or(0);
+                    let mut cycle = path.split_off(from);
+                    cycle.push(*next);
+                    return Some(cycle);
+                }
+                Some(next) if finished.contains(next) => {}
+                Some(next) => {
+                    path.push(*next);
+                    on_path.insert(*next);
+                    iters.push(needs_of(*next).into_iter().flatten());
+                }
+                None => {
+                    iters.pop();
+                    if let Some(done) = path.pop() {
+                        on_path.remove(&done);
+                        finished.insert(done);
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "item_tests.rs"]
+mod tests;

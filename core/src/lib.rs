@@ -1,0 +1,32 @@
+//! The decisions of Sprint: pure, synchronous, without I/O, clock or randomness.
+//!
+//! Every state machine is one total function over state × event; `now` and
+//! identifiers are arguments. What must happen outside is returned as data.
+
+pub mod change;
+pub mod event;
+pub mod explain;
+pub mod gates;
+pub mod ids;
+pub mod item;
+pub mod job;
+pub mod outpost;
+pub mod repo;
+pub mod schedule;
+pub mod text;
+pub mod time;
+pub mod view;
+pub mod worker;
+
+use thiserror::Error;
+
+/// Why a state machine did not take an event; the entity is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The current state has no meaning for this event.
+    #[error("{entity} in state {state} does not accept {event}")]
+    Illegal { entity: &'static str, state: &'static str, event: &'static str },
+    /// The event speaks for an attempt that is no longer the live one.
+    #[error("attempt {carried} is not the live attempt {live}; its work is kept under its refs")]
+    StaleAttempt { carried: ids::Attempt, live: ids::Attempt },
+}

@@ -1,0 +1,52 @@
+//! An outpost: a host that offers slots for workers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::OutpostName;
+use crate::time::Timestamp;
+
+crate::words! {
+    /// Whether an outpost takes work.
+    pub enum OutpostState as "outpost state" {
+        Online => "online",
+        /// Connected, and given nothing new.
+        Draining => "draining",
+        Offline => "offline",
+    }
+}
+
+/// An outpost as the coordinator keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outpost {
+    pub name: OutpostName,
+    pub labels: BTreeMap<String, String>,
+    pub max_workers: u32,
+    pub state: OutpostState,
+    pub version: String,
+    /// Set by `outpost drain`, cleared by `outpost resume`; outlives connections.
+    pub draining: bool,
+    pub joined_at: Timestamp,
+    pub last_seen: Timestamp,
+}
+
+/// What an outpost's host last said of itself; never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Load {
+    /// One-minute load average.
+    pub load1: f64,
+    pub free_disk_bytes: u64,
+    pub free_memory_bytes: u64,
+}
+
+impl Outpost {
+    /// The state that follows from being connected or not.
+    pub fn settle(&mut self, connected: bool) {
+        self.state = match (connected, self.draining) {
+            (false, _) => OutpostState::Offline,
+            (true, true) => OutpostState::Draining,
+            (true, false) => OutpostState::Online,
+        };
+    }
+}

@@ -1,0 +1,260 @@
+//! A worker: one agent at work on an outpost.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Refused;
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+use crate::time::Timestamp;
+
+crate::words! {
+    /// What a worker is for.
+    pub enum Role as "role" {
+        Developer => "developer",
+        Tester => "tester",
+        Reviewer => "reviewer",
+        Librarian => "librarian",
+        Lead => "lead",
+        Resolver => "resolver",
+        /// Runs the gates of a candidate; no agent, no model.
+        Gate => "gate",
+    }
+}
+
+crate::words! {
+    /// The name of a worker's state, without what the state holds.
+    pub enum WorkerStateName as "worker state" {
+        Assigned => "assigned",
+        Starting => "starting",
+        Running => "running",
+        Finishing => "finishing",
+        Done => "done",
+        Failed => "failed",
+        Lost => "lost",
+    }
+}
+
+/// The life of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Decided by the coordinator; the outpost has not answered yet.
+    Assigned,
+    /// The outpost took it and prepares its workspace.
+    Starting,
+    /// Its command runs.
+    Running,
+    /// Its command ended; its work is being saved.
+    Finishing {
+        exit_code: Option<i32>,
+    },
+    Done {
+        exit_code: Option<i32>,
+    },
+    Failed {
+        exit_code: Option<i32>,
+        reason: String,
+    },
+    /// It is gone, and nobody can tell how it ended.
+    Lost {
+        reason: String,
+    },
+}
+
+impl WorkerState {
+    pub const fn name(&self) -> WorkerStateName {
+        match self {
+            Self::Assigned => WorkerStateName::Assigned,
+            Self::Starting => WorkerStateName::Starting,
+            Self::Running => WorkerStateName::Running,
+            Self::Finishing { .. } => WorkerStateName::Finishing,
+            Self::Done { .. } => WorkerStateName::Done,
+            Self::Failed { .. } => WorkerStateName::Failed,
+            Self::Lost { .. } => WorkerStateName::Lost,
+        }
+    }
+
+    /// Whether it still holds a slot of its outpost.
+    pub const fn is_live(&self) -> bool {
+        match self {
+            Self::Assigned | Self::Starting | Self::Running | Self::Finishing { .. } => true,
+            Self::Done { .. } | Self::Failed { .. } | Self::Lost { .. } => false,
+        }
+    }
+}
+
+/// Where a live worker's terminal can be reached on its own host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// The host's boot id, which tells whether a person is on the same host.
+    pub boot_id: String,
+    pub tmux_socket: String,
+    pub tmux_session: String,
+}
+
+/// One agent at work: a role, an outpost, a workspace, one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    pub id: WorkerId,
+    pub repo: RepoName,
+    pub item: ItemId,
+    /// The change whose candidate it gates; none for a worker on an item.
+    pub change: Option<ChangeId>,
+    pub attempt: Attempt,
+    pub role: Role,
+    pub outpost: OutpostName,
+    #[serde(flatten)]
+    pub state: WorkerState,
+    /// The commit that its workspace starts from.
+    pub base: CommitId,
+    /// What it was asked to end for, once it was.
+    pub stop_reason: Option<String>,
+    pub terminal: Option<Terminal>,
+    pub assigned_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// The newest report of the outpost that was applied; older ones are repeats.
+    pub report_seq: u64,
+}
+
+/// What happens to a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerEvent {
+    Accepted,
+    Started {
+        terminal: Option<Terminal>,
+    },
+    Exited {
+        exit_code: Option<i32>,
+    },
+    /// Its work is saved, and it ended as it should.
+    Completed {
+        exit_code: Option<i32>,
+    },
+    /// Its work is saved, and it ended otherwise.
+    Failed {
+        exit_code: Option<i32>,
+        reason: String,
+    },
+    Lost {
+        reason: String,
+    },
+    /// Somebody wants it to end.
+    StopRequested {
+        reason: String,
+    },
+}
+
+impl WorkerEvent {
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Started { .. } => "started",
+            Self::Exited { .. } => "exited",
+            Self::Completed { .. } => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Lost { .. } => "lost",
+            Self::StopRequested { .. } => "stop_requested",
+        }
+    }
+}
+
+/// What must be carried out because a worker took an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerEffect {
+    /// Tell its outpost to end it, saving its work.
+    Stop,
+    /// Its slot is free: wake the scheduler.
+    FreeSlot,
+}
+
+impl Worker {
+    /// Applies `event` and returns the effects it demands.
+    ///
+    /// # Errors
+    /// [`Refused::Illegal`] when the state does not accept `event`; `self` is unchanged.
+    pub fn apply(&mut self, event: WorkerEvent, now: Timestamp) -> Result<Vec<WorkerEffect>, Refused> {
+        let effects = match (&self.state, event) {
+            (WorkerState::Assigned, WorkerEvent::Accepted) => {
+                self.state = WorkerState::Starting;
+                vec![]
+            }
+            (WorkerState::Starting, WorkerEvent::Started { terminal }) => {
+                self.state = WorkerState::Running;
+                self.terminal = terminal;
+                self.started_at = Some(now);
+                vec![]
+            }
+            (WorkerState::Running, WorkerEvent::Exited { exit_code }) => {
+                self.state = WorkerState::Finishing { exit_code };
+                vec![]
+            }
+            // Sent back with feedback: the command runs again in the same workspace.
+            (WorkerState::Finishing { .. }, WorkerEvent::Started { terminal }) => {
+                self.state = WorkerState::Running;
+                self.terminal = terminal;
+                vec![]
+            }
+            (WorkerState::Finishing { .. }, WorkerEvent::Completed { exit_code }) => {
+                self.state = WorkerState::Done { exit_code };
+                self.end(now)
+            }
+            (
+                WorkerState::Assigned | WorkerState::Starting | WorkerState::Running | WorkerState::Finishing { .. },
+                WorkerEvent::Failed { exit_code, reason },
+            ) => {
+                self.state = WorkerState::Failed { exit_code, reason };
+                self.end(now)
+            }
+            (
+                WorkerState::Assigned | WorkerState::Starting | WorkerState::Running | WorkerState::Finishing { .. },
+                WorkerEvent::Lost { reason },
+            ) => {
+                self.state = WorkerState::Lost { reason };
+                self.end(now)
+            }
+            (
+                WorkerState::Assigned | WorkerState::Starting | WorkerState::Running | WorkerState::Finishing { .. },
+                WorkerEvent::StopRequested { reason },
+            ) => {
+                self.stop_reason = Some(reason);
+                vec![WorkerEffect::Stop]
+            }
+            (state, event) => {
+                return Err(Refused::Illegal { entity: "worker", state: state.name().as_str(), event: event.name() });
+            }
+        };
+        Ok(effects)
+    }
+
+    fn end(&mut self, now: Timestamp) -> Vec<WorkerEffect> {
+        self.terminal = None;
+        self.ended_at = Some(now);
+        vec![WorkerEffect::FreeSlot]
+    }
+
+    pub const fn exit_code(&self) -> Option<i32> {
+        match &self.state {
+            WorkerState::Finishing { exit_code }
+            | WorkerState::Done { exit_code }
+            | WorkerState::Failed { exit_code, .. } => *exit_code,
+            WorkerState::Assigned | WorkerState::Starting | WorkerState::Running | WorkerState::Lost { .. } => None,
+        }
+    }
+
+    pub fn reason(&self) -> &str {
+        match &self.state {
+            WorkerState::Failed { reason, .. } | WorkerState::Lost { reason } => reason,
+            WorkerState::Assigned
+            | WorkerState::Starting
+            | WorkerState::Running
+            | WorkerState::Finishing { .. }
+            | WorkerState::Done { .. } => self.stop_reason.as_deref().unwrap_or(""),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

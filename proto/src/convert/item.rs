@@ -1,0 +1,167 @@
+use sprint_core::explain::Explanation;
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, WorkerId};
+use sprint_core::item::{Feedback, Item, Lease, Stage, StageName};
+use sprint_core::time::Timestamp;
+
+use super::{Malformed, required, time, time_ms};
+use crate::v1;
+
+impl From<Item> for v1::Item {
+    fn from(item: Item) -> Self {
+        let Item {
+            id,
+            repo,
+            kind,
+            title,
+            description,
+            acceptance,
+            priority,
+            labels,
+            requires,
+            parent,
+            needs,
+            run,
+            stage,
+            attempt,
+            failures,
+            losses,
+            not_before,
+            feedback,
+            created_at,
+            updated_at,
+        } = item;
+        Self {
+            id: id.get(),
+            repo: repo.into(),
+            kind: kind.to_string(),
+            title,
+            description,
+            acceptance,
+            priority: priority.to_string(),
+            labels: labels.into_iter().collect(),
+            requires: requires.into_iter().collect(),
+            parent: parent.map(ItemId::get),
+            needs: needs.into_iter().map(ItemId::get).collect(),
+            run,
+            stage: Some(stage.into()),
+            attempt: attempt.get(),
+            failures,
+            losses,
+            not_before_ms: time_ms(not_before),
+            feedback: feedback
+                .into_iter()
+                .map(|Feedback { attempt, text }| v1::Feedback { attempt: attempt.get(), text })
+                .collect(),
+            created_at_ms: created_at.as_millis(),
+            updated_at_ms: updated_at.as_millis(),
+        }
+    }
+}
+
+impl TryFrom<v1::Item> for Item {
+    type Error = Malformed;
+
+    fn try_from(item: v1::Item) -> Result<Self, Malformed> {
+        let v1::Item {
+            id,
+            repo,
+            kind,
+            title,
+            description,
+            acceptance,
+            priority,
+            labels,
+            requires,
+            parent,
+            needs,
+            run,
+            stage,
+            attempt,
+            failures,
+            losses,
+            not_before_ms,
+            feedback,
+            created_at_ms,
+            updated_at_ms,
+        } = item;
+        Ok(Self {
+            id: ItemId::new(id),
+            repo: repo.try_into()?,
+            kind: kind.parse()?,
+            title,
+            description,
+            acceptance,
+            priority: priority.parse()?,
+            labels: labels.into_iter().collect(),
+            requires: requires.into_iter().collect(),
+            parent: parent.map(ItemId::new),
+            needs: needs.into_iter().map(ItemId::new).collect(),
+            run,
+            stage: required(stage, "the item's stage")?.try_into()?,
+            attempt: Attempt::new(attempt),
+            failures,
+            losses,
+            not_before: time(not_before_ms),
+            feedback: feedback
+                .into_iter()
+                .map(|v1::Feedback { attempt, text }| Feedback { attempt: Attempt::new(attempt), text })
+                .collect(),
+            created_at: Timestamp::from_millis(created_at_ms),
+            updated_at: Timestamp::from_millis(updated_at_ms),
+        })
+    }
+}
+
+impl From<Stage> for v1::Stage {
+    fn from(stage: Stage) -> Self {
+        let mut wire = Self { name: stage.name().to_string(), lease: None, change: None, commit: None, reason: None };
+        match stage {
+            Stage::Inbox | Stage::Planning | Stage::Ready | Stage::InReview | Stage::InTests | Stage::InDocs => {}
+            Stage::InProgress { lease: Lease { worker, outpost } } => {
+                wire.lease = Some(v1::Lease { worker: worker.get(), outpost: outpost.into() });
+            }
+            Stage::Merging { change } => wire.change = Some(change.get()),
+            Stage::Done { commit } => wire.commit = commit.map(Into::into),
+            Stage::Blocked { reason } | Stage::Cancelled { reason } => wire.reason = Some(reason),
+        }
+        wire
+    }
+}
+
+impl TryFrom<v1::Stage> for Stage {
+    type Error = Malformed;
+
+    fn try_from(stage: v1::Stage) -> Result<Self, Malformed> {
+        let v1::Stage { name, lease, change, commit, reason } = stage;
+        Ok(match name.parse::<StageName>()? {
+            StageName::Inbox => Self::Inbox,
+            StageName::Planning => Self::Planning,
+            StageName::Ready => Self::Ready,
+            StageName::InProgress => {
+                let v1::Lease { worker, outpost } = required(lease, "the stage's lease")?;
+                Self::InProgress { lease: Lease { worker: WorkerId::new(worker), outpost: OutpostName::new(outpost)? } }
+            }
+            StageName::InReview => Self::InReview,
+            StageName::InTests => Self::InTests,
+            StageName::Merging => Self::Merging { change: ChangeId::new(required(change, "the stage's change")?) },
+            StageName::InDocs => Self::InDocs,
+            StageName::Done => Self::Done { commit: commit.map(CommitId::new).transpose()? },
+            StageName::Blocked => Self::Blocked { reason: required(reason, "the stage's reason")? },
+            StageName::Cancelled => Self::Cancelled { reason: required(reason, "the stage's reason")? },
+        })
+    }
+}
+
+impl From<Explanation> for v1::Explanation {
+    fn from(explanation: Explanation) -> Self {
+        let Explanation { lines, stuck } = explanation;
+        Self { lines, stuck }
+    }
+}
+
+impl From<v1::Explanation> for Explanation {
+    fn from(explanation: v1::Explanation) -> Self {
+        let v1::Explanation { lines, stuck } = explanation;
+        Self { lines, stuck }
+    }
+}

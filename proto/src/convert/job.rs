@@ -1,0 +1,183 @@
+use std::time::Duration;
+
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
+use sprint_core::job::{Assignment, Outcome, Report, ReportBody, Step, StepResult};
+
+use super::{Malformed, each, millis, required};
+use crate::v1;
+
+impl From<Assignment> for v1::Assignment {
+    fn from(assignment: Assignment) -> Self {
+        let Assignment { worker, repo, item, attempt, role, change, base, base_ref, title, prompt, feedback, steps } =
+            assignment;
+        Self {
+            worker: worker.get(),
+            repo: repo.into(),
+            item: item.get(),
+            attempt: attempt.get(),
+            role: role.to_string(),
+            change: change.map(ChangeId::get),
+            base: base.into(),
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps: steps.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::Assignment> for Assignment {
+    type Error = Malformed;
+
+    fn try_from(assignment: v1::Assignment) -> Result<Self, Malformed> {
+        let v1::Assignment {
+            worker,
+            repo,
+            item,
+            attempt,
+            role,
+            change,
+            base,
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps,
+        } = assignment;
+        Ok(Self {
+            worker: WorkerId::new(worker),
+            repo: RepoName::new(repo)?,
+            item: ItemId::new(item),
+            attempt: Attempt::new(attempt),
+            role: role.parse()?,
+            change: change.map(ChangeId::new),
+            base: CommitId::new(base)?,
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps: each(steps)?,
+        })
+    }
+}
+
+impl From<Step> for v1::Step {
+    fn from(step: Step) -> Self {
+        let Step { name, runtime, run, timeout } = step;
+        Self { name, runtime: Some(runtime.into()), run, timeout_ms: millis(timeout) }
+    }
+}
+
+impl TryFrom<v1::Step> for Step {
+    type Error = Malformed;
+
+    fn try_from(step: v1::Step) -> Result<Self, Malformed> {
+        let v1::Step { name, runtime, run, timeout_ms } = step;
+        Ok(Self {
+            name,
+            runtime: required(runtime, "the step's runtime")?.try_into()?,
+            run,
+            timeout: Duration::from_millis(timeout_ms),
+        })
+    }
+}
+
+impl From<StepResult> for v1::StepResult {
+    fn from(result: StepResult) -> Self {
+        let StepResult { name, exit_code, signal, timed_out, duration_ms } = result;
+        Self { name, exit_code, signal, timed_out, duration_ms }
+    }
+}
+
+impl From<v1::StepResult> for StepResult {
+    fn from(result: v1::StepResult) -> Self {
+        let v1::StepResult { name, exit_code, signal, timed_out, duration_ms } = result;
+        Self { name, exit_code, signal, timed_out, duration_ms }
+    }
+}
+
+impl From<Report> for v1::Report {
+    fn from(report: Report) -> Self {
+        let Report { worker, item, attempt, seq, body } = report;
+        Self {
+            worker: worker.get(),
+            item: item.get(),
+            attempt: attempt.get(),
+            seq,
+            body: Some(match body {
+                ReportBody::Accepted => v1::report::Body::Accepted(v1::Accepted {}),
+                ReportBody::Started { terminal } => {
+                    v1::report::Body::Started(v1::Started { terminal: terminal.map(Into::into) })
+                }
+                ReportBody::Exited { exit_code } => v1::report::Body::Exited(v1::Exited { exit_code }),
+                ReportBody::SentBack { reason } => v1::report::Body::SentBack(v1::SentBack { reason }),
+                ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome } => {
+                    v1::report::Body::Finished(v1::Finished {
+                        exit_code,
+                        steps: steps.into_iter().map(Into::into).collect(),
+                        wip: wip.map(Into::into),
+                        log_bytes,
+                        log_tail,
+                        outcome: Some(outcome.into()),
+                    })
+                }
+            }),
+        }
+    }
+}
+
+impl TryFrom<v1::Report> for Report {
+    type Error = Malformed;
+
+    fn try_from(report: v1::Report) -> Result<Self, Malformed> {
+        let v1::Report { worker, item, attempt, seq, body } = report;
+        let body = match required(body, "the report's body")? {
+            v1::report::Body::Accepted(v1::Accepted {}) => ReportBody::Accepted,
+            v1::report::Body::Started(v1::Started { terminal }) => {
+                ReportBody::Started { terminal: terminal.map(Into::into) }
+            }
+            v1::report::Body::Exited(v1::Exited { exit_code }) => ReportBody::Exited { exit_code },
+            v1::report::Body::SentBack(v1::SentBack { reason }) => ReportBody::SentBack { reason },
+            v1::report::Body::Finished(v1::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome }) => {
+                ReportBody::Finished {
+                    exit_code,
+                    steps: steps.into_iter().map(Into::into).collect(),
+                    wip: wip.map(CommitId::new).transpose()?,
+                    log_bytes,
+                    log_tail,
+                    outcome: required(outcome, "the report's outcome")?.try_into()?,
+                }
+            }
+        };
+        Ok(Self { worker: WorkerId::new(worker), item: ItemId::new(item), attempt: Attempt::new(attempt), seq, body })
+    }
+}
+
+impl From<Outcome> for v1::finished::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Committed { head } => Self::Committed(head.into()),
+            Outcome::Passed { commit, tree } => Self::Passed(v1::Passed { commit: commit.into(), tree: tree.into() }),
+            Outcome::Failed { reason } => Self::Failed(reason),
+            Outcome::Lost { reason } => Self::Lost(reason),
+            Outcome::Stopped { reason } => Self::Stopped(reason),
+        }
+    }
+}
+
+impl TryFrom<v1::finished::Outcome> for Outcome {
+    type Error = Malformed;
+
+    fn try_from(outcome: v1::finished::Outcome) -> Result<Self, Malformed> {
+        Ok(match outcome {
+            v1::finished::Outcome::Committed(head) => Self::Committed { head: CommitId::new(head)? },
+            v1::finished::Outcome::Passed(v1::Passed { commit, tree }) => {
+                Self::Passed { commit: CommitId::new(commit)?, tree: TreeId::new(tree)? }
+            }
+            v1::finished::Outcome::Failed(reason) => Self::Failed { reason },
+            v1::finished::Outcome::Lost(reason) => Self::Lost { reason },
+            v1::finished::Outcome::Stopped(reason) => Self::Stopped { reason },
+        })
+    }
+}

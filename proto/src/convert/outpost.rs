@@ -1,0 +1,54 @@
+use sprint_core::ids::OutpostName;
+use sprint_core::outpost::{Load, Outpost};
+use sprint_core::time::Timestamp;
+
+use super::Malformed;
+use crate::v1;
+
+impl From<Outpost> for v1::Outpost {
+    fn from(outpost: Outpost) -> Self {
+        let Outpost { name, labels, max_workers, state, version, draining, joined_at, last_seen } = outpost;
+        Self {
+            name: name.into(),
+            labels: labels.into_iter().collect(),
+            max_workers,
+            state: state.to_string(),
+            version,
+            draining,
+            joined_at_ms: joined_at.as_millis(),
+            last_seen_ms: last_seen.as_millis(),
+        }
+    }
+}
+
+impl TryFrom<v1::Outpost> for Outpost {
+    type Error = Malformed;
+
+    fn try_from(outpost: v1::Outpost) -> Result<Self, Malformed> {
+        let v1::Outpost { name, labels, max_workers, state, version, draining, joined_at_ms, last_seen_ms } = outpost;
+        Ok(Self {
+            name: OutpostName::new(name)?,
+            labels: labels.into_iter().collect(),
+            max_workers,
+            state: state.parse()?,
+            version,
+            draining,
+            joined_at: Timestamp::from_millis(joined_at_ms),
+            last_seen: Timestamp::from_millis(last_seen_ms),
+        })
+    }
+}
+
+impl From<Load> for v1::Load {
+    fn from(load: Load) -> Self {
+        let Load { load1, free_disk_bytes, free_memory_bytes } = load;
+        Self { load1, free_disk_bytes, free_memory_bytes }
+    }
+}
+
+impl From<v1::Load> for Load {
+    fn from(load: v1::Load) -> Self {
+        let v1::Load { load1, free_disk_bytes, free_memory_bytes } = load;
+        Self { load1, free_disk_bytes, free_memory_bytes }
+    }
+}

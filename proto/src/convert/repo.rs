@@ -1,0 +1,76 @@
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+use sprint_core::ids::RepoName;
+use sprint_core::job::Runtime;
+use sprint_core::repo::Repo;
+use sprint_core::time::Timestamp;
+use sprint_core::worker::Role;
+
+use super::{Malformed, each};
+use crate::v1;
+
+impl From<Repo> for v1::Repo {
+    fn from(repo: Repo) -> Self {
+        let Repo { name, url, branch, run, runtimes, gates, max_attempts, limits, halted, created_at } = repo;
+        Self {
+            name: name.into(),
+            url,
+            branch,
+            run: run.into_iter().map(|(role, run)| (role.to_string(), run)).collect(),
+            runtimes: runtimes.into_iter().map(|(role, runtime)| (role.to_string(), runtime.into())).collect(),
+            gates: gates.into_iter().map(Into::into).collect(),
+            max_attempts,
+            limits: limits.into_iter().map(|(role, limit)| (role.to_string(), limit)).collect(),
+            halted,
+            created_at_ms: created_at.as_millis(),
+        }
+    }
+}
+
+impl TryFrom<v1::Repo> for Repo {
+    type Error = Malformed;
+
+    fn try_from(repo: v1::Repo) -> Result<Self, Malformed> {
+        let v1::Repo { name, url, branch, run, runtimes, gates, max_attempts, limits, halted, created_at_ms } = repo;
+        Ok(Self {
+            name: RepoName::new(name)?,
+            url,
+            branch,
+            run: by_role(run)?,
+            runtimes: by_role(runtimes)?
+                .into_iter()
+                .map(|(role, runtime)| Ok((role, runtime.try_into()?)))
+                .collect::<Result<_, Malformed>>()?,
+            gates: each(gates)?,
+            max_attempts,
+            limits: by_role(limits)?,
+            halted,
+            created_at: Timestamp::from_millis(created_at_ms),
+        })
+    }
+}
+
+/// Reads a map whose keys are roles.
+///
+/// # Errors
+/// [`Malformed::Word`] when a key is no role.
+pub fn by_role<T, S: BuildHasher>(map: HashMap<String, T, S>) -> Result<BTreeMap<Role, T>, Malformed> {
+    map.into_iter().map(|(role, value)| Ok((role.parse()?, value))).collect()
+}
+
+impl From<Runtime> for v1::Runtime {
+    fn from(runtime: Runtime) -> Self {
+        let Runtime { name, command, env, prompt, success_codes } = runtime;
+        Self { name, command, env: env.into_iter().collect(), prompt: prompt.to_string(), success_codes }
+    }
+}
+
+impl TryFrom<v1::Runtime> for Runtime {
+    type Error = Malformed;
+
+    fn try_from(runtime: v1::Runtime) -> Result<Self, Malformed> {
+        let v1::Runtime { name, command, env, prompt, success_codes } = runtime;
+        Ok(Self { name, command, env: env.into_iter().collect(), prompt: prompt.parse()?, success_codes })
+    }
+}

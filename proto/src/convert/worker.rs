@@ -1,0 +1,122 @@
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+use sprint_core::time::Timestamp;
+use sprint_core::worker::{Terminal, Worker, WorkerState, WorkerStateName};
+
+use super::{Malformed, required, time, time_ms};
+use crate::v1;
+
+impl From<Worker> for v1::Worker {
+    fn from(worker: Worker) -> Self {
+        let Worker {
+            id,
+            repo,
+            item,
+            change,
+            attempt,
+            role,
+            outpost,
+            state,
+            base,
+            stop_reason,
+            terminal,
+            assigned_at,
+            started_at,
+            ended_at,
+            report_seq,
+        } = worker;
+        let name = state.name().to_string();
+        let (exit_code, reason) = match state {
+            WorkerState::Assigned | WorkerState::Starting | WorkerState::Running => (None, None),
+            WorkerState::Finishing { exit_code } | WorkerState::Done { exit_code } => (exit_code, None),
+            WorkerState::Failed { exit_code, reason } => (exit_code, Some(reason)),
+            WorkerState::Lost { reason } => (None, Some(reason)),
+        };
+        Self {
+            id: id.get(),
+            repo: repo.into(),
+            item: item.get(),
+            change: change.map(ChangeId::get),
+            attempt: attempt.get(),
+            role: role.to_string(),
+            outpost: outpost.into(),
+            state: name,
+            exit_code,
+            reason,
+            base: base.into(),
+            stop_reason,
+            terminal: terminal.map(Into::into),
+            assigned_at_ms: assigned_at.as_millis(),
+            started_at_ms: time_ms(started_at),
+            ended_at_ms: time_ms(ended_at),
+            report_seq,
+        }
+    }
+}
+
+impl TryFrom<v1::Worker> for Worker {
+    type Error = Malformed;
+
+    fn try_from(worker: v1::Worker) -> Result<Self, Malformed> {
+        let v1::Worker {
+            id,
+            repo,
+            item,
+            change,
+            attempt,
+            role,
+            outpost,
+            state,
+            exit_code,
+            reason,
+            base,
+            stop_reason,
+            terminal,
+            assigned_at_ms,
+            started_at_ms,
+            ended_at_ms,
+            report_seq,
+        } = worker;
+        let state = match state.parse::<WorkerStateName>()? {
+            WorkerStateName::Assigned => WorkerState::Assigned,
+            WorkerStateName::Starting => WorkerState::Starting,
+            WorkerStateName::Running => WorkerState::Running,
+            WorkerStateName::Finishing => WorkerState::Finishing { exit_code },
+            WorkerStateName::Done => WorkerState::Done { exit_code },
+            WorkerStateName::Failed => {
+                WorkerState::Failed { exit_code, reason: required(reason, "the worker's reason")? }
+            }
+            WorkerStateName::Lost => WorkerState::Lost { reason: required(reason, "the worker's reason")? },
+        };
+        Ok(Self {
+            id: WorkerId::new(id),
+            repo: RepoName::new(repo)?,
+            item: ItemId::new(item),
+            change: change.map(ChangeId::new),
+            attempt: Attempt::new(attempt),
+            role: role.parse()?,
+            outpost: OutpostName::new(outpost)?,
+            state,
+            base: CommitId::new(base)?,
+            stop_reason,
+            terminal: terminal.map(Into::into),
+            assigned_at: Timestamp::from_millis(assigned_at_ms),
+            started_at: time(started_at_ms),
+            ended_at: time(ended_at_ms),
+            report_seq,
+        })
+    }
+}
+
+impl From<Terminal> for v1::Terminal {
+    fn from(terminal: Terminal) -> Self {
+        let Terminal { boot_id, tmux_socket, tmux_session } = terminal;
+        Self { boot_id, tmux_socket, tmux_session }
+    }
+}
+
+impl From<v1::Terminal> for Terminal {
+    fn from(terminal: v1::Terminal) -> Self {
+        let v1::Terminal { boot_id, tmux_socket, tmux_session } = terminal;
+        Self { boot_id, tmux_socket, tmux_session }
+    }
+}

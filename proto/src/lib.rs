@@ -1,0 +1,15 @@
+//! The wire: generated code of `sprint.v1`, and the one mapping between wire and domain.
+
+/// The generated messages, clients and servers.
+#[expect(clippy::pedantic, reason = "generated code")]
+pub mod v1 {
+    tonic::include_proto!("sprint.v1");
+}
+
+pub mod convert;
+
+/// The descriptors of every service, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The largest message that either side takes: a file of 10,000 items fits.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
