@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// How long a gate may run when it does not say.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// The file at the root of a managed repository that configures it.
 pub const CONFIG_FILE: &str = "sprint.toml";

@@ -247,7 +247,7 @@ impl Item {
             (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, max_attempts }) => {
                 self.fence(attempt)?;
                 self.losses = 0;
-                self.fail(reason, max_attempts)
+                self.fail(&reason, max_attempts)
             }
             (Stage::InProgress { .. }, ItemEvent::AttemptLost { attempt, reason, retry_at }) => {
                 self.fence(attempt)?;
@@ -260,7 +260,7 @@ impl Item {
             (Stage::Merging { change: held }, ItemEvent::Rejected { change, reason, max_attempts })
                 if *held == change =>
             {
-                self.fail(reason, max_attempts)
+                self.fail(&reason, max_attempts)
             }
             (Stage::Merging { change: held }, ItemEvent::Landed { change, commit }) if *held == change => {
                 self.stage = Stage::Done { commit: Some(commit) };
@@ -386,9 +386,9 @@ impl Item {
         self.feedback.push(Feedback { attempt: self.attempt, text });
     }
 
-    fn fail(&mut self, reason: String, max_attempts: u32) -> Vec<ItemEffect> {
+    fn fail(&mut self, reason: &str, max_attempts: u32) -> Vec<ItemEffect> {
         self.failures += 1;
-        self.learn(reason.clone());
+        self.learn(reason.to_owned());
         if self.failures >= max_attempts {
             self.stage =
                 Stage::Blocked { reason: format!("attempt {} of {max_attempts} failed: {reason}", self.failures) };

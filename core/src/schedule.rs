@@ -13,7 +13,7 @@ use crate::worker::Role;
 
 /// Waiting this long lifts work by one level of priority, so that urgent work
 /// never starves old work for ever.
-pub const AGING: Duration = Duration::from_secs(30 * 60);
+pub const AGING: Duration = Duration::from_mins(30);
 
 /// Work that waits for a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
