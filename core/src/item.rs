@@ -149,6 +149,9 @@ pub enum ItemEvent {
     AttemptFailed {
         attempt: Attempt,
         reason: String,
+        /// The end of the terminal, for the next attempt; too long for the record.
+        #[serde(skip)]
+        detail: String,
         max_attempts: u32,
     },
     /// Infrastructure ended the attempt; nobody is blamed.
@@ -161,6 +164,9 @@ pub enum ItemEvent {
     Rejected {
         change: ChangeId,
         reason: String,
+        /// The end of the gates' terminal, for the next attempt; too long for the record.
+        #[serde(skip)]
+        detail: String,
         max_attempts: u32,
     },
     /// The change is on the target branch.
@@ -170,6 +176,11 @@ pub enum ItemEvent {
     },
     /// Every child of this container is done or cancelled.
     ChildrenDone,
+    /// The convoy that it is part of landed.
+    ConvoyDone {
+        convoy: ItemId,
+        commit: CommitId,
+    },
     /// The change of an ended item entered the queue once more.
     Requeued {
         change: ChangeId,
@@ -209,6 +220,7 @@ impl ItemEvent {
             Self::Rejected { .. } => "rejected",
             Self::Landed { .. } => "landed",
             Self::ChildrenDone => "children_done",
+            Self::ConvoyDone { .. } => "convoy_done",
             Self::Requeued { .. } => "requeued",
             Self::Retried => "retried",
             Self::Blocked { .. } => "blocked",
@@ -244,10 +256,10 @@ impl Item {
                 self.stage = Stage::Merging { change };
                 vec![]
             }
-            (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, max_attempts }) => {
+            (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, detail, max_attempts }) => {
                 self.fence(attempt)?;
                 self.losses = 0;
-                self.fail(&reason, max_attempts)
+                self.fail(&reason, &detail, max_attempts)
             }
             (Stage::InProgress { .. }, ItemEvent::AttemptLost { attempt, reason, retry_at }) => {
                 self.fence(attempt)?;
@@ -257,10 +269,10 @@ impl Item {
                 self.stage = Stage::Ready;
                 vec![ItemEffect::Schedule]
             }
-            (Stage::Merging { change: held }, ItemEvent::Rejected { change, reason, max_attempts })
+            (Stage::Merging { change: held }, ItemEvent::Rejected { change, reason, detail, max_attempts })
                 if *held == change =>
             {
-                self.fail(&reason, max_attempts)
+                self.fail(&reason, &detail, max_attempts)
             }
             (Stage::Merging { change: held }, ItemEvent::Landed { change, commit }) if *held == change => {
                 self.stage = Stage::Done { commit: Some(commit) };
@@ -268,6 +280,10 @@ impl Item {
             }
             (Stage::Inbox | Stage::Planning | Stage::Ready, ItemEvent::ChildrenDone) => {
                 self.stage = Stage::Done { commit: None };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::Inbox | Stage::Planning | Stage::Ready, ItemEvent::ConvoyDone { convoy: _, commit }) => {
+                self.stage = Stage::Done { commit: Some(commit) };
                 vec![ItemEffect::Settle]
             }
             (Stage::Blocked { .. } | Stage::Ready, ItemEvent::Requeued { change }) => {
@@ -386,9 +402,10 @@ impl Item {
         self.feedback.push(Feedback { attempt: self.attempt, text });
     }
 
-    fn fail(&mut self, reason: &str, max_attempts: u32) -> Vec<ItemEffect> {
+    fn fail(&mut self, reason: &str, detail: &str, max_attempts: u32) -> Vec<ItemEffect> {
         self.failures += 1;
-        self.learn(reason.to_owned());
+        let detail = detail.trim_end();
+        self.learn(if detail.is_empty() { reason.to_owned() } else { format!("{reason}\n\n{detail}") });
         if self.failures >= max_attempts {
             self.stage =
                 Stage::Blocked { reason: format!("attempt {} of {max_attempts} failed: {reason}", self.failures) };

@@ -76,10 +76,11 @@ pub enum Unplaced {
 /// outposts by repo, then by name.
 ///
 /// Every placement fits: no outpost gets more than its free slots, no role more
-/// than its limit, and no work goes to an outpost without its labels.
-pub fn assign(ready: &[Request], outposts: &[Capacity], limits: &Limits, now: Timestamp) -> Vec<Placement> {
+/// than its limit, and no work goes to an outpost without its labels. Time enters
+/// only as the age of the work, so the same input always gives the same answer.
+pub fn assign(ready: &[Request], outposts: &[Capacity], limits: &Limits) -> Vec<Placement> {
     let mut order: Vec<&Request> = ready.iter().collect();
-    order.sort_by_key(|request| rank(request, now));
+    order.sort_by_key(|request| rank(request));
     let mut outposts = outposts.to_vec();
     let mut limits = limits.clone();
     let mut placements = Vec::new();
@@ -133,17 +134,22 @@ fn carries(labels: &BTreeMap<String, String>, requires: &BTreeMap<String, String
     requires.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
-/// The place in the order; smaller goes first. Priority counts as a head start in
-/// time, so work that waits long enough passes any newcomer.
-pub fn rank(request: &Request, now: Timestamp) -> (bool, Reverse<u64>, Timestamp, Work) {
-    let level = match request.priority {
+/// The place in the order; smaller goes first. A level of priority is a head start
+/// of [`AGING`], so work that waits long enough passes any newcomer, whatever its priority.
+pub fn rank(request: &Request) -> (bool, i64, Work) {
+    (matches!(request.work, Work::Item(_)), urgency(request.priority, request.since), request.work)
+}
+
+/// The time since which work counts as waiting, in epoch milliseconds, with its
+/// priority's head start taken off; smaller goes first.
+pub fn urgency(priority: Priority, since: Timestamp) -> i64 {
+    let levels = match priority {
         Priority::Low => 0,
         Priority::Medium => 1,
         Priority::High => 2,
         Priority::Urgent => 3,
     };
-    let lifted = level + now.since(request.since).as_secs() / AGING.as_secs();
-    (matches!(request.work, Work::Item(_)), Reverse(lifted), request.since, request.work)
+    since.as_millis() - levels * i64::try_from(AGING.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What stands between a ready item and a slot, other than the slot.

@@ -114,6 +114,8 @@ pub struct Worker {
     pub ended_at: Option<Timestamp>,
     /// The newest report of the outpost that was applied; older ones are repeats.
     pub report_seq: u64,
+    /// The size of its whole terminal log, once it ended.
+    pub log_bytes: Option<u64>,
 }
 
 /// What happens to a worker.

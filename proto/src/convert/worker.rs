@@ -23,6 +23,7 @@ impl From<Worker> for v1::Worker {
             started_at,
             ended_at,
             report_seq,
+            log_bytes,
         } = worker;
         let name = state.name().to_string();
         let (exit_code, reason) = match state {
@@ -49,6 +50,7 @@ impl From<Worker> for v1::Worker {
             started_at_ms: time_ms(started_at),
             ended_at_ms: time_ms(ended_at),
             report_seq,
+            log_bytes,
         }
     }
 }
@@ -75,6 +77,7 @@ impl TryFrom<v1::Worker> for Worker {
             started_at_ms,
             ended_at_ms,
             report_seq,
+            log_bytes,
         } = worker;
         let state = match state.parse::<WorkerStateName>()? {
             WorkerStateName::Assigned => WorkerState::Assigned,
@@ -103,6 +106,7 @@ impl TryFrom<v1::Worker> for Worker {
             started_at: time(started_at_ms),
             ended_at: time(ended_at_ms),
             report_seq,
+            log_bytes,
         })
     }
 }
