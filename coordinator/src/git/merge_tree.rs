@@ -1,0 +1,99 @@
+//! Merges without a checkout: one long-lived `git merge-tree --stdin` per repository,
+//! which is git's own merge (`ort`) at 0.2 ms a merge (facts.md) instead of 10 ms for a process.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use sprint_core::ids::{CommitId, TreeId};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+
+use super::{GitError, program};
+
+/// What came of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    Clean { tree: TreeId },
+    /// The paths that do not merge by themselves.
+    Conflict { paths: Vec<String> },
+}
+
+/// The running `git merge-tree`.
+pub(super) struct MergeTree {
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    /// Ended when this is dropped.
+    _child: Child,
+}
+
+impl MergeTree {
+    pub(super) fn start(repository: &Path) -> Result<Self, GitError> {
+        let mut child = program::command(repository)
+            .args(["merge-tree", "--write-tree", "--stdin"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(GitError::NoProgram)?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (stdin, stdout) = pipes.ok_or_else(|| GitError::MergeTree("it has no pipes".to_owned()))?;
+        Ok(Self { stdin, stdout: BufReader::new(stdout), _child: child })
+    }
+
+    /// Merges two commits. After an error this process must not be used again.
+    pub(super) async fn merge(&mut self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
+        self.stdin.write_all(format!("{ours} {theirs}\n").as_bytes()).await?;
+        self.stdin.flush().await?;
+        let status = self.field().await?;
+        let tree = self.field().await?;
+        match status.as_str() {
+            "1" => {
+                self.messages().await?;
+                let tree = TreeId::new(tree).map_err(|error| GitError::MergeTree(error.to_string()))?;
+                Ok(Merged::Clean { tree })
+            }
+            "0" => {
+                let mut paths = Vec::new();
+                loop {
+                    let entry = self.field().await?;
+                    if entry.is_empty() {
+                        break;
+                    }
+                    // "<mode> <object> <stage>\t<path>", up to three for a path.
+                    let path = entry.split_once('\t').map_or(entry.as_str(), |(_, path)| path).to_owned();
+                    if paths.last() != Some(&path) {
+                        paths.push(path);
+                    }
+                }
+                self.messages().await?;
+                paths.dedup();
+                Ok(Merged::Conflict { paths })
+            }
+            other => Err(GitError::MergeTree(format!("status {other:?}"))),
+        }
+    }
+
+    /// Passes over the messages: each is a count, so many paths, a type and a text.
+    async fn messages(&mut self) -> Result<(), GitError> {
+        loop {
+            let count = self.field().await?;
+            if count.is_empty() {
+                return Ok(());
+            }
+            let count: usize = count.parse().map_err(|_| GitError::MergeTree(format!("message count {count:?}")))?;
+            for _ in 0..count + 2 {
+                self.field().await?;
+            }
+        }
+    }
+
+    /// The next field, up to its NUL.
+    async fn field(&mut self) -> Result<String, GitError> {
+        let mut bytes = Vec::new();
+        self.stdout.read_until(0, &mut bytes).await?;
+        if bytes.pop() != Some(0) {
+            return Err(GitError::MergeTree("it ended; are both commits there?".to_owned()));
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

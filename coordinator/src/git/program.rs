@@ -1,0 +1,54 @@
+//! Running the `git` program.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::{GitError, OLDEST_GIT};
+
+/// A fetch or push of a large repository over a slow line; beyond this the line is dead.
+pub(super) const TRANSFER_LIMIT: Duration = Duration::from_mins(10);
+
+/// `git` in `directory`, with nothing of the environment that could point it elsewhere,
+/// and nobody to ask for a password.
+pub(crate) fn command(directory: &Path) -> Command {
+    let mut command = Command::new("git");
+    for (key, _) in std::env::vars_os() {
+        if key.to_str().is_some_and(|key| key.starts_with("GIT_") && !key.starts_with("GIT_SSH")) {
+            command.env_remove(&key);
+        }
+    }
+    command
+        .current_dir(directory)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs git to its end and returns what it printed.
+pub(super) async fn run(directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+    let what = || args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default().to_owned();
+    let output = tokio::time::timeout(limit, command(directory).args(args).output())
+        .await
+        .map_err(|_| GitError::TimedOut { command: what(), limit })?
+        .map_err(GitError::NoProgram)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let stderr = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        Err(GitError::Failed { command: what(), stderr })
+    }
+}
+
+/// Checks that git is there and new enough.
+pub(super) async fn check_version() -> Result<(), GitError> {
+    let printed = run(Path::new("/"), &["version"], Duration::from_secs(10)).await?;
+    let number = printed.trim().trim_start_matches("git version ").to_owned();
+    let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if found < OLDEST_GIT { Err(GitError::TooOld { found: number }) } else { Ok(()) }
+}

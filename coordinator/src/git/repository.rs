@@ -1,0 +1,178 @@
+//! One bare repository: objects, refs, merges.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use git2::{ErrorCode, Oid, Repository, Signature};
+use sprint_core::ids::{CommitId, TreeId};
+
+use super::GitError;
+use super::merge_tree::{MergeTree, Merged};
+
+/// Who the merge queue's commits are by.
+const COMMITTER: (&str, &str) = ("Sprint", "sprint@localhost");
+
+/// What came of moving a ref.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompareAndSwap {
+    Moved,
+    /// The ref was not where it was expected.
+    Stale,
+}
+
+/// A bare repository of the coordinator.
+pub struct GitRepo {
+    path: PathBuf,
+    /// libgit2's handle is not to be shared between threads; every use is short.
+    objects: Mutex<Repository>,
+    /// Started at the first merge; none after it failed.
+    merges: tokio::sync::Mutex<Option<MergeTree>>,
+}
+
+impl GitRepo {
+    pub(super) fn open(path: PathBuf) -> Result<Self, GitError> {
+        let objects = Mutex::new(Repository::open_bare(&path)?);
+        Ok(Self { path, objects, merges: tokio::sync::Mutex::new(None) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Repository> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The commit that a ref points to.
+    ///
+    /// # Errors
+    /// [`GitError::Library`], and so for all that follow.
+    pub fn resolve(&self, reference: &str) -> Result<Option<CommitId>, GitError> {
+        match self.objects().refname_to_id(reference) {
+            Ok(oid) => Ok(Some(commit_id(oid))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The tip of a branch.
+    ///
+    /// # Errors
+    /// [`GitError::NoTip`] when there is no such branch.
+    pub fn tip(&self, branch: &str) -> Result<CommitId, GitError> {
+        self.resolve(&format!("refs/heads/{branch}"))?.ok_or_else(|| GitError::NoTip(branch.to_owned()))
+    }
+
+    /// The text of a file as it is in a commit; none when the commit has no such file.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        let objects = self.objects();
+        let tree = objects.find_commit(oid(commit.as_str())?)?.tree()?;
+        match tree.get_path(Path::new(path)) {
+            Ok(entry) => Ok(Some(objects.find_blob(entry.id())?.content().to_vec())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether `ancestor` can be reached from `descendant`; a commit reaches itself.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn reaches(&self, descendant: &CommitId, ancestor: &CommitId) -> Result<bool, GitError> {
+        if descendant == ancestor {
+            return Ok(true);
+        }
+        Ok(self.objects().graph_descendant_of(oid(descendant.as_str())?, oid(ancestor.as_str())?)?)
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn tree_of(&self, commit: &CommitId) -> Result<TreeId, GitError> {
+        let tree = self.objects().find_commit(oid(commit.as_str())?)?.tree_id();
+        TreeId::new(tree.to_string()).map_err(|error| GitError::MergeTree(error.to_string()))
+    }
+
+    /// Merges `theirs` into `ours` in memory, as `git merge` would.
+    ///
+    /// # Errors
+    /// [`GitError::MergeTree`] when git cannot, for example because a commit is not there.
+    pub async fn merge(&self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
+        let mut slot = self.merges.lock().await;
+        let mut merges = match slot.take() {
+            Some(running) => running,
+            None => MergeTree::start(&self.path)?,
+        };
+        // Put back only after success: after an error the process may be out of step.
+        let merged = merges.merge(ours, theirs).await?;
+        *slot = Some(merges);
+        Ok(merged)
+    }
+
+    /// Writes a merge commit; no ref points to it yet.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn commit_merge(&self, tree: &TreeId, parents: [&CommitId; 2], message: &str) -> Result<CommitId, GitError> {
+        let objects = self.objects();
+        let tree = objects.find_tree(oid(tree.as_str())?)?;
+        let [ours, theirs] = parents;
+        let parents = [objects.find_commit(oid(ours.as_str())?)?, objects.find_commit(oid(theirs.as_str())?)?];
+        let signature = Signature::now(COMMITTER.0, COMMITTER.1)?;
+        let commit = objects.commit(None, &signature, &signature, message, &tree, &[&parents[0], &parents[1]])?;
+        Ok(commit_id(commit))
+    }
+
+    /// Points a ref of ours to a commit, wherever it was.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn set_ref(&self, reference: &str, commit: &CommitId) -> Result<(), GitError> {
+        self.objects().reference(reference, oid(commit.as_str())?, true, "sprint")?;
+        Ok(())
+    }
+
+    /// Removes a ref of ours; it may be gone already.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn delete_ref(&self, reference: &str) -> Result<(), GitError> {
+        match self.objects().find_reference(reference) {
+            Ok(mut found) => Ok(found.delete()?),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Moves a branch from `expected` to `new`, or not at all.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn compare_and_swap(
+        &self,
+        branch: &str,
+        expected: &CommitId,
+        new: &CommitId,
+        why: &str,
+    ) -> Result<CompareAndSwap, GitError> {
+        let reference = format!("refs/heads/{branch}");
+        let (expected, new) = (oid(expected.as_str())?, oid(new.as_str())?);
+        match self.objects().reference_matching(&reference, new, true, expected, why) {
+            Ok(_) => Ok(CompareAndSwap::Moved),
+            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => Ok(CompareAndSwap::Stale),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn oid(text: &str) -> Result<Oid, GitError> {
+    Ok(Oid::from_str(text)?)
+}
+
+fn commit_id(oid: Oid) -> CommitId {
+    CommitId::new(oid.to_string()).expect("git prints full object names")
+}

@@ -1,0 +1,64 @@
+//! Who is told of a commit: loops wake on these, and read the state for themselves.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sprint_core::ids::{OutpostName, Seq};
+use tokio::sync::{Notify, watch};
+
+/// Somebody who has something to do after a commit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Notice {
+    /// Work or slots have become free.
+    Scheduler,
+    /// The merge queue of some repo can go on.
+    Merger,
+    /// This outpost must be told something.
+    Outpost(OutpostName),
+}
+
+/// The bells that commits ring.
+pub struct Notices {
+    pub scheduler: Notify,
+    pub merger: Notify,
+    outposts: Mutex<HashMap<OutpostName, Arc<Notify>>>,
+    last: watch::Sender<Seq>,
+}
+
+impl Notices {
+    pub(crate) fn new(last: Seq) -> Self {
+        Self {
+            scheduler: Notify::new(),
+            merger: Notify::new(),
+            outposts: Mutex::default(),
+            last: watch::Sender::new(last),
+        }
+    }
+
+    /// The bell of one outpost's session.
+    pub fn outpost(&self, name: &OutpostName) -> Arc<Notify> {
+        let mut outposts = self.outposts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(outposts.entry(name.clone()).or_default())
+    }
+
+    /// The newest event's number, and word of each newer one.
+    pub fn events(&self) -> watch::Receiver<Seq> {
+        self.last.subscribe()
+    }
+
+    pub(crate) fn ring(&self, notice: &Notice) {
+        match notice {
+            Notice::Scheduler => self.scheduler.notify_one(),
+            Notice::Merger => self.merger.notify_one(),
+            Notice::Outpost(name) => self.outpost(name).notify_one(),
+        }
+    }
+
+    pub(crate) fn committed(&self, last: Seq) {
+        self.last.send_if_modified(|known| {
+            let newer = last > *known;
+            *known = last.max(*known);
+            newer
+        });
+    }
+}

@@ -1,0 +1,321 @@
+//! Reads, on connections of their own: they see what is committed.
+
+use std::collections::BTreeMap;
+
+use sprint_core::change::Change;
+use sprint_core::event::Event;
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, WorkerId};
+use sprint_core::item::{Item, ItemKind, StageName};
+use sprint_core::outpost::Outpost;
+use sprint_core::repo::Repo;
+use sprint_core::time::Timestamp;
+use sprint_core::worker::{Role, Worker};
+
+use super::db::Value;
+use super::entity::Entity;
+use super::{Store, StoreError};
+
+/// Which items are wanted; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct ItemFilter {
+    pub repo: Option<RepoName>,
+    pub stages: Vec<StageName>,
+    pub parent: Option<ItemId>,
+    pub limit: Option<u32>,
+}
+
+/// Which workers are wanted; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerFilter {
+    pub item: Option<ItemId>,
+    pub outpost: Option<OutpostName>,
+    pub live: bool,
+    pub limit: Option<u32>,
+}
+
+/// Which changes are wanted; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeFilter {
+    pub repo: Option<RepoName>,
+    pub item: Option<ItemId>,
+    pub pending: bool,
+    pub limit: Option<u32>,
+}
+
+/// The conditions of a search, with their values in order.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    const fn new() -> Self {
+        Self { sql: String::new(), values: Vec::new() }
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.sql.push_str(if self.sql.is_empty() { " where " } else { " and " });
+        self.sql.push_str(condition);
+    }
+
+    fn equal(&mut self, column: &str, value: impl Into<Value>) {
+        self.values.push(value.into());
+        let condition = format!("{column} = ${}", self.values.len());
+        self.and(&condition);
+    }
+}
+
+/// The newest `limit` rows that meet the conditions, oldest first.
+fn newest<E: Entity>(conditions: &Conditions, limit: Option<u32>) -> String {
+    let (table, key) = (E::TABLE, E::KEY);
+    let inner = format!("select body, {key} from {table}{}", conditions.sql);
+    match limit {
+        None => format!("{inner} order by {key}"),
+        Some(limit) => format!("select body, {key} from ({inner} order by {key} desc limit {limit}) as newest order by {key}"),
+    }
+}
+
+impl Store {
+    async fn get<E: Entity>(&self, key: &E::Key) -> Result<Option<E>, StoreError> {
+        let sql = format!("select body from {} where {} = $1", E::TABLE, E::KEY);
+        Ok(self.bodies(sql, vec![E::key_value(key)]).await?.pop())
+    }
+
+    async fn bodies<E: Entity>(&self, sql: String, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
+        let rows: Vec<(String,)> = self.pool.fetch(sql, values).await?;
+        rows.iter().map(|(body,)| E::decode(body)).collect()
+    }
+
+    async fn found<E: Entity>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Vec<E>, StoreError> {
+        let sql = newest::<E>(&conditions, limit);
+        let sql = format!("select body from ({sql}) as found");
+        self.bodies(sql, conditions.values).await
+    }
+
+    /// # Errors
+    /// [`StoreError`] when the database does not answer or holds something unreadable; so for all reads.
+    pub async fn repo(&self, name: &RepoName) -> Result<Option<Repo>, StoreError> {
+        self.get(name).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn repos(&self) -> Result<Vec<Repo>, StoreError> {
+        self.bodies("select body from repos order by name".to_owned(), vec![]).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn item(&self, id: ItemId) -> Result<Option<Item>, StoreError> {
+        self.get(&id).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn items(&self, filter: &ItemFilter) -> Result<Vec<Item>, StoreError> {
+        let ItemFilter { repo, stages, parent, limit } = filter;
+        let mut conditions = Conditions::new();
+        if let Some(repo) = repo {
+            conditions.equal("repo", repo.as_str());
+        }
+        if let Some(parent) = parent {
+            conditions.equal("parent", parent.get());
+        }
+        if !stages.is_empty() {
+            let words = stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>();
+            conditions.and(&format!("stage in ({})", words.join(", ")));
+        }
+        self.found(conditions, *limit).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn worker(&self, id: WorkerId) -> Result<Option<Worker>, StoreError> {
+        self.get(&id).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn workers(&self, filter: &WorkerFilter) -> Result<Vec<Worker>, StoreError> {
+        let WorkerFilter { item, outpost, live, limit } = filter;
+        let mut conditions = Conditions::new();
+        if *live {
+            conditions.and("live = 1");
+        }
+        if let Some(item) = item {
+            conditions.equal("item", item.get());
+        }
+        if let Some(outpost) = outpost {
+            conditions.equal("outpost", outpost.as_str());
+        }
+        self.found(conditions, *limit).await
+    }
+
+    /// The workers of an outpost that it must be told of: assigned, or to be stopped.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn pending_workers(&self, outpost: &OutpostName) -> Result<Vec<Worker>, StoreError> {
+        let sql = "select body from workers where pending = 1 and outpost = $1 order by id".to_owned();
+        self.bodies(sql, vec![outpost.as_str().into()]).await
+    }
+
+    /// The slots in use, by outpost, repo and role.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn slots_in_use(&self) -> Result<Vec<(OutpostName, RepoName, Role, u32)>, StoreError> {
+        let sql = "select outpost, repo, role, count(*) from workers where live = 1 group by outpost, repo, role";
+        let rows: Vec<(String, String, String, i64)> = self.pool.fetch(sql.to_owned(), vec![]).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(outpost, repo, role, count)| {
+                Some((outpost.parse().ok()?, repo.parse().ok()?, role.parse().ok()?, u32::try_from(count).ok()?))
+            })
+            .collect())
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn change(&self, id: ChangeId) -> Result<Option<Change>, StoreError> {
+        self.get(&id).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<Change>, StoreError> {
+        let ChangeFilter { repo, item, pending, limit } = filter;
+        let mut conditions = Conditions::new();
+        if *pending {
+            conditions.and("pending = 1");
+        }
+        if let Some(repo) = repo {
+            conditions.equal("repo", repo.as_str());
+        }
+        if let Some(item) = item {
+            conditions.equal("item", item.get());
+        }
+        self.found(conditions, *limit).await
+    }
+
+    /// The repos that have changes in their merge queue.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn repos_with_pending_changes(&self) -> Result<Vec<RepoName>, StoreError> {
+        let sql = "select distinct repo from changes where pending = 1 order by repo".to_owned();
+        let rows: Vec<(String,)> = self.pool.fetch(sql, vec![]).await?;
+        Ok(rows.into_iter().filter_map(|(name,)| name.parse().ok()).collect())
+    }
+
+    /// A repo's merge queue in its order: the urgency of the item, then age.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn merge_queue(&self, repo: &RepoName) -> Result<Vec<Change>, StoreError> {
+        let sql = "select changes.body from changes join items on items.id = changes.item
+            where changes.pending = 1 and changes.repo = $1 order by items.urgency, changes.id";
+        self.bodies(sql.to_owned(), vec![repo.as_str().into()]).await
+    }
+
+    /// The changes whose gate run waits for a slot.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn changes_to_gate(&self) -> Result<Vec<Change>, StoreError> {
+        self.bodies("select body from changes where pending = 1 and ungated = 1 order by id".to_owned(), vec![]).await
+    }
+
+    /// Up to `limit` items that can be given out, by urgency, after the one that `after` names:
+    /// ready, not a container, not part of a convoy, with all needs done.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn assignable(&self, after: (i64, ItemId), limit: u32) -> Result<Vec<Item>, StoreError> {
+        let sql = format!(
+            "select items.body from items
+            left join items as parents on parents.id = items.parent
+            where items.stage = 'ready' and items.kind <> 'feature'
+              and (parents.kind is null or parents.kind <> 'convoy')
+              and (items.urgency > $1 or (items.urgency = $1 and items.id > $2))
+              and not exists (
+                select 1 from needs join items as needed on needed.id = needs.need
+                where needs.item = items.id and needed.stage <> 'done'
+              )
+            order by items.urgency, items.id limit {limit}"
+        );
+        self.bodies(sql, vec![after.0.into(), after.1.get().into()]).await
+    }
+
+    /// The kind of an item.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn kind_of(&self, id: ItemId) -> Result<Option<ItemKind>, StoreError> {
+        Ok(self.item(id).await?.map(|item| item.kind))
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn outpost(&self, name: &OutpostName) -> Result<Option<Outpost>, StoreError> {
+        self.get(name).await
+    }
+
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn outposts(&self) -> Result<Vec<Outpost>, StoreError> {
+        self.bodies("select body from outposts order by name".to_owned(), vec![]).await
+    }
+
+    /// Up to `limit` events after `since`, in order.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn events(&self, since: Seq, item: Option<ItemId>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let mut values = vec![since.get().into()];
+        let mut of_item = "";
+        if let Some(item) = item {
+            values.push(item.get().into());
+            of_item = " and item = $2";
+        }
+        let sql = format!(
+            "select seq, time_ms, kind, repo, item, actor, data from events
+            where seq > $1{of_item} order by seq limit {limit}"
+        );
+        type Row = (i64, i64, String, Option<String>, Option<i64>, String, String);
+        let rows: Vec<Row> = self.pool.fetch(sql, values).await?;
+        rows.into_iter()
+            .map(|(seq, time, kind, repo, item, actor, data)| {
+                let unreadable = |error: String| StoreError::Corrupt {
+                    table: "events",
+                    error: <serde_json::Error as serde::de::Error>::custom(error),
+                };
+                Ok(Event {
+                    seq: Seq::new(u64::try_from(seq).unwrap_or(0)),
+                    time: Timestamp::from_millis(time),
+                    kind: kind.parse().map_err(|error: sprint_core::text::UnknownWord| unreadable(error.to_string()))?,
+                    repo: repo.and_then(|name| name.parse().ok()),
+                    item: item.and_then(|id| u64::try_from(id).ok()).map(ItemId::new),
+                    actor,
+                    data: serde_json::from_str(&data)
+                        .map_err(|error| StoreError::Corrupt { table: "events", error })?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many rows of `items`, `workers` and `changes` are in each stage or state.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn counts(&self) -> Result<[BTreeMap<String, u64>; 3], StoreError> {
+        let mut counts = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
+        let tables = [("items", "stage"), ("workers", "state"), ("changes", "state")];
+        for (count, (table, column)) in counts.iter_mut().zip(tables) {
+            let sql = format!("select {column}, count(*) from {table} group by {column}");
+            let rows: Vec<(String, i64)> = self.pool.fetch(sql, vec![]).await?;
+            *count = rows.into_iter().map(|(word, count)| (word, u64::try_from(count).unwrap_or(0))).collect();
+        }
+        Ok(counts)
+    }
+}

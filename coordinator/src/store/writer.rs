@@ -1,0 +1,109 @@
+//! The one writer: takes waiting transactions together, commits them with one fsync,
+//! and answers each after the commit.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use super::notice::Notices;
+use super::tx::Tx;
+
+/// Transactions that share a commit at most: beyond this a batch's own time exceeds the fsync it saves.
+const BATCH: usize = 256;
+
+/// Transactions that wait at most; callers beyond are held back.
+const QUEUE: usize = 1024;
+
+type Job = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Answer> + Send>;
+
+/// What became of a job, and how its caller is told once the commit's fate is known.
+struct Answer {
+    keep: bool,
+    reply: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+/// Hands transactions to the writer.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the writer's task; it ends when every handle is gone.
+    pub(crate) fn start(tx: Tx, notices: Arc<Notices>) -> (Self, tokio::task::JoinHandle<()>) {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        (Self { jobs }, tokio::spawn(run(tx, queue, notices)))
+    }
+
+    pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            Box::pin(async move {
+                let result = job(tx).await;
+                Answer {
+                    keep: result.is_ok(),
+                    reply: Box::new(move |committed| {
+                        // A caller that went away does not take the commit back.
+                        let _ = sender.send(committed.map_err(E::from).and(result));
+                    }),
+                }
+            })
+        });
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+        tx.start_batch(SystemTime::now().into());
+        let mut replies = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            // A job that panics is a bug of that job; it must not take the record down with it.
+            match AssertUnwindSafe(job(&mut tx)).catch_unwind().await {
+                Ok(Answer { keep, reply }) => {
+                    tx.end_job(keep);
+                    replies.push(reply);
+                }
+                Err(_panic) => tx.end_job(false),
+            }
+        }
+        match tx.commit().await {
+            Ok(committed) => {
+                if let Some(committed) = committed {
+                    notices.committed(committed.last);
+                    for notice in &committed.notices {
+                        notices.ring(notice);
+                    }
+                }
+                for reply in replies {
+                    reply(Ok(()));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, transactions = replies.len(), "a commit failed; nothing of it was answered");
+                let message = error.to_string();
+                if let Err(error) = tx.abandon().await {
+                    tracing::error!(%error, "the database does not answer");
+                }
+                for reply in replies {
+                    reply(Err(StoreError::CommitFailed(message.clone())));
+                }
+            }
+        }
+    }
+    if let Err(error) = tx.close().await {
+        tracing::warn!(%error, "the database did not close cleanly");
+    }
+}
