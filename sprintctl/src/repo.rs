@@ -1,0 +1,339 @@
+//! `sprintctl repo`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use sprint_core::gates::Gate;
+use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::job::Runtime;
+use sprint_core::repo::Repo;
+use sprint_core::worker::Role;
+use sprint_proto::convert::Malformed;
+use sprint_proto::v1;
+
+use crate::args::{self, Pair};
+use crate::cli::App;
+use crate::failure::Failure;
+use crate::output::{note, progress};
+use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoCommand {
+    /// Clone a git repository and take it under management
+    Add(AddArgs),
+    /// List the repos
+    List,
+    /// Show a repo: its settings, its tip and the gates in force
+    Show {
+        /// The repo's name
+        name: RepoName,
+    },
+    /// Change a repo's settings
+    Set(Box<SetArgs>),
+    /// Forget a repo; its upstream stays as it is
+    Remove {
+        /// The repo's name
+        name: RepoName,
+        /// Cancel the items of it that are still open
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// A name for it: a-z, 0-9, '.', '_' and '-'
+    name: RepoName,
+    /// Where to clone from and push to: a URL, or a path on the coordinator's host
+    url: String,
+    /// The branch that work lands on [default: the upstream's HEAD]
+    #[arg(long)]
+    branch: Option<String>,
+    /// The developers' command line, for items that bring none
+    #[arg(long, value_name = "CMD")]
+    run: Option<String>,
+    /// The command line of another role; repeatable
+    #[arg(long, value_name = "ROLE=CMD")]
+    role_run: Vec<Pair<Role, String>>,
+    /// How often an item is tried before it is blocked [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+    /// The most workers of a role at one time; repeatable
+    #[arg(long, value_name = "ROLE=N")]
+    limit: Vec<Pair<Role, u32>>,
+    #[command(flatten)]
+    gates: GateArgs,
+}
+
+#[derive(Debug, Args)]
+struct GateArgs {
+    /// A command that must pass before anything lands, if the repo's sprint.toml names none; repeatable
+    #[arg(long = "gate", value_name = "NAME=CMD")]
+    gates: Vec<Pair<String, String>>,
+    /// How long each --gate may run
+    #[arg(long, value_name = "DURATION", default_value = "30m", requires = "gates")]
+    gate_timeout: humantime::Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArgs {
+    /// The repo's name
+    name: RepoName,
+    /// The developers' command line; empty takes it away
+    #[arg(long, value_name = "CMD")]
+    run: Option<String>,
+    /// The command line of a role; empty takes it away; repeatable
+    #[arg(long, value_name = "ROLE=CMD")]
+    role_run: Vec<Pair<Role, String>>,
+    /// The runtime of a role, from a TOML file; repeatable
+    #[arg(long, value_name = "ROLE=FILE")]
+    runtime: Vec<Pair<Role, PathBuf>>,
+    /// The most workers of a role at one time; 0 for no limit; repeatable
+    #[arg(long, value_name = "ROLE=N")]
+    limit: Vec<Pair<Role, u32>>,
+    /// How often an item is tried before it is blocked
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+    #[command(flatten)]
+    gates: GateArgs,
+    /// Take all gates away that were set here
+    #[arg(long, conflicts_with = "gates")]
+    no_gates: bool,
+    /// Stop the merge queue, for this reason
+    #[arg(long, value_name = "REASON", conflicts_with = "resume")]
+    halt: Option<String>,
+    /// Let the merge queue go on
+    #[arg(long)]
+    resume: bool,
+}
+
+/// A repo with what its target branch says now, as scripts see it.
+#[derive(Debug, Serialize)]
+struct RepoView {
+    #[serde(flatten)]
+    repo: Repo,
+    tip: Option<CommitId>,
+    /// The gates in force, wherever they come from.
+    gates_in_force: Vec<Gate>,
+    warnings: Vec<String>,
+}
+
+impl TryFrom<v1::RepoAnswer> for RepoView {
+    type Error = Malformed;
+
+    fn try_from(answer: v1::RepoAnswer) -> Result<Self, Malformed> {
+        let v1::RepoAnswer { repo, tip, gates, warnings } = answer;
+        Ok(Self {
+            repo: repo.ok_or(Malformed::Missing("the repo"))?.try_into()?,
+            tip: tip.map(CommitId::new).transpose()?,
+            gates_in_force: gates.into_iter().map(Gate::from).collect(),
+            warnings,
+        })
+    }
+}
+
+impl RepoCommand {
+    pub(crate) async fn run(self, app: &App) -> Result<(), Failure> {
+        let mut repos = app.client.repos();
+        match self {
+            Self::Add(args) => {
+                let request = args.request();
+                progress(&format!("cloning {} …", request.url));
+                answered(app, repos.add(request).await?.into_inner())
+            }
+            Self::List => {
+                let repos = repos.list(v1::ListReposRequest {}).await?.into_inner().repos;
+                let repos = repos.into_iter().map(Repo::try_from).collect::<Result<Vec<_>, _>>()?;
+                app.output.list(&repos, "repos", list)
+            }
+            Self::Show { name } => answered(app, repos.get(v1::RepoRequest { name: name.into() }).await?.into_inner()),
+            Self::Set(args) => answered(app, repos.set(args.request()?).await?.into_inner()),
+            Self::Remove { name, force } => {
+                let repo = repos.remove(v1::RemoveRepoRequest { name: name.into(), force }).await?.into_inner();
+                app.output.one(&Repo::try_from(repo)?, |repo, layout| list(std::slice::from_ref(repo), layout))
+            }
+        }
+    }
+}
+
+/// Prints a repo; its warnings go to standard error.
+fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
+    let view = RepoView::try_from(answer)?;
+    app.output.one(&view, details)?;
+    for warning in &view.warnings {
+        note(&format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+impl AddArgs {
+    fn request(self) -> v1::AddRepoRequest {
+        let Self { name, url, branch, run, role_run, max_attempts, limit, gates } = self;
+        v1::AddRepoRequest {
+            name: name.into(),
+            url: absolute(url),
+            branch: branch.unwrap_or_default(),
+            run: commands(run, role_run),
+            max_attempts: max_attempts.unwrap_or_default(),
+            limits: args::map(limit),
+            gates: gates.wire(),
+        }
+    }
+}
+
+impl SetArgs {
+    fn request(self) -> Result<v1::SetRepoRequest, Failure> {
+        let Self { name, run, role_run, runtime, limit, max_attempts, gates, no_gates, halt, resume } = self;
+        let request = v1::SetRepoRequest {
+            name: name.to_string(),
+            run: commands(run, role_run),
+            runtimes: runtime
+                .into_iter()
+                .map(|pair| Ok((pair.key.to_string(), read_runtime(&pair.value)?.into())))
+                .collect::<Result<_, Failure>>()?,
+            max_attempts,
+            limits: args::map(limit),
+            set_gates: no_gates || !gates.gates.is_empty(),
+            gates: gates.wire(),
+            resume,
+            halt,
+        };
+        if request == (v1::SetRepoRequest { name: name.to_string(), ..Default::default() }) {
+            return Err(Failure::Usage("nothing to set; see: sprintctl repo set --help".to_owned()));
+        }
+        Ok(request)
+    }
+}
+
+impl GateArgs {
+    fn wire(self) -> Vec<v1::Gate> {
+        let timeout = *self.gate_timeout;
+        self.gates.into_iter().map(|Pair { key: name, value: run }| Gate { name, run, timeout }.into()).collect()
+    }
+}
+
+/// The command lines by role; `--run` is the developers'.
+fn commands<M: FromIterator<(String, String)>>(run: Option<String>, by_role: Vec<Pair<Role, String>>) -> M {
+    let developer = run.map(|value| Pair { key: Role::Developer, value });
+    args::map(developer.into_iter().chain(by_role).collect())
+}
+
+/// The coordinator has another working directory: a path that is there is sent whole.
+fn absolute(url: String) -> String {
+    std::fs::canonicalize(&url).map_or(url, |path| path.display().to_string())
+}
+
+fn read_runtime(path: &Path) -> Result<Runtime, Failure> {
+    let text = std::fs::read_to_string(path).map_err(Failure::io(format!("reading {}", path.display())))?;
+    toml::from_str(&text).map_err(|error| {
+        Failure::Failed(format!(
+            "{} is not a runtime: {}; it needs name and command, and may have env, prompt and success_codes",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })
+}
+
+fn list(repos: &[Repo], layout: &Layout) -> String {
+    let columns = [
+        Column::word("NAME"),
+        Column::word("BRANCH"),
+        Column::word("QUEUE"),
+        Column::number("GATES"),
+        Column::text("RUN"),
+        Column::text("UPSTREAM"),
+    ];
+    let rows = repos.iter().map(|repo| {
+        vec![
+            Cell::new(&repo.name),
+            Cell::new(&repo.branch),
+            Cell::state(if repo.halted.is_some() { "halted" } else { "moving" }),
+            if repo.gates.is_empty() { Cell::new("") } else { Cell::new(repo.gates.len()) },
+            Cell::gist(repo.run.get(&Role::Developer).map_or("", String::as_str)),
+            Cell::maybe(repo.url.as_ref()),
+        ]
+    });
+    table(layout, &columns, rows.collect())
+}
+
+fn details(view: &RepoView, _: &Layout) -> String {
+    let RepoView { repo, tip, gates_in_force, warnings: _ } = view;
+    let mut text = fields(&[
+        ("name", repo.name.to_string()),
+        ("upstream", repo.url.clone().unwrap_or_default()),
+        ("branch", repo.branch.clone()),
+        ("tip", tip.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "queue",
+            repo.halted.as_ref().map_or_else(
+                || "moving".to_owned(),
+                |why| format!("halted: {why}; go on with: sprintctl repo set {} --resume", repo.name),
+            ),
+        ),
+        ("attempts", format!("at most {}", repo.max_attempts)),
+        ("run", lines(repo.run.iter().map(|(role, run)| format!("{role}: {run}")))),
+        ("runtimes", commas(repo.runtimes.iter().map(|(role, runtime)| format!("{role}: {}", runtime.name)))),
+        ("limits", commas(repo.limits.iter().map(|(role, limit)| format!("{role}: {limit}")))),
+        ("added", repo.created_at.to_string()),
+    ]);
+    let gates = lines(
+        gates_in_force
+            .iter()
+            .map(|gate| format!("{}: {} (at most {})", gate.name, gate.run, short_duration(gate.timeout))),
+    );
+    text += &section("gates in force", &gates);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use sprint_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_repo_shows_its_settings_and_the_gates_in_force() {
+        let view = RepoView {
+            repo: Repo {
+                name: RepoName::new("web").unwrap(),
+                url: Some("https://example.org/web.git".to_owned()),
+                branch: "main".to_owned(),
+                run: [(Role::Developer, "./agent".to_owned()), (Role::Tester, "./check".to_owned())].into(),
+                runtimes: [(Role::Developer, Runtime::shell())].into(),
+                gates: vec![],
+                max_attempts: 3,
+                limits: [(Role::Developer, 4)].into(),
+                halted: Some("the upstream refused the push".to_owned()),
+                created_at: Timestamp::from_millis(1_763_700_000_000),
+            },
+            tip: Some(CommitId::new("1".repeat(40)).unwrap()),
+            gates_in_force: vec![Gate {
+                name: "test".to_owned(),
+                run: "./test.sh".to_owned(),
+                timeout: std::time::Duration::from_mins(1),
+            }],
+            warnings: vec![],
+        };
+        let layout = Layout { width: Some(100), colour: false, now: Timestamp::from_millis(1_763_700_000_000) };
+        insta::assert_snapshot!(details(&view, &layout) + "\n" + &list(&[view.repo], &layout));
+    }
+
+    #[test]
+    fn a_runtime_with_a_misspelt_key_is_refused_by_its_file_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        std::fs::write(&path, "name = \"a\"\ncomand = [\"x\"]\n").unwrap();
+        let failure = read_runtime(&path).unwrap_err().to_string();
+        assert!(failure.contains("agent.toml is not a runtime") && failure.contains("comand"), "{failure}");
+    }
+
+    #[test]
+    fn the_url_of_a_path_that_is_there_is_made_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().join("x/../");
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        assert_eq!(absolute(here.display().to_string()), dir.path().canonicalize().unwrap().display().to_string());
+        assert_eq!(absolute("https://example.org/a.git".to_owned()), "https://example.org/a.git");
+    }
+}

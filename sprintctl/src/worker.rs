@@ -1,0 +1,230 @@
+//! `sprintctl worker`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use sprint_core::ids::{ItemId, OutpostName, WorkerId};
+use sprint_core::view::WorkerView;
+use sprint_core::worker::Worker;
+use sprint_proto::convert::Malformed;
+use sprint_proto::v1;
+
+use crate::attach::{self, AttachArgs};
+use crate::cli::App;
+use crate::client::Patience;
+use crate::failure::Failure;
+use crate::output::Format;
+use crate::render::{Cell, Column, Layout, ago, fields, section, short_duration, table};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerCommand {
+    /// List the workers that are at work
+    List(ListArgs),
+    /// Show a worker: its item, its outpost and how it ended
+    Show {
+        /// The worker's number
+        id: WorkerId,
+    },
+    /// Print what a worker's terminal showed, byte for byte
+    Logs(LogsArgs),
+    /// Take part in a worker's terminal
+    Attach(AttachArgs),
+    /// End a worker after its work is saved
+    Stop {
+        /// The worker's number
+        id: WorkerId,
+        /// Why, for the record
+        #[arg(long, default_value = "stopped by the overseer")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Also those that have ended
+    #[arg(long)]
+    all: bool,
+    /// Only of this item
+    #[arg(long, value_name = "ID")]
+    item: Option<ItemId>,
+    /// Only on this outpost
+    #[arg(long, value_name = "NAME")]
+    outpost: Option<OutpostName>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The worker's number
+    id: WorkerId,
+    /// Go on with what is to come, until the worker ends
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what arrived in the last so long, as in 90s or 10m
+    #[arg(long, value_name = "DURATION", conflicts_with = "offset")]
+    since: Option<humantime::Duration>,
+    /// Skip so many bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
+    offset: u64,
+}
+
+impl WorkerCommand {
+    pub(crate) async fn run(self, app: &App) -> Result<(), Failure> {
+        let mut workers = app.client.workers();
+        match self {
+            Self::List(args) => {
+                let found = workers.list(args.request()).await?.into_inner().workers;
+                let views = found.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+                app.output.list(&views, "workers", list)
+            }
+            Self::Show { id } => {
+                let worker = workers.get(v1::WorkerRequest { id: id.get() }).await?.into_inner();
+                app.output.one(&view(worker)?, details)
+            }
+            Self::Logs(args) => logs(args, app).await,
+            Self::Attach(args) => attach::attach(args, app).await,
+            Self::Stop { id, reason } => {
+                let worker = workers.stop(v1::StopWorkerRequest { id: id.get(), reason }).await?.into_inner();
+                app.output.one(&view(worker)?, |worker, layout| list(std::slice::from_ref(worker), layout))
+            }
+        }
+    }
+}
+
+impl ListArgs {
+    fn request(self) -> v1::ListWorkersRequest {
+        let Self { all, item, outpost, limit } = self;
+        v1::ListWorkersRequest {
+            item: item.map(ItemId::get),
+            outpost: outpost.map(Into::into),
+            live: !all,
+            limit: limit.unwrap_or_default(),
+        }
+    }
+}
+
+fn view(worker: v1::Worker) -> Result<WorkerView, Malformed> {
+    Ok(Worker::try_from(worker)?.into())
+}
+
+async fn logs(args: LogsArgs, app: &App) -> Result<(), Failure> {
+    let LogsArgs { id, follow, since, offset } = args;
+    let since_ms = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1));
+    let mut request = v1::WorkerLogsRequest { id: id.get(), offset, follow, since_ms };
+    let mut patience = Patience::new();
+    loop {
+        let ended = stream(&mut request, &mut patience, app).await;
+        match ended {
+            Err(failure) if follow && failure.is_disconnect() => patience.pause(&failure).await,
+            other => return other,
+        }
+    }
+}
+
+/// Prints log bytes until the stream ends, and keeps `request` at what comes next.
+async fn stream(request: &mut v1::WorkerLogsRequest, patience: &mut Patience, app: &App) -> Result<(), Failure> {
+    let mut chunks = app.client.workers().logs(*request).await?.into_inner();
+    while let Some(v1::LogData { offset, data }) = chunks.message().await? {
+        patience.answered();
+        match app.output.format {
+            Format::Table => app.output.bytes(&data)?,
+            Format::Json => {
+                let line = json!({"worker": request.id, "offset": offset, "data": String::from_utf8_lossy(&data)});
+                app.output.line(&line, |_, _| String::new())?;
+            }
+        }
+        request.offset = offset + data.len() as u64;
+        request.since_ms = 0;
+    }
+    Ok(())
+}
+
+fn list(workers: &[WorkerView], layout: &Layout) -> String {
+    let columns = [
+        Column::number("ID"),
+        Column::word("ROLE"),
+        Column::number("ITEM"),
+        Column::number("TRY"),
+        Column::word("OUTPOST"),
+        Column::word("STATE"),
+        Column::number("EXIT"),
+        Column::word("AGE"),
+        Column::word("RAN"),
+        Column::text("REASON"),
+    ];
+    let rows = workers.iter().map(|worker| {
+        vec![
+            Cell::new(worker.id),
+            Cell::new(worker.role),
+            Cell::new(worker.item),
+            Cell::new(worker.attempt),
+            Cell::new(&worker.outpost),
+            Cell::state(worker.state),
+            Cell::maybe(worker.exit_code),
+            Cell::new(ago(layout, worker.assigned_at)),
+            Cell::new(ran(worker, layout)),
+            Cell::gist(&worker.reason),
+        ]
+    });
+    table(layout, &columns, rows.collect())
+}
+
+/// How long its command ran, or runs by now.
+fn ran(worker: &WorkerView, layout: &Layout) -> String {
+    let until = worker.ended_at.unwrap_or(layout.now);
+    worker.started_at.map(|started| short_duration(until.since(started))).unwrap_or_default()
+}
+
+fn details(worker: &WorkerView, layout: &Layout) -> String {
+    let time = |time: Option<sprint_core::time::Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
+    let mut text = fields(&[
+        ("worker", worker.id.to_string()),
+        ("role", worker.role.to_string()),
+        ("repo", worker.repo.to_string()),
+        ("item", format!("{} (attempt {})", worker.item, worker.attempt)),
+        ("change", worker.change.map(|change| change.to_string()).unwrap_or_default()),
+        ("outpost", worker.outpost.to_string()),
+        ("state", worker.state.to_string()),
+        ("exit code", worker.exit_code.map(|code| code.to_string()).unwrap_or_default()),
+        ("base", worker.base.to_string()),
+        ("assigned", worker.assigned_at.to_string()),
+        ("started", time(worker.started_at)),
+        ("ended", time(worker.ended_at)),
+        ("ran", ran(worker, layout)),
+    ]);
+    text += &section("reason", &worker.reason);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use sprint_core::ids::{Attempt, CommitId, RepoName};
+    use sprint_core::time::Timestamp;
+    use sprint_core::worker::{Role, WorkerStateName};
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_failed_shows_how_it_ended() {
+        let at = |seconds: i64| Timestamp::from_millis(1_763_700_000_000 + seconds * 1_000);
+        let worker = WorkerView {
+            id: WorkerId::new(41),
+            item: ItemId::new(12),
+            attempt: Attempt::new(2),
+            role: Role::Developer,
+            outpost: OutpostName::new("local-1").unwrap(),
+            state: WorkerStateName::Failed,
+            exit_code: Some(1),
+            reason: "the command exited with 1\n\nlast lines of its terminal".to_owned(),
+            repo: RepoName::new("web").unwrap(),
+            change: None,
+            base: CommitId::new("ab".repeat(20)).unwrap(),
+            assigned_at: at(0),
+            started_at: Some(at(1)),
+            ended_at: Some(at(75)),
+        };
+        let layout = Layout { width: Some(80), colour: false, now: at(600) };
+        insta::assert_snapshot!(details(&worker, &layout) + "\n" + &list(&[worker], &layout));
+    }
+}
