@@ -337,7 +337,7 @@ pub(crate) fn list(items: &[ItemView], layout: &Layout) -> String {
 
 /// The first needs of an item: a table has no room for a hundred.
 fn some_needs(item: &ItemView) -> String {
-    const SHOWN: usize = 4;
+    const SHOWN: usize = 3;
     let more = item.needs.len().saturating_sub(SHOWN);
     let shown = commas(item.needs.iter().take(SHOWN));
     if more == 0 { shown } else { format!("{shown} +{more}") }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table, presets};
 use sprint_core::time::Timestamp;
 
 /// What a text is laid out for.
@@ -100,6 +100,9 @@ impl Cell {
     }
 }
 
+/// The most lines of a row on a terminal; what is cut there is whole in a pipe and in `show`.
+const TALLEST: usize = 3;
+
 /// Lays out a table.
 pub(crate) fn table(layout: &Layout, columns: &[Column], rows: Vec<Vec<Cell>>) -> String {
     let used = (0..columns.len())
@@ -122,7 +125,11 @@ pub(crate) fn table(layout: &Layout, columns: &[Column], rows: Vec<Vec<Cell>>) -
     );
     for row in rows {
         let cells = row.into_iter().enumerate().filter(|(index, _)| used.get(*index).copied().unwrap_or(false));
-        table.add_row(cells.map(|(_, cell)| styled(cell)).collect::<Vec<_>>());
+        let mut row = Row::from(cells.map(|(_, cell)| styled(cell)).collect::<Vec<_>>());
+        if layout.width.is_some() {
+            row.max_height(TALLEST);
+        }
+        table.add_row(row);
     }
     for (index, column) in shown().enumerate() {
         let Some(laid_out) = table.column_mut(index) else { continue };
