@@ -111,6 +111,10 @@ pub(crate) fn parse(file: &[u8], repo: Option<&RepoName>) -> Result<Batch, Inval
 
 fn parse_line(text: &[u8], default_repo: Option<&RepoName>) -> Result<v1::NewItem, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+    // A list of the values alone would be taken as well.
+    if !text.trim_start().starts_with('{') {
+        return Err("it is not a JSON object".to_owned());
+    }
     let Line { key, repo, kind, title, description, acceptance, priority, labels, requires, parent, needs, run, stage } =
         serde_json::from_str(text).map_err(|error| said(&error))?;
     if title.trim().is_empty() {
