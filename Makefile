@@ -1,0 +1,37 @@
+# What people and CI run. Every target does its own set-up.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint bench
+
+NEXTEST := $(shell cargo nextest --version 2>/dev/null)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: git, tmux, a C compiler, and PostgreSQL for tests
+	@deploy/setup.sh --tests
+
+build: ## Build everything
+	@deploy/setup.sh
+	cargo build --workspace --all-targets
+
+demo: ## Run the main job end to end, in a temporary directory
+	@deploy/setup.sh
+	@deploy/demo/demo.sh
+
+test: setup ## Run every test
+ifdef NEXTEST
+	cargo nextest run --workspace
+	cargo test --workspace --doc
+else
+	cargo test --workspace
+endif
+
+lint: ## Check the form: rustfmt, clippy, rustdoc
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace
+
+bench: ## Measure, each figure beside its floor
+	@deploy/setup.sh
+	cargo run --release -p sprint-tests --bin bench

@@ -1,0 +1,1 @@
+check "center puts a text into the middle" "   ab" "$(center " ab " 8)"

@@ -1,0 +1,4 @@
+# lower TEXT: the text in small letters.
+lower() {
+    printf '%s' "$1" | tr '[:upper:]' '[:lower:]'
+}

@@ -1,0 +1,1 @@
+check "title begins with a capital letter" "Hello" "$(title hELLO)"

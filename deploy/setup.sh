@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs what building, running and testing need and this machine has not; does nothing when all is there.
+#
+#   deploy/setup.sh          what running needs: git, tmux, a C compiler
+#   deploy/setup.sh --tests  also what some tests need: PostgreSQL
+set -euo pipefail
+
+packages=()
+need() { # need PACKAGE WHY COMMAND: unless the command succeeds
+    local package=$1 why=$2
+    shift 2
+    "$@" >/dev/null 2>&1 && return
+    printf 'setup: %s is missing (%s)\n' "$package" "$why"
+    packages+=("$package")
+}
+has() { command -v "$1"; }
+has_postgres() { has postgres || ls /usr/lib/postgresql/*/bin/postgres; }
+
+if ! has cargo >/dev/null; then
+    echo "setup: cargo is missing; install a Rust toolchain (https://rustup.rs) and try again" >&2
+    exit 1
+fi
+need git "repositories and code" has git
+need tmux "the terminals of workers" has tmux
+need build-essential "C code of the embedded database and of libgit2" has cc
+if [ "${1:-}" = --tests ]; then
+    need postgresql "the tests of the store run against it too; they are skipped without it" has_postgres
+fi
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! has sudo >/dev/null; then
+        echo "setup: not root and no sudo; install these yourself and try again: ${packages[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+if ! has apt-get >/dev/null; then
+    echo "setup: this is not Debian or Ubuntu; install these with your package manager and try again: ${packages[*]}" >&2
+    exit 1
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "setup: running ${as_root[*]} apt-get install ${packages[*]}"
+"${as_root[@]}" apt-get update -q </dev/null
+"${as_root[@]}" apt-get install -y -q --no-install-recommends "${packages[@]}" </dev/null
