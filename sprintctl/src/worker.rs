@@ -114,12 +114,21 @@ async fn logs(args: LogsArgs, app: &App) -> Result<(), Failure> {
     let mut request = v1::WorkerLogsRequest { id: id.get(), offset, follow, since_ms };
     let mut patience = Patience::new();
     loop {
-        let ended = stream(&mut request, &mut patience, app).await;
-        match ended {
-            Err(failure) if follow && failure.is_disconnect() => patience.pause(&failure).await,
+        let failure = match stream(&mut request, &mut patience, app).await {
+            Ok(()) if follow && is_live(id, app).await => {
+                Failure::Disconnected { why: "the stream ended before the worker did".to_owned() }
+            }
+            Err(failure) if follow && failure.is_disconnect() => failure,
             other => return other,
-        }
+        };
+        patience.pause(&failure).await;
     }
+}
+
+/// Whether a worker may still say something: a coordinator that stops ends its streams in good order.
+async fn is_live(id: WorkerId, app: &App) -> bool {
+    let answer = app.client.workers().get(v1::WorkerRequest { id: id.get() }).await;
+    answer.is_ok_and(|worker| Worker::try_from(worker.into_inner()).is_ok_and(|worker| worker.state.is_live()))
 }
 
 /// Prints log bytes until the stream ends, and keeps `request` at what comes next.
