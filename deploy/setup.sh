@@ -28,13 +28,13 @@ if [ "${1:-}" = --tests ]; then
 fi
 [ ${#packages[@]} -gt 0 ] || exit 0
 
-as_root=()
+apt_get=(apt-get)
 if [ "$(id -u)" -ne 0 ]; then
     if ! has sudo >/dev/null; then
         echo "setup: not root and no sudo; install these yourself and try again: ${packages[*]}" >&2
         exit 1
     fi
-    as_root=(sudo)
+    apt_get=(sudo DEBIAN_FRONTEND=noninteractive apt-get)
 fi
 if ! has apt-get >/dev/null; then
     echo "setup: this is not Debian or Ubuntu; install these with your package manager and try again: ${packages[*]}" >&2
@@ -42,6 +42,6 @@ if ! has apt-get >/dev/null; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-echo "setup: running ${as_root[*]} apt-get install ${packages[*]}"
-"${as_root[@]}" apt-get update -q </dev/null
-"${as_root[@]}" apt-get install -y -q --no-install-recommends "${packages[@]}" </dev/null
+echo "setup: running ${apt_get[*]} install ${packages[*]}"
+"${apt_get[@]}" update -q </dev/null
+"${apt_get[@]}" install -y -q --no-install-recommends "${packages[@]}" </dev/null
