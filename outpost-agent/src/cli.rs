@@ -1,0 +1,126 @@
+//! What people type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sprint_core::ids::OutpostName;
+
+/// Offers this host to a Sprint coordinator and runs workers on it.
+#[derive(Debug, Parser)]
+#[command(name = "outpost-agent", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Joins a coordinator and runs the workers it assigns, until SIGTERM.
+    ///
+    /// SIGTERM ends the agent and leaves its workers running; the next start goes on with them.
+    Join(Box<Join>),
+    /// Runs one worker: the command of a tmux pane, started by the agent.
+    #[command(hide = true)]
+    Exec { dir: PathBuf },
+    /// Appends standard input to a worker's log: started by tmux.
+    #[command(hide = true)]
+    Capture { log: PathBuf, limit: u64, end: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// Where the coordinator listens.
+    #[arg(long, env = "SPRINT_COORDINATOR", value_name = "HOST:PORT", value_parser = address)]
+    pub(crate) coordinator: String,
+    /// This outpost's name [default: the host's name].
+    #[arg(long, env = "SPRINT_OUTPOST_NAME")]
+    pub(crate) name: Option<OutpostName>,
+    /// How many workers may run at once [default: the number of cores].
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_WORKERS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_workers: Option<u32>,
+    /// A label that items can ask for; may be given several times.
+    #[arg(long = "label", env = "SPRINT_OUTPOST_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// Where mirrors, worktrees and logs are kept
+    /// [default: $XDG_STATE_HOME or ~/.local/state, then sprint/outpost-NAME].
+    #[arg(long, env = "SPRINT_OUTPOST_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How many worktrees are kept ready for each repo.
+    #[arg(long, env = "SPRINT_OUTPOST_WARM", value_name = "N", default_value_t = 2)]
+    pub(crate) warm: usize,
+    /// The most that is kept of one worker's terminal; the worker goes on beyond it.
+    #[arg(long, env = "SPRINT_OUTPOST_LOG_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) log_limit: u64,
+    /// Takes nothing new, waits for the workers that run, and exits.
+    #[arg(long, env = "SPRINT_OUTPOST_DRAIN")]
+    pub(crate) drain: bool,
+    /// How log lines are written.
+    #[arg(long, env = "SPRINT_OUTPOST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("give it as HOST:PORT, such as localhost:50051")?;
+    if host.is_empty() || port.parse::<u16>().is_err() || text.contains('/') {
+        return Err("give it as HOST:PORT, such as localhost:50051".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some(_) | None => Err("give it as KEY=VALUE, such as gpu=yes".to_owned()),
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return Err("give it in bytes, or with KiB, MiB, GiB or TiB, such as 256MiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "give a whole number, such as 256MiB".to_owned())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(|| "it is zero or too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        assert_eq!(bytes("256MiB"), Ok(256 << 20));
+        assert_eq!(bytes("1 GiB"), Ok(1 << 30));
+        assert_eq!(bytes("7"), Ok(7));
+        for bad in ["", "GiB", "1GB", "-1", "0", "99999999TiB"] {
+            assert!(bytes(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn addresses_and_labels_are_checked() {
+        assert!(address("localhost:50051").is_ok() && address("[::1]:50051").is_ok());
+        assert!(address("localhost").is_err() && address("http://x:1").is_err() && address(":1").is_err());
+        assert_eq!(label("gpu=a=b"), Ok(("gpu".to_owned(), "a=b".to_owned())));
+        assert!(label("gpu").is_err() && label("=x").is_err());
+    }
+}

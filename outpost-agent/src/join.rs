@@ -1,0 +1,232 @@
+//! `outpost-agent join`: builds the agent, runs it, and ends it.
+
+use std::fs::{self, File};
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sprint_core::ids::OutpostName;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::agent::{Agent, Settings};
+use crate::cli::{Join, LogFormat};
+use crate::link;
+use crate::paths::DataDir;
+use crate::preflight;
+use crate::tmux::Tmux;
+use crate::watch::Watch;
+use crate::worker::fleet::{self, Fleet};
+use crate::workspace::Repositories;
+
+/// How long everything may take to end; workers are not part of it.
+const END_LIMIT: Duration = Duration::from_secs(1);
+/// How long a burst of ended sessions is collected before tmux is asked.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Runs the agent until it is told to end, or has drained.
+///
+/// # Errors
+/// What keeps it from joining, in words for a person.
+pub(crate) fn run(options: Join) -> anyhow::Result<()> {
+    start_logging(options.log_format);
+    preflight::check()?;
+    let name = options.name.clone().map_or_else(default_name, Ok)?;
+    let data = data_dir(options.data_dir.clone(), &name)?;
+    let _lock = lock(&data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(options, name, data));
+    runtime.shutdown_timeout(END_LIMIT / 4);
+    result
+}
+
+async fn serve(options: Join, name: OutpostName, data: DataDir) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let agent = build(options, name, data)?;
+    let all = agent.tasks.clone();
+    spawn_loops(&agent);
+    let drained = async {
+        if agent.settings.drain {
+            agent.fleet.emptied().await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = drained => tracing::info!("drained: every worker has finished and is forgotten"),
+    }
+    let active = agent.fleet.active();
+    if active > 0 {
+        tracing::info!(workers = active, "ending; {active} workers go on and are adopted at the next start");
+    } else {
+        tracing::info!(workers = 0, "ending; no worker is running");
+    }
+    agent.stop.cancel();
+    all.close();
+    if tokio::time::timeout(END_LIMIT, all.wait()).await.is_err() {
+        tracing::debug!("some tasks did not end in time; what they were doing is done again at the next start");
+    }
+    Ok(())
+}
+
+fn build(options: Join, name: OutpostName, data: DataDir) -> anyhow::Result<Arc<Agent>> {
+    let Join { coordinator, name: _, max_workers, labels, data_dir: _, warm, log_limit, drain, log_format: _ } = options;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let settings = Settings {
+        coordinator,
+        name,
+        labels: labels.into_iter().collect(),
+        max_workers: max_workers.unwrap_or(u32::try_from(cores).unwrap_or(u32::MAX)),
+        log_limit,
+        drain,
+        instance: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
+        program: std::env::current_exe().context("this program's own path is unknown")?,
+        boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+    };
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let socket = data.tmux_socket().context("no directory for tmux's socket")?;
+    let tmux = Tmux::start(socket, data.tmux_conf(), &tasks, stop.clone()).context("tmux cannot be set up")?;
+    let grown = Arc::default();
+    let agent = Arc::new(Agent {
+        repositories: Repositories::new(data.clone(), warm),
+        watch: Watch::new(Arc::clone(&grown)).context("inotify cannot be used")?,
+        settings,
+        data,
+        tmux,
+        outbox: Arc::default(),
+        fleet: Fleet::default(),
+        grown,
+        tasks,
+        stop,
+    });
+    fleet::adopt(&agent).context("the data directory cannot be read")?;
+    Ok(agent)
+}
+
+fn spawn_loops(agent: &Arc<Agent>) {
+    let all = agent.clone();
+    agent.spawn(async move { all.repositories.tend(all.stop.clone()).await });
+    agent.spawn(watch_sessions(agent.clone()));
+    agent.spawn(link::hold_session(agent.clone()));
+    agent.spawn(link::ship_logs(agent.clone()));
+    let trash = agent.data.trash();
+    agent.tasks.spawn_blocking(move || {
+        // What an earlier run did not come to delete.
+        fs::remove_dir_all(&trash).ok();
+    });
+}
+
+/// Wakes workers whose sessions have gone: those that end by themselves are known
+/// by their exit, this is for the others.
+async fn watch_sessions(agent: Arc<Agent>) {
+    let mut known = std::collections::BTreeSet::new();
+    let mut strangers = vec![];
+    loop {
+        agent.tmux.sessions_changed().await;
+        tokio::time::sleep(SETTLE).await;
+        // A server that was lost has taken every session with it.
+        let (now, others) = agent.tmux.sessions().await.unwrap_or_default();
+        for cell in agent.fleet.all() {
+            if known.contains(&cell.id()) && !now.contains(&cell.id()) {
+                cell.wake.notify_one();
+            }
+        }
+        let unknown = now.iter().filter(|worker| agent.fleet.get(**worker).is_none()).map(|w| Tmux::session(*w));
+        let others: Vec<_> = others.into_iter().chain(unknown).collect();
+        if !others.is_empty() && others != strangers {
+            tracing::warn!(sessions = ?others, "tmux has sessions that belong to no worker; they are left alone");
+        }
+        strangers = others;
+        known = now;
+    }
+}
+
+fn start_logging(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("SPRINT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+/// The host's name, as far as it can be an outpost's.
+fn default_name() -> anyhow::Result<OutpostName> {
+    let host = nix::unistd::gethostname().context("the host's name is unknown; give one with --name")?;
+    let name = sanitised(&host.to_string_lossy());
+    OutpostName::new(name).context("the host's name cannot be an outpost's; give one with --name")
+}
+
+fn sanitised(host: &str) -> String {
+    let short = host.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let plain: String = short.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '-' }).collect();
+    plain.trim_matches('-').chars().take(63).collect()
+}
+
+fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDir> {
+    let root = match given {
+        Some(root) => root,
+        None => {
+            let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+            let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+            let state = state.context("no place for data; HOME is not set; give one with --data-dir")?;
+            state.join("sprint").join(format!("outpost-{name}"))
+        }
+    };
+    let what = || format!("the data directory {} cannot be used", root.display());
+    fs::create_dir_all(&root).with_context(what)?;
+    let root = root.canonicalize().with_context(what)?;
+    let text = root.to_str().with_context(what).context("its path is not UTF-8; choose another")?;
+    if text.contains('\n') {
+        bail!("the data directory {text:?} cannot be used; its path holds a line end; choose another");
+    }
+    let data = DataDir::new(root.clone());
+    for dir in [data.workers(), data.mirrors()] {
+        fs::create_dir_all(&dir).with_context(what)?;
+    }
+    Ok(data)
+}
+
+/// Makes sure that this is the only agent on a data directory, for as long as the file is open.
+fn lock(data: &DataDir) -> anyhow::Result<File> {
+    let path = data.lock();
+    let what = || format!("{} cannot be opened", path.display());
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(false).open(&path).with_context(what)?;
+    if file.try_lock().is_err() {
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).with_context(what)?;
+        bail!(
+            "the data directory {} is in use; the agent with pid {} holds it; end that one or choose another with --data-dir",
+            display(data.root()),
+            holder.trim()
+        );
+    }
+    // On a full disk the lock itself still holds.
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).ok();
+    Ok(file)
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_name_becomes_an_outposts() {
+        assert_eq!(sanitised("GPU_3.example.org"), "gpu-3");
+        assert_eq!(sanitised("-x-"), "x");
+        assert_eq!(sanitised(&"x".repeat(80)).len(), 63);
+    }
+}

@@ -1,0 +1,206 @@
+//! The control stream: hello, heartbeats and reports up; assignments and orders down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprint_core::ids::WorkerId;
+use sprint_core::job::Assignment;
+use sprint_proto::v1::{self, coordinator_message, outpost_message};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+use super::backoff::Backoff;
+use super::{causes, connect, load, terminal};
+use crate::agent::Agent;
+use crate::worker::fleet;
+
+/// Small messages; when the coordinator does not read them the session waits.
+const UP: usize = 64;
+/// A coordinator that says less than this often would lose us.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+/// How long the coordinator may take to answer a hello.
+const WELCOME_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a session ended.
+#[derive(Debug, Error)]
+enum Ended {
+    #[error("{}", causes(.0))]
+    Unreachable(#[from] tonic::transport::Error),
+    #[error("{0}")]
+    Refused(String),
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    #[error("the coordinator ended the session")]
+    Closed,
+    #[error("the coordinator did not answer the hello")]
+    Silent,
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::FailedPrecondition | Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated => {
+                Self::Refused(status.message().to_owned())
+            }
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss => Self::Lost(status.message().to_owned()),
+        }
+    }
+}
+
+/// Holds a session for ever; ends when it is dropped.
+pub(crate) async fn run(agent: Arc<Agent>) {
+    let mut backoff = Backoff::new();
+    let mut said = String::new();
+    loop {
+        let ended = match session(&agent, &mut backoff, &mut said).await {
+            Ok(never) => match never {},
+            Err(ended) => ended,
+        };
+        let why = ended.to_string();
+        // A coordinator that is away for long is not worth a line for each try.
+        if why == said {
+            tracing::debug!(why, "still no session");
+        } else if matches!(ended, Ended::Refused(_)) {
+            tracing::error!(coordinator = agent.settings.coordinator, why, "the coordinator refused this outpost; trying again");
+        } else {
+            tracing::warn!(coordinator = agent.settings.coordinator, why, "no session with the coordinator; trying again");
+        }
+        said = why;
+        tokio::time::sleep(backoff.pause(fastrand::f64())).await;
+    }
+}
+
+async fn session(
+    agent: &Arc<Agent>,
+    backoff: &mut Backoff,
+    said: &mut String,
+) -> Result<std::convert::Infallible, Ended> {
+    let mut client = connect(&agent.settings.coordinator).await?;
+    let (up, messages) = mpsc::channel(UP);
+    send(&up, outpost_message::Body::Hello(hello(agent))).await?;
+    let mut down = client.session(ReceiverStream::new(messages)).await?.into_inner();
+    let welcome = tokio::time::timeout(WELCOME_LIMIT, first(&mut down)).await.map_err(|_| Ended::Silent)??;
+    let v1::Welcome { heartbeat_ms, git_base_url, version } = welcome;
+    tracing::info!(coordinator = agent.settings.coordinator, version, "joined");
+    backoff.reset();
+    said.clear();
+    agent.repositories.base_url.send_if_modified(|known| {
+        let new = known.as_deref() != Some(git_base_url.as_str());
+        if new {
+            *known = Some(git_base_url);
+        }
+        new
+    });
+    agent.outbox.restart();
+    let period = Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN);
+    let mut heartbeat = interval_at(Instant::now(), period);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            message = down.message() => match message? {
+                Some(v1::CoordinatorMessage { body: Some(body) }) => obey(agent, body),
+                Some(v1::CoordinatorMessage { body: None }) => {
+                    tracing::warn!("the coordinator sent a message that this version does not know");
+                }
+                None => return Err(Ended::Closed),
+            },
+            _ = heartbeat.tick() => send(&up, outpost_message::Body::Heartbeat(beat(agent))).await?,
+            () = agent.outbox.wait() => {
+                while let Some(report) = agent.outbox.next() {
+                    send(&up, outpost_message::Body::Report(report.into())).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn send(up: &mpsc::Sender<v1::OutpostMessage>, body: outpost_message::Body) -> Result<(), Ended> {
+    up.send(v1::OutpostMessage { body: Some(body) }).await.map_err(|_| Ended::Lost("the stream is closed".to_owned()))
+}
+
+async fn first(down: &mut Streaming<v1::CoordinatorMessage>) -> Result<v1::Welcome, Ended> {
+    match down.message().await? {
+        Some(v1::CoordinatorMessage { body: Some(coordinator_message::Body::Welcome(welcome)) }) => Ok(welcome),
+        Some(_) => Err(Ended::Lost("the first message was not a welcome".to_owned())),
+        None => Err(Ended::Closed),
+    }
+}
+
+fn hello(agent: &Agent) -> v1::Hello {
+    let settings = &agent.settings;
+    let workers = agent
+        .fleet
+        .all()
+        .iter()
+        .map(|cell| v1::InventoryEntry {
+            worker: cell.id().get(),
+            item: cell.assignment.item.get(),
+            attempt: cell.assignment.attempt.get(),
+            finished: cell.is_finished(),
+        })
+        .collect();
+    v1::Hello {
+        outpost: settings.name.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        labels: settings.labels.clone().into_iter().collect(),
+        max_workers: settings.max_workers,
+        instance: settings.instance.clone(),
+        workers,
+        draining: settings.drain,
+    }
+}
+
+fn beat(agent: &Agent) -> v1::Heartbeat {
+    v1::Heartbeat {
+        active_workers: u32::try_from(agent.fleet.active()).unwrap_or(u32::MAX),
+        load: Some(load::read(agent.data.root()).into()),
+        draining: agent.settings.drain,
+    }
+}
+
+/// Carries out what the coordinator says; nothing here waits.
+fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
+    match order {
+        coordinator_message::Body::Welcome(_) => tracing::warn!("the coordinator welcomed us twice"),
+        coordinator_message::Body::Assign(assignment) => {
+            let worker = assignment.worker;
+            match Assignment::try_from(assignment) {
+                Ok(assignment) => fleet::assign(agent, assignment),
+                Err(error) => tracing::error!(worker, %error, "an assignment makes no sense; is this agent too old?"),
+            }
+        }
+        coordinator_message::Body::Stop(v1::Stop { worker, reason }) => match agent.fleet.get(WorkerId::new(worker)) {
+            Some(cell) => cell.request_stop(reason),
+            None => tracing::debug!(worker, "told to stop a worker that is not here"),
+        },
+        coordinator_message::Body::Ack(v1::ReportAck { worker, seq, refused }) => {
+            let worker = WorkerId::new(worker);
+            agent.outbox.acknowledge(worker, seq);
+            if let Some(cell) = agent.fleet.get(worker) {
+                cell.acknowledged(seq, refused.as_deref());
+            }
+        }
+        coordinator_message::Body::Attach(attach) => {
+            agent.spawn(terminal::attach(agent.clone(), attach));
+        }
+        coordinator_message::Body::Forget(v1::Forget { worker }) => match agent.fleet.get(WorkerId::new(worker)) {
+            Some(cell) => cell.forget(),
+            None => tracing::debug!(worker, "told to forget a worker that is not here"),
+        },
+    }
+}

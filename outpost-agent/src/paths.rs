@@ -1,0 +1,174 @@
+//! Where the agent keeps things: its data directory, and one directory for each worker.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+use sprint_core::ids::{RepoName, WorkerId};
+
+/// A little less than what the kernel takes, for the names that tmux derives.
+const LONGEST_SOCKET: usize = 100;
+
+/// The agent's data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir {
+    root: PathBuf,
+}
+
+impl DataDir {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file whose lock says that an agent uses this directory.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    pub(crate) fn tmux_conf(&self) -> PathBuf {
+        self.root.join("tmux.conf")
+    }
+
+    /// Where tmux listens.
+    ///
+    /// A socket's path is limited to 107 bytes; where the data directory's is too
+    /// long, a private directory with a short one is used, and remembered by a link.
+    ///
+    /// # Errors
+    /// No such directory can be made.
+    pub(crate) fn tmux_socket(&self) -> io::Result<PathBuf> {
+        let usual = self.root.join("tmux.sock");
+        if usual.as_os_str().len() <= LONGEST_SOCKET {
+            return Ok(usual);
+        }
+        let link = self.root.join("run");
+        if let Ok(target) = fs::read_link(&link)
+            && fs::metadata(&target).is_ok_and(|target| target.is_dir() && target.uid() == Uid::effective().as_raw())
+        {
+            return Ok(target.join("tmux.sock"));
+        }
+        let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
+        let parent = parent.unwrap_or_else(|| PathBuf::from("/tmp"));
+        let short = parent.join(format!("sprint-{:016x}", fastrand::u64(..)));
+        fs::DirBuilder::new().mode(0o700).create(&short)?;
+        fs::remove_file(&link).ok();
+        std::os::unix::fs::symlink(&short, &link)?;
+        Ok(short.join("tmux.sock"))
+    }
+
+    pub(crate) fn mirror(&self, repo: &RepoName) -> PathBuf {
+        self.root.join("mirrors").join(format!("{repo}.git"))
+    }
+
+    /// The worktrees of a repo that are ready to be taken.
+    pub(crate) fn warm(&self, repo: &RepoName) -> PathBuf {
+        self.root.join("warm").join(repo.as_str())
+    }
+
+    pub(crate) fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
+    }
+
+    pub(crate) fn workers(&self) -> PathBuf {
+        self.root.join("workers")
+    }
+
+    pub(crate) fn worker(&self, id: WorkerId) -> WorkerDir {
+        WorkerDir { path: self.workers().join(id.to_string()) }
+    }
+
+    /// What was renamed away and is being deleted.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+}
+
+/// One worker's directory.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerDir {
+    path: PathBuf,
+}
+
+impl WorkerDir {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn assignment(&self) -> PathBuf {
+        self.path.join("assignment.json")
+    }
+
+    /// The worker's reports, in order, and which of them were acknowledged.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("reports.jsonl")
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.path.join("workspace")
+    }
+
+    pub(crate) fn context(&self) -> PathBuf {
+        self.path.join("context")
+    }
+
+    pub(crate) fn prompt(&self) -> PathBuf {
+        self.context().join("prompt.md")
+    }
+
+    pub(crate) fn feedback(&self) -> PathBuf {
+        self.context().join("feedback.md")
+    }
+
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.path.join("artifacts")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("worker.sock")
+    }
+
+    /// What the shim is to run.
+    pub(crate) fn plan(&self) -> PathBuf {
+        self.path.join("exec.json")
+    }
+
+    /// How what the shim ran has ended.
+    pub(crate) fn exit(&self) -> PathBuf {
+        self.path.join("exit.json")
+    }
+
+    /// The shim's claim on a round: it exists from the shim's first moment, is
+    /// locked while the shim lives, and becomes `exit.json` at its end.
+    pub(crate) fn claim(&self, round: u32) -> PathBuf {
+        self.path.join(format!("exit-{round}.new"))
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("terminal.log")
+    }
+
+    /// Says that nothing more of a round comes into the log.
+    pub(crate) fn log_end(&self, round: u32) -> PathBuf {
+        self.path.join(format!("log-{round}.end"))
+    }
+
+    /// Why the coordinator wants the worker to end.
+    pub(crate) fn stop(&self) -> PathBuf {
+        self.path.join("stop.json")
+    }
+
+    /// The index that a snapshot of uncommitted work is built in.
+    pub(crate) fn wip_index(&self) -> PathBuf {
+        self.path.join("wip.index")
+    }
+}

@@ -1,0 +1,110 @@
+//! The shim, `outpost-agent exec DIR`: the command of a worker's pane.
+//!
+//! It runs the steps, ends whatever they leave behind, and records how they
+//! ended, whether or not an agent is there to see it. It has no threads and no
+//! async runtime: one is started for each worker, and must start at once.
+
+mod capture;
+pub(crate) mod plan;
+pub(crate) mod processes;
+mod signals;
+mod step;
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::disk;
+use crate::paths::WorkerDir;
+use plan::{Cause, Exit, Plan};
+use signals::Signals;
+use step::{Runner, say};
+
+pub(crate) use capture::run as capture;
+
+/// Room for the results of one step in `exit.json`.
+const BYTES_PER_STEP: usize = 1024;
+
+/// Runs what `DIR/exec.json` says.
+pub(crate) fn run(dir: PathBuf) -> ExitCode {
+    match attempt(&WorkerDir::new(dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("the worker cannot run: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn attempt(dir: &WorkerDir) -> io::Result<()> {
+    let signals = Signals::block()?;
+    let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
+    let record = Record::claim(dir, &plan)?;
+    let mut exit = Exit {
+        round: plan.round,
+        cause: Cause::Completed,
+        exit_code: None,
+        steps: vec![],
+        disk_full: false,
+        message: None,
+    };
+    if let Err(error) = run_steps(&signals, &plan, &mut exit) {
+        say(&format!("the worker cannot go on: {error}"));
+        exit.cause = Cause::Broken;
+        exit.message = Some(error.to_string());
+    }
+    record.finish(dir, &exit)
+}
+
+fn run_steps(signals: &Signals, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)?;
+    let mut runner = Runner { signals, plan, cause: Cause::Completed };
+    for step in &plan.steps {
+        let result = runner.run(step)?;
+        let success =
+            !result.timed_out && result.exit_code.is_some_and(|code| step.success_codes.contains(&code));
+        exit.exit_code = result.exit_code;
+        exit.steps.push(result);
+        exit.cause = runner.cause;
+        exit.disk_full |= disk::is_full(&plan.workspace);
+        if !success || runner.cause != Cause::Completed {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The file that becomes `exit.json`: made, locked and given its room before
+/// anything runs, so that a full disk cannot keep the result from being written.
+#[derive(Debug)]
+struct Record {
+    file: File,
+    from: PathBuf,
+}
+
+impl Record {
+    /// Takes the round for this process.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another shim ran this round: a command never runs twice.
+    fn claim(dir: &WorkerDir, plan: &Plan) -> io::Result<Self> {
+        let from = dir.claim(plan.round);
+        let file = File::options().read(true).write(true).create_new(true).open(&from)?;
+        file.lock()?;
+        let room = 4096 + plan.steps.len() * BYTES_PER_STEP;
+        disk::reserve(&file, i64::try_from(room).unwrap_or(i64::MAX))?;
+        file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+        Ok(Self { file, from })
+    }
+
+    /// Not synced: after a power cut the worker is gone in any case, and a file
+    /// without its content counts as no file.
+    fn finish(&self, dir: &WorkerDir, exit: &Exit) -> io::Result<()> {
+        let content = serde_json::to_vec(exit)?;
+        self.file.write_all_at(&content, 0)?;
+        self.file.set_len(content.len() as u64)?;
+        fs::rename(&self.from, dir.exit())
+    }
+}

@@ -1,0 +1,90 @@
+//! Processes as `/proc` shows them: who descends from whom, and who carries a mark.
+
+use std::collections::HashMap;
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The pids in `/proc`.
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+}
+
+/// The parent in the text of a `/proc/PID/stat`; the name before it may hold anything.
+fn parent(stat: &str) -> Option<i32> {
+    let (_, after) = stat.rsplit_once(')')?;
+    after.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Every process below `root`, in no particular order.
+pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for pid in pids() {
+        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if let Some(parent) = parent(&String::from_utf8_lossy(&stat)) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = vec![];
+    let mut open = vec![root.as_raw()];
+    while let Some(pid) = open.pop() {
+        for child in children.remove(&pid).unwrap_or_default() {
+            found.push(Pid::from_raw(child));
+            open.push(child);
+        }
+    }
+    found
+}
+
+/// Sends a signal to every process below `root`.
+pub(crate) fn signal_descendants(root: Pid, signal: Signal) {
+    for pid in descendants(root) {
+        // It may have ended since it was listed.
+        kill(pid, signal).ok();
+        if signal == Signal::SIGTERM {
+            // A stopped process takes the signal only once it goes on.
+            kill(pid, Signal::SIGCONT).ok();
+        }
+    }
+}
+
+/// Kills every process whose environment holds `mark` (`KEY=value`), and says how many.
+///
+/// For what a shim that was itself killed has left behind: nobody else knows its children.
+pub(crate) fn kill_marked(mark: &str) -> usize {
+    let own = Pid::this();
+    let mut killed = 0;
+    for pid in pids().map(Pid::from_raw).filter(|pid| *pid != own) {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let marked = environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes());
+        if marked && kill(pid, Signal::SIGKILL).is_ok() {
+            killed += 1;
+        }
+    }
+    killed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_is_found_behind_a_name_with_brackets_and_spaces() {
+        assert_eq!(parent("12 (a) b) (c)) S 7 12 12 0"), Some(7));
+        assert_eq!(parent("12 nonsense"), None);
+    }
+
+    #[test]
+    fn a_child_is_a_descendant() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep starts");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        assert!(descendants(Pid::this()).contains(&pid));
+        child.kill().expect("can be killed");
+        child.wait().expect("ends");
+    }
+}

@@ -1,0 +1,85 @@
+//! The signals of the shim, read as messages instead of interrupting it.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// What woke the shim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// A child ended; which one, `waitpid` tells.
+    Child,
+    /// Somebody wants the worker to end.
+    Terminate,
+    /// The terminal is gone.
+    HangUp,
+    /// The time is up, or a signal came that is the step's business, not the shim's.
+    Nothing,
+}
+
+/// The blocked signals of this process.
+///
+/// The shim shares its process group with the step, so that an attached person's
+/// Ctrl-C reaches the step; the shim itself must outlive it.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    fd: SignalFd,
+}
+
+impl Signals {
+    /// Blocks the signals; `std::process::Command` unblocks them in what it starts.
+    ///
+    /// # Errors
+    /// Those of the system calls.
+    pub(crate) fn block() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGTSTP,
+            Signal::SIGTTOU,
+            Signal::SIGTTIN,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+        ] {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)? })
+    }
+
+    /// Waits for the next signal, at most until `deadline`.
+    ///
+    /// # Errors
+    /// Those of the system calls.
+    pub(crate) fn wait(&self, deadline: Instant) -> io::Result<Wake> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // One more millisecond: poll counts whole ones, and must not spin on the last.
+        let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX - 1).saturating_add(1);
+        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(_) => {}
+            Err(nix::errno::Errno::EINTR) => return Ok(Wake::Nothing),
+            Err(error) => return Err(error.into()),
+        }
+        let Some(info) = self.fd.read_signal()? else { return Ok(Wake::Nothing) };
+        let is = |signal: Signal| i64::from(info.ssi_signo) == i64::from(signal as i32);
+        Ok(if is(Signal::SIGCHLD) {
+            Wake::Child
+        } else if is(Signal::SIGTERM) {
+            Wake::Terminate
+        } else if is(Signal::SIGHUP) {
+            Wake::HangUp
+        } else {
+            Wake::Nothing
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! One step: a command is run, waited for, and ended with everything it started.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use sprint_core::job::{PromptDelivery, StepResult};
+
+use super::plan::{Cause, Plan, PlanStep};
+use super::processes::signal_descendants;
+use super::signals::{Signals, Wake};
+
+/// How long a command that must end may take to do so by itself.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long what a command left behind may take.
+const GRACE_LEFT_BEHIND: Duration = Duration::from_millis(500);
+/// How long the kernel may take to end what was killed.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How often what forks faster than it is killed is listed again.
+const KILL_AGAIN: Duration = Duration::from_millis(20);
+
+/// The exit codes that shells use for a command that cannot be run.
+const NOT_FOUND: i32 = 127;
+const NOT_RUNNABLE: i32 = 126;
+
+/// How the main process of a step ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ending {
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+}
+
+/// Runs steps, one at a time.
+#[derive(Debug)]
+pub(super) struct Runner<'a> {
+    pub(super) signals: &'a Signals,
+    pub(super) plan: &'a Plan,
+    /// Why no further step is to run.
+    pub(super) cause: Cause,
+}
+
+impl Runner<'_> {
+    /// Runs a step to its end; afterwards no process that it started is left.
+    ///
+    /// # Errors
+    /// Those of waiting for signals and children.
+    pub(super) fn run(&mut self, step: &PlanStep) -> io::Result<StepResult> {
+        let began = Instant::now();
+        let result = |ending: Ending, timed_out: bool| StepResult {
+            name: step.name.clone(),
+            exit_code: ending.exit_code,
+            signal: ending.signal,
+            timed_out,
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        let main = match self.spawn(step) {
+            Ok(main) => main,
+            Err(error) => {
+                let program = step.argv.first().map_or("", String::as_str);
+                say(&format!("cannot run {program:?}: {error}"));
+                let exit_code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
+                return Ok(result(Ending { exit_code: Some(exit_code), signal: None }, false));
+            }
+        };
+        // A timeout beyond a century is none.
+        let deadline = began
+            .checked_add(Duration::from_millis(step.timeout_ms))
+            .unwrap_or(began + Duration::from_hours(876_000));
+        let mut ending = None;
+        let mut timed_out = false;
+        let mut grace = GRACE_LEFT_BEHIND;
+        loop {
+            if !reap(main, &mut ending)? || ending.is_some() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                let limit = Duration::from_secs(step.timeout_ms.div_ceil(1000));
+                say(&format!("step {:?} timed out after {}", step.name, humantime::format_duration(limit)));
+                timed_out = true;
+                grace = GRACE;
+                break;
+            }
+            match self.signals.wait(deadline)? {
+                Wake::Child | Wake::Nothing => {}
+                wake @ (Wake::Terminate | Wake::HangUp) => {
+                    self.note(wake);
+                    grace = GRACE;
+                    break;
+                }
+            }
+        }
+        self.end_all(main, &mut ending, grace)?;
+        Ok(result(ending.unwrap_or_default(), timed_out))
+    }
+
+    fn spawn(&self, step: &PlanStep) -> io::Result<Pid> {
+        let Some((program, arguments)) = step.argv.split_first() else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty"));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.plan.workspace).env_clear().envs(&self.plan.env).envs(&step.env);
+        if let Some(term) = std::env::var_os("TERM") {
+            command.env("TERM", term);
+        }
+        match step.prompt {
+            PromptDelivery::File => {}
+            PromptDelivery::Stdin => {
+                command.stdin(Stdio::from(File::open(&self.plan.prompt_file)?));
+            }
+            PromptDelivery::Argument => {
+                use std::os::unix::ffi::OsStringExt as _;
+                let mut prompt = std::fs::read(&self.plan.prompt_file)?;
+                // An argument ends at a NUL.
+                prompt.retain(|byte| *byte != 0);
+                command.arg(OsString::from_vec(prompt));
+            }
+        }
+        let child = command.spawn()?;
+        Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
+    }
+
+    fn note(&mut self, wake: Wake) {
+        match wake {
+            Wake::Terminate => self.cause = Cause::Terminated,
+            // A hang-up that follows a SIGTERM is part of the same end.
+            Wake::HangUp if self.cause == Cause::Completed => self.cause = Cause::HungUp,
+            Wake::HangUp | Wake::Child | Wake::Nothing => {}
+        }
+    }
+
+    /// Ends every process below the shim: first by asking, after `grace` by force.
+    ///
+    /// As a subreaper the shim is the parent of every orphan below it, so that
+    /// "no child is left" means "nothing is left", daemons included.
+    fn end_all(&mut self, main: Pid, ending: &mut Option<Ending>, grace: Duration) -> io::Result<()> {
+        if !reap(main, ending)? {
+            return Ok(());
+        }
+        signal_descendants(Pid::this(), Signal::SIGTERM);
+        let force = Instant::now() + grace;
+        let give_up = force + KILL_LIMIT;
+        while reap(main, ending)? {
+            let now = Instant::now();
+            if now >= give_up {
+                say("some processes of this worker could not be ended");
+                return Ok(());
+            }
+            let next = if now < force {
+                force
+            } else {
+                signal_descendants(Pid::this(), Signal::SIGKILL);
+                now + KILL_AGAIN
+            };
+            let wake = self.signals.wait(next)?;
+            self.note(wake);
+        }
+        Ok(())
+    }
+}
+
+/// Collects every child that has ended; says whether any is left.
+fn reap(main: Pid, ending: &mut Option<Ending>) -> io::Result<bool> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == main => {
+                *ending = Some(Ending { exit_code: Some(code), signal: None });
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => {
+                *ending = Some(Ending { exit_code: None, signal: Some(signal as i32) });
+            }
+            Ok(WaitStatus::StillAlive) => return Ok(true),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(Errno::ECHILD) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Writes a line of Sprint's own into the terminal; it may be gone.
+pub(super) fn say(text: &str) {
+    writeln!(io::stderr(), "[sprint] {text}").ok();
+}

@@ -1,0 +1,157 @@
+//! The one persistent control-mode connection to the private tmux server.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::TmuxError;
+use super::parse::{Parser, Said};
+use crate::environment;
+
+const RECONNECT_FIRST: Duration = Duration::from_millis(20);
+const RECONNECT_LAST: Duration = Duration::from_secs(2);
+
+/// A command line for tmux, and who waits for the answer.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Commands separated by `;`: tmux answers each, up to the first that fails.
+    pub(super) line: String,
+    pub(super) commands: usize,
+    pub(super) reply: oneshot::Sender<Result<String, TmuxError>>,
+}
+
+/// What the rest of the agent learns without asking.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Sessions came or went, or the server was lost.
+    pub(crate) sessions: Notify,
+}
+
+/// Keeps a connection open and carries requests over it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: PathBuf,
+    pub(super) conf: PathBuf,
+    pub(super) cwd: PathBuf,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) news: Arc<News>,
+}
+
+/// A request that tmux has and has not answered yet.
+#[derive(Debug)]
+struct Pending {
+    left: usize,
+    output: String,
+    reply: oneshot::Sender<Result<String, TmuxError>>,
+}
+
+impl Connection {
+    /// Runs until `stop`: a lost connection is made again, with a new server if the old one is gone.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut pause = RECONNECT_FIRST;
+        loop {
+            let began = tokio::time::Instant::now();
+            let ended = tokio::select! {
+                () = stop.cancelled() => return,
+                ended = self.serve() => ended,
+            };
+            if self.requests.is_closed() {
+                return;
+            }
+            if began.elapsed() > RECONNECT_LAST {
+                pause = RECONNECT_FIRST;
+            }
+            match ended {
+                Ok(()) => tracing::warn!("the connection to tmux ended; connecting again"),
+                Err(error) => tracing::warn!(%error, "tmux cannot be reached; trying again"),
+            }
+            self.news.sessions.notify_one();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(RECONNECT_LAST);
+        }
+    }
+
+    fn connect(&self) -> std::io::Result<(Child, ChildStdin, BufReader<ChildStdout>)> {
+        let mut child = Command::new("tmux")
+            .arg("-S")
+            .arg(&self.socket)
+            .arg("-f")
+            .arg(&self.conf)
+            // The pane of the control session reads a terminal where nobody types.
+            .args(["-u", "-C", "new-session", "-A", "-s", "control", "-x", "80", "-y", "24", "--", "cat"])
+            // The server keeps the first client's environment for every later pane.
+            .env_clear()
+            .envs(environment::plain())
+            .env("TERM", "xterm-256color")
+            .current_dir(&self.cwd)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let missing = || std::io::Error::other("a pipe to tmux is missing");
+        let input = child.stdin.take().ok_or_else(missing)?;
+        let output = BufReader::new(child.stdout.take().ok_or_else(missing)?);
+        Ok((child, input, output))
+    }
+
+    /// Carries requests until the connection ends.
+    async fn serve(&mut self) -> std::io::Result<()> {
+        let (_child, mut input, mut output) = self.connect()?;
+        let mut parser = Parser::default();
+        let mut pending: VecDeque<Pending> = VecDeque::new();
+        let mut line = vec![];
+        loop {
+            tokio::select! {
+                read = output.read_until(b'\n', &mut line) => {
+                    if read? == 0 {
+                        // Dropping `pending` tells those who wait.
+                        return Ok(());
+                    }
+                    let said = parser.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+                    line.clear();
+                    match said {
+                        Some(Said::Done(text)) => settle(&mut pending, text),
+                        Some(Said::Failed(text)) => {
+                            if let Some(first) = pending.pop_front() {
+                                first.reply.send(Err(TmuxError::Refused(text))).ok();
+                            }
+                        }
+                        Some(Said::SessionsChanged) => self.news.sessions.notify_one(),
+                        None => {}
+                    }
+                }
+                request = self.requests.recv() => {
+                    let Some(Request { line, commands, reply }) = request else { return Ok(()) };
+                    pending.push_back(Pending { left: commands, output: String::new(), reply });
+                    input.write_all(line.as_bytes()).await?;
+                    input.write_all(b"\n").await?;
+                }
+            }
+        }
+    }
+}
+
+/// Counts an answer for the oldest request, and passes its output on when it was the last.
+fn settle(pending: &mut VecDeque<Pending>, text: String) {
+    let Some(mut first) = pending.pop_front() else { return };
+    if !text.is_empty() {
+        first.output = text;
+    }
+    first.left = first.left.saturating_sub(1);
+    if first.left == 0 {
+        first.reply.send(Ok(first.output)).ok();
+    } else {
+        pending.push_front(first);
+    }
+}

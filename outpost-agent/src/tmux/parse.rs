@@ -1,0 +1,115 @@
+//! What a tmux control-mode client reads, line by line; no I/O.
+
+/// One thing that tmux said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A command of ours ended well, with its output.
+    Done(String),
+    /// A command of ours failed, with tmux's reason.
+    Failed(String),
+    /// Sessions came or went.
+    SessionsChanged,
+}
+
+/// An answer that is being read.
+#[derive(Debug)]
+struct Block {
+    /// Time, number and flags; the line that ends the block repeats them.
+    tag: String,
+    /// Flag 1: an answer to a command that came over this connection.
+    ours: bool,
+    output: String,
+}
+
+/// Reads lines into what they mean.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    block: Option<Block>,
+}
+
+impl Parser {
+    /// Takes a line without its end.
+    pub(super) fn line(&mut self, line: &str) -> Option<Said> {
+        let Some(mut block) = self.block.take() else {
+            if let Some(tag) = line.strip_prefix("%begin ") {
+                let ours = tag.rsplit(' ').next() == Some("1");
+                self.block = Some(Block { tag: tag.to_owned(), ours, output: String::new() });
+            } else if line.starts_with("%sessions-changed") {
+                return Some(Said::SessionsChanged);
+            }
+            return None;
+        };
+        // An answer's own lines may begin with a percent sign: pane ids do.
+        let ends = |word: &str| line.strip_prefix(word) == Some(block.tag.as_str());
+        if ends("%end ") {
+            return block.ours.then_some(Said::Done(block.output));
+        }
+        if ends("%error ") {
+            return block.ours.then_some(Said::Failed(block.output));
+        }
+        if !block.output.is_empty() {
+            block.output.push('\n');
+        }
+        block.output.push_str(line);
+        self.block = Some(block);
+        None
+    }
+}
+
+/// Quotes an argument for tmux's command line.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Quotes a word for `/bin/sh`; the same rules as tmux's own.
+pub(super) fn shell_quoted(text: &str) -> String {
+    quoted(text)
+}
+
+/// Guards a text against tmux's formats.
+pub(super) fn unformatted(text: &str) -> String {
+    text.replace('#', "##")
+}
+
+/// Guards a text against tmux's formats and `strftime`.
+pub(super) fn untimed(text: &str) -> String {
+    unformatted(text).replace('%', "%%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Said> {
+        let mut parser = Parser::default();
+        text.lines().filter_map(|line| parser.line(line)).collect()
+    }
+
+    #[test]
+    fn answers_are_told_from_notifications_and_from_the_first_command() {
+        let said = read(
+            "%begin 1 261 0\n%end 1 261 0\n%window-add @0\n%sessions-changed\n\
+             %begin 1 267 1\n%1\n%end 1 267 1\n%begin 2 9 1\nduplicate session: w1\n%error 2 9 1\n%exit\n",
+        );
+        assert_eq!(
+            said,
+            [
+                Said::SessionsChanged,
+                Said::Done("%1".to_owned()),
+                Said::Failed("duplicate session: w1".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_looks_like_another_end_is_output() {
+        let said = read("%begin 1 2 1\n%end 1 3 1\n%begin 4 4 1\n%end 1 2 1\n");
+        assert_eq!(said, [Said::Done("%end 1 3 1\n%begin 4 4 1".to_owned())]);
+    }
+
+    #[test]
+    fn quotes_inside_an_argument_are_kept() {
+        assert_eq!(quoted("it's; a $HOME"), r"'it'\''s; a $HOME'");
+        assert_eq!(untimed("a#{b}%H"), "a##{b}%%H");
+    }
+}

@@ -1,0 +1,130 @@
+//! What a worker is given: its context files, its environment, its commands.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+
+use minijinja::{Environment, UndefinedBehavior, context};
+use sprint_core::job::{Assignment, Step};
+use thiserror::Error;
+
+use super::told::Told;
+use crate::environment;
+use crate::paths::WorkerDir;
+use crate::shim::plan::{Plan, PlanStep};
+use crate::workspace::tree::Tree;
+
+/// A runtime whose command cannot be made sense of: the fault of who configured it.
+#[derive(Debug, Error)]
+#[error("runtime {runtime:?}: {template:?} cannot be filled in: {why}")]
+pub(crate) struct BadTemplate {
+    runtime: String,
+    template: String,
+    why: String,
+}
+
+/// Writes `context/` and makes `artifacts/`.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn write_context(assignment: &Assignment, told: &Told, dir: &WorkerDir) -> io::Result<()> {
+    fs::create_dir_all(dir.context())?;
+    fs::create_dir_all(dir.artifacts())?;
+    fs::write(dir.prompt(), &assignment.prompt)?;
+    match feedback(assignment, told) {
+        Some(text) => fs::write(dir.feedback(), text),
+        None => Ok(()),
+    }
+}
+
+/// The text of `context/feedback.md`, if there is anything to say.
+fn feedback(assignment: &Assignment, told: &Told) -> Option<String> {
+    let earlier = assignment.feedback.iter().map(|text| ("An earlier attempt", text));
+    let this = told.sent_back.iter().map(|text| ("This attempt, sent back", text));
+    let sections: Vec<_> = earlier.chain(this).map(|(title, text)| format!("## {title}\n\n{text}\n")).collect();
+    (!sections.is_empty()).then(|| sections.join("\n"))
+}
+
+/// Makes the shim's plan for the current round.
+///
+/// # Errors
+/// [`BadTemplate`].
+pub(crate) fn plan(assignment: &Assignment, told: &Told, dir: &WorkerDir, tree: &Tree) -> Result<Plan, BadTemplate> {
+    Ok(Plan {
+        round: told.round(),
+        workspace: tree.path.clone(),
+        git_dir: tree.git_dir.clone(),
+        prompt_file: dir.prompt(),
+        env: variables(assignment, told, dir),
+        steps: assignment.steps.iter().map(|step| plan_step(step, dir)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn plan_step(step: &Step, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
+    let mut templates = Environment::new();
+    // A misspelt name is an error, not an empty argument.
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_keep_trailing_newline(true);
+    let values = context! { run => step.run, prompt_file => text(&dir.prompt()) };
+    let argv = step
+        .runtime
+        .command
+        .iter()
+        .map(|template| {
+            templates.render_str(template, &values).map_err(|error| BadTemplate {
+                runtime: step.runtime.name.clone(),
+                template: template.clone(),
+                why: error.to_string(),
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(PlanStep {
+        name: step.name.clone(),
+        argv,
+        env: step.runtime.env.clone(),
+        prompt: step.runtime.prompt,
+        success_codes: step.runtime.success_codes.clone(),
+        timeout_ms: u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// The worker's whole environment, apart from `TERM` and what its runtime adds.
+fn variables(assignment: &Assignment, told: &Told, dir: &WorkerDir) -> BTreeMap<String, String> {
+    let mut variables: BTreeMap<String, String> = environment::plain()
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    let own = [
+        ("SPRINT_ITEM", assignment.item.to_string()),
+        ("SPRINT_ATTEMPT", assignment.attempt.to_string()),
+        ("SPRINT_WORKER", assignment.worker.to_string()),
+        ("SPRINT_REPO", assignment.repo.to_string()),
+        ("SPRINT_ROLE", assignment.role.to_string()),
+        // A variable ends at a NUL.
+        ("SPRINT_TITLE", assignment.title.replace('\0', "")),
+        ("SPRINT_WORKSPACE", text(&dir.workspace())),
+        ("SPRINT_CONTEXT", text(&dir.context())),
+        ("SPRINT_PROMPT_FILE", text(&dir.prompt())),
+        ("SPRINT_ARTIFACTS", text(&dir.artifacts())),
+        ("SPRINT_BASE", assignment.base.to_string()),
+        ("SPRINT_SOCKET", text(&dir.socket())),
+    ];
+    variables.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    if feedback(assignment, told).is_some() {
+        variables.insert("SPRINT_FEEDBACK_FILE".to_owned(), text(&dir.feedback()));
+    }
+    variables
+}
+
+/// What marks a process as one of this worker's, in its environment.
+pub(crate) fn mark(dir: &WorkerDir) -> String {
+    format!("SPRINT_SOCKET={}", text(&dir.socket()))
+}
+
+fn text(path: &std::path::Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[path = "brief_tests.rs"]
+mod tests;

@@ -1,0 +1,239 @@
+//! The end of a round: the work is looked at, judged, saved, and the end is told.
+
+use std::time::Duration;
+
+use sprint_core::ids::{CommitId, TreeId, wip_ref, work_ref};
+use sprint_core::job::{Outcome, ReportBody};
+use tokio::time::Instant;
+
+use super::brief;
+use super::life::Ended;
+use super::outcome::{Evidence, Verdict, judge, snapshot_parent};
+use super::tail;
+use super::task::Life;
+use crate::disk;
+use crate::shim::processes;
+use crate::workspace::git::GitError;
+use crate::workspace::mirror::address;
+use crate::workspace::save::{Left, Place, Workspace};
+
+/// How long the capture may take to write the last bytes of a terminal.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
+/// How often something on this host is tried that has no reason to fail.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long to wait between pushes, at most; they go on for ever, since work is never given up.
+const PUSH_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+impl Life {
+    /// Brings a round to its end. Whatever stops this in the middle, it can be done again.
+    pub(super) async fn finish(&mut self, ended: &Ended) {
+        let mut ended = ended.clone();
+        if let Ended::Vanished(reason) = &ended {
+            tracing::warn!(worker = %self.cell.id(), reason, "lost");
+            self.end_strays().await;
+        }
+        let workspace = self.workspace();
+        let left = match &workspace {
+            Some(workspace) if self.cell.assignment.change.is_none() => match self.look(workspace).await {
+                Ok(left) => left,
+                Err(error) => {
+                    ended = Ended::Vanished(format!("its workspace cannot be read: {error}"));
+                    Left::default()
+                }
+            },
+            Some(_) | None => Left::default(),
+        };
+        let tree = match (&workspace, self.cell.assignment.change) {
+            (Some(workspace), Some(_)) => self.tree(workspace).await,
+            (Some(_) | None, _) => None,
+        };
+        let stop = self.cell.stop_reason();
+        let verdict = judge(&Evidence {
+            assignment: &self.cell.assignment,
+            ended: &ended,
+            stop: stop.as_deref(),
+            left: &left,
+            sent_back: self.told.sent_back.len(),
+            disk_full: disk::is_full(self.agent.data.root()),
+            tree: tree.as_ref(),
+        });
+        match verdict {
+            Verdict::SendBack(reason) => {
+                self.close_terminal(&ended).await;
+                tracing::info!(worker = %self.cell.id(), reason, "sent back");
+                // The next round is known by this report alone.
+                self.tell_for_sure(ReportBody::SentBack { reason }).await;
+            }
+            Verdict::End(outcome) => {
+                let (saved, ()) =
+                    tokio::join!(self.save(workspace.as_ref(), &left), self.close_terminal(&ended));
+                self.conclude(&ended, outcome, saved).await;
+            }
+        }
+    }
+
+    async fn conclude(&mut self, ended: &Ended, mut outcome: Outcome, saved: Result<Option<CommitId>, GitError>) {
+        let wip = match saved {
+            Ok(wip) => wip,
+            Err(error) => {
+                tracing::error!(worker = %self.cell.id(), %error, "its uncommitted work could not be saved");
+                append(&mut outcome, &format!("; its uncommitted work could not be saved: {error}"));
+                None
+            }
+        };
+        let tail = tail::read(&self.cell.dir.log()).unwrap_or_else(|error| {
+            tracing::warn!(worker = %self.cell.id(), %error, "its log cannot be read");
+            tail::Tail::default()
+        });
+        let (exit_code, steps) = match ended {
+            Ended::Exited(exit) => (exit.exit_code, exit.steps.clone()),
+            Ended::Vanished(_) | Ended::NotRun(_) | Ended::NeverStarted => (None, vec![]),
+        };
+        tracing::info!(worker = %self.cell.id(), ?outcome, "finished");
+        self.close_socket();
+        self.tell_for_sure(ReportBody::Finished {
+            exit_code,
+            steps,
+            wip,
+            log_bytes: tail.bytes,
+            log_tail: tail.text,
+            outcome,
+        })
+        .await;
+        self.cell.set_finished();
+    }
+
+    fn workspace(&self) -> Option<Workspace> {
+        let plan = self.plan.as_ref()?;
+        let workspace = Workspace { path: plan.workspace.clone(), git_dir: plan.git_dir.clone() };
+        workspace.path.is_dir().then_some(workspace)
+    }
+
+    async fn look(&self, workspace: &Workspace) -> Result<Left, GitError> {
+        let mut tries = 1;
+        loop {
+            match workspace.look(&self.cell.assignment.base).await {
+                Err(error) if tries < TRIES => {
+                    tracing::warn!(worker = %self.cell.id(), %error, "its workspace cannot be read; trying again");
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                looked => return looked,
+            }
+        }
+    }
+
+    async fn tree(&self, workspace: &Workspace) -> Option<TreeId> {
+        match workspace.tree_of(&self.cell.assignment.base).await {
+            Ok(tree) => TreeId::new(tree).ok(),
+            Err(error) => {
+                tracing::warn!(worker = %self.cell.id(), %error, "the candidate's tree cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Brings commits and uncommitted changes to the coordinator, however long it takes.
+    async fn save(&self, workspace: Option<&Workspace>, left: &Left) -> Result<Option<CommitId>, GitError> {
+        let Some(workspace) = workspace else { return Ok(None) };
+        let (item, attempt) = (self.cell.assignment.item, self.cell.assignment.attempt);
+        let mut refspecs: Vec<_> =
+            left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))).collect();
+        let mut place = Place::Mirror { index: self.cell.dir.wip_index() };
+        let mut wip = Ok(None);
+        if left.uncommitted_count > 0 {
+            let parent = snapshot_parent(left, &self.cell.assignment);
+            match self.snapshot(workspace, &parent, &mut place).await {
+                Ok(commit) => {
+                    refspecs.push(format!("+{commit}:{}", wip_ref(item, attempt)));
+                    wip = Ok(Some(commit));
+                }
+                Err(error) => wip = Err(error),
+            }
+        }
+        if !refspecs.is_empty() {
+            self.push(workspace, &refspecs, &place).await;
+        }
+        wip
+    }
+
+    async fn snapshot(
+        &self,
+        workspace: &Workspace,
+        parent: &CommitId,
+        place: &mut Place,
+    ) -> Result<CommitId, GitError> {
+        let mut tries = 1;
+        loop {
+            match workspace.snapshot(parent, place).await {
+                Err(error) if tries < TRIES => {
+                    tracing::warn!(worker = %self.cell.id(), %error, "its uncommitted work cannot be saved; trying again");
+                    tries += 1;
+                    if error.says_full() || disk::is_full(self.agent.data.root()) {
+                        let repository = self.agent.repositories.get(&self.cell.assignment.repo);
+                        *place = Place::elsewhere(repository.mirror.path()).map_err(GitError::Start)?;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                made => return made,
+            }
+        }
+    }
+
+    async fn push(&self, workspace: &Workspace, refspecs: &[String], place: &Place) {
+        let mut base = self.agent.repositories.base_url.subscribe();
+        let mut pause = PAUSE;
+        loop {
+            let url = match base.wait_for(Option::is_some).await {
+                Ok(base) => address(base.as_deref().unwrap_or_default(), self.cell.assignment.repo.as_str()),
+                // The agent is ending.
+                Err(_) => return,
+            };
+            match workspace.push(&url, refspecs, place).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(
+                        worker = %self.cell.id(),
+                        %error,
+                        "its work cannot be brought to the coordinator yet; it is kept and tried again"
+                    );
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PUSH_PAUSE_MAX);
+        }
+    }
+
+    /// Waits for the last bytes of the terminal, and makes sure that its session is gone.
+    async fn close_terminal(&self, ended: &Ended) {
+        match ended {
+            Ended::NotRun(_) | Ended::NeverStarted => {}
+            Ended::Exited(_) | Ended::Vanished(_) => {
+                let end = self.cell.dir.log_end(self.told.round());
+                let limit = Instant::now() + LOG_LIMIT;
+                while !end.exists() && Instant::now() < limit {
+                    self.pause(LOG_LIMIT / 10).await;
+                }
+            }
+        }
+        self.agent.tmux.kill_session(self.cell.id()).await;
+    }
+
+    /// Kills what a shim that was itself killed has left behind.
+    async fn end_strays(&self) {
+        let mark = brief::mark(&self.cell.dir);
+        match tokio::task::spawn_blocking(move || processes::kill_marked(&mark)).await {
+            Ok(0) => {}
+            Ok(killed) => tracing::warn!(worker = %self.cell.id(), killed, "killed processes that it left behind"),
+            Err(error) => tracing::error!(%error, "looking for processes left behind panicked"),
+        }
+    }
+}
+
+fn append(outcome: &mut Outcome, text: &str) {
+    match outcome {
+        Outcome::Committed { .. } | Outcome::Passed { .. } => {}
+        Outcome::Failed { reason } | Outcome::Lost { reason } | Outcome::Stopped { reason } => reason.push_str(text),
+    }
+}

@@ -1,0 +1,165 @@
+//! A worker's reports on disk: JSON lines, appended, durable before they are sent.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sprint_core::job::Report;
+
+use crate::disk;
+use crate::paths::WorkerDir;
+
+/// One line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Report(Report),
+    /// Every report up to this number was acknowledged.
+    Acked(u64),
+}
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    pub(crate) reports: Vec<Report>,
+    pub(crate) acked: u64,
+}
+
+/// The open journal of one worker.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: Option<File>,
+    /// The directory's other files and its name are not synced yet.
+    new: bool,
+    /// Length of the part that is whole; a torn line behind it is cut off.
+    whole: u64,
+    /// What a full disk has kept from being written.
+    waiting: Vec<u8>,
+}
+
+impl Journal {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, file: None, new: true, whole: 0, waiting: vec![] }
+    }
+
+    /// Reads what an earlier run of the agent has written.
+    ///
+    /// # Errors
+    /// Those of the file system; a file that does not exist is an empty one.
+    pub(crate) fn load(path: PathBuf) -> io::Result<(Self, Recorded)> {
+        let content = match fs::read(&path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
+            Err(error) => return Err(error),
+        };
+        let mut recorded = Recorded::default();
+        let mut whole = 0;
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            // A line that was cut off by a crash was never sent.
+            let Some(text) = line.strip_suffix(b"\n") else { break };
+            match serde_json::from_slice(text) {
+                Ok(Line::Report(report)) => recorded.reports.push(report),
+                Ok(Line::Acked(seq)) => recorded.acked = recorded.acked.max(seq),
+                Err(_) => break,
+            }
+            whole += line.len() as u64;
+        }
+        Ok((Self { path, file: None, new: false, whole, waiting: vec![] }, recorded))
+    }
+
+    pub(crate) fn add_report(&mut self, report: &Report) {
+        self.add(&Line::Report(report.clone()));
+    }
+
+    /// Notes an acknowledgement; if it is lost the report is sent once more, which does no harm.
+    pub(crate) fn add_ack(&mut self, seq: u64) {
+        self.add(&Line::Acked(seq));
+    }
+
+    fn add(&mut self, line: &Line) {
+        match serde_json::to_vec(line) {
+            Ok(text) => {
+                self.waiting.extend(text);
+                self.waiting.push(b'\n');
+            }
+            Err(error) => tracing::error!(%error, "a report cannot be written as JSON"),
+        }
+    }
+
+    /// Whether something is not on the disk yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Writes what waits, and with `sync` makes it survive a power cut.
+    ///
+    /// # Errors
+    /// Those of the file system; what waits goes on waiting.
+    pub(crate) fn flush(&mut self, sync: bool) -> io::Result<()> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::options().append(true).create(true).open(&self.path)?,
+        };
+        let file = self.file.insert(file);
+        if file.metadata()?.len() != self.whole {
+            file.set_len(self.whole)?;
+        }
+        file.write_all(&self.waiting)?;
+        if sync {
+            file.sync_data()?;
+        }
+        if sync && self.new {
+            sync_around(&self.path)?;
+            self.new = false;
+        }
+        self.whole += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+/// Syncs what the first report speaks of: the assignment beside the journal, and
+/// the names of both up to the directory of workers.
+fn sync_around(journal: &Path) -> io::Result<()> {
+    let Some(dir) = journal.parent() else { return Ok(()) };
+    match File::open(WorkerDir::new(dir.to_owned()).assignment()) {
+        Ok(assignment) => assignment.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    disk::sync_dir(dir)?;
+    dir.parent().map_or(Ok(()), disk::sync_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use sprint_core::ids::{Attempt, ItemId, WorkerId};
+    use sprint_core::job::ReportBody;
+
+    use super::*;
+
+    fn report(seq: u64, body: ReportBody) -> Report {
+        Report { worker: WorkerId::new(1), item: ItemId::new(2), attempt: Attempt::new(3), seq, body }
+    }
+
+    #[test]
+    fn reports_and_acknowledgements_are_read_back_and_a_torn_line_is_cut_off() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("reports.jsonl");
+        let reports = [report(1, ReportBody::Accepted), report(2, ReportBody::Exited { exit_code: Some(3) })];
+        let mut journal = Journal::new(path.clone());
+        journal.add_report(&reports[0]);
+        journal.add_report(&reports[1]);
+        journal.add_ack(1);
+        journal.flush(true).expect("is written");
+        File::options().append(true).open(&path).and_then(|mut file| file.write_all(b"{\"repor")).expect("is torn");
+
+        let (mut journal, recorded) = Journal::load(path.clone()).expect("is read");
+        assert_eq!((recorded.reports.as_slice(), recorded.acked), (reports.as_slice(), 1));
+        journal.add_ack(2);
+        journal.flush(false).expect("is written");
+        assert_eq!(Journal::load(path).expect("is read").1.acked, 2);
+    }
+}

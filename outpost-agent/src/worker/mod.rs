@@ -1,0 +1,15 @@
+//! The life of a worker on this outpost, from its assignment to its removal.
+
+mod brief;
+mod finish;
+pub(crate) mod fleet;
+mod journal;
+mod life;
+mod outcome;
+pub(crate) mod outbox;
+mod reporter;
+mod shim_process;
+mod socket;
+mod tail;
+mod task;
+mod told;

@@ -1,0 +1,174 @@
+//! How a worker ended, judged from what its commands and its workspace show; no I/O.
+
+use std::time::Duration;
+
+use sprint_core::ids::{CommitId, TreeId};
+use sprint_core::job::{Assignment, Outcome, Step, StepResult};
+
+use super::life::{Ended, Trouble};
+use crate::shim::plan::{Cause, Exit};
+use crate::workspace::save::Left;
+
+/// The exit code of a command that does not exist, as shells have it.
+const NOT_FOUND: i32 = 127;
+
+/// What is known when a round has ended.
+#[derive(Debug)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) ended: &'a Ended,
+    /// Why the coordinator wanted it to end, if it did.
+    pub(crate) stop: Option<&'a str>,
+    pub(crate) left: &'a Left,
+    /// How often it was sent back already.
+    pub(crate) sent_back: usize,
+    /// The outpost's disk is full now.
+    pub(crate) disk_full: bool,
+    /// The tree of the start commit, for a gate run.
+    pub(crate) tree: Option<&'a TreeId>,
+}
+
+/// What is made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is told why, and runs again in the same workspace.
+    SendBack(String),
+    End(Outcome),
+}
+
+/// Judges.
+pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
+    if let Some(reason) = evidence.stop {
+        return Verdict::End(Outcome::Stopped { reason: reason.to_owned() });
+    }
+    let exit = match evidence.ended {
+        Ended::Exited(exit) => exit,
+        Ended::Vanished(reason) | Ended::NotRun(Trouble::Outpost(reason)) => return lost(evidence, reason),
+        Ended::NotRun(Trouble::Assignment(reason)) => return failed(reason.clone()),
+        Ended::NeverStarted => return lost(evidence, "it was not started"),
+    };
+    match exit.cause {
+        Cause::Completed => {}
+        Cause::HungUp => return lost(evidence, "its terminal was ended from outside"),
+        Cause::Terminated => return lost(evidence, "it was sent SIGTERM from outside, as when the host shuts down"),
+        Cause::Broken => {
+            return lost(evidence, exit.message.as_deref().unwrap_or("its shim could not go on"));
+        }
+    }
+    let fault = fault(&evidence.assignment.steps, exit);
+    let full = evidence.disk_full || exit.disk_full;
+    if evidence.assignment.change.is_some() {
+        return match (fault, evidence.tree) {
+            (None, Some(tree)) => Verdict::End(Outcome::Passed {
+                commit: evidence.assignment.base.clone(),
+                tree: tree.clone(),
+            }),
+            (None, None) => lost(evidence, "the tree of the candidate cannot be read"),
+            (Some(fault), _) if full => lost(evidence, &fault.of_gate()),
+            (Some(fault), _) => failed(fault.of_gate()),
+        };
+    }
+    match (fault, &evidence.left.head) {
+        (None, Some(head)) => Verdict::End(Outcome::Committed { head: head.clone() }),
+        (Some(fault), _) if full => lost(evidence, &fault.of_worker()),
+        (Some(fault), _) => failed(fault.of_worker()),
+        (None, None) if full => lost(evidence, "it left no commit"),
+        (None, None) if evidence.left.uncommitted_count > 0 && evidence.sent_back > 0 => {
+            failed("left changes uncommitted twice".to_owned())
+        }
+        (None, None) if evidence.left.uncommitted_count > 0 => Verdict::SendBack(uncommitted(evidence.left)),
+        (None, None) => failed("exited with 0 and left nothing: no commit, no change".to_owned()),
+    }
+}
+
+fn failed(reason: String) -> Verdict {
+    Verdict::End(Outcome::Failed { reason })
+}
+
+fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
+    let exit_full = matches!(evidence.ended, Ended::Exited(exit) if exit.disk_full);
+    let reason = if (evidence.disk_full || exit_full) && !reason.starts_with(DISK_FULL) {
+        format!("{DISK_FULL}: {reason}")
+    } else {
+        reason.to_owned()
+    };
+    Verdict::End(Outcome::Lost { reason })
+}
+
+/// How every reason begins that comes from a full disk.
+pub(crate) const DISK_FULL: &str = "the outpost's disk is full";
+
+/// What a worker is told that left its changes uncommitted.
+fn uncommitted(left: &Left) -> String {
+    let more = left.uncommitted_count.saturating_sub(left.uncommitted.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "the command exited with 0 and left changes that are not committed: {}{more}; commit what belongs to the task, remove the rest, and exit again",
+        left.uncommitted.join(", ")
+    )
+}
+
+/// The first thing that was wrong with the steps.
+#[derive(Debug)]
+enum Fault<'a> {
+    Ended { result: &'a StepResult, timeout: Duration },
+    /// There is no result of a step that should have one: not a pass.
+    Missing(&'a str),
+}
+
+fn fault<'a>(steps: &'a [Step], exit: &'a Exit) -> Option<Fault<'a>> {
+    for (number, step) in steps.iter().enumerate() {
+        let Some(result) = exit.steps.get(number).filter(|result| result.name == step.name) else {
+            return Some(Fault::Missing(&step.name));
+        };
+        let success = result.exit_code.is_some_and(|code| step.runtime.success_codes.contains(&code));
+        if !success || result.timed_out || result.signal.is_some() {
+            return Some(Fault::Ended { result, timeout: step.timeout });
+        }
+    }
+    if steps.is_empty() { Some(Fault::Missing("it")) } else { None }
+}
+
+impl Fault<'_> {
+    fn of_worker(&self) -> String {
+        match self {
+            Self::Missing(name) => format!("{name} did not run"),
+            Self::Ended { result, timeout } if result.timed_out => {
+                format!("timed out after {}", humantime::format_duration(*timeout))
+            }
+            Self::Ended { result, .. } => match (result.exit_code, result.signal) {
+                (Some(NOT_FOUND), _) => "exited with code 127: command not found".to_owned(),
+                (Some(code), _) => format!("exited with code {code}"),
+                (None, Some(signal)) => format!("ended by signal {signal}"),
+                (None, None) => "ended in an unknown way".to_owned(),
+            },
+        }
+    }
+
+    fn of_gate(&self) -> String {
+        match self {
+            Self::Missing(name) => format!("gate {name:?} did not run"),
+            Self::Ended { result, timeout } => {
+                let name = &result.name;
+                if result.timed_out {
+                    return format!("gate {name:?} timed out after {}", humantime::format_duration(*timeout));
+                }
+                match (result.exit_code, result.signal) {
+                    (Some(NOT_FOUND), _) => format!("gate {name:?}: command not found"),
+                    (Some(code), _) => format!("gate {name:?} failed with exit code {code}"),
+                    (None, Some(signal)) => format!("gate {name:?} was ended by signal {signal}"),
+                    (None, None) => format!("gate {name:?} ended in an unknown way"),
+                }
+            }
+        }
+    }
+}
+
+/// The commit that a snapshot of uncommitted work stands on.
+pub(crate) fn snapshot_parent(left: &Left, assignment: &Assignment) -> CommitId {
+    left.head.clone().unwrap_or_else(|| assignment.base.clone())
+}
+
+#[cfg(test)]
+#[path = "outcome_tests.rs"]
+mod tests;

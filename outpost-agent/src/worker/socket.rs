@@ -1,0 +1,102 @@
+//! A worker's own socket: what a worker may ask of its outpost, one JSON object a line.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd as _;
+
+use serde::{Deserialize, Serialize};
+use sprint_core::job::Assignment;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use crate::paths::WorkerDir;
+
+/// A request is a short line; what is longer is none.
+const LONGEST: u64 = 64 << 10;
+/// More connections at once than a worker has use for.
+const CONNECTIONS: usize = 16;
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+enum Request {
+    /// What am I to do?
+    Show,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    worker: u64,
+    repo: &'a str,
+    item: u64,
+    attempt: u32,
+    role: &'a str,
+    title: &'a str,
+    prompt_file: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    error: String,
+}
+
+/// Listens at `worker.sock`.
+///
+/// The path may be longer than a socket's name can be, so that it is named
+/// through the directory's descriptor.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn listen(dir: &WorkerDir) -> io::Result<UnixListener> {
+    match fs::remove_file(dir.socket()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let parent = fs::File::open(dir.path())?;
+    UnixListener::bind(format!("/proc/self/fd/{}/worker.sock", parent.as_raw_fd()))
+}
+
+/// Answers until it is dropped.
+pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: &WorkerDir) {
+    let shown = Shown {
+        worker: assignment.worker.get(),
+        repo: assignment.repo.as_str(),
+        item: assignment.item.get(),
+        attempt: assignment.attempt.get(),
+        role: assignment.role.as_str(),
+        title: &assignment.title,
+        prompt_file: dir.prompt().to_string_lossy().into_owned(),
+    };
+    let Ok(shown) = serde_json::to_string(&shown) else { return };
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, shown.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(worker = %assignment.worker, %error, "the worker's socket fails");
+                    return;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, shown: String) {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read.take(LONGEST)).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let answer = match serde_json::from_str(&line) {
+            Ok(Request::Show) => shown.clone(),
+            Err(error) => serde_json::to_string(&Refused { error: format!("not a request: {error}") })
+                .unwrap_or_default(),
+        };
+        if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}

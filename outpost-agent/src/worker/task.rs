@@ -1,0 +1,391 @@
+//! Carries out what a worker needs next, again and again, until it is removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use sprint_core::job::ReportBody;
+use sprint_core::worker::Terminal;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::brief;
+use super::fleet::Cell;
+use super::life::{Facts, Next, Trouble, next};
+use super::outcome::DISK_FULL;
+use super::reporter::Entry;
+use super::shim_process::{self, Shim};
+use super::socket;
+use super::told::Told;
+use crate::agent::Agent;
+use crate::disk::{self, Durability};
+use crate::shim::plan::Plan;
+use crate::tmux::{NewSession, Tmux, TmuxError};
+use crate::workspace::tree::{self, Tree};
+
+/// A safety net: what happens is normally learnt from inotify and tmux.
+const TICK: Duration = Duration::from_secs(5);
+/// How often a finished worker looks whether it may go, besides being told.
+const TICK_FINISHED: Duration = Duration::from_secs(60);
+/// How long a worker that was told to end may take before its terminal is closed.
+const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long a shim without a terminal may take before it is killed.
+const HANG_UP_LIMIT: Duration = Duration::from_secs(20);
+/// How often starting a session is tried.
+const STARTS: u32 = 3;
+
+/// How the agent came by a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Assigned,
+    /// Found on disk at the agent's start.
+    Adopted,
+}
+
+/// One worker's life, as its task holds it.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(super) agent: Arc<Agent>,
+    pub(super) cell: Arc<Cell>,
+    pub(super) told: Told,
+    origin: Origin,
+    /// `exec.json`, once there is one.
+    pub(super) plan: Option<Plan>,
+    trouble: Option<Trouble>,
+    /// The round whose session this run of the agent has started.
+    launched: Option<u32>,
+    failed_starts: u32,
+    /// When it was first told to end.
+    ending: Option<Instant>,
+    /// Since when its shim lives without a terminal.
+    hung_up: Option<Instant>,
+    socket: Option<AbortOnDropHandle<()>>,
+}
+
+impl Life {
+    pub(crate) fn new(agent: Arc<Agent>, cell: Arc<Cell>, told: Told, origin: Origin) -> Self {
+        Self {
+            agent,
+            cell,
+            told,
+            origin,
+            plan: None,
+            trouble: None,
+            launched: None,
+            failed_starts: 0,
+            ending: None,
+            hung_up: None,
+            socket: None,
+        }
+    }
+
+    /// Runs until the worker is removed.
+    pub(crate) async fn run(mut self) {
+        if self.origin == Origin::Adopted {
+            self.read_plan();
+            self.watch();
+            self.listen();
+        }
+        loop {
+            let facts = self.observe().await;
+            match next(&facts) {
+                Next::Accept => self.accept().await,
+                Next::Prepare => self.prepare().await,
+                Next::Start => self.start().await,
+                Next::TellStarted => self.tell(ReportBody::Started { terminal: Some(self.terminal()) }).await,
+                Next::TellExited(exit_code) => self.tell(ReportBody::Exited { exit_code }).await,
+                Next::Finish(ended) => self.finish(&ended).await,
+                Next::End => self.end(&facts).await,
+                Next::Wait => self.wait(&facts).await,
+                Next::Remove => {
+                    self.remove().await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn observe(&self) -> Facts {
+        let round = self.told.round();
+        let cell = &self.cell;
+        if self.told.finished {
+            let log_safe = cell.durable_log() >= self.told.log_bytes || cell.is_disowned();
+            return Facts {
+                finished: true,
+                forgotten: cell.is_forgotten(),
+                delivered: self.agent.outbox.is_delivered(cell.id()) && log_safe,
+                ..Facts::default()
+            };
+        }
+        let planned = self.plan.as_ref().is_some_and(|plan| plan.round == round);
+        let launched = self.launched == Some(round);
+        // In this order: a shim leaves its exit before it ends, and ends before its session.
+        let session = if launched || (planned && self.origin == Origin::Adopted) {
+            Some(self.agent.tmux.presence(cell.id()).await)
+        } else {
+            None
+        };
+        let (shim, exit) = if planned {
+            (shim_process::look(&cell.dir, round), shim_process::exit(&cell.dir, round))
+        } else {
+            (Shim::NotBegun, None)
+        };
+        Facts {
+            accepted: self.told.accepted,
+            started: self.told.started,
+            exited: self.told.exited,
+            finished: false,
+            planned,
+            launched,
+            begun: shim != Shim::NotBegun || exit.is_some(),
+            shim_alive: shim == Shim::Alive,
+            session,
+            exit,
+            trouble: self.trouble.clone(),
+            stop: cell.stop_reason(),
+            forgotten: cell.is_forgotten(),
+            delivered: false,
+        }
+    }
+
+    /// Writes the assignment down; the report that says so syncs it to the disk.
+    async fn accept(&mut self) {
+        let cell = self.cell.clone();
+        let written = std::fs::create_dir_all(cell.dir.path())
+            .and_then(|()| Ok(serde_json::to_vec(&cell.assignment)?))
+            .and_then(|content| disk::write_atomic(&cell.dir.assignment(), &content, Durability::Process));
+        if let Err(error) = written {
+            self.trouble = Some(Trouble::Outpost(self.explain(&error, disk::says_full(&error))));
+        } else if self.agent.settings.drain {
+            self.trouble = Some(Trouble::Outpost("the outpost is draining and takes nothing new".to_owned()));
+        } else {
+            self.watch();
+        }
+        self.tell(ReportBody::Accepted).await;
+    }
+
+    /// Makes the workspace, unless there is one from an earlier round, and the plan.
+    async fn prepare(&mut self) {
+        let cell = self.cell.clone();
+        let tree = match &self.plan {
+            Some(plan) if self.told.round() > 1 => {
+                // Its head is of no interest any more: the worker has it.
+                let head = cell.assignment.base.clone();
+                Ok(Tree { path: plan.workspace.clone(), git_dir: plan.git_dir.clone(), head })
+            }
+            Some(_) | None => {
+                let stopped = async {
+                    while cell.stop_reason().is_none() {
+                        cell.wake.notified().await;
+                    }
+                };
+                tokio::select! {
+                    tree = self.agent.repositories.prepare(&cell.assignment, &cell.dir) => tree,
+                    // The next look at the facts sees it.
+                    () = stopped => return,
+                }
+            }
+        };
+        let tree = match tree {
+            Ok(tree) => tree,
+            Err(error) => {
+                self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
+                return;
+            }
+        };
+        let plan = match brief::plan(&cell.assignment, &self.told, &cell.dir, &tree) {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.trouble = Some(Trouble::Assignment(error.to_string()));
+                return;
+            }
+        };
+        let written = brief::write_context(&cell.assignment, &self.told, &cell.dir)
+            .and_then(|()| Ok(serde_json::to_vec(&plan)?))
+            .and_then(|content| disk::write_atomic(&cell.dir.plan(), &content, Durability::Process));
+        match written {
+            Ok(()) => self.plan = Some(plan),
+            Err(error) => self.trouble = Some(Trouble::Outpost(self.explain(&error, disk::says_full(&error)))),
+        }
+    }
+
+    /// What went wrong on this outpost, as people read it.
+    fn explain(&self, error: &dyn std::error::Error, says_full: bool) -> String {
+        if says_full || disk::is_full(self.agent.data.root()) {
+            format!("{DISK_FULL}: {error}")
+        } else {
+            format!("the workspace could not be made: {error}")
+        }
+    }
+
+    async fn start(&mut self) {
+        self.listen();
+        let round = self.told.round();
+        let (cell, agent) = (&self.cell, &self.agent);
+        if round > 1 {
+            agent.tmux.kill_session(cell.id()).await;
+        }
+        let program = agent.program();
+        let dir = cell.dir.path().to_string_lossy().into_owned();
+        let log = cell.dir.log().to_string_lossy().into_owned();
+        let end = cell.dir.log_end(round).to_string_lossy().into_owned();
+        let started = agent
+            .tmux
+            .new_session(&NewSession {
+                worker: cell.id(),
+                cwd: &cell.dir.workspace(),
+                command: &[program.clone(), "exec".to_owned(), dir],
+                capture: &[program, "capture".to_owned(), log, agent.settings.log_limit.to_string(), end],
+            })
+            .await;
+        match started {
+            Ok(()) => {
+                self.launched = Some(round);
+                agent.repositories.started();
+            }
+            // An earlier try has succeeded unseen, or still may.
+            Err(TmuxError::Refused(said)) if said.contains("duplicate session") => self.launched = Some(round),
+            Err(error) => {
+                self.failed_starts += 1;
+                tracing::warn!(worker = %cell.id(), %error, "a session could not be started");
+                if self.failed_starts >= STARTS {
+                    self.trouble = Some(Trouble::Outpost(format!("tmux did not start its session: {error}")));
+                } else {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                // The session may be there all the same.
+                self.origin = Origin::Adopted;
+            }
+        }
+    }
+
+    fn terminal(&self) -> Terminal {
+        Terminal {
+            boot_id: self.agent.settings.boot_id.clone(),
+            tmux_socket: self.agent.tmux.socket().to_string_lossy().into_owned(),
+            tmux_session: Tmux::session(self.cell.id()),
+        }
+    }
+
+    /// Hands a report on; it is recorded and sent in its turn.
+    pub(super) async fn tell(&mut self, body: ReportBody) {
+        self.report(body, None).await;
+    }
+
+    /// Hands a report on and waits until it is on the disk.
+    pub(super) async fn tell_for_sure(&mut self, body: ReportBody) {
+        let (recorded, done) = oneshot::channel();
+        self.report(body, Some(recorded)).await;
+        done.await.ok();
+    }
+
+    async fn report(&mut self, body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
+        let report = self.told.tell(&self.cell.assignment, body);
+        if self.cell.entries.send(Entry::Report { report, recorded }).await.is_err() {
+            tracing::error!(worker = %self.cell.id(), "a report could not be recorded");
+        }
+    }
+
+    /// Makes it end, more firmly the longer it takes.
+    async fn end(&mut self, facts: &Facts) {
+        let round = self.told.round();
+        let dir = &self.cell.dir;
+        if let Some(since) = self.ending {
+            if since.elapsed() >= END_LIMIT + HANG_UP_LIMIT {
+                shim_process::signal(dir, round, Signal::SIGKILL);
+            } else if since.elapsed() >= END_LIMIT {
+                self.agent.tmux.kill_session(self.cell.id()).await;
+            }
+            self.pause(END_LIMIT / 4).await;
+        } else if facts.begun {
+            tracing::info!(worker = %self.cell.id(), reason = facts.stop.as_deref().unwrap_or(""), "ending it");
+            self.ending = Some(Instant::now());
+            shim_process::signal(dir, round, Signal::SIGTERM);
+        } else {
+            // Its shim is about to begin, and makes a file when it does.
+            self.pause(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn wait(&mut self, facts: &Facts) {
+        if facts.finished {
+            self.pause(TICK_FINISHED).await;
+            return;
+        }
+        if facts.shim_alive && facts.session == Some(crate::tmux::Presence::Gone) {
+            let since = *self.hung_up.get_or_insert_with(Instant::now);
+            if since.elapsed() > HANG_UP_LIMIT {
+                shim_process::signal(&self.cell.dir, self.told.round(), Signal::SIGKILL);
+            }
+        }
+        self.pause(TICK).await;
+    }
+
+    pub(super) async fn pause(&self, at_most: Duration) {
+        // Either way the facts are looked at anew.
+        tokio::time::timeout(at_most, self.cell.wake.notified()).await.ok();
+    }
+
+    fn read_plan(&mut self) {
+        let content = std::fs::read(self.cell.dir.plan());
+        self.plan = content.ok().and_then(|content| serde_json::from_slice(&content).ok());
+    }
+
+    fn watch(&self) {
+        let cell = &self.cell;
+        if let Err(error) = self.agent.watch.add(cell.id(), &cell.dir, cell.wake.clone()) {
+            tracing::warn!(worker = %cell.id(), %error, "its directory cannot be watched; its end is noticed late");
+        }
+    }
+
+    /// Opens the worker's own socket, once.
+    fn listen(&mut self) {
+        if self.socket.is_some() || self.plan.is_none() || self.told.finished {
+            return;
+        }
+        let cell = self.cell.clone();
+        match socket::listen(&cell.dir) {
+            Ok(listener) => {
+                let serve = async move { socket::serve(listener, &cell.assignment, &cell.dir).await };
+                self.socket = Some(AbortOnDropHandle::new(self.agent.tasks.spawn(serve)));
+            }
+            Err(error) => {
+                tracing::warn!(worker = %cell.id(), %error, "the worker's socket cannot be opened; it goes without");
+            }
+        }
+    }
+
+    pub(super) fn close_socket(&mut self) {
+        self.socket = None;
+    }
+
+    /// Removes everything of it; each step may have been done before a crash.
+    async fn remove(&mut self) {
+        let (cell, agent) = (self.cell.clone(), self.agent.clone());
+        let id = cell.id();
+        agent.watch.remove(id, &cell.dir);
+        if let Some(plan) = self.plan.clone() {
+            let refs =
+                [format!("refs/heads/{}", cell.assignment.branch()), format!("refs/sprint/base/{id}")];
+            let mirror = &agent.repositories.get(&cell.assignment.repo).mirror;
+            let trash = agent.data.trash();
+            let removed =
+                tokio::task::spawn_blocking(move || tree::remove(&plan.workspace, &plan.git_dir, &trash)).await;
+            if let Ok(Err(error)) = removed {
+                tracing::warn!(worker = %id, %error, "its workspace could not be removed");
+            }
+            if let Err(error) = mirror.remove_refs(&refs).await {
+                tracing::debug!(worker = %id, %error, "its local refs could not be removed");
+            }
+        }
+        let trash = agent.data.trash();
+        let path = cell.dir.path().to_owned();
+        match tokio::task::spawn_blocking(move || disk::discard(&path, &trash)).await {
+            Ok(Ok(())) => tracing::info!(worker = %id, "removed"),
+            Ok(Err(error)) => tracing::warn!(worker = %id, %error, "its directory could not be removed"),
+            Err(error) => tracing::error!(worker = %id, %error, "removing its directory panicked"),
+        }
+        agent.fleet.remove(id);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the coordinator has been told of a worker; everything else follows from it and the disk.
+
+use sprint_core::job::{Assignment, Report, ReportBody};
+
+/// The state that a worker's reports add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The newest report's number.
+    pub(crate) seq: u64,
+    pub(crate) accepted: bool,
+    /// Started, in the current round.
+    pub(crate) started: bool,
+    /// Exited, in the current round.
+    pub(crate) exited: bool,
+    /// Why it was sent back, once for each time.
+    pub(crate) sent_back: Vec<String>,
+    pub(crate) finished: bool,
+    /// Bytes of the whole log; known once finished.
+    pub(crate) log_bytes: u64,
+}
+
+impl Told {
+    pub(crate) fn from_reports<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Self {
+        let mut told = Self::default();
+        for report in reports {
+            told.seq = report.seq;
+            told.note(&report.body);
+        }
+        told
+    }
+
+    /// The round that runs or is to run: 1, and one more for each time it was sent back.
+    pub(crate) fn round(&self) -> u32 {
+        u32::try_from(self.sent_back.len()).unwrap_or(u32::MAX - 1) + 1
+    }
+
+    /// Numbers a new report and takes note of it.
+    pub(crate) fn tell(&mut self, assignment: &Assignment, body: ReportBody) -> Report {
+        self.seq += 1;
+        self.note(&body);
+        Report {
+            worker: assignment.worker,
+            item: assignment.item,
+            attempt: assignment.attempt,
+            seq: self.seq,
+            body,
+        }
+    }
+
+    fn note(&mut self, body: &ReportBody) {
+        match body {
+            ReportBody::Accepted => self.accepted = true,
+            ReportBody::Started { .. } => self.started = true,
+            ReportBody::Exited { .. } => self.exited = true,
+            ReportBody::SentBack { reason } => {
+                self.sent_back.push(reason.clone());
+                self.started = false;
+                self.exited = false;
+            }
+            ReportBody::Finished { log_bytes, .. } => {
+                self.finished = true;
+                self.log_bytes = *log_bytes;
+            }
+        }
+    }
+}

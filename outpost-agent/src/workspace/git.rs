@@ -1,0 +1,148 @@
+//! Runs the `git` program, cleanly: no hooks, no prompts, no inherited environment.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+
+use thiserror::Error;
+use tokio::process::Command;
+
+use crate::environment;
+
+/// A lock that is older than this was left by a git that died.
+const STALE_LOCK: Duration = Duration::from_secs(60);
+
+/// Why git did not do what it was asked.
+#[derive(Debug, Error)]
+pub(crate) enum GitError {
+    #[error("git cannot be started: {0}")]
+    Start(#[source] std::io::Error),
+    #[error("git {command} failed: {said}")]
+    Failed { command: String, said: String },
+}
+
+impl GitError {
+    /// Whether git ran out of disk.
+    pub(crate) fn says_full(&self) -> bool {
+        match self {
+            Self::Start(error) => crate::disk::says_full(error),
+            Self::Failed { said, .. } => said.contains("No space left on device") || said.contains("quota exceeded"),
+        }
+    }
+}
+
+/// How urgent a command is beside the workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    Normal,
+    /// Gives way to everything else.
+    Background,
+}
+
+/// A git command in the making.
+#[derive(Debug)]
+pub(crate) struct Git {
+    command: Command,
+    name: String,
+}
+
+impl Git {
+    /// A command on a git directory.
+    pub(crate) fn at(git_dir: &Path) -> Self {
+        Self::with(Urgency::Normal, git_dir)
+    }
+
+    pub(crate) fn with(urgency: Urgency, git_dir: &Path) -> Self {
+        let mut command = match urgency {
+            Urgency::Normal => Command::new("git"),
+            Urgency::Background => {
+                let mut nice = Command::new("nice");
+                nice.args(["-n", "19", "git"]);
+                nice
+            }
+        };
+        command
+            .env_clear()
+            .envs(environment::plain())
+            // Messages are looked into for locks and full disks.
+            .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
+            .args(["-c", "maintenance.auto=false", "-c", "protocol.version=2", "-c", "advice.detachedHead=false"])
+            // A server that stops talking is a failed try, not a hang.
+            .args(["-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30"])
+            .arg("--git-dir")
+            .arg(git_dir)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        Self { command, name: String::new() }
+    }
+
+    /// Works on the files of a worktree.
+    pub(crate) fn work_tree(mut self, path: &Path) -> Self {
+        self.command.arg("--work-tree").arg(path).current_dir(path);
+        self
+    }
+
+    pub(crate) fn env(mut self, key: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    pub(crate) fn args<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(mut self, args: I) -> Self {
+        for arg in args {
+            if self.name.is_empty() {
+                self.name = arg.as_ref().to_string_lossy().into_owned();
+            }
+            self.command.arg(arg);
+        }
+        self
+    }
+
+    /// Runs it and returns its output without the last line end.
+    ///
+    /// # Errors
+    /// [`GitError`], with what git said.
+    pub(crate) async fn run(mut self) -> Result<String, GitError> {
+        let output = self.command.output().await.map_err(GitError::Start)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+        }
+        let mut said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if said.is_empty() {
+            said = output.status.to_string();
+        }
+        if let Some(lock) = stale_lock(&said) {
+            tracing::warn!(lock = %lock.display(), "removing a lock that a git which died has left");
+            std::fs::remove_file(&lock).ok();
+        }
+        Err(GitError::Failed { command: self.name, said })
+    }
+}
+
+/// The lock file that stood in git's way, if it is old enough to be nobody's.
+fn stale_lock(said: &str) -> Option<PathBuf> {
+    let lock = PathBuf::from(lock_named(said)?);
+    let modified = lock.metadata().ok()?.modified().ok()?;
+    let age = SystemTime::now().duration_since(modified).ok()?;
+    (age > STALE_LOCK).then_some(lock)
+}
+
+fn lock_named(said: &str) -> Option<&str> {
+    let (_, after) = said.split_once("Unable to create '")?;
+    let (path, _) = after.split_once("': File exists")?;
+    path.ends_with(".lock").then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_in_the_way_is_found_in_what_git_says() {
+        let said = "fatal: Unable to create '/data/mirrors/a.git/packed-refs.lock': File exists.\n\nAnother git";
+        assert_eq!(lock_named(said), Some("/data/mirrors/a.git/packed-refs.lock"));
+        assert_eq!(lock_named("fatal: Unable to create '/etc/passwd': File exists."), None);
+        assert_eq!(lock_named("fatal: something else"), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! One bare mirror for each repo: what was fetched once is never fetched again.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sprint_core::ids::{CommitId, WorkerId};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::PrepareError;
+use super::git::{Git, GitError};
+
+/// How long fetching is tried before the worker is given back.
+const FETCH_LIMIT: Duration = Duration::from_secs(30);
+const FETCH_PAUSE: Duration = Duration::from_millis(200);
+const FETCH_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What a new mirror's configuration gets besides git's defaults. Nothing is
+/// ever collected: trees and workers hold commits that no ref names.
+const CONFIG: &str = "\
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[core]
+\tlogAllRefUpdates = false
+[user]
+\tname = sprint
+\temail = sprint@localhost
+";
+
+/// A bare repository that holds every commit that workers here start from.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    path: PathBuf,
+    /// Commits that are known to be here.
+    known: Mutex<HashSet<CommitId>>,
+    /// One fetch at a time: those who wait mostly find their commit when it is their turn.
+    fetch: tokio::sync::Mutex<()>,
+}
+
+/// A commit that a worker needs, and where it is found.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) commit: &'a CommitId,
+    /// A ref of the coordinator's repository that reaches it.
+    pub(crate) from: &'a str,
+    pub(crate) worker: WorkerId,
+    pub(crate) repo: &'a str,
+}
+
+impl Mirror {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, known: Mutex::default(), fetch: tokio::sync::Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn is_known(&self, commit: &CommitId) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(commit)
+    }
+
+    fn learn(&self, commit: &CommitId) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A cache only: forgetting costs one look.
+        if known.len() > 10_000 {
+            known.clear();
+        }
+        known.insert(commit.clone());
+    }
+
+    /// Makes sure that a commit is in the mirror, fetching it if it is not.
+    ///
+    /// # Errors
+    /// [`PrepareError`], when it is not there after half a minute of trying.
+    pub(crate) async fn ensure(
+        &self,
+        wanted: &Wanted<'_>,
+        base_url: &watch::Sender<Option<String>>,
+    ) -> Result<(), PrepareError> {
+        if self.is_known(wanted.commit) {
+            return Ok(());
+        }
+        let _turn = self.fetch.lock().await;
+        if self.is_known(wanted.commit) {
+            return Ok(());
+        }
+        self.create().await?;
+        if self.holds(wanted.commit).await {
+            self.learn(wanted.commit);
+            return Ok(());
+        }
+        let give_up = Instant::now() + FETCH_LIMIT;
+        let mut pause = FETCH_PAUSE;
+        loop {
+            let why = match self.fetch(wanted, base_url, give_up).await {
+                Ok(()) if self.holds(wanted.commit).await => {
+                    self.learn(wanted.commit);
+                    return Ok(());
+                }
+                Ok(()) => PrepareError::CommitMissing {
+                    commit: wanted.commit.clone(),
+                    from: wanted.from.to_owned(),
+                },
+                Err(error) if error.says_full() => return Err(error.into()),
+                Err(error) => error.into(),
+            };
+            if Instant::now() + pause >= give_up {
+                return Err(why);
+            }
+            tracing::warn!(worker = %wanted.worker, error = %why, "the start commit could not be fetched; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(FETCH_PAUSE_MAX);
+        }
+    }
+
+    async fn fetch(
+        &self,
+        wanted: &Wanted<'_>,
+        base_url: &watch::Sender<Option<String>>,
+        give_up: Instant,
+    ) -> Result<(), GitError> {
+        let failed = |said: &str| GitError::Failed { command: "fetch".to_owned(), said: said.to_owned() };
+        // Known from the coordinator's first welcome on.
+        let mut known = base_url.subscribe();
+        let base = match tokio::time::timeout_at(give_up, known.wait_for(Option::is_some)).await {
+            Ok(Ok(base)) => base.clone().unwrap_or_default(),
+            Ok(Err(_)) | Err(_) => return Err(failed("the coordinator has not said where the repositories are")),
+        };
+        let url = address(&base, wanted.repo);
+        let refspec = format!("+{}:refs/sprint/base/{}", wanted.from, wanted.worker);
+        let fetch = Git::at(&self.path)
+            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", &url, &refspec])
+            .run();
+        match tokio::time::timeout_at(give_up + FETCH_LIMIT * 9, fetch).await {
+            Ok(fetched) => fetched.map(drop),
+            Err(_) => Err(failed("it took longer than five minutes")),
+        }
+    }
+
+    async fn holds(&self, commit: &CommitId) -> bool {
+        Git::at(&self.path).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]).run().await.is_ok()
+    }
+
+    /// Makes the bare repository unless it is there; `CONFIG` is written last and marks it whole.
+    async fn create(&self) -> Result<(), PrepareError> {
+        let marker = self.path.join("sprint-mirror");
+        if marker.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.path)?;
+        // Nothing of the person's templates; files as the ref store, since branches are written directly.
+        Git::at(&self.path)
+            .args(["-c", "init.defaultRefFormat=files", "init", "--quiet", "--bare", "--template=", "--initial-branch=main"])
+            .run()
+            .await?;
+        let mut config = fs::File::options().append(true).open(self.path.join("config"))?;
+        config.write_all(CONFIG.as_bytes())?;
+        fs::write(marker, b"")?;
+        Ok(())
+    }
+
+    /// Removes refs that no worker needs any more.
+    ///
+    /// # Errors
+    /// [`GitError`]; refs that do not exist are none.
+    pub(crate) async fn remove_refs(&self, refs: &[String]) -> Result<(), GitError> {
+        for name in refs {
+            Git::at(&self.path).args(["update-ref", "-d", name]).run().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the coordinator serves a repo.
+pub(crate) fn address(base_url: &str, repo: &str) -> String {
+    format!("{}/git/{repo}.git", base_url.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_slash_between_its_parts() {
+        assert_eq!(address("http://127.0.0.1:8080/", "web"), "http://127.0.0.1:8080/git/web.git");
+        assert_eq!(address("file:///tmp/x", "web"), "file:///tmp/x/git/web.git");
+    }
+}

@@ -1,0 +1,182 @@
+//! Code on the outpost: a mirror for each repo, a worktree for each worker.
+
+pub(crate) mod git;
+pub(crate) mod mirror;
+mod pool;
+pub(crate) mod save;
+pub(crate) mod tree;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::job::Assignment;
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::paths::{DataDir, WorkerDir};
+use git::{GitError, Urgency};
+use mirror::{Mirror, Wanted};
+use pool::{Pool, Tended};
+use tree::Tree;
+
+/// How long the pool leaves the machine to starting workers before it fills up again.
+const SETTLE: Duration = Duration::from_millis(100);
+/// How long the pool waits after upkeep failed.
+const TEND_AGAIN: Duration = Duration::from_secs(10);
+
+/// Why a workspace could not be made; none of these is the worker's fault.
+#[derive(Debug, Error)]
+pub(crate) enum PrepareError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Git(#[from] GitError),
+    #[error("commit {commit} is not in the coordinator's repository: {from} does not reach it")]
+    CommitMissing { commit: CommitId, from: String },
+}
+
+impl PrepareError {
+    pub(crate) fn says_full(&self) -> bool {
+        match self {
+            Self::Io(error) => crate::disk::says_full(error),
+            Self::Git(error) => error.says_full(),
+            Self::CommitMissing { .. } => false,
+        }
+    }
+}
+
+/// One repo's mirror and its ready worktrees.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    pub(crate) mirror: Mirror,
+    pool: Pool,
+}
+
+/// Every repo that the outpost has anything of.
+#[derive(Debug)]
+pub(crate) struct Repositories {
+    data: DataDir,
+    warm: usize,
+    /// Where the coordinator serves repositories, once it has said so.
+    pub(crate) base_url: watch::Sender<Option<String>>,
+    open: Mutex<HashMap<RepoName, Arc<Repository>>>,
+    upkeep: Notify,
+}
+
+impl Repositories {
+    pub(crate) fn new(data: DataDir, warm: usize) -> Self {
+        let base_url = watch::channel(None).0;
+        Self { data, warm, base_url, open: Mutex::default(), upkeep: Notify::new() }
+    }
+
+    pub(crate) fn get(&self, name: &RepoName) -> Arc<Repository> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.entry(name.clone())
+            .or_insert_with(|| {
+                Arc::new(Repository {
+                    mirror: Mirror::new(self.data.mirror(name)),
+                    pool: Pool::open(self.data.warm(name), self.data.trash(), self.warm),
+                })
+            })
+            .clone()
+    }
+
+    /// Makes a worker's workspace: at its commit, on its branch if it works on an item.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<Tree, PrepareError> {
+        let repository = self.get(&assignment.repo);
+        let mirror = repository.mirror.path();
+        let wanted = Wanted {
+            commit: &assignment.base,
+            from: &assignment.base_ref,
+            worker: assignment.worker,
+            repo: assignment.repo.as_str(),
+        };
+        repository.mirror.ensure(&wanted, &self.base_url).await?;
+        let workspace = dir.workspace();
+        self.clear(&workspace)?;
+        let tree = match repository.pool.take(&assignment.base) {
+            Some(mut tree) => {
+                tree.rename(&workspace)?;
+                tree.switch(&assignment.base, Urgency::Normal).await?;
+                tree
+            }
+            None => Tree::add(mirror, &workspace, &assignment.base, Urgency::Normal).await?,
+        };
+        if assignment.change.is_none() {
+            tree.begin_branch(mirror, &assignment.branch())?;
+            repository.pool.expect(&assignment.base);
+        }
+        Ok(tree)
+    }
+
+    /// Removes what an attempt to prepare has left when the agent ended in the middle of it.
+    fn clear(&self, workspace: &PathBuf) -> io::Result<()> {
+        if !workspace.exists() {
+            return Ok(());
+        }
+        match Tree::read(workspace) {
+            Ok(tree) => tree::remove(workspace, &tree.git_dir, &self.data.trash()),
+            Err(_) => crate::disk::discard(workspace, &self.data.trash()),
+        }
+    }
+
+    /// Says that a start is done, so that the pool may fill up.
+    pub(crate) fn started(&self) {
+        self.upkeep.notify_one();
+    }
+
+    /// Keeps the pools full, after starts and at low priority, until `stop`.
+    pub(crate) async fn tend(&self, stop: CancellationToken) {
+        let mut pause = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.upkeep.notified() => {}
+                () = sleep(pause), if pause.is_some() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(SETTLE) => {}
+            }
+            pause = tokio::select! {
+                () = stop.cancelled() => return,
+                pause = self.tend_once() => pause,
+            };
+        }
+    }
+
+    /// Fills every pool; after a failure says when to try again.
+    async fn tend_once(&self) -> Option<Duration> {
+        let all: Vec<_> = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.iter().map(|(name, repository)| (name.clone(), repository.clone())).collect()
+        };
+        let mut pause = None;
+        for (repo, repository) in all {
+            loop {
+                match repository.pool.tend(repository.mirror.path()).await {
+                    Ok(Tended::Something) => {}
+                    Ok(Tended::Nothing) => break,
+                    Err(error) => {
+                        tracing::warn!(%repo, %error, "a worktree could not be made in advance");
+                        pause = Some(TEND_AGAIN);
+                        break;
+                    }
+                }
+            }
+        }
+        pause
+    }
+}
+
+async fn sleep(pause: Option<Duration>) {
+    tokio::time::sleep(pause.unwrap_or(TEND_AGAIN)).await;
+}

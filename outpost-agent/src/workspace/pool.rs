@@ -1,0 +1,130 @@
+//! Worktrees made in advance: checking a repository out is what makes a start slow.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use sprint_core::ids::CommitId;
+
+use super::PrepareError;
+use super::git::Urgency;
+use super::tree::{self, Tree};
+
+/// A name that is not whole yet.
+const UNFINISHED: &str = "new-";
+
+/// The ready worktrees of one repo.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    dir: PathBuf,
+    trash: PathBuf,
+    size: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: VecDeque<Tree>,
+    /// The commit that the newest worker on an item started from.
+    newest: Option<CommitId>,
+    next: u64,
+}
+
+impl Pool {
+    /// Finds the trees that an earlier run of the agent has left.
+    pub(crate) fn open(dir: PathBuf, trash: PathBuf, size: usize) -> Self {
+        let pool = Self { dir, trash, size, state: Mutex::default() };
+        for entry in fs::read_dir(&pool.dir).into_iter().flatten().flatten() {
+            pool.adopt(&entry.path());
+        }
+        pool
+    }
+
+    fn adopt(&self, path: &Path) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let number = name.parse::<u64>().ok();
+        match (number, Tree::read(path)) {
+            (Some(number), Ok(tree)) => {
+                let mut state = self.lock();
+                state.next = state.next.max(number + 1);
+                state.ready.push_back(tree);
+            }
+            // Made half: the agent ended in the middle of it.
+            (None, Ok(tree)) => {
+                tree::remove(path, &tree.git_dir, &self.trash).ok();
+            }
+            (_, Err(_)) => {
+                crate::disk::discard(path, &self.trash).ok();
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a tree, one that is at `commit` if there is one.
+    pub(crate) fn take(&self, commit: &CommitId) -> Option<Tree> {
+        let mut state = self.lock();
+        let same = state.ready.iter().position(|tree| tree.head == *commit);
+        state.ready.remove(same.unwrap_or(0))
+    }
+
+    /// Says which commit the next workers will most likely start from.
+    pub(crate) fn expect(&self, commit: &CommitId) {
+        self.lock().newest = Some(commit.clone());
+    }
+
+    /// Does one piece of upkeep: a tree is made, or brought to the newest commit.
+    ///
+    /// # Errors
+    /// [`PrepareError`]; the pool stays as good as it was.
+    pub(crate) async fn tend(&self, mirror: &Path) -> Result<Tended, PrepareError> {
+        let (job, commit) = {
+            let mut state = self.lock();
+            let Some(commit) = state.newest.clone() else { return Ok(Tended::Nothing) };
+            if let Some(old) = state.ready.iter().position(|tree| tree.head != commit) {
+                (state.ready.remove(old).map_or(Job::None, Job::Switch), commit)
+            } else if state.ready.len() < self.size {
+                let number = state.next;
+                state.next += 1;
+                (Job::Add(number), commit)
+            } else {
+                (Job::None, commit)
+            }
+        };
+        let tree = match job {
+            Job::None => return Ok(Tended::Nothing),
+            Job::Switch(mut tree) => match tree.switch(&commit, Urgency::Background).await {
+                Ok(()) => tree,
+                Err(error) => {
+                    tree::remove(&tree.path, &tree.git_dir, &self.trash)?;
+                    return Err(error);
+                }
+            },
+            Job::Add(number) => {
+                let unfinished = self.dir.join(format!("{UNFINISHED}{number}"));
+                let mut tree = Tree::add(mirror, &unfinished, &commit, Urgency::Background).await?;
+                tree.rename(&self.dir.join(number.to_string()))?;
+                tree
+            }
+        };
+        self.lock().ready.push_back(tree);
+        Ok(Tended::Something)
+    }
+}
+
+/// Whether upkeep found something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tended {
+    Something,
+    Nothing,
+}
+
+#[derive(Debug)]
+enum Job {
+    Switch(Tree),
+    Add(u64),
+    None,
+}
