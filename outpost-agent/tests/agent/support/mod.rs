@@ -1,0 +1,309 @@
+//! A coordinator that does as little as possible, a real repository, and the real agent.
+
+mod coordinator;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, WorkerId};
+use sprint_core::job::{Assignment, Outcome, Report, ReportBody, Runtime, Step, StepResult};
+use sprint_core::worker::Role;
+
+pub(crate) use coordinator::{Coordinator, State};
+
+/// How long anything may take here; a loaded machine is slow.
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+
+/// A directory with a repository, a coordinator, and an agent's data.
+pub(crate) struct Site {
+    dir: tempfile::TempDir,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) base: CommitId,
+    agent: Option<Child>,
+    data: PathBuf,
+    options: Vec<String>,
+}
+
+/// What a worker's `Finished` says.
+#[derive(Debug, Clone)]
+pub(crate) struct Finished {
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) steps: Vec<StepResult>,
+    pub(crate) wip: Option<CommitId>,
+    pub(crate) log_bytes: u64,
+    pub(crate) log_tail: String,
+    pub(crate) outcome: Outcome,
+}
+
+impl Site {
+    /// Starts everything, the agent with further options.
+    pub(crate) async fn start(options: &[&str]) -> Self {
+        let mut site = Self::without_agent(options).await;
+        site.start_agent();
+        site.joined(1).await;
+        site
+    }
+
+    pub(crate) async fn without_agent(options: &[&str]) -> Self {
+        let dir = tempfile::Builder::new().prefix("outpost-").tempdir().expect("a directory");
+        let repository = dir.path().join("git/web.git");
+        std::fs::create_dir_all(&repository).expect("is made");
+        git(&repository, &["init", "--quiet", "--bare", "--initial-branch=main"]);
+        let base = commit_file(&repository, "README", "hello\n");
+        git(&repository, &["update-ref", "refs/heads/main", base.as_str()]);
+        let coordinator = Coordinator::start(format!("file://{}", dir.path().display())).await;
+        let data = dir.path().join("data it's");
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        Self { dir, coordinator, base, agent: None, data, options }
+    }
+
+    /// Puts the agent's data somewhere else, before it starts.
+    pub(crate) fn set_data(&mut self, data: &Path) {
+        data.clone_into(&mut self.data);
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.dir.path().join("git/web.git")
+    }
+
+    pub(crate) fn worker_dir(&self, worker: WorkerId) -> PathBuf {
+        self.data.join("workers").join(worker.to_string())
+    }
+
+    pub(crate) fn agent_command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outpost-agent"));
+        command
+            .args(["join", "--name", "test", "--coordinator", &self.coordinator.address()])
+            .arg("--data-dir")
+            .arg(&self.data)
+            .args(&self.options)
+            .env("SECRET_OF_THE_AGENT", "hidden");
+        command
+    }
+
+    pub(crate) fn start_agent(&mut self) {
+        let log = std::fs::File::options().append(true).create(true).open(self.dir.path().join("agent.log"));
+        let child = self
+            .agent_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.expect("a log"))
+            .spawn()
+            .expect("the agent starts");
+        self.agent = Some(child);
+    }
+
+    /// Waits until the agent has said hello so many times.
+    pub(crate) async fn joined(&self, times: usize) {
+        self.coordinator.until("the agent joins", |state| state.hellos.len() >= times).await;
+    }
+
+    pub(crate) fn agent_pid(&self) -> i32 {
+        i32::try_from(self.agent.as_ref().expect("it runs").id()).expect("a pid")
+    }
+
+    /// Ends the agent without a chance to do anything.
+    pub(crate) fn kill_agent(&mut self) {
+        let mut agent = self.agent.take().expect("it runs");
+        agent.kill().expect("can be killed");
+        agent.wait().expect("ends");
+    }
+
+    /// Waits for the agent's own end.
+    pub(crate) async fn agent_ends(&mut self) -> std::process::ExitStatus {
+        let mut agent = self.agent.take().expect("it runs");
+        let ended = tokio::task::spawn_blocking(move || agent.wait().expect("ends"));
+        tokio::time::timeout(LIMIT, ended).await.expect("ends in time").expect("is waited for")
+    }
+
+    pub(crate) fn agent_log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("agent.log")).unwrap_or_default()
+    }
+
+    pub(crate) fn tmux(&self, args: &[&str]) -> Option<String> {
+        let output = Command::new("tmux").arg("-S").arg(self.data.join("tmux.sock")).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// A worker on an item that runs a command line.
+    pub(crate) fn item(&self, worker: u64, run: &str) -> Assignment {
+        Assignment {
+            worker: WorkerId::new(worker),
+            repo: RepoName::new("web").expect("a name"),
+            item: ItemId::new(worker + 100),
+            attempt: Attempt::new(1),
+            role: Role::Developer,
+            change: None,
+            base: self.base.clone(),
+            base_ref: "refs/heads/main".to_owned(),
+            title: "Make it \"so\"".to_owned(),
+            prompt: "Please do it.\n".to_owned(),
+            feedback: vec![],
+            steps: vec![step("developer", run)],
+        }
+    }
+
+    /// A gate run of the start commit.
+    pub(crate) fn gates(&self, worker: u64, gates: &[(&str, &str)]) -> Assignment {
+        Assignment {
+            role: Role::Gate,
+            change: Some(ChangeId::new(7)),
+            steps: gates.iter().map(|(name, run)| step(name, run)).collect(),
+            ..self.item(worker, "")
+        }
+    }
+
+    pub(crate) async fn assign(&self, assignment: Assignment) -> WorkerId {
+        let worker = assignment.worker;
+        self.coordinator.assign(assignment).await;
+        worker
+    }
+
+    /// Waits for a worker's end.
+    pub(crate) async fn finished(&self, worker: WorkerId) -> Finished {
+        let what = format!("worker {worker} finishes");
+        self.coordinator.until(&what, |state| state.finished(worker).is_some()).await;
+        self.coordinator.with(|state| state.finished(worker)).expect("has finished")
+    }
+
+    /// Waits until a worker's command runs.
+    pub(crate) async fn started(&self, worker: WorkerId) {
+        let what = format!("worker {worker} starts");
+        self.coordinator
+            .until(&what, |state| state.bodies(worker).iter().any(|body| matches!(body, ReportBody::Started { .. })))
+            .await;
+    }
+
+    /// Waits until the log at the coordinator holds a text.
+    pub(crate) async fn logged(&self, worker: WorkerId, text: &str) {
+        let what = format!("worker {worker} logs {text:?}");
+        self.coordinator.until(&what, |state| contains(&state.log(worker), text.as_bytes())).await;
+    }
+
+    /// Has a worker forgotten, and waits until nothing of it is left.
+    pub(crate) async fn forgotten(&self, worker: WorkerId) {
+        self.coordinator.forget(worker).await;
+        let dir = self.worker_dir(worker);
+        eventually("the worker's directory goes", || !dir.exists()).await;
+    }
+
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        git(&self.repository(), args)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the agent's log ---\n{}", self.agent_log());
+            for worker in std::fs::read_dir(self.data.join("workers")).into_iter().flatten().flatten() {
+                let log = std::fs::read(worker.path().join("terminal.log")).unwrap_or_default();
+                let end = &log[log.len().saturating_sub(2000)..];
+                eprintln!("--- {} ---\n{}", worker.path().display(), String::from_utf8_lossy(end));
+            }
+        }
+        if let Some(mut agent) = self.agent.take() {
+            agent.kill().ok();
+            agent.wait().ok();
+        }
+        self.tmux(&["kill-server"]);
+    }
+}
+
+pub(crate) fn step(name: &str, run: &str) -> Step {
+    Step { name: name.to_owned(), runtime: Runtime::shell(), run: run.to_owned(), timeout: Duration::from_secs(60) }
+}
+
+pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
+    all.windows(part.len()).any(|window| window == part)
+}
+
+/// The names of reports, in order.
+pub(crate) fn names(reports: &[ReportBody]) -> Vec<&'static str> {
+    reports
+        .iter()
+        .map(|report| match report {
+            ReportBody::Accepted => "accepted",
+            ReportBody::Started { .. } => "started",
+            ReportBody::Exited { .. } => "exited",
+            ReportBody::SentBack { .. } => "sent_back",
+            ReportBody::Finished { .. } => "finished",
+        })
+        .collect()
+}
+
+/// Waits until something outside the coordinator holds.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) fn git(repository: &Path, args: &[&str]) -> String {
+    let output = Command::new("git").arg("--git-dir").arg(repository).args(args).output().expect("git runs");
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// Makes a first commit with one file.
+fn commit_file(repository: &Path, name: &str, content: &str) -> CommitId {
+    use std::io::Write as _;
+    let mut import = Command::new("git")
+        .arg("--git-dir")
+        .arg(repository)
+        .args(["fast-import", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("git runs");
+    let text = format!(
+        "commit refs/heads/main\ncommitter a <a@b> 1700000000 +0000\ndata 5\nfirst\nM 644 inline {name}\ndata {}\n{content}\n",
+        content.len()
+    );
+    import.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("is written");
+    assert!(import.wait().expect("ends").success());
+    CommitId::new(git(repository, &["rev-parse", "refs/heads/main"])).expect("a commit")
+}
+
+impl State {
+    pub(crate) fn reports_of(&self, worker: WorkerId) -> Vec<Report> {
+        self.reports.iter().filter(|report| report.worker == worker).cloned().collect()
+    }
+
+    pub(crate) fn bodies(&self, worker: WorkerId) -> Vec<ReportBody> {
+        self.reports_of(worker).into_iter().map(|report| report.body).collect()
+    }
+
+    pub(crate) fn finished(&self, worker: WorkerId) -> Option<Finished> {
+        self.bodies(worker).into_iter().find_map(|body| match body {
+            ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome } => {
+                Some(Finished { exit_code, steps, wip, log_bytes, log_tail, outcome })
+            }
+            ReportBody::Accepted
+            | ReportBody::Started { .. }
+            | ReportBody::Exited { .. }
+            | ReportBody::SentBack { .. } => None,
+        })
+    }
+}
+
+/// The processes whose environment names a worker of this site.
+pub(crate) fn processes_of(site: &Site, worker: WorkerId) -> Vec<i32> {
+    let mark = format!("SPRINT_SOCKET={}/worker.sock", site.worker_dir(worker).display());
+    std::fs::read_dir("/proc")
+        .expect("a list")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| contains(&std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default(), mark.as_bytes()))
+        .collect()
+}
