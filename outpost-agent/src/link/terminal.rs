@@ -1,6 +1,7 @@
 //! A worker's terminal, shown to somebody elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pty_process::{OwnedReadPty, OwnedWritePty, Size};
@@ -19,6 +20,8 @@ use crate::tmux::{Presence, Tmux};
 
 /// Screens, at most; a slow person slows tmux down, not the agent.
 const UP: usize = 16;
+/// How long the coordinator may take to close its side once it was told the end.
+const LAST_MESSAGE_LIMIT: Duration = Duration::from_secs(5);
 /// Used where a person's tool does not say how large the terminal is.
 const DEFAULT_SIZE: (u16, u16) = (24, 80);
 
@@ -36,7 +39,7 @@ pub(super) async fn attach(agent: Arc<Agent>, open: v1::AttachOpen) {
     if up.send(v1::TerminalOutput { session, data: Bytes::new(), ended: None }).await.is_err() {
         return;
     }
-    let input = match client.terminal(ReceiverStream::new(output)).await {
+    let mut input = match client.terminal(ReceiverStream::new(output)).await {
         Ok(response) => response.into_inner(),
         Err(status) => {
             tracing::warn!(worker, %status, "a terminal could not be shown");
@@ -45,11 +48,15 @@ pub(super) async fn attach(agent: Arc<Agent>, open: v1::AttachOpen) {
     };
     let worker = WorkerId::new(worker);
     let why = match open_tmux(&agent, worker, size(columns, rows)).await {
-        Ok((child, read, write)) => relay(child, read, write, input, &up).await,
+        Ok((child, read, write)) => relay(child, read, write, &mut input, &up).await,
         Err(why) => why,
     };
     tracing::debug!(%worker, why, "a terminal was closed");
     up.send(v1::TerminalOutput { session: 0, data: Bytes::new(), ended: Some(why) }).await.ok();
+    drop(up);
+    // Letting go of the input would cancel the call before the last message is out.
+    let rest = async { while let Ok(Some(_)) = input.message().await {} };
+    tokio::time::timeout(LAST_MESSAGE_LIMIT, rest).await.ok();
 }
 
 async fn open_tmux(
@@ -87,7 +94,7 @@ async fn relay(
     mut child: Child,
     mut read: OwnedReadPty,
     mut write: OwnedWritePty,
-    mut input: Streaming<v1::AttachInput>,
+    input: &mut Streaming<v1::AttachInput>,
     up: &mpsc::Sender<v1::TerminalOutput>,
 ) -> String {
     let mut buffer = vec![0; 16 << 10];

@@ -1,4 +1,7 @@
 //! The real agent, with a real tmux and a real git, against a small coordinator.
 
+mod faults;
+mod logs;
+mod session;
 mod support;
 mod work;

@@ -52,23 +52,24 @@ struct Face {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
     base_url: String,
+    /// Ends the streams: a server that is dropped leaves its connections alone.
+    stop: CancellationToken,
 }
 
 /// The coordinator, at an address that stays while it is away.
 pub(crate) struct Coordinator {
     face: Face,
     address: SocketAddr,
-    stop: CancellationToken,
 }
 
 impl Coordinator {
     pub(crate) async fn start(base_url: String) -> Self {
-        let face = Face { state: Arc::default(), changed: Arc::default(), base_url };
+        let stop = CancellationToken::new();
+        let face = Face { state: Arc::default(), changed: Arc::default(), base_url, stop };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let stop = CancellationToken::new();
-        serve(face.clone(), listener, stop.clone());
-        Self { face, address, stop }
+        serve(face.clone(), listener);
+        Self { face, address }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -77,7 +78,7 @@ impl Coordinator {
 
     /// Breaks every connection and listens no more; what it knows stays.
     pub(crate) fn go_away(&mut self) {
-        self.stop.cancel();
+        self.face.stop.cancel();
         self.with(|state| {
             state.down = None;
             state.keyboard = None;
@@ -85,7 +86,7 @@ impl Coordinator {
     }
 
     pub(crate) async fn come_back(&mut self) {
-        self.stop = CancellationToken::new();
+        self.face.stop = CancellationToken::new();
         let deadline = tokio::time::Instant::now() + LIMIT;
         let listener = loop {
             match TcpListener::bind(self.address).await {
@@ -94,7 +95,7 @@ impl Coordinator {
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         };
-        serve(self.face.clone(), listener, self.stop.clone());
+        serve(self.face.clone(), listener);
     }
 
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
@@ -151,11 +152,12 @@ impl Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.face.stop.cancel();
     }
 }
 
-fn serve(face: Face, listener: TcpListener, stop: CancellationToken) {
+fn serve(face: Face, listener: TcpListener) {
+    let stop = face.stop.clone();
     let service = LinkServer::new(face).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let server = tonic::transport::Server::builder()
         .initial_stream_window_size(8 << 20)
@@ -188,11 +190,13 @@ impl Link for Face {
         let mut up = request.into_inner();
         let (down, messages) = mpsc::channel(1024);
         let face = self.clone();
-        tokio::spawn(async move {
+        let stop = self.stop.clone();
+        let listen = async move {
             while let Some(Ok(message)) = up.next().await {
                 face.hear(message, &down).await;
             }
-        });
+        };
+        tokio::spawn(stop.run_until_cancelled_owned(listen));
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }
 
@@ -200,7 +204,8 @@ impl Link for Face {
         let mut up = request.into_inner();
         let (down, acks) = mpsc::channel(1024);
         let face = self.clone();
-        tokio::spawn(async move {
+        let stop = self.stop.clone();
+        let listen = async move {
             while let Some(Ok(v1::LogChunk { worker, offset, data })) = up.next().await {
                 let durable = {
                     let mut state = face.state.lock().expect("not poisoned");
@@ -216,7 +221,8 @@ impl Link for Face {
                     return;
                 }
             }
-        });
+        };
+        tokio::spawn(stop.run_until_cancelled_owned(listen));
         Ok(Response::new(Box::pin(ReceiverStream::new(acks))))
     }
 
@@ -229,7 +235,8 @@ impl Link for Face {
         self.state.lock().expect("not poisoned").keyboard = Some(keyboard);
         self.changed.notify_waiters();
         let face = self.clone();
-        tokio::spawn(async move {
+        let stop = self.stop.clone();
+        let listen = async move {
             while let Some(Ok(v1::TerminalOutput { session: _, data, ended })) = up.next().await {
                 let mut state = face.state.lock().expect("not poisoned");
                 state.shown.extend_from_slice(&data);
@@ -237,7 +244,8 @@ impl Link for Face {
                 drop(state);
                 face.changed.notify_waiters();
             }
-        });
+        };
+        tokio::spawn(stop.run_until_cancelled_owned(listen));
         Ok(Response::new(Box::pin(ReceiverStream::new(keys))))
     }
 }

@@ -63,6 +63,11 @@ impl Site {
         data.clone_into(&mut self.data);
     }
 
+    /// Gives the agent one more option from its next start on.
+    pub(crate) fn add_option(&mut self, option: &str) {
+        self.options.push(option.to_owned());
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
