@@ -42,7 +42,7 @@ pub(crate) struct Join {
     #[arg(long = "label", env = "SPRINT_OUTPOST_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
     /// Where mirrors, worktrees and logs are kept
-    /// [default: $XDG_STATE_HOME or ~/.local/state, then sprint/outpost-NAME].
+    /// [default: `$XDG_STATE_HOME` or `~/.local/state`, then `sprint/outpost-NAME`].
     #[arg(long, env = "SPRINT_OUTPOST_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// How many worktrees are kept ready for each repo.

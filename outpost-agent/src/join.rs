@@ -77,7 +77,8 @@ async fn serve(options: Join, name: OutpostName, data: DataDir) -> anyhow::Resul
 }
 
 fn build(options: Join, name: OutpostName, data: DataDir) -> anyhow::Result<Arc<Agent>> {
-    let Join { coordinator, name: _, max_workers, labels, data_dir: _, warm, log_limit, drain, log_format: _ } = options;
+    let Join { coordinator, name: _, max_workers, labels, data_dir: _, warm, log_limit, drain, log_format: _ } =
+        options;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
         coordinator,
@@ -172,15 +173,7 @@ fn sanitised(host: &str) -> String {
 }
 
 fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDir> {
-    let root = match given {
-        Some(root) => root,
-        None => {
-            let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-            let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
-            let state = state.context("no place for data; HOME is not set; give one with --data-dir")?;
-            state.join("sprint").join(format!("outpost-{name}"))
-        }
-    };
+    let root = given.map_or_else(|| default_root(name), Ok)?;
     let what = || format!("the data directory {} cannot be used", root.display());
     fs::create_dir_all(&root).with_context(what)?;
     let root = root.canonicalize().with_context(what)?;
@@ -193,6 +186,13 @@ fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDi
         fs::create_dir_all(&dir).with_context(what)?;
     }
     Ok(data)
+}
+
+fn default_root(name: &OutpostName) -> anyhow::Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    let state = state.context("no place for data; HOME is not set; give one with --data-dir")?;
+    Ok(state.join("sprint").join(format!("outpost-{name}")))
 }
 
 /// Makes sure that this is the only agent on a data directory, for as long as the file is open.

@@ -76,9 +76,17 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         if why == said {
             tracing::debug!(why, "still no session");
         } else if matches!(ended, Ended::Refused(_)) {
-            tracing::error!(coordinator = agent.settings.coordinator, why, "the coordinator refused this outpost; trying again");
+            tracing::error!(
+                coordinator = agent.settings.coordinator,
+                why,
+                "the coordinator refused this outpost; trying again"
+            );
         } else {
-            tracing::warn!(coordinator = agent.settings.coordinator, why, "no session with the coordinator; trying again");
+            tracing::warn!(
+                coordinator = agent.settings.coordinator,
+                why,
+                "no session with the coordinator; trying again"
+            );
         }
         said = why;
         tokio::time::sleep(backoff.pause(fastrand::f64())).await;
@@ -184,10 +192,13 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
                 Err(error) => tracing::error!(worker, %error, "an assignment makes no sense; is this agent too old?"),
             }
         }
-        coordinator_message::Body::Stop(v1::Stop { worker, reason }) => match agent.fleet.get(WorkerId::new(worker)) {
-            Some(cell) => cell.request_stop(reason),
-            None => tracing::debug!(worker, "told to stop a worker that is not here"),
-        },
+        coordinator_message::Body::Stop(v1::Stop { worker, reason }) => {
+            if let Some(cell) = agent.fleet.get(WorkerId::new(worker)) {
+                cell.request_stop(reason);
+            } else {
+                tracing::debug!(worker, "told to stop a worker that is not here");
+            }
+        }
         coordinator_message::Body::Ack(v1::ReportAck { worker, seq, refused }) => {
             let worker = WorkerId::new(worker);
             agent.outbox.acknowledge(worker, seq);
@@ -198,9 +209,12 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         coordinator_message::Body::Attach(attach) => {
             agent.spawn(terminal::attach(agent.clone(), attach));
         }
-        coordinator_message::Body::Forget(v1::Forget { worker }) => match agent.fleet.get(WorkerId::new(worker)) {
-            Some(cell) => cell.forget(),
-            None => tracing::debug!(worker, "told to forget a worker that is not here"),
-        },
+        coordinator_message::Body::Forget(v1::Forget { worker }) => {
+            if let Some(cell) = agent.fleet.get(WorkerId::new(worker)) {
+                cell.forget();
+            } else {
+                tracing::debug!(worker, "told to forget a worker that is not here");
+            }
+        }
     }
 }

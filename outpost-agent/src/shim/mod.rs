@@ -42,14 +42,8 @@ fn attempt(dir: &WorkerDir) -> io::Result<()> {
     let signals = Signals::block()?;
     let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
     let record = Record::claim(dir, &plan)?;
-    let mut exit = Exit {
-        round: plan.round,
-        cause: Cause::Completed,
-        exit_code: None,
-        steps: vec![],
-        disk_full: false,
-        message: None,
-    };
+    let mut exit =
+        Exit { round: plan.round, cause: Cause::Completed, code: None, steps: vec![], disk_full: false, message: None };
     if let Err(error) = run_steps(&signals, &plan, &mut exit) {
         say(&format!("the worker cannot go on: {error}"));
         exit.cause = Cause::Broken;
@@ -63,9 +57,8 @@ fn run_steps(signals: &Signals, plan: &Plan, exit: &mut Exit) -> io::Result<()> 
     let mut runner = Runner { signals, plan, cause: Cause::Completed };
     for step in &plan.steps {
         let result = runner.run(step)?;
-        let success =
-            !result.timed_out && result.exit_code.is_some_and(|code| step.success_codes.contains(&code));
-        exit.exit_code = result.exit_code;
+        let success = !result.timed_out && result.exit_code.is_some_and(|code| step.success_codes.contains(&code));
+        exit.code = result.exit_code;
         exit.steps.push(result);
         exit.cause = runner.cause;
         exit.disk_full |= disk::is_full(&plan.workspace);

@@ -51,7 +51,7 @@ pub(crate) struct Exit {
     pub(crate) round: u32,
     pub(crate) cause: Cause,
     /// The last step's.
-    pub(crate) exit_code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// Those that were begun, in order.
     pub(crate) steps: Vec<StepResult>,
     /// Whether the disk was full when a step ended.

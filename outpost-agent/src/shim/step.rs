@@ -69,9 +69,8 @@ impl Runner<'_> {
             }
         };
         // A timeout beyond a century is none.
-        let deadline = began
-            .checked_add(Duration::from_millis(step.timeout_ms))
-            .unwrap_or(began + Duration::from_hours(876_000));
+        let deadline =
+            began.checked_add(Duration::from_millis(step.timeout_ms)).unwrap_or(began + Duration::from_hours(876_000));
         let mut ending = None;
         let mut timed_out = false;
         let mut grace = GRACE_LEFT_BEHIND;

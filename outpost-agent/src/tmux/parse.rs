@@ -93,11 +93,7 @@ mod tests {
         );
         assert_eq!(
             said,
-            [
-                Said::SessionsChanged,
-                Said::Done("%1".to_owned()),
-                Said::Failed("duplicate session: w1".to_owned())
-            ]
+            [Said::SessionsChanged, Said::Done("%1".to_owned()), Said::Failed("duplicate session: w1".to_owned())]
         );
     }
 

@@ -66,8 +66,7 @@ impl Life {
                 self.tell_for_sure(ReportBody::SentBack { reason }).await;
             }
             Verdict::End(outcome) => {
-                let (saved, ()) =
-                    tokio::join!(self.save(workspace.as_ref(), &left), self.close_terminal(&ended));
+                let (saved, ()) = tokio::join!(self.save(workspace.as_ref(), &left), self.close_terminal(&ended));
                 self.conclude(&ended, outcome, saved).await;
             }
         }
@@ -87,7 +86,7 @@ impl Life {
             tail::Tail::default()
         });
         let (exit_code, steps) = match ended {
-            Ended::Exited(exit) => (exit.exit_code, exit.steps.clone()),
+            Ended::Exited(exit) => (exit.code, exit.steps.clone()),
             Ended::Vanished(_) | Ended::NotRun(_) | Ended::NeverStarted => (None, vec![]),
         };
         tracing::info!(worker = %self.cell.id(), ?outcome, "finished");
@@ -138,8 +137,7 @@ impl Life {
     async fn save(&self, workspace: Option<&Workspace>, left: &Left) -> Result<Option<CommitId>, GitError> {
         let Some(workspace) = workspace else { return Ok(None) };
         let (item, attempt) = (self.cell.assignment.item, self.cell.assignment.attempt);
-        let mut refspecs: Vec<_> =
-            left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))).collect();
+        let mut refspecs: Vec<_> = left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))).collect();
         let mut place = Place::Mirror { index: self.cell.dir.wip_index() };
         let mut wip = Ok(None);
         if left.uncommitted_count > 0 {

@@ -258,13 +258,13 @@ fn start_adopted(agent: &Arc<Agent>, found: Found) {
     }
     let (entries, receiver) = mpsc::channel(ENTRIES);
     let cell = Cell::new(assignment, dir, entries, Origin::Adopted);
-    if told.finished {
+    if told.is_finished() {
         cell.set_finished();
     }
     *cell.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
     let cell = Arc::new(cell);
     agent.fleet.lock().insert(worker, cell.clone());
-    tracing::info!(%worker, finished = told.finished, "found on disk; going on with it");
+    tracing::info!(%worker, finished = told.is_finished(), "found on disk; going on with it");
     agent.spawn(reporter::run(journal, receiver, agent.outbox.clone()));
     agent.spawn(Life::new(agent.clone(), cell, told, Origin::Adopted).run());
 }

@@ -3,26 +3,36 @@
 //! The decision is made anew each time, so that an agent that starts in the
 //! middle of a worker's life goes on where the one before it ended.
 
+use super::told::Phase;
 use crate::shim::plan::Exit;
 use crate::tmux::Presence;
 
+/// How far the current round's start has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Launch {
+    #[default]
+    Unprepared,
+    /// The plan is on disk and the workspace ready.
+    Planned,
+    /// This run of the agent has started the session.
+    Launched,
+}
+
+/// What the files of a round say of its shim. A round begins once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Shim {
+    #[default]
+    NotBegun,
+    Alive,
+    Gone,
+}
+
 /// What the disk, tmux and the coordinator say of a worker.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "observations, independent of each other")]
 pub(crate) struct Facts {
-    // Told to the coordinator, in this round where a round matters.
-    pub(crate) accepted: bool,
-    pub(crate) started: bool,
-    pub(crate) exited: bool,
-    pub(crate) finished: bool,
-    /// The round's plan is on disk: its workspace is ready.
-    pub(crate) planned: bool,
-    /// The round's session was started by this run of the agent.
-    pub(crate) launched: bool,
-    /// The round's shim has begun; a round begins once.
-    pub(crate) begun: bool,
-    /// The round's shim is alive.
-    pub(crate) shim_alive: bool,
+    pub(crate) phase: Phase,
+    pub(crate) launch: Launch,
+    pub(crate) shim: Shim,
     pub(crate) session: Option<Presence>,
     /// How the round ended.
     pub(crate) exit: Option<Exit>,
@@ -81,57 +91,48 @@ pub(crate) enum Next {
 
 /// Decides.
 pub(crate) fn next(facts: &Facts) -> Next {
-    if facts.finished {
-        return if facts.forgotten && facts.delivered { Next::Remove } else { Next::Wait };
-    }
-    if !facts.accepted {
-        return Next::Accept;
+    match facts.phase {
+        Phase::New => return Next::Accept,
+        Phase::Finished if facts.forgotten && facts.delivered => return Next::Remove,
+        Phase::Finished => return Next::Wait,
+        Phase::Accepted | Phase::Started | Phase::Exited => {}
     }
     if let Some(exit) = &facts.exit {
-        return if !facts.started {
-            Next::TellStarted
-        } else if !facts.exited {
-            Next::TellExited(exit.exit_code)
-        } else {
-            Next::Finish(Ended::Exited(exit.clone()))
+        return match facts.phase {
+            Phase::Exited => Next::Finish(Ended::Exited(exit.clone())),
+            Phase::Started => Next::TellExited(exit.code),
+            Phase::New | Phase::Accepted | Phase::Finished => Next::TellStarted,
         };
     }
-    match facts.session {
-        Some(Presence::Alive) => running(facts),
-        Some(Presence::Unknown) => Next::Wait,
-        Some(Presence::Gone) | None if facts.begun => {
-            if facts.shim_alive {
-                // Its terminal is gone: it ends by itself and says how.
-                if facts.stop.is_some() { Next::End } else { Next::Wait }
+    match (facts.session, facts.shim) {
+        (Some(Presence::Alive), _) if facts.phase == Phase::Accepted => Next::TellStarted,
+        // A shim without a terminal ends by itself and says how.
+        (Some(Presence::Alive), _) | (Some(Presence::Gone) | None, Shim::Alive) => {
+            if facts.stop.is_some() {
+                Next::End
             } else {
-                Next::Finish(Ended::Vanished("its terminal and its command are gone".to_owned()))
+                Next::Wait
             }
         }
-        Some(Presence::Gone) | None => not_begun(facts),
-    }
-}
-
-fn running(facts: &Facts) -> Next {
-    if !facts.started {
-        Next::TellStarted
-    } else if facts.stop.is_some() {
-        Next::End
-    } else {
-        Next::Wait
+        (Some(Presence::Unknown), _) => Next::Wait,
+        (Some(Presence::Gone) | None, Shim::Gone) => {
+            Next::Finish(Ended::Vanished("its terminal and its command are gone".to_owned()))
+        }
+        (Some(Presence::Gone) | None, Shim::NotBegun) => not_begun(facts),
     }
 }
 
 fn not_begun(facts: &Facts) -> Next {
     if facts.stop.is_some() {
-        Next::Finish(Ended::NeverStarted)
-    } else if let Some(trouble) = &facts.trouble {
-        Next::Finish(Ended::NotRun(trouble.clone()))
-    } else if facts.launched {
-        Next::Finish(Ended::Vanished("its terminal ended before its command began".to_owned()))
-    } else if facts.planned {
-        Next::Start
-    } else {
-        Next::Prepare
+        return Next::Finish(Ended::NeverStarted);
+    }
+    if let Some(trouble) = &facts.trouble {
+        return Next::Finish(Ended::NotRun(trouble.clone()));
+    }
+    match facts.launch {
+        Launch::Unprepared => Next::Prepare,
+        Launch::Planned => Next::Start,
+        Launch::Launched => Next::Finish(Ended::Vanished("its terminal ended before its command began".to_owned())),
     }
 }
 

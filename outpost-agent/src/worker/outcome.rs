@@ -59,10 +59,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     let full = evidence.disk_full || exit.disk_full;
     if evidence.assignment.change.is_some() {
         return match (fault, evidence.tree) {
-            (None, Some(tree)) => Verdict::End(Outcome::Passed {
-                commit: evidence.assignment.base.clone(),
-                tree: tree.clone(),
-            }),
+            (None, Some(tree)) => {
+                Verdict::End(Outcome::Passed { commit: evidence.assignment.base.clone(), tree: tree.clone() })
+            }
             (None, None) => lost(evidence, "the tree of the candidate cannot be read"),
             (Some(fault), _) if full => lost(evidence, &fault.of_gate()),
             (Some(fault), _) => failed(fault.of_gate()),
@@ -111,7 +110,10 @@ fn uncommitted(left: &Left) -> String {
 /// The first thing that was wrong with the steps.
 #[derive(Debug)]
 enum Fault<'a> {
-    Ended { result: &'a StepResult, timeout: Duration },
+    Ended {
+        result: &'a StepResult,
+        timeout: Duration,
+    },
     /// There is no result of a step that should have one: not a pass.
     Missing(&'a str),
 }

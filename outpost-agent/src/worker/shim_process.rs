@@ -5,16 +5,9 @@ use std::fs::{self, File};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::life::Shim;
 use crate::paths::WorkerDir;
 use crate::shim::plan::Exit;
-
-/// What the files of a round say of its shim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shim {
-    NotBegun,
-    Alive,
-    Gone,
-}
 
 /// Looks at the claim of a round.
 pub(crate) fn look(dir: &WorkerDir, round: u32) -> Shim {

@@ -92,8 +92,9 @@ async fn converse(stream: UnixStream, shown: String) {
     while let Ok(Some(line)) = lines.next_line().await {
         let answer = match serde_json::from_str(&line) {
             Ok(Request::Show) => shown.clone(),
-            Err(error) => serde_json::to_string(&Refused { error: format!("not a request: {error}") })
-                .unwrap_or_default(),
+            Err(error) => {
+                serde_json::to_string(&Refused { error: format!("not a request: {error}") }).unwrap_or_default()
+            }
         };
         if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
             return;

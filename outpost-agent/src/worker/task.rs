@@ -12,22 +12,22 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::brief;
 use super::fleet::Cell;
-use super::life::{Facts, Next, Trouble, next};
+use super::life::{Facts, Launch, Next, Shim, Trouble, next};
 use super::outcome::DISK_FULL;
 use super::reporter::Entry;
-use super::shim_process::{self, Shim};
+use super::shim_process;
 use super::socket;
-use super::told::Told;
+use super::told::{Phase, Told};
 use crate::agent::Agent;
 use crate::disk::{self, Durability};
 use crate::shim::plan::Plan;
-use crate::tmux::{NewSession, Tmux, TmuxError};
+use crate::tmux::{NewSession, Presence, Tmux, TmuxError};
 use crate::workspace::tree::{self, Tree};
 
 /// A safety net: what happens is normally learnt from inotify and tmux.
 const TICK: Duration = Duration::from_secs(5);
 /// How often a finished worker looks whether it may go, besides being told.
-const TICK_FINISHED: Duration = Duration::from_secs(60);
+const TICK_FINISHED: Duration = Duration::from_mins(1);
 /// How long a worker that was told to end may take before its terminal is closed.
 const END_LIMIT: Duration = Duration::from_secs(10);
 /// How long a shim without a terminal may take before it is killed.
@@ -109,42 +109,39 @@ impl Life {
     async fn observe(&self) -> Facts {
         let round = self.told.round();
         let cell = &self.cell;
-        if self.told.finished {
+        let phase = self.told.phase;
+        let forgotten = cell.is_forgotten();
+        if phase == Phase::Finished {
             let log_safe = cell.durable_log() >= self.told.log_bytes || cell.is_disowned();
-            return Facts {
-                finished: true,
-                forgotten: cell.is_forgotten(),
-                delivered: self.agent.outbox.is_delivered(cell.id()) && log_safe,
-                ..Facts::default()
-            };
+            let delivered = self.agent.outbox.is_delivered(cell.id()) && log_safe;
+            return Facts { phase, forgotten, delivered, ..Facts::default() };
         }
-        let planned = self.plan.as_ref().is_some_and(|plan| plan.round == round);
-        let launched = self.launched == Some(round);
-        // In this order: a shim leaves its exit before it ends, and ends before its session.
-        let session = if launched || (planned && self.origin == Origin::Adopted) {
-            Some(self.agent.tmux.presence(cell.id()).await)
-        } else {
-            None
+        let launch = match &self.plan {
+            Some(_) if self.launched == Some(round) => Launch::Launched,
+            Some(plan) if plan.round == round => Launch::Planned,
+            Some(_) | None => Launch::Unprepared,
         };
-        let (shim, exit) = if planned {
+        let may_run = match launch {
+            Launch::Launched => true,
+            Launch::Planned => self.origin == Origin::Adopted,
+            Launch::Unprepared => false,
+        };
+        // In this order: a shim leaves its exit before it ends, and ends before its session.
+        let session = if may_run { Some(self.agent.tmux.presence(cell.id()).await) } else { None };
+        let (shim, exit) = if may_run {
             (shim_process::look(&cell.dir, round), shim_process::exit(&cell.dir, round))
         } else {
             (Shim::NotBegun, None)
         };
         Facts {
-            accepted: self.told.accepted,
-            started: self.told.started,
-            exited: self.told.exited,
-            finished: false,
-            planned,
-            launched,
-            begun: shim != Shim::NotBegun || exit.is_some(),
-            shim_alive: shim == Shim::Alive,
+            phase,
+            launch,
+            shim,
             session,
             exit,
             trouble: self.trouble.clone(),
             stop: cell.stop_reason(),
-            forgotten: cell.is_forgotten(),
+            forgotten,
             delivered: false,
         }
     }
@@ -298,7 +295,7 @@ impl Life {
                 self.agent.tmux.kill_session(self.cell.id()).await;
             }
             self.pause(END_LIMIT / 4).await;
-        } else if facts.begun {
+        } else if facts.shim != Shim::NotBegun {
             tracing::info!(worker = %self.cell.id(), reason = facts.stop.as_deref().unwrap_or(""), "ending it");
             self.ending = Some(Instant::now());
             shim_process::signal(dir, round, Signal::SIGTERM);
@@ -309,11 +306,11 @@ impl Life {
     }
 
     async fn wait(&mut self, facts: &Facts) {
-        if facts.finished {
+        if facts.phase == Phase::Finished {
             self.pause(TICK_FINISHED).await;
             return;
         }
-        if facts.shim_alive && facts.session == Some(crate::tmux::Presence::Gone) {
+        if facts.shim == Shim::Alive && facts.session == Some(Presence::Gone) {
             let since = *self.hung_up.get_or_insert_with(Instant::now);
             if since.elapsed() > HANG_UP_LIMIT {
                 shim_process::signal(&self.cell.dir, self.told.round(), Signal::SIGKILL);
@@ -341,7 +338,7 @@ impl Life {
 
     /// Opens the worker's own socket, once.
     fn listen(&mut self) {
-        if self.socket.is_some() || self.plan.is_none() || self.told.finished {
+        if self.socket.is_some() || self.plan.is_none() || self.told.is_finished() {
             return;
         }
         let cell = self.cell.clone();
@@ -366,8 +363,7 @@ impl Life {
         let id = cell.id();
         agent.watch.remove(id, &cell.dir);
         if let Some(plan) = self.plan.clone() {
-            let refs =
-                [format!("refs/heads/{}", cell.assignment.branch()), format!("refs/sprint/base/{id}")];
+            let refs = [format!("refs/heads/{}", cell.assignment.branch()), format!("refs/sprint/base/{id}")];
             let mirror = &agent.repositories.get(&cell.assignment.repo).mirror;
             let trash = agent.data.trash();
             let removed =

@@ -2,19 +2,26 @@
 
 use sprint_core::job::{Assignment, Report, ReportBody};
 
+/// How far a worker has come, as the coordinator knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    #[default]
+    New,
+    /// Also once it was sent back: a new round begins.
+    Accepted,
+    Started,
+    Exited,
+    Finished,
+}
+
 /// The state that a worker's reports add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Told {
     /// The newest report's number.
     pub(crate) seq: u64,
-    pub(crate) accepted: bool,
-    /// Started, in the current round.
-    pub(crate) started: bool,
-    /// Exited, in the current round.
-    pub(crate) exited: bool,
+    pub(crate) phase: Phase,
     /// Why it was sent back, once for each time.
     pub(crate) sent_back: Vec<String>,
-    pub(crate) finished: bool,
     /// Bytes of the whole log; known once finished.
     pub(crate) log_bytes: u64,
 }
@@ -34,31 +41,28 @@ impl Told {
         u32::try_from(self.sent_back.len()).unwrap_or(u32::MAX - 1) + 1
     }
 
+    pub(crate) fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
+    }
+
     /// Numbers a new report and takes note of it.
     pub(crate) fn tell(&mut self, assignment: &Assignment, body: ReportBody) -> Report {
         self.seq += 1;
         self.note(&body);
-        Report {
-            worker: assignment.worker,
-            item: assignment.item,
-            attempt: assignment.attempt,
-            seq: self.seq,
-            body,
-        }
+        Report { worker: assignment.worker, item: assignment.item, attempt: assignment.attempt, seq: self.seq, body }
     }
 
     fn note(&mut self, body: &ReportBody) {
         match body {
-            ReportBody::Accepted => self.accepted = true,
-            ReportBody::Started { .. } => self.started = true,
-            ReportBody::Exited { .. } => self.exited = true,
+            ReportBody::Accepted => self.phase = Phase::Accepted,
+            ReportBody::Started { .. } => self.phase = Phase::Started,
+            ReportBody::Exited { .. } => self.phase = Phase::Exited,
             ReportBody::SentBack { reason } => {
                 self.sent_back.push(reason.clone());
-                self.started = false;
-                self.exited = false;
+                self.phase = Phase::Accepted;
             }
             ReportBody::Finished { log_bytes, .. } => {
-                self.finished = true;
+                self.phase = Phase::Finished;
                 self.log_bytes = *log_bytes;
             }
         }

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::environment;
 
 /// A lock that is older than this was left by a git that died.
-const STALE_LOCK: Duration = Duration::from_secs(60);
+const STALE_LOCK: Duration = Duration::from_mins(1);
 
 /// Why git did not do what it was asked.
 #[derive(Debug, Error)]
@@ -131,7 +131,7 @@ fn stale_lock(said: &str) -> Option<PathBuf> {
 fn lock_named(said: &str) -> Option<&str> {
     let (_, after) = said.split_once("Unable to create '")?;
     let (path, _) = after.split_once("': File exists")?;
-    path.ends_with(".lock").then_some(path)
+    Path::new(path).extension().is_some_and(|extension| extension == "lock").then_some(path)
 }
 
 #[cfg(test)]

@@ -104,10 +104,7 @@ impl Mirror {
                     self.learn(wanted.commit);
                     return Ok(());
                 }
-                Ok(()) => PrepareError::CommitMissing {
-                    commit: wanted.commit.clone(),
-                    from: wanted.from.to_owned(),
-                },
+                Ok(()) => PrepareError::CommitMissing { commit: wanted.commit.clone(), from: wanted.from.to_owned() },
                 Err(error) if error.says_full() => return Err(error.into()),
                 Err(error) => error.into(),
             };
@@ -157,7 +154,15 @@ impl Mirror {
         fs::create_dir_all(&self.path)?;
         // Nothing of the person's templates; files as the ref store, since branches are written directly.
         Git::at(&self.path)
-            .args(["-c", "init.defaultRefFormat=files", "init", "--quiet", "--bare", "--template=", "--initial-branch=main"])
+            .args([
+                "-c",
+                "init.defaultRefFormat=files",
+                "init",
+                "--quiet",
+                "--bare",
+                "--template=",
+                "--initial-branch=main",
+            ])
             .run()
             .await?;
         let mut config = fs::File::options().append(true).open(self.path.join("config"))?;

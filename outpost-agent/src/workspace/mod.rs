@@ -8,7 +8,7 @@ pub(crate) mod tree;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ impl Repositories {
     }
 
     /// Removes what an attempt to prepare has left when the agent ended in the middle of it.
-    fn clear(&self, workspace: &PathBuf) -> io::Result<()> {
+    fn clear(&self, workspace: &Path) -> io::Result<()> {
         if !workspace.exists() {
             return Ok(());
         }

@@ -154,9 +154,9 @@ impl Place {
     fn apply(&self, git: Git) -> Git {
         match self {
             Self::Mirror { .. } => git,
-            Self::Elsewhere { objects, mirror_objects, .. } => git
-                .env("GIT_OBJECT_DIRECTORY", objects)
-                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", mirror_objects),
+            Self::Elsewhere { objects, mirror_objects, .. } => {
+                git.env("GIT_OBJECT_DIRECTORY", objects).env("GIT_ALTERNATE_OBJECT_DIRECTORIES", mirror_objects)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use sprint_core::ids::WorkerId;
 use sprint_core::job::{Outcome, ReportBody};
 
-use crate::support::{Site, eventually, names, processes_of};
+use crate::support::{Site, eventually, lost, names, processes_of};
 
 const COMMIT: &str = "echo a > a; git add a; git commit -qm a";
 
@@ -145,10 +145,8 @@ async fn a_start_commit_that_cannot_be_had_blames_nobody() {
     let mut assignment = site.item(7, "true");
     assignment.base = "0123456789012345678901234567890123456789".parse().expect("a commit");
     let worker = site.assign(assignment).await;
-    match site.finished(worker).await.outcome {
-        Outcome::Lost { reason } => assert!(reason.contains("refs/heads/main does not reach it"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
+    let reason = lost(&site.finished(worker).await.outcome);
+    assert!(reason.contains("refs/heads/main does not reach it"), "{reason}");
     let bodies = site.coordinator.with(|state| state.bodies(worker));
     assert_eq!(names(&bodies), ["accepted", "finished"]);
     site.forgotten(worker).await;
@@ -216,18 +214,14 @@ async fn a_full_disk_fails_the_worker_and_not_the_agent() {
     let run = "echo precious > precious.txt; head -c 100M /dev/zero > \"$SPRINT_ARTIFACTS/big\" || exit 1";
     let worker = site.assign(site.item(20, run)).await;
     let finished = site.finished(worker).await;
-    match &finished.outcome {
-        Outcome::Lost { reason } => assert!(reason.starts_with("the outpost's disk is full"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
+    let reason = lost(&finished.outcome);
+    assert!(reason.starts_with("the outpost's disk is full"), "{reason}");
     let wip = finished.wip.clone().expect("even now the work is saved");
     assert_eq!(site.git(&["show", &format!("{wip}:precious.txt")]), "precious");
     // While the disk is full the next is refused with the same reason.
     let second = site.assign(site.item(21, "true")).await;
-    match site.finished(second).await.outcome {
-        Outcome::Lost { reason } => assert!(reason.starts_with("the outpost's disk is full"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
+    let reason = lost(&site.finished(second).await.outcome);
+    assert!(reason.starts_with("the outpost's disk is full"), "{reason}");
     // The agent lives, and goes on when there is room again.
     std::fs::remove_file(data.join("workers/20/artifacts/big")).expect("is removed");
     site.forgotten(second).await;

@@ -2,7 +2,7 @@
 
 use sprint_core::job::Outcome;
 
-use crate::support::{Site, contains, eventually};
+use crate::support::{Site, contains, eventually, failed};
 
 const COMMIT: &str = "echo a > a; git add a; git commit -qm a";
 
@@ -59,8 +59,8 @@ async fn what_is_typed_into_an_attached_terminal_reaches_the_worker() {
     site.coordinator.until("the screen shows", |state| contains(&state.shown, b"ready")).await;
     site.coordinator.press("hello\r").await;
     site.coordinator.until("the answer shows", |state| contains(&state.shown, b"got <hello>")).await;
-    let size = site.tmux(&["list-windows", "-t", "=w4", "-F", "#{window_width}x#{window_height}"]);
-    assert_eq!(size.as_deref(), Some("100x30\n"));
+    let window = site.tmux(&["list-windows", "-t", "=w4", "-F", "#{window_width}x#{window_height}"]);
+    assert_eq!(window.as_deref(), Some("100x30\n"));
     site.coordinator.press("bye\r").await;
     site.finished(worker).await;
     site.coordinator.until("the terminal ends", |state| state.ended.is_some()).await;
@@ -93,10 +93,8 @@ async fn a_worker_reads_its_prompt_as_its_runtime_wants_it() {
     let expected = format!("<{}> Please do it.", site.worker_dir(two).join("context/prompt.md").display());
     // The terminal wraps nothing: tmux keeps what is printed.
     assert_eq!(site.finished(two).await.log_tail, expected);
-    match site.finished(three).await.outcome {
-        Outcome::Failed { reason } => assert!(reason.contains("{{ rum }}"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
+    let reason = failed(&site.finished(three).await.outcome);
+    assert!(reason.contains("{{ rum }}"), "{reason}");
     eventually("no session is left", || {
         site.tmux(&["list-sessions", "-F", "#{session_name}"]).as_deref() == Some("control\n")
     })

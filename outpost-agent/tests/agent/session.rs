@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sprint_core::job::Outcome;
 
-use crate::support::{Site, eventually};
+use crate::support::{Site, eventually, lost};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hello_says_what_the_outpost_offers_and_heartbeats_follow() {
@@ -57,10 +57,8 @@ async fn a_draining_outpost_waits_for_its_workers_and_takes_no_more() {
     site.joined(2).await;
     assert!(site.coordinator.with(|state| state.hellos[1].draining));
     let refused = site.assign(site.item(2, "true")).await;
-    match site.finished(refused).await.outcome {
-        Outcome::Lost { reason } => assert!(reason.contains("draining"), "{reason}"),
-        other => panic!("{other:?}"),
-    }
+    let reason = lost(&site.finished(refused).await.outcome);
+    assert!(reason.contains("draining"), "{reason}");
     site.tmux(&["send-keys", "-t", "=w1:", "Enter"]).expect("the worker runs");
     assert!(matches!(site.finished(worker).await.outcome, Outcome::Committed { .. }));
     site.coordinator.forget(refused).await;

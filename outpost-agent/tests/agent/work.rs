@@ -1,8 +1,8 @@
 //! What becomes of a worker's work: real tmux, real git, the real agent.
 
+use crate::support::{Site, failed, names};
 use sprint_core::ids::WorkerId;
 use sprint_core::job::{Outcome, ReportBody};
-use crate::support::{Site, names};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_are_pushed_and_reported() {
@@ -33,10 +33,7 @@ async fn uncommitted_changes_are_sent_back_once() {
     let finished = site.finished(worker).await;
     assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
     let bodies = site.coordinator.with(|state| state.bodies(worker));
-    assert_eq!(
-        names(&bodies),
-        ["accepted", "started", "exited", "sent_back", "started", "exited", "finished"]
-    );
+    assert_eq!(names(&bodies), ["accepted", "started", "exited", "sent_back", "started", "exited", "finished"]);
     assert!(finished.log_tail.contains("draft.txt"), "{finished:?}");
 }
 
@@ -116,7 +113,7 @@ async fn a_worker_is_stopped_and_its_work_is_saved() {
 async fn gates_pass_only_when_every_one_exits_with_zero() {
     let site = Site::start(&[]).await;
     let passed = site.assign(site.gates(11, &[("lint", "true"), ("test", "test -f README")])).await;
-    let failed = site.assign(site.gates(12, &[("lint", "true"), ("test", "exit 4"), ("late", "true")])).await;
+    let bad = site.assign(site.gates(12, &[("lint", "true"), ("test", "exit 4"), ("late", "true")])).await;
     let missing = site.assign(site.gates(13, &[("x", "no-such-command")])).await;
     let mut slow = site.gates(14, &[("lint", "sleep 1000")]);
     slow.steps[0].timeout = std::time::Duration::from_secs(1);
@@ -124,20 +121,15 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
     let empty = site.assign(site.gates(15, &[])).await;
 
     let tree = site.git(&["rev-parse", &format!("{}^{{tree}}", site.base)]);
-    match site.finished(passed).await.outcome {
-        Outcome::Passed { commit, tree: of } => assert_eq!((commit, of.as_str()), (site.base.clone(), tree.as_str())),
-        other => panic!("{other:?}"),
-    }
-    let reason = |outcome: Outcome| match outcome {
-        Outcome::Failed { reason } => reason,
-        other => panic!("{other:?}"),
-    };
-    let finished = site.finished(failed).await;
-    assert_eq!(reason(finished.outcome), "gate \"test\" failed with exit code 4");
+    let outcome = site.finished(passed).await.outcome;
+    let Outcome::Passed { commit, tree: of } = &outcome else { panic!("not passed: {outcome:?}") };
+    assert_eq!((commit, of.as_str()), (&site.base, tree.as_str()));
+    let finished = site.finished(bad).await;
+    assert_eq!(failed(&finished.outcome), "gate \"test\" failed with exit code 4");
     assert_eq!(finished.steps.len(), 2);
-    assert_eq!(reason(site.finished(missing).await.outcome), "gate \"x\": command not found");
-    assert_eq!(reason(site.finished(slow).await.outcome), "gate \"lint\" timed out after 1s");
-    reason(site.finished(empty).await.outcome);
+    assert_eq!(failed(&site.finished(missing).await.outcome), "gate \"x\": command not found");
+    assert_eq!(failed(&site.finished(slow).await.outcome), "gate \"lint\" timed out after 1s");
+    failed(&site.finished(empty).await.outcome);
 }
 
 #[tokio::test(flavor = "multi_thread")]

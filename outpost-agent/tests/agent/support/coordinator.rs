@@ -166,7 +166,7 @@ fn serve(face: Face, listener: TcpListener) {
         .serve_with_incoming(TcpListenerStream::new(listener));
     tokio::spawn(async move {
         tokio::select! {
-            served = server => served.expect("it serves"),
+            result = server => result.expect("it serves"),
             () = stop.cancelled() => {}
         }
     });
@@ -259,8 +259,7 @@ impl Face {
                 state.hellos.push(hello);
                 state.down = Some(down.clone());
                 let base_url = self.base_url.clone();
-                let welcome =
-                    v1::Welcome { heartbeat_ms: 200, git_base_url: base_url, version: "test".to_owned() };
+                let welcome = v1::Welcome { heartbeat_ms: 200, git_base_url: base_url, version: "test".to_owned() };
                 answer = Some(coordinator_message::Body::Welcome(welcome));
             }
             outpost_message::Body::Heartbeat(heartbeat) => {

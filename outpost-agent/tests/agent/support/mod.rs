@@ -225,7 +225,7 @@ impl Drop for Site {
 }
 
 pub(crate) fn step(name: &str, run: &str) -> Step {
-    Step { name: name.to_owned(), runtime: Runtime::shell(), run: run.to_owned(), timeout: Duration::from_secs(60) }
+    Step { name: name.to_owned(), runtime: Runtime::shell(), run: run.to_owned(), timeout: Duration::from_mins(1) }
 }
 
 pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
@@ -311,4 +311,16 @@ pub(crate) fn processes_of(site: &Site, worker: WorkerId) -> Vec<i32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| contains(&std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default(), mark.as_bytes()))
         .collect()
+}
+
+/// The reason of a worker that was lost.
+pub(crate) fn lost(outcome: &Outcome) -> String {
+    let Outcome::Lost { reason } = outcome else { panic!("not lost: {outcome:?}") };
+    reason.clone()
+}
+
+/// The reason of a worker that failed.
+pub(crate) fn failed(outcome: &Outcome) -> String {
+    let Outcome::Failed { reason } = outcome else { panic!("not failed: {outcome:?}") };
+    reason.clone()
 }
