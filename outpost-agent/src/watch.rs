@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use sprint_core::ids::WorkerId;
 use tokio::sync::Notify;
@@ -58,9 +59,16 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
             Ok(event) if event.need_rescan() => wake_all(&seen, &grown),
             Ok(event) => match event.kind {
-                EventKind::Create(_) | EventKind::Modify(_) => {
+                EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
                     for path in &event.paths {
-                        wake_one(&seen, &grown, path);
+                        came(&seen, &grown, path);
+                    }
+                }
+                EventKind::Modify(
+                    ModifyKind::Data(_) | ModifyKind::Any | ModifyKind::Metadata(_) | ModifyKind::Other,
+                ) => {
+                    for path in &event.paths {
+                        changed(&grown, path);
                     }
                 }
                 EventKind::Any | EventKind::Access(_) | EventKind::Remove(_) | EventKind::Other => {}
@@ -95,14 +103,36 @@ fn lock(wakes: &Wakes) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
     wakes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn wake_one(wakes: &Wakes, grown: &Grown, path: &Path) {
-    let worker = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<WorkerId>().ok());
-    let Some(worker) = worker else { return };
-    if path.file_name().is_some_and(|name| name == "terminal.log") {
+/// A file appeared, under its own name or by a rename.
+fn came(wakes: &Wakes, grown: &Grown, path: &Path) {
+    let Some((worker, name)) = worker_and_name(path) else { return };
+    if name == LOG {
         grown.add(worker);
-    } else if let Some(wake) = lock(wakes).get(&worker) {
+    } else if is_telling(name)
+        && let Some(wake) = lock(wakes).get(&worker)
+    {
         wake.notify_one();
     }
+}
+
+/// A file's content changed: of interest for logs only.
+fn changed(grown: &Grown, path: &Path) {
+    if let Some((worker, LOG)) = worker_and_name(path) {
+        grown.add(worker);
+    }
+}
+
+const LOG: &str = "terminal.log";
+
+/// Whether a worker must look again when this file comes: each look asks tmux, so
+/// that the agent's own files do not count.
+fn is_telling(name: &str) -> bool {
+    name.starts_with("exit") || name.starts_with("log-")
+}
+
+fn worker_and_name(path: &Path) -> Option<(WorkerId, &str)> {
+    let worker = path.parent()?.file_name()?.to_str()?.parse().ok()?;
+    Some((worker, path.file_name()?.to_str()?))
 }
 
 fn wake_all(wakes: &Wakes, grown: &Grown) {

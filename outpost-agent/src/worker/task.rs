@@ -55,6 +55,8 @@ pub(crate) struct Life {
     trouble: Option<Trouble>,
     /// The round whose session this run of the agent has started.
     launched: Option<u32>,
+    /// What tmux has said of the session, for the next look only.
+    just_started: Option<Presence>,
     failed_starts: u32,
     /// When it was first told to end.
     ending: Option<Instant>,
@@ -73,6 +75,7 @@ impl Life {
             plan: None,
             trouble: None,
             launched: None,
+            just_started: None,
             failed_starts: 0,
             ending: None,
             hung_up: None,
@@ -106,7 +109,7 @@ impl Life {
         }
     }
 
-    async fn observe(&self) -> Facts {
+    async fn observe(&mut self) -> Facts {
         let round = self.told.round();
         let cell = &self.cell;
         let phase = self.told.phase;
@@ -127,7 +130,11 @@ impl Life {
             Launch::Unprepared => false,
         };
         // In this order: a shim leaves its exit before it ends, and ends before its session.
-        let session = if may_run { Some(self.agent.tmux.presence(cell.id()).await) } else { None };
+        let session = match self.just_started.take() {
+            Some(alive) => Some(alive),
+            None if may_run => Some(self.agent.tmux.presence(cell.id()).await),
+            None => None,
+        };
         let (shim, exit) = if may_run {
             (shim_process::look(&cell.dir, round), shim_process::exit(&cell.dir, round))
         } else {
@@ -239,6 +246,7 @@ impl Life {
         match started {
             Ok(()) => {
                 self.launched = Some(round);
+                self.just_started = Some(Presence::Alive);
                 agent.repositories.started();
             }
             // An earlier try has succeeded unseen, or still may.

@@ -16,6 +16,7 @@ use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Assignment;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::paths::{DataDir, WorkerDir};
@@ -24,8 +25,10 @@ use mirror::{Mirror, Wanted};
 use pool::{Pool, Tended};
 use tree::Tree;
 
-/// How long the pool leaves the machine to starting workers before it fills up again.
+/// For how long no worker must have started before the pool fills up again.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How long it waits for such a moment, at most, before each tree.
+const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 /// How long the pool waits after upkeep failed.
 const TEND_AGAIN: Duration = Duration::from_secs(10);
 
@@ -66,12 +69,13 @@ pub(crate) struct Repositories {
     pub(crate) base_url: watch::Sender<Option<String>>,
     open: Mutex<HashMap<RepoName, Arc<Repository>>>,
     upkeep: Notify,
+    last_start: Mutex<Option<Instant>>,
 }
 
 impl Repositories {
     pub(crate) fn new(data: DataDir, warm: usize) -> Self {
         let base_url = watch::channel(None).0;
-        Self { data, warm, base_url, open: Mutex::default(), upkeep: Notify::new() }
+        Self { data, warm, base_url, open: Mutex::default(), upkeep: Notify::new(), last_start: Mutex::default() }
     }
 
     pub(crate) fn get(&self, name: &RepoName) -> Arc<Repository> {
@@ -130,6 +134,7 @@ impl Repositories {
 
     /// Says that a start is done, so that the pool may fill up.
     pub(crate) fn started(&self) {
+        *self.last_start.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.upkeep.notify_one();
     }
 
@@ -142,14 +147,18 @@ impl Repositories {
                 () = self.upkeep.notified() => {}
                 () = sleep(pause), if pause.is_some() => {}
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(SETTLE) => {}
-            }
             pause = tokio::select! {
                 () = stop.cancelled() => return,
                 pause = self.tend_once() => pause,
             };
+        }
+    }
+
+    /// Waits until no worker has started for a moment.
+    async fn quiet(&self) {
+        let last = || *self.last_start.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(left) = last().and_then(|last| SETTLE.checked_sub(last.elapsed())) {
+            tokio::time::sleep(left).await;
         }
     }
 
@@ -162,6 +171,7 @@ impl Repositories {
         let mut pause = None;
         for (repo, repository) in all {
             loop {
+                tokio::time::timeout(SETTLE_LIMIT, self.quiet()).await.ok();
                 match repository.pool.tend(repository.mirror.path()).await {
                     Ok(Tended::Something) => {}
                     Ok(Tended::Nothing) => break,

@@ -33,8 +33,7 @@ impl Workspace {
     /// # Errors
     /// [`GitError`].
     pub(crate) async fn look(&self, base: &CommitId) -> Result<Left, GitError> {
-        // The first that is listed is where the walk began: the head.
-        let newest = Git::at(&self.git_dir).args(["rev-list", "--max-count=1", &format!("{base}..HEAD")]).run();
+        let newest = self.newest(base);
         // Optional locks would write the worktree's own index.
         let status = Git::at(&self.git_dir)
             .work_tree(&self.path)
@@ -49,6 +48,25 @@ impl Workspace {
             uncommitted: changed().take(NAMED).map(str::to_owned).collect(),
             uncommitted_count: changed().count(),
         })
+    }
+
+    /// The head, if it has commits that `base` does not have; empty otherwise.
+    async fn newest(&self, base: &CommitId) -> Result<String, GitError> {
+        // Usual for a worker that failed, and read without starting git.
+        if self.head_from_files().as_deref() == Some(base.as_str()) {
+            return Ok(String::new());
+        }
+        // The first that is listed is where the walk began: the head.
+        Git::at(&self.git_dir).args(["rev-list", "--max-count=1", &format!("{base}..HEAD")]).run().await
+    }
+
+    /// What HEAD names, where plain files say so.
+    fn head_from_files(&self) -> Option<String> {
+        let head = std::fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
+        let Some(name) = head.trim_end().strip_prefix("ref: ") else { return Some(head.trim_end().to_owned()) };
+        // `mirror/worktrees/NAME`: branches belong to the mirror.
+        let mirror = self.git_dir.parent()?.parent()?;
+        Some(std::fs::read_to_string(mirror.join(name)).ok()?.trim_end().to_owned())
     }
 
     /// Makes a commit of everything that is not committed, without touching the

@@ -3,5 +3,6 @@
 mod faults;
 mod logs;
 mod session;
+mod speed;
 mod support;
 mod work;

@@ -163,7 +163,10 @@ fn serve(face: Face, listener: TcpListener) {
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
         .add_service(service)
-        .serve_with_incoming(TcpListenerStream::new(listener));
+        .serve_with_incoming(TcpListenerStream::new(listener).map(|accepted| {
+            // Without it small messages wait 40 ms for the other side's acknowledgement.
+            accepted.and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+        }));
     tokio::spawn(async move {
         tokio::select! {
             result = server => result.expect("it serves"),
