@@ -10,6 +10,7 @@ use bytes::Bytes;
 use sprint_core::ids::WorkerId;
 use sprint_proto::v1;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::backoff::Backoff;
@@ -23,6 +24,9 @@ const CHUNK: u64 = 256 << 10;
 const WINDOW: u64 = 4 << 20;
 /// Chunks between here and the connection, 1 MiB: enough to keep it busy.
 const UP: usize = 4;
+/// The least time between two chunks of one worker that are not full: tmux writes
+/// in small pieces, and a message for each would cost more than the bytes.
+const PACE: Duration = Duration::from_millis(5);
 /// How often everything is looked at, should an event have been lost.
 const TICK: Duration = Duration::from_secs(10);
 
@@ -32,6 +36,8 @@ struct Shipment {
     /// Where the coordinator goes on; unknown until it has said so.
     sent: Option<u64>,
     durable: u64,
+    /// When its next chunk may go, full or not.
+    due: Instant,
     /// Opened once: each opening would be an event of its own.
     file: Option<Arc<File>>,
 }
@@ -67,6 +73,9 @@ async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
         turns.add(cell.id());
     }
     let mut tick = tokio::time::interval(TICK);
+    let mut paced: BTreeSet<WorkerId> = BTreeSet::new();
+    let pace = tokio::time::sleep(Duration::ZERO);
+    tokio::pin!(pace);
     loop {
         tokio::select! {
             ack = down.message() => match ack {
@@ -98,62 +107,89 @@ async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
                 }
                 shipments.retain(|worker, _| agent.fleet.get(*worker).is_some());
             }
+            () = &mut pace, if !paced.is_empty() => {
+                for worker in std::mem::take(&mut paced) {
+                    turns.add(worker);
+                }
+            }
             permit = up.reserve(), if !turns.is_empty() => {
                 let Ok(permit) = permit else { return "the stream is closed".to_owned() };
                 let Some(worker) = turns.next() else { continue };
-                if let Some(chunk) = next_chunk(agent, worker, &mut shipments).await {
-                    if !chunk.data.is_empty() {
-                        turns.add(worker);
+                match next_chunk(agent, worker, &mut shipments).await {
+                    Next::Send(chunk) => {
+                        if !chunk.data.is_empty() {
+                            turns.add(worker);
+                        }
+                        permit.send(chunk);
                     }
-                    permit.send(chunk);
+                    Next::Later => {
+                        if paced.is_empty() {
+                            pace.as_mut().reset(Instant::now() + PACE);
+                        }
+                        paced.insert(worker);
+                    }
+                    Next::Nothing => {}
                 }
             }
         }
     }
 }
 
+/// What is to be done for a worker whose turn it is.
+#[derive(Debug)]
+enum Next {
+    Send(v1::LogChunk),
+    /// There may be something, and it is too soon.
+    Later,
+    Nothing,
+}
+
 /// The next piece of a worker's log, if there is one and it may go.
-async fn next_chunk(
-    agent: &Agent,
-    worker: WorkerId,
-    shipments: &mut BTreeMap<WorkerId, Shipment>,
-) -> Option<v1::LogChunk> {
-    let cell = agent.fleet.get(worker)?;
+async fn next_chunk(agent: &Agent, worker: WorkerId, shipments: &mut BTreeMap<WorkerId, Shipment>) -> Next {
+    let Some(cell) = agent.fleet.get(worker) else { return Next::Nothing };
     let Some(shipment) = shipments.get_mut(&worker) else {
         // The coordinator says how much it has; of a worker that is new here it has nothing.
         let sent = cell.claim_first_shipment().then_some(0);
-        shipments.insert(worker, Shipment { sent, durable: 0, file: None });
+        shipments.insert(worker, Shipment { sent, durable: 0, due: Instant::now(), file: None });
         if sent.is_some() {
             agent.grown.add(worker);
-            return None;
+            return Next::Nothing;
         }
-        return Some(v1::LogChunk { worker: worker.get(), offset: 0, data: Bytes::new() });
+        return Next::Send(v1::LogChunk { worker: worker.get(), offset: 0, data: Bytes::new() });
     };
-    let offset = shipment.sent?;
+    let Some(offset) = shipment.sent else { return Next::Nothing };
     if offset.saturating_sub(shipment.durable) >= WINDOW {
-        return None;
+        return Next::Nothing;
     }
     let file = match &shipment.file {
         Some(file) => file.clone(),
         // It does not exist before the worker's first byte.
-        None => shipment.file.insert(Arc::new(File::open(cell.dir.log()).ok()?)).clone(),
+        None => match File::open(cell.dir.log()) {
+            Ok(file) => shipment.file.insert(Arc::new(file)).clone(),
+            Err(_) => return Next::Nothing,
+        },
     };
+    let too_soon = Instant::now() < shipment.due;
+    if too_soon && file.metadata().is_ok_and(|file| file.len() < offset + CHUNK) {
+        return Next::Later;
+    }
     let data = match tokio::task::spawn_blocking(move || read(&file, offset)).await {
         Ok(Ok(data)) => data,
         Ok(Err(error)) => {
             tracing::warn!(%worker, %error, "a log cannot be read");
-            return None;
+            return Next::Nothing;
         }
         Err(error) => {
             tracing::error!(%worker, %error, "reading a log panicked");
-            return None;
+            return Next::Nothing;
         }
     };
     if data.is_empty() {
-        return None;
+        return Next::Nothing;
     }
     shipment.sent = Some(offset + data.len() as u64);
-    Some(v1::LogChunk { worker: worker.get(), offset, data: data.into() })
+    shipment.due = Instant::now() + PACE;
+    Next::Send(v1::LogChunk { worker: worker.get(), offset, data: data.into() })
 }
 
 fn read(file: &File, offset: u64) -> std::io::Result<Vec<u8>> {

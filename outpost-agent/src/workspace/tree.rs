@@ -8,6 +8,7 @@ use sprint_core::ids::CommitId;
 
 use super::PrepareError;
 use super::git::{Git, Urgency};
+use crate::disk::{self, Durability};
 
 /// A worktree and its git directory in the mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub(crate) struct Tree {
 impl Tree {
     /// Checks a commit out into a new worktree, detached.
     ///
+    /// The git directory is made here, whole, and appears by a rename: `git worktree
+    /// add` makes it file by file, and other git commands, which look at every
+    /// worktree, fail when they come upon one that is half made.
+    ///
     /// # Errors
     /// [`PrepareError`]; what was made of it is removed again.
     pub(crate) async fn add(
@@ -29,21 +34,42 @@ impl Tree {
         commit: &CommitId,
         urgency: Urgency,
     ) -> Result<Self, PrepareError> {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+        let name = format!("{:016x}", fastrand::u64(..));
+        let tree = Self { path: path.to_owned(), git_dir: mirror.join("worktrees").join(&name), head: commit.clone() };
+        let made = tree.make(&mirror.join("unfinished").join(name));
+        let checked_out = match made {
+            Ok(()) => tree.check_out(urgency).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = checked_out {
+            fs::remove_dir_all(path).ok();
+            fs::remove_dir_all(&tree.git_dir).ok();
+            return Err(error);
         }
-        let added = Git::with(urgency, mirror)
-            .args(["worktree", "add", "--quiet", "--force", "--detach"])
-            .args([path.as_os_str(), commit.as_str().as_ref()])
+        Ok(tree)
+    }
+
+    /// Makes the worktree without its files; `unfinished` becomes its git directory.
+    fn make(&self, unfinished: &Path) -> io::Result<()> {
+        fs::create_dir_all(&self.path)?;
+        fs::create_dir_all(unfinished)?;
+        fs::write(unfinished.join("HEAD"), format!("{}\n", self.head))?;
+        fs::write(unfinished.join("commondir"), "../..\n")?;
+        fs::write(unfinished.join("gitdir"), format!("{}\n", self.path.join(".git").display()))?;
+        if let Some(worktrees) = self.git_dir.parent() {
+            fs::create_dir_all(worktrees)?;
+        }
+        fs::rename(unfinished, &self.git_dir)?;
+        fs::write(self.path.join(".git"), format!("gitdir: {}\n", self.git_dir.display()))
+    }
+
+    async fn check_out(&self, urgency: Urgency) -> Result<(), PrepareError> {
+        Git::with(urgency, &self.git_dir)
+            .work_tree(&self.path)
+            .args(["checkout", "--quiet", "--force", "--detach", self.head.as_str()])
             .run()
-            .await;
-        match added {
-            Ok(_) => Ok(Self { path: path.to_owned(), git_dir: git_dir_of(path)?, head: commit.clone() }),
-            Err(error) => {
-                fs::remove_dir_all(path).ok();
-                Err(error.into())
-            }
-        }
+            .await?;
+        Ok(())
     }
 
     /// Reads a detached worktree that was made earlier.
@@ -65,8 +91,9 @@ impl Tree {
         fs::rename(&self.path, path)?;
         path.clone_into(&mut self.path);
         // The one file that says where the worktree is; the way back does not change.
-        let back = path.join(".git");
-        fs::write(self.git_dir.join("gitdir"), format!("{}\n", back.display()))
+        // Replaced whole: git fails on one that it finds empty.
+        let back = format!("{}\n", path.join(".git").display());
+        disk::write_atomic(&self.git_dir.join("gitdir"), back.as_bytes(), Durability::Process)
     }
 
     /// Puts another commit into a worktree that nobody has worked in.
@@ -74,15 +101,11 @@ impl Tree {
     /// # Errors
     /// [`PrepareError`].
     pub(crate) async fn switch(&mut self, commit: &CommitId, urgency: Urgency) -> Result<(), PrepareError> {
-        if self.head != *commit {
-            Git::with(urgency, &self.git_dir)
-                .work_tree(&self.path)
-                .args(["checkout", "--quiet", "--force", "--detach", commit.as_str()])
-                .run()
-                .await?;
-            self.head = commit.clone();
+        if self.head == *commit {
+            return Ok(());
         }
-        Ok(())
+        self.head = commit.clone();
+        self.check_out(urgency).await
     }
 
     /// Makes a branch at the tree's commit and puts the tree on it.
@@ -120,6 +143,6 @@ fn git_dir_of(path: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn remove(path: &Path, git_dir: &Path, trash: &Path) -> io::Result<()> {
-    crate::disk::discard(path, trash)?;
-    crate::disk::discard(git_dir, trash)
+    disk::discard(path, trash)?;
+    disk::discard(git_dir, trash)
 }

@@ -203,3 +203,17 @@ async fn an_assignment_that_comes_twice_runs_once() {
     site.coordinator.stop_worker(worker, "enough").await;
     site.finished(worker).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_workers_start_at_once_from_cold() {
+    let site = Site::start(&["--warm", "0"]).await;
+    // Commands that look at every worktree, while others are being made.
+    let run = "git checkout -q -b other-$SPRINT_WORKER && git worktree list && git checkout -q - && echo a > a && git add a && git commit -qm a";
+    for number in 300..330 {
+        site.assign(site.item(number, run)).await;
+    }
+    for number in 300..330 {
+        let finished = site.finished(WorkerId::new(number)).await;
+        assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+    }
+}

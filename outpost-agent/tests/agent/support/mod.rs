@@ -220,7 +220,15 @@ impl Drop for Site {
             agent.kill().ok();
             agent.wait().ok();
         }
-        self.tmux(&["kill-server"]);
+        // A server that is only just starting does not listen yet.
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while !tmux_processes(&self.data).is_empty() && std::time::Instant::now() < deadline {
+            self.tmux(&["kill-server"]);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        for pid in tmux_processes(&self.data) {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).ok();
+        }
     }
 }
 
@@ -323,4 +331,18 @@ pub(crate) fn lost(outcome: &Outcome) -> String {
 pub(crate) fn failed(outcome: &Outcome) -> String {
     let Outcome::Failed { reason } = outcome else { panic!("not failed: {outcome:?}") };
     reason.clone()
+}
+
+/// The tmux servers and clients of a data directory.
+fn tmux_processes(data: &Path) -> Vec<i32> {
+    let socket = data.join("tmux.sock").display().to_string();
+    std::fs::read_dir("/proc")
+        .expect("a list")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"tmux\0") && contains(&line, socket.as_bytes())
+        })
+        .collect()
 }
