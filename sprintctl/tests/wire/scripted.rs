@@ -1,0 +1,287 @@
+//! The other side of the wire, as a test wants it: it can die in the middle and come back.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sprint_core::event::{Event, EventKind};
+use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq, WorkerId};
+use sprint_core::item::{Item, ItemKind, Lease, Priority, Stage};
+use sprint_core::time::Timestamp;
+use sprint_core::worker::{Role, Terminal, Worker, WorkerState};
+use sprint_proto::v1;
+use sprint_proto::v1::events_server::{Events, EventsServer};
+use sprint_proto::v1::items_server::{Items, ItemsServer};
+use sprint_proto::v1::system_server::{System, SystemServer};
+use sprint_proto::v1::workers_server::{Workers, WorkersServer};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
+use tokio_stream::{Stream, StreamExt, iter, pending};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+type Answer<T> = Result<Response<T>, Status>;
+type Lines<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What it answers, and what it was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    pub(crate) last_seq: u64,
+    pub(crate) log: Vec<u8>,
+    pub(crate) wait: Vec<v1::WaitResponse>,
+    /// What `Items.Add` answers instead of the items.
+    pub(crate) refuse_add: Option<Status>,
+    pub(crate) added: Vec<v1::NewItem>,
+    pub(crate) tails: Vec<v1::TailRequest>,
+    pub(crate) waits: Vec<v1::WaitRequest>,
+    pub(crate) typed: Vec<v1::AttachInput>,
+    pub(crate) worker_ended: bool,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Scripted(pub(crate) Arc<Mutex<Script>>);
+
+/// A running coordinator of a script; dropped, it is gone without a word, as after `kill -9`.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) script: Scripted,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Scripted {
+    pub(crate) fn with<T>(&self, use_it: impl FnOnce(&mut Script) -> T) -> T {
+        use_it(&mut self.0.lock().expect("no test has panicked here"))
+    }
+
+    pub(crate) async fn start(&self) -> Running {
+        self.start_at("127.0.0.1:0".parse().expect("is an address")).await
+    }
+
+    /// Starts at an address, where another may have just died.
+    pub(crate) async fn start_at(&self, address: SocketAddr) -> Running {
+        // Of its own, so that its connections die with it.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listening = runtime.spawn(listen(address));
+        let listener = listening.await.expect("does not panic");
+        let address = listener.local_addr().expect("is bound");
+        let server = Server::builder()
+            .add_service(ItemsServer::new(self.clone()))
+            .add_service(WorkersServer::new(self.clone()))
+            .add_service(EventsServer::new(self.clone()))
+            .add_service(SystemServer::new(self.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        runtime.spawn(server);
+        Running { address, script: self.clone(), runtime: Some(runtime) }
+    }
+}
+
+async fn listen(address: SocketAddr) -> TcpListener {
+    for _ in 0..100 {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return listener;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{address} does not become free");
+}
+
+pub(crate) fn item(id: u64, stage: Stage) -> v1::Item {
+    Item {
+        id: ItemId::new(id),
+        repo: RepoName::new("web").expect("is a name"),
+        kind: ItemKind::Task,
+        title: format!("item {id}"),
+        description: String::new(),
+        acceptance: vec![],
+        priority: Priority::Medium,
+        labels: [].into(),
+        requires: [].into(),
+        parent: None,
+        needs: [].into(),
+        run: None,
+        stage,
+        attempt: Attempt::new(1),
+        failures: 0,
+        losses: 0,
+        not_before: None,
+        feedback: vec![],
+        created_at: Timestamp::from_millis(0),
+        updated_at: Timestamp::from_millis(0),
+    }
+    .into()
+}
+
+pub(crate) fn in_progress(id: u64) -> v1::Item {
+    let outpost = OutpostName::new("local-1").expect("is a name");
+    item(id, Stage::InProgress { lease: Lease { worker: WorkerId::new(1), outpost } })
+}
+
+fn event(seq: u64) -> v1::Event {
+    Event {
+        seq: Seq::new(seq),
+        time: Timestamp::from_millis(0),
+        kind: EventKind::ItemReadied,
+        repo: None,
+        item: Some(ItemId::new(seq % 2 + 1)),
+        actor: "overseer".to_owned(),
+        data: serde_json::json!({}),
+    }
+    .into()
+}
+
+fn worker(id: u64, ended: bool) -> v1::Worker {
+    Worker {
+        id: WorkerId::new(id),
+        repo: RepoName::new("web").expect("is a name"),
+        item: ItemId::new(1),
+        change: None,
+        attempt: Attempt::new(1),
+        role: Role::Developer,
+        outpost: OutpostName::new("far-away").expect("is a name"),
+        state: if ended { WorkerState::Done { exit_code: Some(0) } } else { WorkerState::Running },
+        base: CommitId::new("ab".repeat(20)).expect("is a commit"),
+        stop_reason: None,
+        terminal: Some(Terminal {
+            boot_id: "another host".to_owned(),
+            tmux_socket: "/nowhere/tmux.sock".to_owned(),
+            tmux_session: "w1".to_owned(),
+        }),
+        assigned_at: Timestamp::from_millis(0),
+        started_at: None,
+        ended_at: None,
+        report_seq: 0,
+        log_bytes: None,
+    }
+    .into()
+}
+
+#[tonic::async_trait]
+impl Events for Scripted {
+    type TailStream = Lines<v1::EventBatch>;
+
+    async fn tail(&self, request: Request<v1::TailRequest>) -> Answer<Self::TailStream> {
+        let request = request.into_inner();
+        let last = self.with(|script| {
+            script.tails.push(request);
+            script.last_seq
+        });
+        let wanted = |seq: &u64| request.item.is_none_or(|item| seq % 2 + 1 == item);
+        let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
+        let events = (request.since.unwrap_or(last) + 1..=last).filter(wanted).take(limit).map(event);
+        // Small batches, so that a reader has to put them together.
+        let batches = events.collect::<Vec<_>>().chunks(3).map(<[_]>::to_vec).collect::<Vec<_>>();
+        let batches = iter(batches.into_iter().map(|events| Ok(v1::EventBatch { events })));
+        Ok(Response::new(if request.follow { Box::pin(batches.chain(pending())) } else { Box::pin(batches) }))
+    }
+}
+
+#[tonic::async_trait]
+impl System for Scripted {
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
+        let last_seq = self.with(|script| script.last_seq);
+        Ok(Response::new(v1::StatusResponse { last_seq, ..Default::default() }))
+    }
+}
+
+#[tonic::async_trait]
+impl Workers for Scripted {
+    type LogsStream = Lines<v1::LogData>;
+    type AttachStream = Lines<v1::AttachOutput>;
+
+    async fn list(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::WorkerList> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get(&self, request: Request<v1::WorkerRequest>) -> Answer<v1::Worker> {
+        Ok(Response::new(worker(request.into_inner().id, self.with(|script| script.worker_ended))))
+    }
+
+    async fn stop(&self, _: Request<v1::StopWorkerRequest>) -> Answer<v1::Worker> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn logs(&self, request: Request<v1::WorkerLogsRequest>) -> Answer<Self::LogsStream> {
+        let v1::WorkerLogsRequest { id: _, offset, follow, since_ms: _ } = request.into_inner();
+        let (log, ended) = self.with(|script| (script.log.clone(), script.worker_ended));
+        let at = usize::try_from(offset).map_err(|_| Status::invalid_argument("too far"))?.min(log.len());
+        let data = iter([Ok(v1::LogData { offset: at as u64, data: log[at..].to_vec().into() })]);
+        Ok(Response::new(if follow && !ended { Box::pin(data.chain(pending())) } else { Box::pin(data) }))
+    }
+
+    async fn attach(&self, request: Request<Streaming<v1::AttachInput>>) -> Answer<Self::AttachStream> {
+        let script = self.clone();
+        let mut typed = request.into_inner();
+        let (shown, output) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(input)) = typed.message().await {
+                let echo = input.data.to_ascii_uppercase();
+                script.with(|script| script.typed.push(input));
+                if echo == *b"END" {
+                    break;
+                }
+                shown.send(Ok(v1::AttachOutput { data: echo.into() })).ok();
+            }
+        });
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(output))))
+    }
+}
+
+#[tonic::async_trait]
+impl Items for Scripted {
+    async fn add(&self, request: Request<v1::AddItemsRequest>) -> Answer<v1::ItemList> {
+        let items = request.into_inner().items;
+        let count = items.len() as u64;
+        self.with(|script| script.added.extend(items));
+        match self.with(|script| script.refuse_add.clone()) {
+            Some(status) => Err(status),
+            None => Ok(Response::new(v1::ItemList { items: (1..=count).map(|id| item(id, Stage::Ready)).collect() })),
+        }
+    }
+
+    async fn wait(&self, request: Request<v1::WaitRequest>) -> Answer<v1::WaitResponse> {
+        self.with(|script| script.waits.push(request.into_inner()));
+        match self.with(|script| script.wait.pop()) {
+            Some(answer) => Ok(Response::new(answer)),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn list(&self, _: Request<v1::ListItemsRequest>) -> Answer<v1::ItemList> {
+        Err(Status::internal(""))
+    }
+
+    async fn get(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Item> {
+        Err(Status::not_found("there is no item 9; see those there are with: sprintctl item list"))
+    }
+
+    async fn edit(&self, _: Request<v1::EditItemRequest>) -> Answer<v1::Item> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn ready(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Item> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn cancel(&self, _: Request<v1::CancelItemRequest>) -> Answer<v1::Item> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn retry(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Item> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn explain(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Explanation> {
+        Err(Status::unimplemented(""))
+    }
+}
