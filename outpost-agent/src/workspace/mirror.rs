@@ -26,8 +26,6 @@ const CONFIG: &str = "\
 \tauto = 0
 [maintenance]
 \tauto = false
-[core]
-\tlogAllRefUpdates = false
 [user]
 \tname = sprint
 \temail = sprint@localhost
