@@ -1,4 +1,12 @@
 //! The coordinator: owns the work queue, the merge queue and the record of everything that happened.
+//!
+//! `store` holds the only SQL, `git` the bare repositories, `service` the use cases; `face`
+//! and `loops` call services and nothing below them.
 
+pub mod app;
+pub mod config;
+pub mod face;
 pub mod git;
+pub mod loops;
+pub mod service;
 pub mod store;

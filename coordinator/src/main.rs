@@ -1,1 +1,73 @@
-fn main() {}
+//! The coordinator's command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use coordinator::app::App;
+use coordinator::config::{Config, Flags, LogFormat};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Owns the work queue, the merge queue and the record of a fleet of coding agents.
+#[derive(Parser)]
+#[command(name = "coordinator", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the coordinator until SIGTERM or SIGINT.
+    ///
+    /// Each flag is also an environment variable (SPRINT_DATA_DIR, SPRINT_LISTEN, …) and a key of
+    /// the configuration file (data_dir, listen, …); a flag wins over the variable, the variable
+    /// over the file. The log level is set by RUST_LOG (default: info).
+    Serve(Flags),
+}
+
+fn main() -> ExitCode {
+    let Command::Serve(flags) = Cli::parse().command;
+    let config = match Config::load(&flags) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    log(config.log_format);
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(&config)));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let app = App::start(config).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("shutting down; workers go on at their outposts");
+    app.shut_down().await;
+    Ok(())
+}

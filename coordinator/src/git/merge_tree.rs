@@ -13,9 +13,13 @@ use super::{GitError, program};
 /// What came of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merged {
-    Clean { tree: TreeId },
+    Clean {
+        tree: TreeId,
+    },
     /// The paths that do not merge by themselves.
-    Conflict { paths: Vec<String> },
+    Conflict {
+        paths: Vec<String>,
+    },
 }
 
 /// The running `git merge-tree`.

@@ -15,6 +15,7 @@ use sprint_core::ids::{CommitId, RepoName};
 use thiserror::Error;
 
 pub use merge_tree::Merged;
+pub(crate) use program::command;
 pub use repository::{CompareAndSwap, GitRepo};
 pub use upstream::{Fetched, Pushed};
 

@@ -163,7 +163,9 @@ impl GitRepo {
         let (expected, new) = (oid(expected.as_str())?, oid(new.as_str())?);
         match self.objects().reference_matching(&reference, new, true, expected, why) {
             Ok(_) => Ok(CompareAndSwap::Moved),
-            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => Ok(CompareAndSwap::Stale),
+            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {
+                Ok(CompareAndSwap::Stale)
+            }
             Err(error) => Err(error.into()),
         }
     }

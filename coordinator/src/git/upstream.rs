@@ -22,7 +22,9 @@ pub struct Fetched {
 pub enum Pushed {
     Done,
     /// The upstream's branch holds commits that ours does not.
-    Diverged { stderr: String },
+    Diverged {
+        stderr: String,
+    },
 }
 
 /// The ref that remembers where the upstream's branch was last seen.
@@ -53,8 +55,8 @@ pub(super) async fn clone(
         program::run(path, &["config", key, value], ASK_LIMIT).await?;
     }
     let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
-    let fetched = program::run(path, &["fetch", "--quiet", "--no-write-fetch-head", "--tags", url, &heads], TRANSFER_LIMIT);
-    fetched.await.map_err(|error| unreachable(url, error))?;
+    let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", url, &heads];
+    program::run(path, &args, TRANSFER_LIMIT).await.map_err(|error| unreachable(url, error))?;
     program::run(path, &["update-ref", &seen_ref(&branch), &format!("refs/heads/{branch}")], ASK_LIMIT).await?;
     Ok((branch, tip))
 }

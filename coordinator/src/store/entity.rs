@@ -43,8 +43,7 @@ pub(crate) trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 's
 
     /// The row's values: key, columns, body.
     fn values(&self) -> Result<Vec<Value>, StoreError> {
-        let body =
-            serde_json::to_string(self).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })?;
+        let body = serde_json::to_string(self).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })?;
         let mut values = vec![Self::key_value(&self.key())];
         values.extend(self.columns());
         values.push(body.into());

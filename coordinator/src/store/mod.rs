@@ -73,6 +73,14 @@ impl Store {
         Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices })
     }
 
+    /// Which database this is.
+    pub const fn kind(&self) -> &'static str {
+        match self.pool {
+            db::Pool::Sqlite(_) => "sqlite",
+            db::Pool::Postgres(_) => "postgres",
+        }
+    }
+
     /// The bells that commits ring.
     pub fn notices(&self) -> &Notices {
         &self.notices

@@ -13,6 +13,8 @@ pub enum Notice {
     Scheduler,
     /// The merge queue of some repo can go on.
     Merger,
+    /// An item is over: its container may be, too.
+    Pipeline,
     /// This outpost must be told something.
     Outpost(OutpostName),
 }
@@ -21,6 +23,7 @@ pub enum Notice {
 pub struct Notices {
     pub scheduler: Notify,
     pub merger: Notify,
+    pub pipeline: Notify,
     outposts: Mutex<HashMap<OutpostName, Arc<Notify>>>,
     last: watch::Sender<Seq>,
 }
@@ -30,6 +33,7 @@ impl Notices {
         Self {
             scheduler: Notify::new(),
             merger: Notify::new(),
+            pipeline: Notify::new(),
             outposts: Mutex::default(),
             last: watch::Sender::new(last),
         }
@@ -50,6 +54,7 @@ impl Notices {
         match notice {
             Notice::Scheduler => self.scheduler.notify_one(),
             Notice::Merger => self.merger.notify_one(),
+            Notice::Pipeline => self.pipeline.notify_one(),
             Notice::Outpost(name) => self.outpost(name).notify_one(),
         }
     }

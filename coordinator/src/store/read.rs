@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sprint_core::change::Change;
 use sprint_core::event::Event;
 use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, WorkerId};
-use sprint_core::item::{Item, ItemKind, StageName};
+use sprint_core::item::{Item, StageName};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::time::Timestamp;
@@ -42,6 +42,9 @@ pub struct ChangeFilter {
     pub limit: Option<u32>,
 }
 
+/// Sequence number, time, kind, repo, item, actor, data.
+type EventRow = (i64, i64, String, Option<String>, Option<i64>, String, String);
+
 /// The conditions of a search, with their values in order.
 struct Conditions {
     sql: String,
@@ -71,7 +74,9 @@ fn newest<E: Entity>(conditions: &Conditions, limit: Option<u32>) -> String {
     let inner = format!("select body, {key} from {table}{}", conditions.sql);
     match limit {
         None => format!("{inner} order by {key}"),
-        Some(limit) => format!("select body, {key} from ({inner} order by {key} desc limit {limit}) as newest order by {key}"),
+        Some(limit) => {
+            format!("select body, {key} from ({inner} order by {key} desc limit {limit}) as newest order by {key}")
+        }
     }
 }
 
@@ -247,12 +252,28 @@ impl Store {
         self.bodies(sql, vec![after.0.into(), after.1.get().into()]).await
     }
 
-    /// The kind of an item.
+    /// Features that have children, all of them over, and one at least done.
     ///
     /// # Errors
     /// As [`Store::repo`].
-    pub async fn kind_of(&self, id: ItemId) -> Result<Option<ItemKind>, StoreError> {
-        Ok(self.item(id).await?.map(|item| item.kind))
+    pub async fn finished_features(&self) -> Result<Vec<Item>, StoreError> {
+        let sql = "select features.body from items as features
+            where features.stage in ('inbox', 'planning', 'ready') and features.kind = 'feature'
+              and exists (select 1 from items where parent = features.id and stage = 'done')
+              and not exists (select 1 from items where parent = features.id and stage not in ('done', 'cancelled'))
+            order by features.id";
+        self.bodies(sql.to_owned(), vec![]).await
+    }
+
+    /// Items that wait as part of a convoy which is done, each with its convoy.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn carried_by_done_convoys(&self) -> Result<Vec<Item>, StoreError> {
+        let sql = "select items.body from items join items as convoys on convoys.id = items.parent
+            where items.stage in ('inbox', 'planning', 'ready') and convoys.kind = 'convoy' and convoys.stage = 'done'
+            order by items.id";
+        self.bodies(sql.to_owned(), vec![]).await
     }
 
     /// # Errors
@@ -282,8 +303,7 @@ impl Store {
             "select seq, time_ms, kind, repo, item, actor, data from events
             where seq > $1{of_item} order by seq limit {limit}"
         );
-        type Row = (i64, i64, String, Option<String>, Option<i64>, String, String);
-        let rows: Vec<Row> = self.pool.fetch(sql, values).await?;
+        let rows: Vec<EventRow> = self.pool.fetch(sql, values).await?;
         rows.into_iter()
             .map(|(seq, time, kind, repo, item, actor, data)| {
                 let unreadable = |error: String| StoreError::Corrupt {
@@ -293,7 +313,9 @@ impl Store {
                 Ok(Event {
                     seq: Seq::new(u64::try_from(seq).unwrap_or(0)),
                     time: Timestamp::from_millis(time),
-                    kind: kind.parse().map_err(|error: sprint_core::text::UnknownWord| unreadable(error.to_string()))?,
+                    kind: kind
+                        .parse()
+                        .map_err(|error: sprint_core::text::UnknownWord| unreadable(error.to_string()))?,
                     repo: repo.and_then(|name| name.parse().ok()),
                     item: item.and_then(|id| u64::try_from(id).ok()).map(ItemId::new),
                     actor,

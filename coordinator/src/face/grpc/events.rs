@@ -1,0 +1,76 @@
+use sprint_core::ids::{ItemId, Seq};
+use sprint_proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::Face;
+use super::status::of;
+use crate::service::events;
+
+/// Batches on their way to a slow reader; beyond this the record is read no faster than it reads.
+const BATCHES: usize = 4;
+
+#[tonic::async_trait]
+impl v1::events_server::Events for Face {
+    type TailStream = ReceiverStream<Result<v1::EventBatch, Status>>;
+
+    async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
+        let v1::TailRequest { since, follow, item, limit } = request.into_inner();
+        let mut newest = self.sprint.store.notices().events();
+        let mut since = since.map_or_else(|| *newest.borrow(), Seq::new);
+        let item = item.map(ItemId::new);
+        let mut left = if limit == 0 { u32::MAX } else { limit };
+        let (sender, receiver) = mpsc::channel(BATCHES);
+        let face = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                newest.borrow_and_update();
+                let page = match events::page(&face.sprint, since, item, left).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        // The reader may be gone; then nobody is left to be told.
+                        let _ = sender.send(Err(of(error))).await;
+                        return;
+                    }
+                };
+                if let Some(last) = page.last() {
+                    since = last.seq;
+                    left -= u32::try_from(page.len()).unwrap_or(left).min(left);
+                    let batch = v1::EventBatch { events: page.into_iter().map(Into::into).collect() };
+                    if sender.send(Ok(batch)).await.is_err() || left == 0 {
+                        return;
+                    }
+                    continue;
+                }
+                if !follow {
+                    return;
+                }
+                tokio::select! {
+                    () = face.stop.cancelled() => return,
+                    () = sender.closed() => return,
+                    changed = newest.changed() => if changed.is_err() { return },
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::system_server::System for Face {
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
+        let status = events::status(&self.sprint).await.map_err(of)?;
+        Ok(Response::new(v1::StatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at_ms: self.sprint.started_at.as_millis(),
+            last_seq: status.last.get(),
+            items: status.items.into_iter().collect(),
+            workers: status.workers.into_iter().collect(),
+            changes: status.changes.into_iter().collect(),
+            outposts: status.outposts.into_iter().collect(),
+            http: self.git_base_url.to_string(),
+            database: self.sprint.store.kind().to_owned(),
+        }))
+    }
+}

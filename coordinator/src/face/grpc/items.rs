@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use sprint_core::ids::ItemId;
+use sprint_core::item::StageName;
+use sprint_proto::v1;
+use tonic::{Request, Response, Status};
+
+use super::Face;
+use super::status::{malformed, of};
+use crate::service::items::{self, Edit, NewItem};
+use crate::service::wait::{self, Waited};
+use crate::store::ItemFilter;
+
+fn new_item(new: v1::NewItem) -> Result<NewItem, Status> {
+    let v1::NewItem {
+        key,
+        repo,
+        kind,
+        title,
+        description,
+        acceptance,
+        priority,
+        labels,
+        requires,
+        parent,
+        needs,
+        run,
+        stage,
+    } = new;
+    Ok(NewItem {
+        key: Some(key).filter(|key| !key.is_empty()),
+        repo: repo.parse().map_err(malformed)?,
+        kind: kind.parse().map_err(malformed)?,
+        title,
+        description,
+        acceptance,
+        priority: priority.parse().map_err(malformed)?,
+        labels: labels.into_iter().collect(),
+        requires: requires.into_iter().collect(),
+        parent,
+        needs,
+        run,
+        stage: stage.parse().map_err(malformed)?,
+    })
+}
+
+fn list(items: Vec<sprint_core::item::Item>) -> v1::ItemList {
+    v1::ItemList { items: items.into_iter().map(Into::into).collect() }
+}
+
+#[tonic::async_trait]
+impl v1::items_server::Items for Face {
+    async fn add(&self, request: Request<v1::AddItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
+        let new = request.into_inner().items;
+        let several = new.len() > 1;
+        let mut items = Vec::with_capacity(new.len());
+        for (index, item) in new.into_iter().enumerate() {
+            items.push(new_item(item).map_err(|status| match several {
+                true => Status::invalid_argument(format!("line {}: {}", index + 1, status.message())),
+                false => status,
+            })?);
+        }
+        Ok(Response::new(list(items::add(&self.sprint, items).await.map_err(of)?)))
+    }
+
+    async fn list(&self, request: Request<v1::ListItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
+        let v1::ListItemsRequest { repo, stages, labels, parent, limit } = request.into_inner();
+        let filter = ItemFilter {
+            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
+            stages: stages.iter().map(|stage| stage.parse()).collect::<Result<_, _>>().map_err(malformed)?,
+            parent: parent.map(ItemId::new),
+            limit: Some(limit).filter(|limit| *limit > 0),
+        };
+        Ok(Response::new(list(items::list(&self.sprint, &filter, &labels).await.map_err(of)?)))
+    }
+
+    async fn get(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let id = ItemId::new(request.into_inner().id);
+        Ok(Response::new(items::get(&self.sprint, id).await.map_err(of)?.into()))
+    }
+
+    async fn edit(&self, request: Request<v1::EditItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let v1::EditItemRequest {
+            id,
+            title,
+            description,
+            priority,
+            run,
+            needs,
+            set_needs,
+            labels,
+            set_labels,
+            acceptance,
+            set_acceptance,
+            requires,
+            set_requires,
+        } = request.into_inner();
+        let edit = Edit {
+            title,
+            description,
+            priority: priority.map(|word| word.parse()).transpose().map_err(malformed)?,
+            run,
+            needs: set_needs.then(|| needs.into_iter().map(ItemId::new).collect()),
+            labels: set_labels.then(|| labels.into_iter().collect()),
+            acceptance: set_acceptance.then_some(acceptance),
+            requires: set_requires.then(|| requires.into_iter().collect()),
+        };
+        Ok(Response::new(items::edit(&self.sprint, ItemId::new(id), edit).await.map_err(of)?.into()))
+    }
+
+    async fn ready(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let id = ItemId::new(request.into_inner().id);
+        Ok(Response::new(items::ready(&self.sprint, id).await.map_err(of)?.into()))
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let v1::CancelItemRequest { id, reason } = request.into_inner();
+        let reason = if reason.is_empty() { "cancelled by the overseer".to_owned() } else { reason };
+        Ok(Response::new(items::cancel(&self.sprint, ItemId::new(id), reason).await.map_err(of)?.into()))
+    }
+
+    async fn retry(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let id = ItemId::new(request.into_inner().id);
+        Ok(Response::new(items::retry(&self.sprint, id).await.map_err(of)?.into()))
+    }
+
+    async fn explain(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Explanation>, Status> {
+        let id = ItemId::new(request.into_inner().id);
+        Ok(Response::new(items::explain(&self.sprint, id).await.map_err(of)?.into()))
+    }
+
+    async fn wait(&self, request: Request<v1::WaitRequest>) -> Result<Response<v1::WaitResponse>, Status> {
+        let v1::WaitRequest { ids, stage, timeout_ms } = request.into_inner();
+        let stage: StageName = stage.parse().map_err(malformed)?;
+        let ids = ids.into_iter().map(ItemId::new).collect::<Vec<_>>();
+        let limit = async {
+            match timeout_ms {
+                0 => std::future::pending().await,
+                millis => tokio::time::sleep(Duration::from_millis(millis)).await,
+            }
+        };
+        let answer = |result: &str, items: Vec<sprint_core::item::Item>, reason: String| v1::WaitResponse {
+            result: result.to_owned(),
+            items: items.into_iter().map(Into::into).collect(),
+            reason,
+        };
+        let response = tokio::select! {
+            () = self.stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down")),
+            waited = wait::until(&self.sprint, &ids, stage) => match waited.map_err(of)? {
+                Waited::Reached { items } => answer("reached", items, String::new()),
+                Waited::Impossible { items, reason } => answer("impossible", items, reason),
+            },
+            () = limit => {
+                let mut now = Vec::with_capacity(ids.len());
+                for id in ids {
+                    now.push(items::get(&self.sprint, id).await.map_err(of)?);
+                }
+                answer("timeout", now, String::new())
+            }
+        };
+        Ok(Response::new(response))
+    }
+}

@@ -1,0 +1,111 @@
+//! Log bytes: appended where the file ends, acknowledged once they are on the disk.
+
+use std::collections::HashMap;
+
+use futures::FutureExt as _;
+use sprint_core::ids::WorkerId;
+use sprint_proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::super::Face;
+use super::super::status::of;
+use crate::service::logs::OpenLog;
+use crate::service::{now, workers};
+
+/// Acknowledgements on their way; one for each worker and batch.
+const ACKS: usize = 256;
+
+/// Bytes that share one fsync at most.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Files kept open by one stream.
+const OPEN_LOGS: usize = 256;
+
+pub(super) fn open(face: &Face, input: Streaming<v1::LogChunk>) -> ReceiverStream<Result<v1::LogAck, Status>> {
+    let (sender, receiver) = mpsc::channel(ACKS);
+    let stream = Stream { face: face.clone(), open: HashMap::new(), sender };
+    face.tasks.spawn(stream.run(input));
+    ReceiverStream::new(receiver)
+}
+
+struct Stream {
+    face: Face,
+    open: HashMap<WorkerId, OpenLog>,
+    sender: mpsc::Sender<Result<v1::LogAck, Status>>,
+}
+
+impl Stream {
+    async fn run(mut self, mut input: Streaming<v1::LogChunk>) {
+        let stop = self.face.stop.clone();
+        loop {
+            let first = tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.sender.closed() => return,
+                message = input.message() => match message {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) | Err(_) => return,
+                },
+            };
+            let mut bytes = first.data.len();
+            let mut batch = vec![first];
+            while bytes < BATCH_BYTES
+                && let Some(Ok(Some(chunk))) = input.message().now_or_never()
+            {
+                bytes += chunk.data.len();
+                batch.push(chunk);
+            }
+            if let Err(status) = self.take(batch).await {
+                tracing::warn!(%status, "a log stream failed; its outpost sends again what was not acknowledged");
+                // The outpost may be gone; then nobody is left to be told.
+                let _ = self.sender.send(Err(status)).await;
+                return;
+            }
+        }
+    }
+
+    async fn take(&mut self, batch: Vec<v1::LogChunk>) -> Result<(), Status> {
+        if self.open.len() > OPEN_LOGS {
+            self.open.clear();
+        }
+        for chunk in &batch {
+            let id = WorkerId::new(chunk.worker);
+            if !self.open.contains_key(&id) {
+                // No file for a worker that is not on record.
+                workers::get(&self.face.sprint, id).await.map_err(of)?;
+                let log = self.face.sprint.logs.append(id).map_err(|error| of(error.into()))?;
+                self.open.insert(id, log);
+            }
+        }
+        let open = &mut self.open;
+        let acks = tokio::task::block_in_place(|| {
+            let now = now();
+            let mut touched = Vec::new();
+            for chunk in batch {
+                let id = WorkerId::new(chunk.worker);
+                if let Some(log) = open.get_mut(&id) {
+                    log.write(chunk.offset, &chunk.data, now)?;
+                    if !touched.contains(&id) {
+                        touched.push(id);
+                    }
+                }
+            }
+            let mut acks = Vec::with_capacity(touched.len());
+            for id in touched {
+                if let Some(log) = open.get_mut(&id) {
+                    log.sync()?;
+                    acks.push(v1::LogAck { worker: id.get(), durable: log.durable() });
+                }
+            }
+            Ok(acks)
+        })
+        .map_err(|error: std::io::Error| of(error.into()))?;
+        for ack in acks {
+            if self.sender.send(Ok(ack)).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! One open terminal, between an outpost and a person.
+
+use bytes::Bytes;
+use sprint_proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::super::Face;
+use crate::service::fleet::{TerminalEnd, Typed};
+
+/// Keystrokes on their way; a person types slower than this fills.
+const KEYS: usize = 64;
+
+pub(super) async fn open(
+    face: &Face,
+    mut input: Streaming<v1::TerminalOutput>,
+) -> Result<ReceiverStream<Result<v1::AttachInput, Status>>, Status> {
+    let first = input.message().await?.ok_or_else(|| Status::invalid_argument("no terminal is named"))?;
+    let TerminalEnd { sender: shown, receiver: mut typed } = face
+        .sprint
+        .fleet
+        .take_terminal(first.session)
+        .ok_or_else(|| Status::not_found("nobody asked for this terminal, or somebody has it already"))?;
+    let (keys, receiver) = mpsc::channel(KEYS);
+    let stop = face.stop.clone();
+    face.tasks.spawn(async move {
+        let mut next = Some(first);
+        loop {
+            if let Some(v1::TerminalOutput { session: _, data, ended }) = next.take() {
+                let over = ended.is_some();
+                let output = ended.map_or_else(|| Ok(data.to_vec()), Err);
+                if matches!(&output, Ok(data) if data.is_empty()) {
+                    // The opening message shows nothing yet.
+                } else if shown.send(output).await.is_err() || over {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                key = typed.recv() => match key {
+                    Some(Typed { data, columns, rows }) => {
+                        let input = v1::AttachInput { worker: 0, data: Bytes::from(data), columns, rows };
+                        if keys.send(Ok(input)).await.is_err() {
+                            return;
+                        }
+                    }
+                    None => return,
+                },
+                message = input.message() => match message {
+                    Ok(Some(output)) => next = Some(output),
+                    Ok(None) | Err(_) => return,
+                },
+            }
+        }
+    });
+    Ok(ReceiverStream::new(receiver))
+}

@@ -1,0 +1,40 @@
+use sprint_proto::v1;
+use tonic::{Request, Response, Status};
+
+use super::Face;
+use super::status::{malformed, of};
+use crate::service::{Actor, outposts};
+
+#[tonic::async_trait]
+impl v1::outposts_server::Outposts for Face {
+    async fn list(&self, _: Request<v1::ListOutpostsRequest>) -> Result<Response<v1::OutpostList>, Status> {
+        let outposts = outposts::list(&self.sprint).await.map_err(of)?;
+        let outposts = outposts
+            .into_iter()
+            .map(|(outpost, active_workers, load)| v1::OutpostStatus {
+                outpost: Some(outpost.into()),
+                active_workers,
+                load: load.map(Into::into),
+            })
+            .collect();
+        Ok(Response::new(v1::OutpostList { outposts }))
+    }
+
+    async fn drain(&self, request: Request<v1::OutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let name = request.into_inner().name.parse().map_err(malformed)?;
+        let outpost = outposts::set_draining(&self.sprint, name, true, Actor::Overseer).await.map_err(of)?;
+        Ok(Response::new(outpost.into()))
+    }
+
+    async fn resume(&self, request: Request<v1::OutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let name = request.into_inner().name.parse().map_err(malformed)?;
+        let outpost = outposts::set_draining(&self.sprint, name, false, Actor::Overseer).await.map_err(of)?;
+        Ok(Response::new(outpost.into()))
+    }
+
+    async fn remove(&self, request: Request<v1::RemoveOutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let v1::RemoveOutpostRequest { name, force } = request.into_inner();
+        let name = name.parse().map_err(malformed)?;
+        Ok(Response::new(outposts::remove(&self.sprint, name, force).await.map_err(of)?.into()))
+    }
+}

@@ -1,0 +1,77 @@
+use std::collections::BTreeMap;
+
+use sprint_core::job::Runtime;
+use sprint_core::worker::Role;
+use sprint_proto::convert::{Malformed, by_role};
+use sprint_proto::v1;
+use tonic::{Request, Response, Status};
+
+use super::Face;
+use super::status::{malformed, of};
+use crate::service::repos::{self, Change, Described, NewRepo};
+
+fn answer(described: Described) -> Response<v1::RepoAnswer> {
+    let Described { repo, tip, gates, warnings } = described;
+    Response::new(v1::RepoAnswer {
+        repo: Some(repo.into()),
+        tip: tip.map(Into::into),
+        gates: gates.into_iter().map(Into::into).collect(),
+        warnings,
+    })
+}
+
+#[tonic::async_trait]
+impl v1::repos_server::Repos for Face {
+    async fn add(&self, request: Request<v1::AddRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
+        let v1::AddRepoRequest { name, url, branch, run, max_attempts, limits, gates } = request.into_inner();
+        let new = NewRepo {
+            name: name.parse().map_err(malformed)?,
+            url,
+            branch: Some(branch).filter(|branch| !branch.is_empty()),
+            run: by_role(run).map_err(malformed)?,
+            max_attempts: Some(max_attempts).filter(|max| *max > 0),
+            limits: by_role(limits).map_err(malformed)?,
+            gates: gates.into_iter().map(Into::into).collect(),
+        };
+        Ok(answer(repos::add(&self.sprint, new).await.map_err(of)?))
+    }
+
+    async fn list(&self, _: Request<v1::ListReposRequest>) -> Result<Response<v1::RepoList>, Status> {
+        let repos = repos::list(&self.sprint).await.map_err(of)?;
+        Ok(Response::new(v1::RepoList { repos: repos.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn get(&self, request: Request<v1::RepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
+        let name = request.into_inner().name.parse().map_err(malformed)?;
+        Ok(answer(repos::get(&self.sprint, &name).await.map_err(of)?))
+    }
+
+    async fn set(&self, request: Request<v1::SetRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
+        let v1::SetRepoRequest { name, run, runtimes, max_attempts, limits, gates, set_gates, resume, halt } =
+            request.into_inner();
+        let runtimes = by_role(runtimes)
+            .and_then(|runtimes| {
+                runtimes
+                    .into_iter()
+                    .map(|(role, runtime)| Ok((role, runtime.try_into()?)))
+                    .collect::<Result<BTreeMap<Role, Runtime>, Malformed>>()
+            })
+            .map_err(malformed)?;
+        let change = Change {
+            run: by_role(run).map_err(malformed)?,
+            runtimes,
+            max_attempts,
+            limits: by_role(limits).map_err(malformed)?,
+            gates: set_gates.then(|| gates.into_iter().map(Into::into).collect()),
+            halted: halt.map(Some).or_else(|| resume.then_some(None)),
+        };
+        let name = name.parse().map_err(malformed)?;
+        Ok(answer(repos::set(&self.sprint, name, change).await.map_err(of)?))
+    }
+
+    async fn remove(&self, request: Request<v1::RemoveRepoRequest>) -> Result<Response<v1::Repo>, Status> {
+        let v1::RemoveRepoRequest { name, force } = request.into_inner();
+        let name = name.parse().map_err(malformed)?;
+        Ok(Response::new(repos::remove(&self.sprint, name, force).await.map_err(of)?.into()))
+    }
+}

@@ -1,0 +1,22 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::service::{Sprint, pipeline};
+
+/// The safety net; every item that is over rings.
+const TICK: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
+    loop {
+        if let Err(error) = pipeline::settle(&sprint).await {
+            tracing::error!(%error, "the pipeline failed");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sprint.store.notices().pipeline.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a use case was not carried out, in the form *what; why; what to do*.
+
+use std::fmt::Display;
+
+use sprint_core::Refused;
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
+use thiserror::Error;
+
+use crate::git::GitError;
+use crate::store::StoreError;
+
+/// Why a use case was not carried out; nothing was changed.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Invalid(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Precondition(String),
+    #[error("{0}")]
+    Exists(String),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the log files failed: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl ServiceError {
+    pub fn no_repo(name: &RepoName) -> Self {
+        Self::NotFound(format!("there is no repo \"{name}\"; see: sprintctl repo list"))
+    }
+
+    pub fn no_item(id: ItemId) -> Self {
+        Self::NotFound(format!("there is no item {id}; see: sprintctl item list"))
+    }
+
+    pub fn no_worker(id: WorkerId) -> Self {
+        Self::NotFound(format!("there is no worker {id}; see: sprintctl worker list --all"))
+    }
+
+    pub fn no_change(id: ChangeId) -> Self {
+        Self::NotFound(format!("there is no change {id}; see: sprintctl change list --all"))
+    }
+
+    pub fn no_outpost(name: &OutpostName) -> Self {
+        Self::NotFound(format!("there is no outpost \"{name}\"; see: sprintctl outpost list"))
+    }
+
+    pub fn invalid(why: impl Display) -> Self {
+        Self::Invalid(why.to_string())
+    }
+}

@@ -1,0 +1,43 @@
+//! The record, read.
+
+use std::collections::BTreeMap;
+
+use sprint_core::event::Event;
+use sprint_core::ids::{ItemId, Seq};
+
+use super::{ServiceError, Sprint};
+
+/// Events that one look answers at most.
+pub const PAGE: u32 = 500;
+
+/// The state of the whole in numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    pub last: Seq,
+    pub items: BTreeMap<String, u64>,
+    pub workers: BTreeMap<String, u64>,
+    pub changes: BTreeMap<String, u64>,
+    pub outposts: BTreeMap<String, u64>,
+}
+
+/// The next events after `since`.
+///
+/// # Errors
+/// What the store says.
+pub async fn page(sprint: &Sprint, since: Seq, item: Option<ItemId>, limit: u32) -> Result<Vec<Event>, ServiceError> {
+    Ok(sprint.store.events(since, item, limit.min(PAGE)).await?)
+}
+
+/// Counts everything.
+///
+/// # Errors
+/// What the store says.
+pub async fn status(sprint: &Sprint) -> Result<Status, ServiceError> {
+    let [items, workers, changes] = sprint.store.counts().await?;
+    let mut outposts = BTreeMap::new();
+    for outpost in sprint.store.outposts().await? {
+        *outposts.entry(outpost.state.to_string()).or_default() += 1;
+    }
+    let last = *sprint.store.notices().events().borrow();
+    Ok(Status { last, items, workers, changes, outposts })
+}

@@ -1,0 +1,159 @@
+//! The outposts that are connected now. Nothing here is worth keeping: a restart finds it anew.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::outpost::Load;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Terminals that may be asked of one outpost at one moment.
+const ATTACH_QUEUE: usize = 16;
+
+/// Keystrokes or screen output under way in one terminal, in messages.
+const TERMINAL_QUEUE: usize = 64;
+
+/// A person's wish to see a worker's terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct AttachRequest {
+    pub session: u64,
+    pub worker: WorkerId,
+    pub columns: u32,
+    pub rows: u32,
+}
+
+/// What a person types or does to the window.
+#[derive(Debug, Clone)]
+pub struct Typed {
+    pub data: Vec<u8>,
+    pub columns: u32,
+    pub rows: u32,
+}
+
+/// What the terminal shows; an error text ends it.
+pub type Shown = Result<Vec<u8>, String>;
+
+/// One side of an open terminal.
+pub struct TerminalEnd<Out, In> {
+    pub sender: mpsc::Sender<Out>,
+    pub receiver: mpsc::Receiver<In>,
+}
+
+struct Live {
+    instance: String,
+    number: u64,
+    stop: CancellationToken,
+    load: Option<Load>,
+    attach: mpsc::Sender<AttachRequest>,
+}
+
+/// A session's hold on its outpost's name.
+#[derive(Debug)]
+pub struct Held {
+    pub outpost: OutpostName,
+    number: u64,
+    /// Cancelled when a newer session of the same agent takes over, or the outpost is removed.
+    pub stop: CancellationToken,
+    pub attach: mpsc::Receiver<AttachRequest>,
+}
+
+/// The outposts that are connected now, and the terminals that are open.
+#[derive(Default)]
+pub struct Fleet {
+    live: Mutex<HashMap<OutpostName, Live>>,
+    terminals: Mutex<HashMap<u64, TerminalEnd<Shown, Typed>>>,
+    numbers: AtomicU64,
+}
+
+impl Fleet {
+    fn live(&self) -> MutexGuard<'_, HashMap<OutpostName, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an outpost's name for a session. The same agent's older session ends;
+    /// none while another agent holds the name.
+    pub fn hold(&self, outpost: &OutpostName, instance: &str) -> Option<Held> {
+        let mut live = self.live();
+        if let Some(holder) = live.get(outpost) {
+            if holder.instance != instance {
+                return None;
+            }
+            holder.stop.cancel();
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let stop = CancellationToken::new();
+        let (attach, requests) = mpsc::channel(ATTACH_QUEUE);
+        live.insert(
+            outpost.clone(),
+            Live { instance: instance.to_owned(), number, stop: stop.clone(), load: None, attach },
+        );
+        Some(Held { outpost: outpost.clone(), number, stop, attach: requests })
+    }
+
+    /// Gives the name back; says whether the outpost is without a session now.
+    pub fn release(&self, held: &Held) -> bool {
+        let mut live = self.live();
+        if live.get(&held.outpost).is_some_and(|holder| holder.number == held.number) {
+            live.remove(&held.outpost);
+            return true;
+        }
+        false
+    }
+
+    /// Ends an outpost's session, if it has one.
+    pub fn disconnect(&self, outpost: &OutpostName) {
+        if let Some(holder) = self.live().get(outpost) {
+            holder.stop.cancel();
+        }
+    }
+
+    pub fn heard(&self, outpost: &OutpostName, load: Option<Load>) {
+        if let Some(holder) = self.live().get_mut(outpost) {
+            holder.load = load;
+        }
+    }
+
+    pub fn load(&self, outpost: &OutpostName) -> Option<Load> {
+        self.live().get(outpost).and_then(|holder| holder.load)
+    }
+
+    pub fn is_live(&self, outpost: &OutpostName) -> bool {
+        self.live().contains_key(outpost)
+    }
+
+    /// Asks an outpost to open a worker's terminal, and answers the person's end of it;
+    /// none when the outpost is not connected.
+    pub fn attach(
+        &self,
+        outpost: &OutpostName,
+        worker: WorkerId,
+        size: (u32, u32),
+    ) -> Option<TerminalEnd<Typed, Shown>> {
+        let session = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (typed, keys) = mpsc::channel(TERMINAL_QUEUE);
+        let (shown, screen) = mpsc::channel(TERMINAL_QUEUE);
+        self.terminals().insert(session, TerminalEnd { sender: shown, receiver: keys });
+        let (columns, rows) = size;
+        let asked = self
+            .live()
+            .get(outpost)
+            .is_some_and(|holder| holder.attach.try_send(AttachRequest { session, worker, columns, rows }).is_ok());
+        if asked {
+            Some(TerminalEnd { sender: typed, receiver: screen })
+        } else {
+            self.terminals().remove(&session);
+            None
+        }
+    }
+
+    /// The outpost's end of a terminal that was asked for; each is taken once.
+    pub fn take_terminal(&self, session: u64) -> Option<TerminalEnd<Shown, Typed>> {
+        self.terminals().remove(&session)
+    }
+
+    fn terminals(&self) -> MutexGuard<'_, HashMap<u64, TerminalEnd<Shown, Typed>>> {
+        self.terminals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,257 @@
+//! Repos: taking git repositories under management, and setting them.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::gates::{self, CONFIG_FILE, Gate};
+use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::item::ItemEvent;
+use sprint_core::job::Runtime;
+use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
+use sprint_core::worker::Role;
+
+use super::{Actor, ServiceError, Sprint, merge, transition};
+use crate::store::Notice;
+
+/// A repo to be added.
+#[derive(Debug, Clone)]
+pub struct NewRepo {
+    pub name: RepoName,
+    pub url: String,
+    pub branch: Option<String>,
+    pub run: BTreeMap<Role, String>,
+    pub max_attempts: Option<u32>,
+    pub limits: BTreeMap<Role, u32>,
+    pub gates: Vec<Gate>,
+}
+
+/// What is set on a repo; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// An empty command line takes a role's away.
+    pub run: BTreeMap<Role, String>,
+    pub runtimes: BTreeMap<Role, Runtime>,
+    pub max_attempts: Option<u32>,
+    /// A limit of 0 takes a role's away.
+    pub limits: BTreeMap<Role, u32>,
+    pub gates: Option<Vec<Gate>>,
+    /// `Some(None)` lets the merge queue go on.
+    pub halted: Option<Option<String>>,
+}
+
+/// A repo with what its target branch says now.
+#[derive(Debug, Clone)]
+pub struct Described {
+    pub repo: Repo,
+    pub tip: Option<CommitId>,
+    pub gates: Vec<Gate>,
+    pub warnings: Vec<String>,
+}
+
+/// Clones a repository and takes it under management.
+///
+/// # Errors
+/// [`ServiceError::Exists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
+pub async fn add(sprint: &Sprint, new: NewRepo) -> Result<Described, ServiceError> {
+    let NewRepo { name, url, branch, run, max_attempts, limits, gates } = new;
+    check(&gates, max_attempts)?;
+    if url.trim().is_empty() || url.starts_with('-') {
+        return Err(ServiceError::Invalid(format!("\"{url}\" is not the address of a git repository")));
+    }
+    let taken = || {
+        ServiceError::Exists(format!(
+            "there is a repo \"{name}\" already; choose another name, or see it with: sprintctl repo show {name}"
+        ))
+    };
+    if sprint.store.repo(&name).await?.is_some() {
+        return Err(taken());
+    }
+    let (branch, _) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
+    let repo = Repo {
+        name: name.clone(),
+        url: Some(url),
+        branch,
+        run,
+        runtimes: BTreeMap::new(),
+        gates,
+        max_attempts: max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+        limits: limits.into_iter().filter(|(_, limit)| *limit > 0).collect(),
+        halted: None,
+        created_at: super::now(),
+    };
+    let added = sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                if tx.repo(&repo.name).await?.is_some() {
+                    return Ok(None);
+                }
+                let data = json!({ "url": repo.url, "branch": repo.branch });
+                tx.save_repo(repo.clone(), event(EventKind::RepoAdded, &repo.name, &Actor::Overseer, data));
+                Ok::<_, ServiceError>(Some(repo))
+            })
+        })
+        .await?;
+    describe(sprint, added.ok_or_else(taken)?)
+}
+
+fn event(kind: EventKind, repo: &RepoName, actor: &Actor, data: serde_json::Value) -> NewEvent {
+    NewEvent { kind, repo: Some(repo.clone()), item: None, actor: actor.to_string(), data }
+}
+
+fn check(gates: &[Gate], max_attempts: Option<u32>) -> Result<(), ServiceError> {
+    gates::validate(gates).map_err(ServiceError::invalid)?;
+    if max_attempts == Some(0) {
+        return Err(ServiceError::Invalid("an item is tried at least once; set max attempts to 1 or more".to_owned()));
+    }
+    Ok(())
+}
+
+fn describe(sprint: &Sprint, repo: Repo) -> Result<Described, ServiceError> {
+    let git = sprint.git.get(&repo.name)?;
+    let tip = git.resolve(&repo.branch_ref())?;
+    let mut warnings = Vec::new();
+    let mut gates = Vec::new();
+    match &tip {
+        None => warnings.push(format!("branch \"{}\" is not there", repo.branch)),
+        Some(tip) => match merge::gates_at(&git, &repo, tip) {
+            Ok(found) if found.is_empty() => warnings.push(format!(
+                "no gate is configured: every change lands as it is; name gates in {CONFIG_FILE} on {}, or with: sprintctl repo set {} --gate NAME=CMD",
+                repo.branch, repo.name
+            )),
+            Ok(found) => gates = found,
+            Err(error) => warnings.push(format!("nothing can land: {error}")),
+        },
+    }
+    if repo.run.is_empty() && repo.runtimes.is_empty() {
+        warnings.push(format!(
+            "no command is set: items must bring their own with --run, or set one with: sprintctl repo set {} --run CMD",
+            repo.name
+        ));
+    }
+    if let Some(reason) = &repo.halted {
+        warnings.push(format!(
+            "the merge queue stands still: {reason}; go on with: sprintctl repo set {} --resume",
+            repo.name
+        ));
+    }
+    Ok(Described { repo, tip, gates, warnings })
+}
+
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn get(sprint: &Sprint, name: &RepoName) -> Result<Described, ServiceError> {
+    let repo = sprint.store.repo(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
+    describe(sprint, repo)
+}
+
+/// # Errors
+/// What the store says.
+pub async fn list(sprint: &Sprint) -> Result<Vec<Repo>, ServiceError> {
+    Ok(sprint.store.repos().await?)
+}
+
+/// Changes a repo's settings.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], or [`ServiceError::Invalid`] for gates that cannot be.
+pub async fn set(sprint: &Sprint, name: RepoName, change: Change) -> Result<Described, ServiceError> {
+    check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
+    if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
+        return Err(ServiceError::Invalid("a runtime has no command; give the program and its arguments".to_owned()));
+    }
+    let repo = sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                let Change { run, runtimes, max_attempts, limits, gates, halted } = change;
+                for (role, run) in run {
+                    if run.trim().is_empty() {
+                        repo.run.remove(&role);
+                    } else {
+                        repo.run.insert(role, run);
+                    }
+                }
+                repo.runtimes.extend(runtimes);
+                repo.max_attempts = max_attempts.unwrap_or(repo.max_attempts);
+                repo.limits.extend(limits);
+                repo.limits.retain(|_, limit| *limit > 0);
+                repo.gates = gates.unwrap_or(repo.gates);
+                if let Some(halted) = halted {
+                    let kind = if halted.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
+                    tx.record(event(kind, &name, &Actor::Overseer, json!({ "reason": halted })));
+                    repo.halted = halted;
+                }
+                let data = json!({ "run": repo.run, "max_attempts": repo.max_attempts, "limits": repo.limits });
+                tx.save_repo(repo.clone(), event(EventKind::RepoChanged, &name, &Actor::Overseer, data));
+                tx.notify(Notice::Scheduler);
+                tx.notify(Notice::Merger);
+                Ok::<_, ServiceError>(repo)
+            })
+        })
+        .await?;
+    describe(sprint, repo)
+}
+
+/// Stops a repo's merge queue with a reason, or lets it go on.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn set_halted(
+    sprint: &Sprint,
+    name: RepoName,
+    reason: Option<String>,
+    actor: Actor,
+) -> Result<Repo, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                if repo.halted == reason {
+                    return Ok(repo);
+                }
+                let kind = if reason.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
+                let record = event(kind, &name, &actor, json!({ "reason": reason }));
+                repo.halted = reason;
+                tx.save_repo(repo.clone(), record);
+                tx.notify(Notice::Merger);
+                Ok(repo)
+            })
+        })
+        .await
+}
+
+/// Takes a repo out of management. Its git repository is set aside, not deleted.
+///
+/// # Errors
+/// [`ServiceError::Precondition`] while it has open items, unless `force` cancels them.
+pub async fn remove(sprint: &Sprint, name: RepoName, force: bool) -> Result<Repo, ServiceError> {
+    let key = name.clone();
+    let repo = sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let open = tx.open_items(&name).await?;
+                let repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                if !open.is_empty() && !force {
+                    return Err(ServiceError::Precondition(format!(
+                        "repo \"{name}\" has {} open items; cancel or finish them first, or add --force to cancel them",
+                        open.len()
+                    )));
+                }
+                for item in open {
+                    let reason = format!("repo \"{name}\" was removed");
+                    transition::item(tx, item.id, ItemEvent::Cancelled { reason }, &Actor::Overseer).await?;
+                }
+                tx.remove_repo(name.clone(), event(EventKind::RepoRemoved, &name, &Actor::Overseer, json!({})));
+                Ok(repo)
+            })
+        })
+        .await?;
+    let aside = sprint.git.set_aside(&key, &super::now().as_millis().to_string())?;
+    tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");
+    Ok(repo)
+}
