@@ -168,13 +168,16 @@ fn said(error: &serde_json::Error) -> String {
 }
 
 impl Batch {
-    /// Puts the file's line number into an answer of the coordinator, which counts items.
+    /// Puts the file's line number into an answer of the coordinator, which counts items if there are several.
     pub(crate) fn at_line(&self, message: &str) -> String {
-        let Some((number, rest)) = message.strip_prefix("line ").and_then(|rest| rest.split_once(':')) else {
-            return message.to_owned();
+        let counted = message.strip_prefix("line ").and_then(|rest| rest.split_once(':'));
+        let (item, rest) = match (counted, self.lines.as_slice()) {
+            (Some((number, rest)), _) => (number.parse::<usize>().ok(), rest.trim_start()),
+            (None, [_]) => (Some(1), message),
+            (None, _) => (None, message),
         };
-        let line = number.parse::<usize>().ok().and_then(|item| self.lines.get(item.checked_sub(1)?));
-        line.map_or_else(|| message.to_owned(), |line| format!("line {line}:{rest}"))
+        let line = item.and_then(|item| self.lines.get(item.checked_sub(1)?));
+        line.map_or_else(|| message.to_owned(), |line| format!("line {line}: {rest}"))
     }
 }
 
@@ -240,5 +243,7 @@ mod tests {
         assert_eq!(batch.at_line("line 2: no repo"), "line 5: no repo");
         assert_eq!(batch.at_line("line 9: no repo"), "line 9: no repo");
         assert_eq!(batch.at_line("no repo"), "no repo");
+        let one = Batch { items: vec![], lines: vec![3] };
+        assert_eq!(one.at_line("no repo"), "line 3: no repo");
     }
 }
