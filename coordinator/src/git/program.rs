@@ -14,7 +14,12 @@ pub(super) const TRANSFER_LIMIT: Duration = Duration::from_mins(10);
 /// `git` in `directory`, with nothing of the environment that could point it elsewhere,
 /// and nobody to ask for a password.
 pub(crate) fn command(directory: &Path) -> Command {
-    let mut command = Command::new("git");
+    command_of("git", directory)
+}
+
+/// As [`command`], for a program that runs git.
+pub(super) fn command_of(program: &str, directory: &Path) -> Command {
+    let mut command = Command::new(program);
     for (key, _) in std::env::vars_os() {
         if key.to_str().is_some_and(|key| key.starts_with("GIT_") && !key.starts_with("GIT_SSH")) {
             command.env_remove(&key);
