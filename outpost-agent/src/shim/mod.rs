@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod processes;
 mod signals;
 mod step;
+mod terminal;
 
 use std::fs::{self, File};
 use std::io;
@@ -49,6 +50,8 @@ fn attempt(dir: &WorkerDir) -> io::Result<()> {
         exit.cause = Cause::Broken;
         exit.message = Some(error.to_string());
     }
+    // Without its terminal there is no output to wait for; the result counts all the same.
+    terminal::drain().ok();
     record.finish(dir, &exit)
 }
 

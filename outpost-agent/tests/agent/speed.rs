@@ -112,10 +112,13 @@ async fn log_bytes() {
             site.finished(worker).await;
         }
         let finished = began.elapsed();
-        let whole = |state: &crate::support::State| {
-            state.logs.values().map(|log| log.len() as u64).sum::<u64>() >= share * workers
-        };
-        site.coordinator.until("every byte is here", whole).await;
+        for number in 1..=workers {
+            let worker = WorkerId::new(number);
+            let bytes = site.finished(worker).await.log_bytes;
+            assert_eq!(bytes, share, "worker {worker}'s log is not whole");
+            let what = format!("every byte of worker {worker} is here");
+            site.coordinator.until(&what, |state| state.log(worker).len() as u64 >= share).await;
+        }
         let took = began.elapsed().as_secs_f64();
         println!("{workers} workers: {:.1} MB/s (finished after {finished:?})", 256.0 / took);
     }
