@@ -196,7 +196,7 @@ for index in "${!ids[@]}"; do title_of["#${ids[$index]}"]=${titles[$index]}; don
 
 # Reads events, and prints those that a person wants to see.
 progress() {
-    local _seq clock kind subject _actor data words
+    local _seq clock kind subject _actor data words why
     while read -r _seq clock kind subject _actor data; do
         case $kind in
             item_leased) [ -n "$terminal" ] || continue && words="started" ;;
@@ -212,10 +212,12 @@ progress() {
             outpost_disconnected) words="${red}outpost gone$plain" ;;
             *) continue ;;
         esac
-        case $kind in
-            item_leased | item_landed | item_children_done) data='' ;;
+        case $data in
+            *reason=\"*) why=${data#*reason=\"} why=${why%\"*} ;;
+            *paths=*) why="in ${data#*paths=}" ;;
+            *) why='' ;;
         esac
-        printf '  %s  %-5s %-42.42s %s %s\n' "$clock" "$subject" "${title_of[$subject]:-}" "$words" "$faint${data:0:80}$plain"
+        printf '  %s %4s  %-46.46s %s  %s\n' "$clock" "$subject" "${title_of[$subject]:-}" "$words" "$faint$why$plain"
     done
 }
 
@@ -268,7 +270,29 @@ head_line "Main"
 git -C "$dir/upstream.git" log --graph --oneline --no-decorate main
 
 head_line "What happened to each item"
-"$ctl" item list
+"$ctl" event tail --since 0 >"$dir/events.txt"
+happened() { # the events of one item, in words
+    awk -v item="#$1" '
+        $4 == item {
+            if ($3 == "item_leased") { match($0, /attempt=[0-9]+/); word = "attempt " substr($0, RSTART + 8, RLENGTH - 8) }
+            else if ($3 in words) word = words[$3]
+            else next
+            printf "%s%s", (n++ ? ", " : ""), word
+        }
+        BEGIN {
+            words["worker_sent_back"] = "sent back"
+            words["item_attempt_failed"] = "failed"
+            words["item_attempt_lost"] = "lost"
+            words["change_conflicted"] = "conflict"
+            words["change_gates_failed"] = "gate failed"
+            words["change_gates_lost"] = "gate run lost"
+            words["item_landed"] = "landed"
+            words["item_children_done"] = "all its parts are done"
+        }' "$dir/events.txt"
+}
+for id in "${ids[@]}"; do
+    printf '%4s  %-48.48s %s\n' "$id" "${title_of["#$id"]}" "$(happened "$id")"
+done
 
 # ---------------------------------------------------------------- check
 
@@ -304,7 +328,6 @@ esac
 difference=$(diff -r -x .git "$dir/expected" "$dir/clone") || die "main holds something else: $difference"
 checked "main holds exactly what should have landed"
 
-"$ctl" event tail --since 0 >"$dir/events.txt"
 events() { awk -v kind="$1" '$3 == kind' "$dir/events.txt" | wc -l; }
 [ "$(events change_landed)" -eq $work_count ] || die "$(events change_landed) changes landed, not $work_count"
 checked "$work_count changes landed, each once"
