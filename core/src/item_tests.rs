@@ -1,1 +1,217 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
+use proptest::prelude::*;
+
+use super::*;
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_000)
+}
+
+fn commit() -> CommitId {
+    CommitId::new("a".repeat(40)).expect("forty digits")
+}
+
+fn lease() -> Lease {
+    Lease { worker: WorkerId::new(7), outpost: OutpostName::new("here").expect("a name") }
+}
+
+fn item(stage: Stage) -> Item {
+    Item {
+        id: ItemId::new(1),
+        repo: RepoName::new("demo").expect("a name"),
+        kind: ItemKind::Task,
+        title: "a title".to_owned(),
+        description: String::new(),
+        acceptance: vec![],
+        priority: Priority::Medium,
+        labels: BTreeSet::new(),
+        requires: BTreeMap::new(),
+        parent: None,
+        needs: BTreeSet::new(),
+        run: None,
+        stage,
+        attempt: Attempt::new(2),
+        failures: 0,
+        losses: 0,
+        not_before: None,
+        feedback: vec![],
+        created_at: Timestamp::from_millis(0),
+        updated_at: Timestamp::from_millis(0),
+    }
+}
+
+fn stages() -> Vec<Stage> {
+    vec![
+        Stage::Inbox,
+        Stage::Planning,
+        Stage::Ready,
+        Stage::InProgress { lease: lease() },
+        Stage::InReview,
+        Stage::InTests,
+        Stage::Merging { change: ChangeId::new(5) },
+        Stage::InDocs,
+        Stage::Done { commit: None },
+        Stage::Blocked { reason: "why".to_owned() },
+        Stage::Cancelled { reason: "why".to_owned() },
+    ]
+}
+
+fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
+    let reason = || "why".to_owned();
+    vec![
+        ItemEvent::Readied,
+        ItemEvent::Leased { attempt, lease: lease() },
+        ItemEvent::Delivered { attempt, change },
+        ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3 },
+        ItemEvent::AttemptLost { attempt, reason: reason(), retry_at: Timestamp::from_millis(9_000) },
+        ItemEvent::Rejected { change, reason: reason(), detail: String::new(), max_attempts: 3 },
+        ItemEvent::Landed { change, commit: commit() },
+        ItemEvent::ChildrenDone,
+        ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit() },
+        ItemEvent::Requeued { change },
+        ItemEvent::Retried,
+        ItemEvent::Blocked { reason: reason() },
+        ItemEvent::Cancelled { reason: reason() },
+    ]
+}
+
+fn outcome(item: &Item, result: &Result<Vec<ItemEffect>, Refused>) -> String {
+    match result {
+        Ok(effects) => {
+            let effects = serde_json::to_string(effects).expect("effects serialise");
+            format!("{} {effects}", item.stage.name())
+        }
+        Err(Refused::Illegal { .. }) => "-".to_owned(),
+        Err(Refused::StaleAttempt { .. }) => "stale".to_owned(),
+    }
+}
+
+#[test]
+fn the_whole_table_of_stages_and_events() {
+    let mut table = String::new();
+    for stage in stages() {
+        for (event, live) in events(Attempt::new(2), ChangeId::new(5)).into_iter().map(|event| (event, "")).chain([
+            (ItemEvent::Leased { attempt: Attempt::new(3), lease: lease() }, " (next attempt)"),
+            (ItemEvent::Delivered { attempt: Attempt::new(1), change: ChangeId::new(5) }, " (older attempt)"),
+            (ItemEvent::Landed { change: ChangeId::new(6), commit: commit() }, " (another change)"),
+        ]) {
+            let mut item = item(stage.clone());
+            let name = event.name();
+            let result = item.apply(event, now());
+            let _ = writeln!(table, "{:12} {:34} {}", stage.name(), format!("{name}{live}"), outcome(&item, &result));
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn the_last_allowed_failure_blocks_with_the_reason_and_keeps_every_feedback() {
+    let mut item = item(Stage::Ready);
+    item.attempt = Attempt::default();
+    for round in 1..=3 {
+        item.apply(ItemEvent::Leased { attempt: item.attempt.next(), lease: lease() }, now()).expect("it is ready");
+        let failed = ItemEvent::AttemptFailed {
+            attempt: item.attempt,
+            reason: format!("broken {round}"),
+            detail: "the log".to_owned(),
+            max_attempts: 3,
+        };
+        item.apply(failed, now()).expect("it is in progress");
+    }
+    assert_eq!(item.stage, Stage::Blocked { reason: "attempt 3 of 3 failed: broken 3".to_owned() });
+    assert_eq!(item.feedback.len(), 3);
+    assert_eq!(item.feedback[0].text, "broken 1\n\nthe log");
+}
+
+#[test]
+fn infrastructure_blames_nobody() {
+    let mut item = item(Stage::InProgress { lease: lease() });
+    let lost = ItemEvent::AttemptLost {
+        attempt: Attempt::new(2),
+        reason: "gone".to_owned(),
+        retry_at: Timestamp::from_millis(9_000),
+    };
+    item.apply(lost, now()).expect("it is in progress");
+    assert_eq!((item.failures, item.losses), (0, 1));
+    assert_eq!((item.stage.name(), item.not_before), (StageName::Ready, Some(Timestamp::from_millis(9_000))));
+}
+
+#[test]
+fn a_cycle_is_found_and_named_as_a_path() {
+    let needs = BTreeMap::from([
+        (1, BTreeSet::from([ItemId::new(2)])),
+        (2, BTreeSet::from([ItemId::new(3), ItemId::new(4)])),
+        (3, BTreeSet::new()),
+        (4, BTreeSet::from([ItemId::new(2)])),
+    ]);
+    let cycle = find_cycle([ItemId::new(1)], |id| needs.get(&id.get())).expect("there is one");
+    assert_eq!(cycle.iter().map(|id| id.get()).collect::<Vec<_>>(), [2, 4, 2]);
+    assert_eq!(find_cycle([ItemId::new(3)], |id| needs.get(&id.get())), None);
+}
+
+#[test]
+fn a_chain_of_a_hundred_thousand_needs_is_searched() {
+    let needs: BTreeMap<u64, BTreeSet<ItemId>> =
+        (1..100_000).map(|id| (id, BTreeSet::from([ItemId::new(id + 1)]))).collect();
+    assert_eq!(find_cycle((1..100_000).map(ItemId::new), |id| needs.get(&id.get())), None);
+}
+
+fn any_event() -> impl Strategy<Value = ItemEvent> {
+    (0..13_usize, 0..5_u32, 4..7_u64)
+        .prop_map(|(kind, attempt, change)| events(Attempt::new(attempt), ChangeId::new(change)).swap_remove(kind))
+}
+
+proptest! {
+    /// Whatever happens in whatever order: attempts only grow, by one, and only by a lease;
+    /// a refused event changes nothing; what is done stays done; a lease is held in progress only.
+    #[test]
+    fn invariants_hold_in_every_history(history in proptest::collection::vec(any_event(), 0..60)) {
+        let mut item = item(Stage::Inbox);
+        item.attempt = Attempt::default();
+        for event in history {
+            let before = item.clone();
+            let leased = matches!(event, ItemEvent::Leased { .. });
+            match item.apply(event, now()) {
+                Ok(_) => {
+                    let grown = item.attempt.get() - before.attempt.get();
+                    prop_assert_eq!(grown, u32::from(leased));
+                    prop_assert!(before.stage.name() != StageName::Done);
+                }
+                Err(_) => prop_assert_eq!(&item, &before),
+            }
+            prop_assert_eq!(item.worker().is_some(), item.stage.name() == StageName::InProgress);
+            prop_assert!(item.feedback.len() >= before.feedback.len());
+        }
+    }
+
+    /// The search agrees with the definition: a cycle is reported exactly when a node reaches itself.
+    #[test]
+    fn cycles_are_found_exactly_when_there_are_some(edges in proptest::collection::vec((1..9_u64, 1..9_u64), 0..16)) {
+        let mut needs = BTreeMap::<u64, BTreeSet<ItemId>>::new();
+        for (from, to) in &edges {
+            needs.entry(*from).or_default().insert(ItemId::new(*to));
+        }
+        let mut reach = [[false; 9]; 9];
+        for (from, to) in &edges {
+            reach[usize::try_from(*from).unwrap()][usize::try_from(*to).unwrap()] = true;
+        }
+        for via in 1..9 {
+            for from in 1..9 {
+                for to in 1..9 {
+                    reach[from][to] |= reach[from][via] && reach[via][to];
+                }
+            }
+        }
+        let expected = (1..9).any(|node| reach[node][node]);
+        let found = find_cycle((1..9).map(ItemId::new), |id| needs.get(&id.get()));
+        prop_assert_eq!(found.is_some(), expected);
+        if let Some(cycle) = found {
+            prop_assert_eq!(cycle.first(), cycle.last());
+            for pair in cycle.windows(2) {
+                prop_assert!(needs[&pair[0].get()].contains(&pair[1]));
+            }
+        }
+    }
+}
