@@ -1,0 +1,329 @@
+//! What must hold on every database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use coordinator::store::{ItemFilter, Store, StoreError, Tx};
+use serde_json::json;
+use sprint_core::change::{Change, ChangeState};
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq};
+use sprint_core::item::{Item, ItemKind, Priority, Stage};
+use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::time::Timestamp;
+
+use super::Database;
+
+fn event(kind: EventKind, item: Option<ItemId>) -> NewEvent {
+    NewEvent { kind, repo: None, item, actor: "test".to_owned(), data: json!({ "quote": "it's \"so\"" }) }
+}
+
+fn repo() -> RepoName {
+    RepoName::new("demo").unwrap()
+}
+
+fn item(id: ItemId) -> Item {
+    Item {
+        id,
+        repo: repo(),
+        kind: ItemKind::Task,
+        title: "a title".to_owned(),
+        description: "ünïcode".to_owned(),
+        acceptance: vec![],
+        priority: Priority::Medium,
+        labels: BTreeSet::new(),
+        requires: BTreeMap::new(),
+        parent: None,
+        needs: BTreeSet::new(),
+        run: None,
+        stage: Stage::Ready,
+        attempt: Attempt::default(),
+        failures: 0,
+        losses: 0,
+        not_before: None,
+        feedback: vec![],
+        created_at: Timestamp::from_millis(1_000),
+        updated_at: Timestamp::from_millis(1_000),
+    }
+}
+
+fn add(tx: &mut Tx, change: impl FnOnce(&mut Item)) -> ItemId {
+    let id = tx.next_item();
+    let mut item = item(id);
+    change(&mut item);
+    tx.save_item(item, event(EventKind::ItemAdded, Some(id)));
+    id
+}
+
+async fn write<T: Send + 'static>(store: &Store, job: impl FnOnce(&mut Tx) -> T + Send + 'static) -> T {
+    let written: Result<T, StoreError> = store.write(move |tx| Box::pin(async move { Ok(job(tx)) })).await;
+    written.unwrap()
+}
+
+async fn assert_gapless(store: &Store, count: u64) {
+    let mut seen = 0;
+    loop {
+        let page = store.events(Seq::new(seen), None, 500).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        for event in page {
+            seen += 1;
+            assert_eq!(event.seq, Seq::new(seen), "the record has a gap");
+        }
+    }
+    assert_eq!(seen, count);
+}
+
+async fn assignable(store: &Store) -> Vec<ItemId> {
+    store.assignable((i64::MIN, ItemId::default()), 100).await.unwrap().iter().map(|item| item.id).collect()
+}
+
+pub(crate) async fn acknowledged_is_durable(database: &Database) {
+    let store = database.open().await;
+    let id = write(&store, |tx| add(tx, |_| {})).await;
+    let before = store.item(id).await.unwrap().unwrap();
+    store.close().await;
+    let store = database.open().await;
+    assert_eq!(store.item(id).await.unwrap(), Some(before));
+    let next = write(&store, |tx| add(tx, |_| {})).await;
+    assert_eq!(next.get(), id.get() + 1, "numbers go on where they were");
+    assert_gapless(&store, 2).await;
+    store.close().await;
+}
+
+pub(crate) async fn a_failed_job_changes_nothing(database: &Database) {
+    let store = database.open().await;
+    let failed: Result<(), StoreError> = store
+        .write(|tx| {
+            Box::pin(async move {
+                add(tx, |_| {});
+                Err(StoreError::Closed)
+            })
+        })
+        .await;
+    assert!(failed.is_err());
+    let id = write(&store, |tx| add(tx, |_| {})).await;
+    assert_eq!(id, ItemId::new(1), "the failed job's number was not used");
+    assert_eq!(store.items(&ItemFilter::default()).await.unwrap().len(), 1);
+    assert_gapless(&store, 1).await;
+    store.close().await;
+}
+
+pub(crate) async fn concurrent_jobs_are_serial(database: &Database) {
+    let store = Arc::new(database.open().await);
+    let id = write(&store, |tx| add(tx, |_| {})).await;
+    let mut jobs = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let store = Arc::clone(&store);
+        jobs.spawn(async move {
+            let written: Result<(), StoreError> = store
+                .write(move |tx| {
+                    Box::pin(async move {
+                        let mut item = tx.item(id).await?.unwrap();
+                        item.attempt = item.attempt.next();
+                        tx.save_item(item, event(EventKind::ItemEdited, Some(id)));
+                        Ok(())
+                    })
+                })
+                .await;
+            written.unwrap();
+        });
+    }
+    while let Some(ended) = jobs.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(store.item(id).await.unwrap().unwrap().attempt, Attempt::new(100), "an update was lost");
+    assert_gapless(&store, 101).await;
+    store.close().await;
+}
+
+pub(crate) async fn a_panicking_job_harms_no_other(database: &Database) {
+    let store = database.open().await;
+    let bad = store.write::<(), StoreError, _>(|tx| {
+        Box::pin(async move {
+            add(tx, |_| {});
+            panic!("a bug in a job, made by this test");
+        })
+    });
+    let good = write(&store, |tx| add(tx, |_| {}));
+    let (bad, good) = tokio::join!(bad, good);
+    assert!(bad.is_err());
+    assert_eq!(good, ItemId::new(1));
+    assert_gapless(&store, 1).await;
+    store.close().await;
+}
+
+pub(crate) async fn large_batches_are_written_whole(database: &Database) {
+    let store = database.open().await;
+    write(&store, |tx| {
+        for _ in 0..1_337 {
+            add(tx, |_| {});
+        }
+    })
+    .await;
+    assert_eq!(store.items(&ItemFilter::default()).await.unwrap().len(), 1_337);
+    let filter = ItemFilter { limit: Some(2), ..ItemFilter::default() };
+    let newest = store.items(&filter).await.unwrap().iter().map(|item| item.id.get()).collect::<Vec<_>>();
+    assert_eq!(newest, [1_336, 1_337], "a limit keeps the newest, oldest first");
+    assert_gapless(&store, 1_337).await;
+    store.close().await;
+}
+
+pub(crate) async fn only_free_items_can_be_given_out(database: &Database) {
+    let store = database.open().await;
+    let (low, urgent, waiting, blocked) = write(&store, |tx| {
+        let low = add(tx, |item| item.priority = Priority::Low);
+        let urgent = add(tx, |item| item.priority = Priority::Urgent);
+        let waiting = add(tx, |item| item.needs = BTreeSet::from([low]));
+        add(tx, |item| item.kind = ItemKind::Feature);
+        let convoy = add(tx, |item| {
+            item.kind = ItemKind::Convoy;
+            item.stage = Stage::Inbox;
+        });
+        add(tx, |item| item.parent = Some(convoy));
+        let blocked = add(tx, |item| item.stage = Stage::Blocked { reason: "why".to_owned() });
+        (low, urgent, waiting, blocked)
+    })
+    .await;
+    assert_eq!(assignable(&store).await, [urgent, low], "by urgency, and nothing that waits");
+    write(&store, move |tx| {
+        let mut done = item(low);
+        done.stage = Stage::Done { commit: None };
+        tx.save_item(done, event(EventKind::ItemLanded, Some(low)));
+        let mut free = item(blocked);
+        free.created_at = Timestamp::from_millis(0);
+        tx.save_item(free, event(EventKind::ItemRetried, Some(blocked)));
+    })
+    .await;
+    assert_eq!(assignable(&store).await, [urgent, blocked, waiting], "a met need frees its item");
+    let first = store.assignable((i64::MIN, ItemId::default()), 1).await.unwrap().pop().unwrap();
+    let after = (sprint_core::schedule::urgency(first.priority, first.created_at), first.id);
+    let rest = store.assignable(after, 10).await.unwrap().iter().map(|item| item.id).collect::<Vec<_>>();
+    assert_eq!(rest, [blocked, waiting], "pages follow one another");
+    store.close().await;
+}
+
+pub(crate) async fn edited_needs_are_followed(database: &Database) {
+    let store = database.open().await;
+    let (first, second) = write(&store, |tx| {
+        let first = add(tx, |_| {});
+        (first, add(tx, |item| item.needs = BTreeSet::from([first])))
+    })
+    .await;
+    assert_eq!(assignable(&store).await, [first]);
+    store.close().await;
+    // Opened anew, so that nothing is known from before.
+    let store = database.open().await;
+    let edited: Result<(), StoreError> = store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut item = tx.item(second).await?.unwrap();
+                item.needs.clear();
+                tx.save_item(item, event(EventKind::ItemEdited, Some(second)));
+                Ok(())
+            })
+        })
+        .await;
+    edited.unwrap();
+    assert_eq!(assignable(&store).await, [first, second]);
+    store.close().await;
+}
+
+pub(crate) async fn features_and_convoys_settle(database: &Database) {
+    let store = database.open().await;
+    let commit = || Some(CommitId::new("a".repeat(40)).unwrap());
+    let (done, part) = write(&store, move |tx| {
+        let done = add(tx, |item| item.kind = ItemKind::Feature);
+        add(tx, |item| (item.parent, item.stage) = (Some(done), Stage::Done { commit: None }));
+        add(tx, |item| (item.parent, item.stage) = (Some(done), Stage::Cancelled { reason: "why".to_owned() }));
+        let open = add(tx, |item| item.kind = ItemKind::Feature);
+        add(tx, |item| (item.parent, item.stage) = (Some(open), Stage::Done { commit: None }));
+        add(tx, |item| item.parent = Some(open));
+        add(tx, |item| item.kind = ItemKind::Feature);
+        let convoy = add(tx, |item| (item.kind, item.stage) = (ItemKind::Convoy, Stage::Done { commit: commit() }));
+        (done, add(tx, |item| item.parent = Some(convoy)))
+    })
+    .await;
+    let finished = store.finished_features().await.unwrap();
+    assert_eq!(finished.iter().map(|item| item.id).collect::<Vec<_>>(), [done]);
+    let carried = store.carried_by_done_convoys().await.unwrap();
+    assert_eq!(carried.iter().map(|item| item.id).collect::<Vec<_>>(), [part]);
+    store.close().await;
+}
+
+pub(crate) async fn removed_rows_are_gone(database: &Database) {
+    let store = database.open().await;
+    let name = OutpostName::new("here").unwrap();
+    let outpost = Outpost {
+        name: name.clone(),
+        labels: BTreeMap::new(),
+        max_workers: 1,
+        state: OutpostState::Online,
+        version: String::new(),
+        draining: false,
+        joined_at: Timestamp::default(),
+        last_seen: Timestamp::default(),
+    };
+    write(&store, move |tx| tx.save_outpost(outpost, event(EventKind::OutpostJoined, None))).await;
+    assert_eq!(store.outposts().await.unwrap().len(), 1);
+    let key = name.clone();
+    write(&store, move |tx| tx.remove_outpost(key, event(EventKind::OutpostRemoved, None))).await;
+    assert_eq!(store.outpost(&name).await.unwrap(), None);
+    let read: Result<Option<Outpost>, StoreError> =
+        store.write(move |tx| Box::pin(async move { tx.outpost(&name).await })).await;
+    assert_eq!(read.unwrap(), None);
+    store.close().await;
+}
+
+pub(crate) async fn events_are_filtered(database: &Database) {
+    let store = database.open().await;
+    let (first, second) = write(&store, |tx| (add(tx, |_| {}), add(tx, |_| {}))).await;
+    let of_second = store.events(Seq::default(), Some(second), 10).await.unwrap();
+    assert_eq!(of_second.len(), 1);
+    let found = &of_second[0];
+    assert_eq!((found.seq, found.item, found.kind), (Seq::new(2), Some(second), EventKind::ItemAdded));
+    assert_eq!(found.data, json!({ "quote": "it's \"so\"" }));
+    assert_eq!(store.events(Seq::new(1), Some(first), 10).await.unwrap(), []);
+    store.close().await;
+}
+
+pub(crate) async fn the_queue_is_in_order(database: &Database) {
+    let store = database.open().await;
+    let order = write(&store, |tx| {
+        let mut changes = Vec::new();
+        for priority in [Priority::Low, Priority::High, Priority::High] {
+            let item = add(tx, |item| item.priority = priority);
+            let change = Change {
+                id: tx.next_change(),
+                repo: repo(),
+                item,
+                attempt: Attempt::new(1),
+                head: CommitId::new("a".repeat(40)).unwrap(),
+                state: ChangeState::Queued,
+                losses: 0,
+                not_before: None,
+                created_at: tx.now(),
+                updated_at: tx.now(),
+            };
+            changes.push(change.id);
+            tx.save_change(change, event(EventKind::ChangeQueued, Some(item)));
+        }
+        changes
+    })
+    .await;
+    let queue = store.merge_queue(&repo()).await.unwrap();
+    assert_eq!(queue.iter().map(|change| change.id).collect::<Vec<_>>(), [order[1], order[2], order[0]]);
+    assert_eq!(store.repos_with_pending_changes().await.unwrap(), [repo()]);
+    store.close().await;
+}
+
+pub(crate) async fn committed_events_are_announced(database: &Database) {
+    let store = database.open().await;
+    let mut events = store.notices().events();
+    write(&store, |tx| add(tx, |_| {})).await;
+    events.changed().await.unwrap();
+    assert_eq!(*events.borrow_and_update(), Seq::new(1));
+    assert_eq!(store.events(Seq::default(), None, 10).await.unwrap().len(), 1, "an announced event can be read");
+    store.close().await;
+}

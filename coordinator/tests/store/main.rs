@@ -1,0 +1,81 @@
+//! The store's own suite, run whole against SQLite and against PostgreSQL.
+
+mod checks;
+mod postgres;
+
+use coordinator::store::{Location, Store, StoreError};
+use postgres::Cluster;
+
+/// A database that can be opened, closed and opened again.
+enum Database {
+    Sqlite(tempfile::TempDir),
+    Postgres(String),
+}
+
+impl Database {
+    async fn open(&self) -> Store {
+        self.try_open().await.unwrap()
+    }
+
+    async fn try_open(&self) -> Result<Store, StoreError> {
+        match self {
+            Self::Sqlite(directory) => Store::open(Location::Sqlite(&directory.path().join("sprint.db"))).await,
+            Self::Postgres(url) => Store::open(Location::Postgres(url)).await,
+        }
+    }
+}
+
+/// Runs every check on a fresh database each.
+macro_rules! suite {
+    ($fresh:expr) => {
+        suite!(@each $fresh, acknowledged_is_durable, a_failed_job_changes_nothing, concurrent_jobs_are_serial,
+            a_panicking_job_harms_no_other, large_batches_are_written_whole, only_free_items_can_be_given_out,
+            edited_needs_are_followed, features_and_convoys_settle, removed_rows_are_gone, events_are_filtered,
+            the_queue_is_in_order, committed_events_are_announced)
+    };
+    (@each $fresh:expr, $($check:ident),+) => {
+        $(
+            println!("{}", stringify!($check));
+            checks::$check(&$fresh).await;
+        )+
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_holds_on_sqlite() {
+    suite!(Database::Sqlite(tempfile::tempdir().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_holds_on_postgres() {
+    let cluster = match Cluster::start() {
+        Ok(cluster) => cluster,
+        Err(why) => {
+            println!("skipped: PostgreSQL cannot be started here: {why}");
+            return;
+        }
+    };
+    suite!(Database::Postgres(cluster.fresh_database()));
+    let url = cluster.fresh_database();
+    let held = Store::open(Location::Postgres(&url)).await.unwrap();
+    let second = Store::open(Location::Postgres(&url)).await;
+    assert!(matches!(second, Err(StoreError::InUse)), "one coordinator for one database");
+    held.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_coordinator_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sprint.db");
+    Store::open(Location::Sqlite(&path)).await.unwrap().close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, x'00', 0)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let error = Store::open(Location::Sqlite(&path)).await.err().unwrap();
+    assert!(matches!(error, StoreError::TooNew { version: 9999 }), "{error}");
+    assert!(error.to_string().contains("newer than this coordinator"), "{error}");
+}
