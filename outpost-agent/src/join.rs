@@ -120,8 +120,10 @@ fn spawn_loops(agent: &Arc<Agent>) {
     agent.spawn(link::ship_logs(agent.clone()));
     let trash = agent.data.trash();
     agent.tasks.spawn_blocking(move || {
-        // What an earlier run did not come to delete.
-        fs::remove_dir_all(&trash).ok();
+        // What an earlier run did not come to delete; the directory itself is in use.
+        for entry in fs::read_dir(&trash).into_iter().flatten().flatten() {
+            fs::remove_dir_all(entry.path()).ok();
+        }
     });
 }
 
@@ -132,9 +134,14 @@ async fn watch_sessions(agent: Arc<Agent>) {
     let mut strangers = vec![];
     loop {
         agent.tmux.sessions_changed().await;
-        tokio::time::sleep(SETTLE).await;
-        // A server that was lost has taken every session with it.
-        let (now, others) = agent.tmux.sessions().await.unwrap_or_default();
+        let (now, others) = loop {
+            tokio::time::sleep(SETTLE).await;
+            // Lost in the middle: the next answer comes from a new connection, and
+            // perhaps from a new server, which has none of the sessions.
+            if let Ok(sessions) = agent.tmux.sessions().await {
+                break sessions;
+            }
+        };
         for cell in agent.fleet.all() {
             if known.contains(&cell.id()) && !now.contains(&cell.id()) {
                 cell.wake.notify_one();

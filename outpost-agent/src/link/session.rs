@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprint_core::ids::WorkerId;
-use sprint_core::job::Assignment;
+use sprint_core::ids::{Attempt, ItemId, WorkerId};
+use sprint_core::job::{Assignment, Outcome, Report, ReportBody};
 use sprint_proto::v1::{self, coordinator_message, outpost_message};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -181,15 +181,34 @@ fn beat(agent: &Agent) -> v1::Heartbeat {
     }
 }
 
+/// Gives a worker back that cannot be taken; nothing of it comes to the disk.
+fn refuse(agent: &Agent, (worker, item, attempt): (WorkerId, ItemId, Attempt), reason: String) {
+    let finished = ReportBody::Finished {
+        exit_code: None,
+        steps: vec![],
+        wip: None,
+        log_bytes: 0,
+        log_tail: String::new(),
+        outcome: Outcome::Lost { reason },
+    };
+    for (seq, body) in [(1, ReportBody::Accepted), (2, finished)] {
+        agent.outbox.push(Report { worker, item, attempt, seq, body });
+    }
+}
+
 /// Carries out what the coordinator says; nothing here waits.
 fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
     match order {
         coordinator_message::Body::Welcome(_) => tracing::warn!("the coordinator welcomed us twice"),
         coordinator_message::Body::Assign(assignment) => {
-            let worker = assignment.worker;
+            let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
             match Assignment::try_from(assignment) {
                 Ok(assignment) => fleet::assign(agent, assignment),
-                Err(error) => tracing::error!(worker, %error, "an assignment makes no sense; is this agent too old?"),
+                Err(error) => {
+                    tracing::error!(worker, %error, "an assignment makes no sense; is this agent too old?");
+                    let reason = format!("the outpost does not understand the assignment: {error}");
+                    refuse(agent, (WorkerId::new(worker), ItemId::new(item), Attempt::new(attempt)), reason);
+                }
             }
         }
         coordinator_message::Body::Stop(v1::Stop { worker, reason }) => {

@@ -96,7 +96,7 @@ impl Pool {
         };
         let tree = match job {
             Job::None => return Ok(Tended::Nothing),
-            Job::Switch(mut tree) => match tree.switch(&commit, Urgency::Background).await {
+            Job::Switch(mut tree) => match self.switch(&mut tree, &commit).await {
                 Ok(()) => tree,
                 Err(error) => {
                     tree::remove(&tree.path, &tree.git_dir, &self.trash)?;
@@ -113,6 +113,15 @@ impl Pool {
         self.lock().ready.push_back(tree);
         Ok(Tended::Something)
     }
+
+    /// Brings a tree to a commit, under a name that says that it is not whole meanwhile.
+    async fn switch(&self, tree: &mut Tree, commit: &CommitId) -> Result<(), PrepareError> {
+        let name = tree.path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        tree.rename(&self.dir.join(format!("{UNFINISHED}{name}")))?;
+        tree.switch(commit, Urgency::Background).await?;
+        tree.rename(&self.dir.join(name))?;
+        Ok(())
+    }
 }
 
 /// Whether upkeep found something to do.
@@ -127,4 +136,43 @@ enum Job {
     Switch(Tree),
     Add(u64),
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(dir: &Path, args: &[&str]) -> String {
+        let output = Command::new("git").arg("--git-dir").arg(dir).args(args).output().expect("git runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn trees_are_found_again_unless_they_were_being_changed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mirror, warm, trash) = (dir.path().join("m.git"), dir.path().join("warm"), dir.path().join("trash"));
+        fs::create_dir(&mirror).expect("is made");
+        git(&mirror, &["init", "--quiet", "--bare"]);
+        let empty = git(&mirror, &["hash-object", "-t", "tree", "-w", "/dev/null"]);
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        let commit = |message| git(&mirror, &[&identity[..], &["commit-tree", &empty, "-m", message]].concat());
+        let (one, two) = (commit("one").parse().expect("a commit"), commit("two").parse().expect("a commit"));
+
+        let pool = Pool::open(warm.clone(), trash.clone(), 3);
+        assert_eq!(pool.tend(&mirror).await.expect("works"), Tended::Nothing);
+        pool.expect(&one);
+        while pool.tend(&mirror).await.expect("works") == Tended::Something {}
+        fs::rename(warm.join("0"), warm.join("new-0")).expect("is renamed");
+        fs::remove_file(warm.join("1/.git")).expect("is damaged");
+
+        let pool = Pool::open(warm.clone(), trash, 3);
+        assert_eq!(fs::read_dir(&warm).expect("a list").count(), 1);
+        pool.expect(&two);
+        while pool.tend(&mirror).await.expect("works") == Tended::Something {}
+        assert_eq!(fs::read_dir(&warm).expect("a list").count(), 3);
+        assert_eq!(pool.take(&two).expect("a tree").head, two);
+    }
 }
