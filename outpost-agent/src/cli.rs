@@ -18,6 +18,7 @@ pub(crate) enum Command {
     /// Joins a coordinator and runs the workers it assigns, until SIGTERM.
     ///
     /// SIGTERM ends the agent and leaves its workers running; the next start goes on with them.
+    /// Each flag is also an environment variable; the log level is set by `RUST_LOG` (default: info).
     Join(Box<Join>),
     /// Runs one worker: the command of a tmux pane, started by the agent.
     #[command(hide = true)]

@@ -158,7 +158,7 @@ async fn watch_sessions(agent: Arc<Agent>) {
 }
 
 fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("SPRINT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
