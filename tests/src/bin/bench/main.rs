@@ -1,0 +1,49 @@
+//! `make bench`: each figure beside its floor, both measured in this run.
+//!
+//! A floor is what the parts below cost without us: tmux, git, the disk. Nothing is asserted;
+//! docs/benchmarks.md says how to read the figures.
+
+mod dispatch;
+mod events;
+mod figures;
+mod idle;
+mod landing;
+mod logs;
+mod site;
+mod start;
+mod transitions;
+
+use figures::Figures;
+
+fn main() -> anyhow::Result<()> {
+    let wanted = std::env::args().skip(1).collect::<Vec<_>>();
+    let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|want| want == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut figures = Figures::default();
+    runtime.block_on(async {
+        if runs("transitions") {
+            transitions::run(&mut figures).await?;
+        }
+        if runs("landing") {
+            landing::run(&mut figures).await?;
+        }
+        if runs("dispatch") {
+            dispatch::run(&mut figures).await?;
+        }
+        if runs("events") {
+            events::run(&mut figures).await?;
+        }
+        if runs("start") {
+            start::run(&mut figures).await?;
+        }
+        if runs("logs") {
+            logs::run(&mut figures).await?;
+        }
+        if runs("idle") {
+            idle::run(&mut figures).await?;
+        }
+        anyhow::Ok(())
+    })?;
+    figures.print();
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! From an item to its command running, and how many workers start in a second.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use sprint_proto::v1;
+
+use crate::figures::{Figures, Times, millis, rate};
+use crate::site::{Site, git, run as run_command, until};
+
+const ITEMS: usize = 40;
+const BURST: u32 = 150;
+const FILES: usize = 200;
+
+/// Time since the epoch of a file's last change.
+fn written(path: &Path) -> Option<Duration> {
+    let data = std::fs::metadata(path).ok()?;
+    Some(Duration::new(u64::try_from(data.mtime()).ok()?, u32::try_from(data.mtime_nsec()).ok()?))
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
+    let floor = floor(figures)?;
+    latency(
+        figures,
+        "a new tree",
+        0,
+        &format!("≤ 1.5 × the floor + 10 ms = {}", millis(floor.mul_f64(1.5) + Duration::from_millis(10))),
+        floor,
+    )
+    .await?;
+    latency(figures, "a warm tree", 8, "p50 ≤ 15 ms", floor).await?;
+    burst(figures).await
+}
+
+/// `git worktree add` and `tmux new-session`, as processes.
+fn floor(figures: &mut Figures) -> anyhow::Result<Duration> {
+    let directory = tempfile::tempdir()?;
+    let repository = directory.path().join("repository");
+    crate::site::make_repository(&repository, FILES)?;
+    let socket = directory.path().join("tmux.sock");
+    let tmux =
+        |args: &[&str]| run_command(Command::new("tmux").arg("-S").arg(&socket).args(["-f", "/dev/null"]).args(args));
+    tmux(&["new-session", "-d", "-s", "warm", "sleep 100"])?;
+    let (mut trees, mut sessions) = (vec![], vec![]);
+    for number in 0..ITEMS {
+        let began = Instant::now();
+        git(&repository, &["worktree", "add", "--quiet", "--detach", &format!("../tree-{number}"), "main"])?;
+        trees.push(began.elapsed());
+        let began = Instant::now();
+        tmux(&["new-session", "-d", "-s", &format!("s{number}"), "--", "sleep", "100"])?;
+        sessions.push(began.elapsed());
+    }
+    tmux(&["kill-server"])?;
+    let (trees, sessions) = (Times::new(trees), Times::new(sessions));
+    let floor = trees.percentile(50) + sessions.percentile(50);
+    figures.add("floor: git worktree add", trees.to_string(), "-", "-");
+    figures.add("floor: tmux new-session", sessions.to_string(), "-", "-");
+    Ok(floor)
+}
+
+async fn latency(figures: &mut Figures, what: &str, warm: u32, aim: &str, floor: Duration) -> anyhow::Result<()> {
+    let mut site = Site::start().await?;
+    let data = site.outpost("bench", 4, warm).await?;
+    site.add_repo(&site.upstream(FILES)?).await?;
+    let mut events = v1::events_client::EventsClient::new(site.channel.clone());
+    let request = v1::TailRequest { since: None, follow: true, item: None, limit: 0 };
+    let mut tail = events.tail(request).await?.into_inner();
+    let mut workers = v1::workers_client::WorkersClient::new(site.channel.clone());
+    let (mut running, mut logged) = (vec![], vec![]);
+    for round in 0..ITEMS + 2 {
+        if warm > 0 && round > 0 {
+            pool_is_full(&data, warm).await?;
+        }
+        let began = now();
+        site.add_items(1, ": > $SPRINT_ARTIFACTS/began; echo x; sleep 0.2; exit 1").await?;
+        let worker = next(&mut tail, "worker_assigned").await?;
+        let request = v1::WorkerLogsRequest { id: worker, follow: true, ..v1::WorkerLogsRequest::default() };
+        let mut log = workers.logs(request).await?.into_inner();
+        log.message().await?;
+        let first_byte = now();
+        let file = data.join(format!("workers/{worker}/artifacts/began"));
+        let ran = until("the command", || written(&file)).await?;
+        next(&mut tail, "item_blocked_or_failed").await?;
+        // The first ones fill the mirror and the caches.
+        if round >= 2 {
+            running.push(ran.saturating_sub(began));
+            logged.push(first_byte.saturating_sub(began));
+        }
+    }
+    let beside = format!("{} worktree add + new-session", millis(floor));
+    figures.add(&format!("item added → command running, {what}"), Times::new(running).to_string(), &beside, aim);
+    figures.add(
+        &format!("item added → first log byte at the coordinator, {what}"),
+        Times::new(logged).to_string(),
+        &beside,
+        "none",
+    );
+    Ok(())
+}
+
+/// Waits for the next event of a kind; answers the worker it names.
+async fn next(tail: &mut tonic::Streaming<v1::EventBatch>, kind: &str) -> anyhow::Result<u64> {
+    loop {
+        let Some(batch) = tail.message().await? else { anyhow::bail!("the record's stream ended") };
+        for event in batch.events {
+            let wanted = match kind {
+                "worker_assigned" => event.kind == kind,
+                _ => event.kind == "item_attempt_failed",
+            };
+            if wanted {
+                let data: serde_json::Value = serde_json::from_str(&event.data_json)?;
+                return Ok(data["worker"].as_u64().unwrap_or_default());
+            }
+        }
+    }
+}
+
+async fn pool_is_full(data: &Path, count: u32) -> anyhow::Result<()> {
+    let pool = data.join("warm/bench");
+    let ready = || {
+        let entries = std::fs::read_dir(&pool).into_iter().flatten().flatten();
+        let ready = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with("new-")).count();
+        (ready >= usize::try_from(count).unwrap_or(usize::MAX)).then_some(())
+    };
+    until("a full pool of warm trees", ready).await
+}
+
+async fn burst(figures: &mut Figures) -> anyhow::Result<()> {
+    let bare = sessions_over_control_mode()?;
+    let mut site = Site::start().await?;
+    let data = site.outpost("bench", BURST, BURST).await?;
+    site.add_repo(&site.upstream(FILES)?).await?;
+    site.add_items(1, "exit 1").await?;
+    pool_is_full(&data, BURST).await?;
+    let began = now();
+    site.add_items(usize::try_from(BURST)?, ": > $SPRINT_ARTIFACTS/began; exec sleep 1000").await?;
+    let workers = data.join("workers");
+    let last = until("all workers running", || {
+        let began = std::fs::read_dir(&workers).ok()?.flatten();
+        let times = began.filter_map(|entry| written(&entry.path().join("artifacts/began"))).collect::<Vec<_>>();
+        (times.len() >= usize::try_from(BURST).ok()?).then(|| times.into_iter().max())?
+    })
+    .await?;
+    let ours = rate(u64::from(BURST), last.saturating_sub(began));
+    figures.add(
+        "workers started on one outpost, warm trees",
+        format!("{ours:.0}/s ({:.2} ×)", ours / bare),
+        &format!("{bare:.0}/s bare tmux new-session over control mode"),
+        "≥ 0.7 × the floor",
+    );
+    Ok(())
+}
+
+/// Bare sessions in a loop over one control-mode connection.
+fn sessions_over_control_mode() -> anyhow::Result<f64> {
+    let directory = tempfile::tempdir()?;
+    let socket = directory.path().join("tmux.sock");
+    let tmux = || {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(&socket).args(["-f", "/dev/null"]);
+        command
+    };
+    let mut control = tmux()
+        .args(["-C", "new-session", "-s", "control", "sleep 1000"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let began = Instant::now();
+    if let Some(stdin) = &mut control.stdin {
+        for number in 0..BURST {
+            writeln!(stdin, "new-session -d -s s{number} -- sleep 1000")?;
+        }
+    }
+    loop {
+        let sessions = run_command(tmux().args(["list-sessions", "-F", "#{session_name}"])).unwrap_or_default();
+        if sessions.lines().count() > usize::try_from(BURST)? {
+            break;
+        }
+    }
+    let bare = rate(u64::from(BURST), began.elapsed());
+    run_command(tmux().arg("kill-server"))?;
+    control.wait()?;
+    Ok(bare)
+}

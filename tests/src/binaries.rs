@@ -1,0 +1,53 @@
+//! The binaries under test: built once for each test run, whichever process of it comes first.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The path of a binary of the workspace, freshly built.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(build).join(name)
+}
+
+/// Builds the binaries into the directory above that of the test executables, and answers it.
+fn build() -> PathBuf {
+    let executable = std::env::current_exe().expect("a test knows its executable");
+    let directory = executable.ancestors().nth(2).expect("it is in target/PROFILE/deps").to_owned();
+    // nextest runs each test in a process of its own: the lock lets one of them build.
+    let mut mark = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(directory.join(".sprint-tests-built"))
+        .expect("the target directory can be written");
+    mark.lock().expect("the mark can be locked");
+    let mut built_for = String::new();
+    mark.read_to_string(&mut built_for).expect("the mark can be read");
+    if built_for != run() || !directory.join("sprintctl").exists() {
+        cargo_build(&directory);
+        mark.set_len(0).expect("the mark can be written");
+        mark.rewind().expect("the mark can be written");
+        mark.write_all(run().as_bytes()).expect("the mark can be written");
+    }
+    directory
+}
+
+/// What tells this test run from others.
+fn run() -> String {
+    std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| format!("parent {}", std::os::unix::process::parent_id()))
+}
+
+fn cargo_build(directory: &Path) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "coordinator", "-p", "outpost-agent", "-p", "sprintctl", "--bins"]);
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    cargo.arg("--target-dir").arg(directory.parent().expect("target/PROFILE"));
+    if directory.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("cargo runs").success(), "the binaries cannot be built");
+}

@@ -1,0 +1,365 @@
+//! A coordinator and outposts in a directory of their own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::binaries::binary;
+use crate::ctl::{self, Answer, Background};
+use crate::daemon::Daemon;
+use crate::git::Repo;
+use crate::{eventually, processes};
+
+/// How an outpost is started.
+#[derive(Debug, Clone)]
+pub struct OutpostOptions {
+    pub max_workers: u32,
+    /// Where its data is, if not in the cluster's directory.
+    pub data: Option<PathBuf>,
+    pub more: Vec<String>,
+}
+
+impl Default for OutpostOptions {
+    fn default() -> Self {
+        Self { max_workers: 4, data: None, more: vec![] }
+    }
+}
+
+/// A command line that waits for a file, and the file.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    pub run: String,
+    go: PathBuf,
+    seen: PathBuf,
+}
+
+impl Hold {
+    /// Waits until a worker has come to the command line.
+    #[track_caller]
+    pub fn reached(&self) {
+        eventually("a worker comes to the hold", || self.seen.exists());
+    }
+
+    /// Lets the worker go on.
+    pub fn release(&self) {
+        std::fs::write(&self.go, b"").expect("is written");
+    }
+}
+
+/// A running cluster of real binaries; all that it started ends with it.
+#[derive(Debug)]
+pub struct Cluster {
+    dir: tempfile::TempDir,
+    coordinator: Daemon,
+    outposts: BTreeMap<String, Daemon>,
+    grpc: String,
+    http: String,
+}
+
+impl Cluster {
+    /// Starts a coordinator and so many outposts, named `local-1` and so on.
+    #[track_caller]
+    pub fn start(outposts: usize) -> Self {
+        // Short: a socket's path may have 107 bytes only.
+        let dir = tempfile::Builder::new().prefix("sprint-e2e.").tempdir_in("/tmp").expect("a directory");
+        let data = dir.path().join("coordinator").display().to_string();
+        let args = ["serve", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+        let args = args.into_iter().chain(["--heartbeat", "1s"]).map(ToOwned::to_owned).collect();
+        let coordinator = Daemon::new("coordinator", args, dir.path().join("coordinator.log"));
+        let (grpc, http) = (String::new(), String::new());
+        let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http };
+        cluster.start_coordinator();
+        // From now on it comes back where its outposts look for it.
+        cluster.coordinator.args[4] = cluster.grpc.clone();
+        cluster.coordinator.args[6] = cluster.http.clone();
+        for number in 1..=outposts {
+            cluster.add_outpost(&format!("local-{number}"), OutpostOptions::default());
+        }
+        for number in 1..=outposts {
+            cluster.online(&format!("local-{number}"));
+        }
+        cluster
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The coordinator's gRPC address.
+    pub fn address(&self) -> &str {
+        &self.grpc
+    }
+
+    /// The address of a repo for git.
+    pub fn git_url(&self, repo: &str) -> String {
+        format!("http://{}/git/{repo}.git", self.http)
+    }
+
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    pub fn coordinator_data(&self) -> PathBuf {
+        self.dir.path().join("coordinator")
+    }
+
+    pub fn coordinator_pid(&self) -> u32 {
+        self.coordinator.pid()
+    }
+
+    pub fn coordinator_log(&self) -> String {
+        self.coordinator.log()
+    }
+
+    /// Starts the coordinator, and waits until it serves.
+    #[track_caller]
+    pub fn start_coordinator(&mut self) {
+        self.coordinator.start();
+        let file = self.coordinator_data().join("endpoints.json");
+        let Self { coordinator, grpc, http, .. } = self;
+        eventually("the coordinator serves", || {
+            assert_eq!(coordinator.ended(), None, "the coordinator ended: {}", coordinator.log());
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let Ok(endpoints) = serde_json::from_str::<Value>(&text) else { return false };
+            if endpoints["pid"] != coordinator.pid() {
+                return false;
+            }
+            *grpc = endpoints["grpc"].as_str().expect("an address").to_owned();
+            *http = endpoints["http"].as_str().expect("an address").to_owned();
+            true
+        });
+    }
+
+    pub fn kill_coordinator(&mut self) {
+        self.coordinator.kill_9();
+    }
+
+    /// Ends the coordinator in good order; answers how, and after how long.
+    pub fn terminate_coordinator(&mut self) -> (ExitStatus, Duration) {
+        self.coordinator.terminate()
+    }
+
+    /// Starts an outpost; it may not be online yet.
+    pub fn add_outpost(&mut self, name: &str, options: OutpostOptions) {
+        let OutpostOptions { max_workers, data, more } = options;
+        let data = data.unwrap_or_else(|| self.dir.path().join(name)).display().to_string();
+        let mut args = ["join", "--name", name, "--data-dir", &data].map(ToOwned::to_owned).to_vec();
+        args.extend(["--max-workers".to_owned(), max_workers.to_string()]);
+        args.extend(more);
+        let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
+        outpost.env("SPRINT_COORDINATOR", &self.grpc);
+        outpost.env("SECRET_OF_THE_AGENT", "hidden-from-workers");
+        outpost.start();
+        self.outposts.insert(name.to_owned(), outpost);
+    }
+
+    fn outpost(&mut self, name: &str) -> &mut Daemon {
+        self.outposts.get_mut(name).expect("there is such an outpost")
+    }
+
+    pub fn outpost_data(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn outpost_log(&self, name: &str) -> String {
+        self.outposts[name].log()
+    }
+
+    pub fn kill_outpost(&mut self, name: &str) {
+        self.outpost(name).kill_9();
+    }
+
+    pub fn start_outpost(&mut self, name: &str) {
+        self.outpost(name).start();
+    }
+
+    pub fn outpost_runs(&mut self, name: &str) -> bool {
+        self.outpost(name).ended().is_none()
+    }
+
+    /// Ends an outpost's agent in good order; answers how, and after how long.
+    pub fn terminate_outpost(&mut self, name: &str) -> (ExitStatus, Duration) {
+        self.outpost(name).terminate()
+    }
+
+    /// Waits until the coordinator knows an outpost as online.
+    #[track_caller]
+    pub fn online(&self, name: &str) {
+        eventually(&format!("outpost {name} is online"), || {
+            let answer = self.sprintctl(&["outpost", "show", name, "-o", "json"]);
+            answer.code == 0 && answer.json()["state"] == "online"
+        });
+    }
+
+    /// Runs `sprintctl`.
+    pub fn sprintctl(&self, args: &[&str]) -> Answer {
+        ctl::run(&self.grpc, args)
+    }
+
+    /// Runs `sprintctl` with something on its standard input.
+    pub fn feed(&self, args: &[&str], input: &[u8]) -> Answer {
+        ctl::feed(&self.grpc, args, input)
+    }
+
+    /// Starts `sprintctl` beside the test.
+    pub fn spawn(&self, args: &[&str]) -> Background {
+        ctl::spawn(&self.grpc, args)
+    }
+
+    /// Runs `sprintctl … -o json`, which must succeed.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.extend(["-o", "json"]);
+        self.sprintctl(&all).succeeded().json()
+    }
+
+    /// Runs another of the binaries, and waits for its end.
+    pub fn binary(&self, program: &str, args: &[&str]) -> Answer {
+        let mut command = Command::new("timeout");
+        command.arg("20").arg(binary(program)).args(args).env_remove("SPRINT_COORDINATOR");
+        Answer::new(format!("{program} {}", args.join(" ")), command.output().expect("it runs"))
+    }
+
+    /// Makes an upstream with these files beside a README, and takes it under management.
+    #[track_caller]
+    pub fn repo(&self, name: &str, files: &[(&str, &str)], options: &[&str]) -> Repo {
+        let repo = Repo::make(self.dir.path(), name, files);
+        let url = repo.upstream.display().to_string();
+        let mut args = vec!["repo", "add", name, &url];
+        args.extend(options);
+        self.sprintctl(&args).succeeded();
+        repo
+    }
+
+    /// Adds an item to a repo with a command line; answers its number.
+    #[track_caller]
+    pub fn add(&self, repo: &Repo, title: &str, run: &str) -> u64 {
+        self.add_with(repo, title, run, &[])
+    }
+
+    /// Adds an item with further options.
+    #[track_caller]
+    pub fn add_with(&self, repo: &Repo, title: &str, run: &str, options: &[&str]) -> u64 {
+        let mut args = vec!["item", "add", "--repo", &repo.name, "--run", run, title];
+        args.extend(options);
+        self.json(&args)["id"].as_u64().expect("an item has a number")
+    }
+
+    #[track_caller]
+    pub fn item(&self, id: u64) -> Value {
+        self.json(&["item", "show", &id.to_string()])
+    }
+
+    /// Waits until an item is in a stage; answers the item.
+    #[track_caller]
+    pub fn until(&self, id: u64, stage: &str) -> Value {
+        let mut item = Value::Null;
+        eventually(&format!("item {id} is {stage}"), || {
+            let answer = self.sprintctl(&["item", "show", &id.to_string(), "-o", "json"]);
+            if answer.code == 0 {
+                item = answer.json();
+            }
+            item["stage"] == stage
+        });
+        item
+    }
+
+    /// Waits until an item is done and its landing has reached the upstream, once.
+    #[track_caller]
+    pub fn landed(&self, repo: &Repo, id: u64) -> Value {
+        let item = self.until(id, "done");
+        eventually("the landing reaches the upstream", || repo.landings(id) > 0);
+        assert_eq!(repo.landings(id), 1, "item {id} lands once");
+        item
+    }
+
+    /// All workers of an item, the first first.
+    #[track_caller]
+    pub fn workers(&self, item: u64) -> Vec<Value> {
+        let found = self.json(&["worker", "list", "--all", "--item", &item.to_string()]);
+        let mut workers = found.as_array().expect("a list").clone();
+        workers.sort_by_key(|worker| worker["id"].as_u64());
+        workers
+    }
+
+    /// The number of the worker that an item has now.
+    #[track_caller]
+    pub fn worker(&self, item: u64) -> String {
+        crate::eventually_some("the item has a worker", || self.item(item)["worker"].as_u64()).to_string()
+    }
+
+    /// All changes of an item, the first first.
+    #[track_caller]
+    pub fn changes(&self, item: u64) -> Vec<Value> {
+        let found = self.json(&["change", "list", "--all", "--item", &item.to_string()]);
+        let mut changes = found.as_array().expect("a list").clone();
+        changes.sort_by_key(|change| change["id"].as_u64());
+        changes
+    }
+
+    /// The whole record.
+    #[track_caller]
+    pub fn events(&self) -> Vec<Value> {
+        let answer = self.sprintctl(&["event", "tail", "--since", "0", "-o", "json"]).succeeded();
+        answer.text().lines().map(|line| serde_json::from_str(line).expect("an event is JSON")).collect()
+    }
+
+    /// How many events of a kind an item has.
+    #[track_caller]
+    pub fn count(&self, item: u64, kind: &str) -> usize {
+        self.events().iter().filter(|event| event["item"] == item && event["kind"] == kind).count()
+    }
+
+    /// A place where a worker waits for the test.
+    pub fn hold(&self, name: &str) -> Hold {
+        let (go, seen) = (self.dir.path().join(format!("{name}.go")), self.dir.path().join(format!("{name}.seen")));
+        let run = format!("touch '{}'; while ! test -e '{}'; do sleep 0.05; done", seen.display(), go.display());
+        Hold { run, go, seen }
+    }
+
+    /// The processes of this cluster's workers.
+    pub fn worker_processes(&self) -> Vec<i32> {
+        processes::mentioning(&format!("SPRINT_WORKSPACE={}/", self.dir.path().display()))
+    }
+
+    fn tell(&self) {
+        for (name, daemon) in self
+            .outposts
+            .iter()
+            .map(|(name, daemon)| (name.as_str(), daemon))
+            .chain([("coordinator", &self.coordinator)])
+        {
+            let log = daemon.log();
+            let from = log.lines().count().saturating_sub(60);
+            let end = log.lines().skip(from).collect::<Vec<_>>().join("\n");
+            eprintln!("--- the log of {name} ---\n{end}");
+        }
+        for args in [["item", "list"], ["worker", "list"], ["change", "list"]] {
+            let answer = self.sprintctl(&args);
+            eprintln!("--- sprintctl {} ---\n{}{}", args.join(" "), answer.text(), answer.stderr);
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+        let sockets = self.outposts.keys().map(|name| self.outpost_data(name));
+        let sockets = sockets.flat_map(|data| [data.join("tmux.sock"), data.join("run/tmux.sock")]).collect::<Vec<_>>();
+        for outpost in self.outposts.values_mut() {
+            outpost.kill_9();
+        }
+        self.coordinator.kill_9();
+        for socket in sockets.iter().filter(|socket| socket.exists()) {
+            Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output().ok();
+        }
+        // The directory's name is this cluster's alone.
+        processes::end_all(&self.dir.path().display().to_string());
+    }
+}

@@ -1,0 +1,118 @@
+//! `sprintctl`, as a script uses it.
+
+use std::io::Write as _;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::binaries::binary;
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    command: String,
+}
+
+impl Answer {
+    pub(crate) fn new(command: String, output: Output) -> Self {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr, command }
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Fails the test unless the command succeeded.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, 0, "{}: {}", self.command, self.stderr);
+        self
+    }
+
+    /// Fails the test unless the command was refused with a message that has all these parts.
+    #[track_caller]
+    pub fn refused(&self, parts: &[&str]) {
+        assert_eq!(self.code, 1, "{} exits with 1: {}{}", self.command, self.text(), self.stderr);
+        for part in parts {
+            assert!(self.stderr.contains(part), "{}: {:?} does not say {part:?}", self.command, self.stderr);
+        }
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error} in {text:?}", self.command))
+    }
+}
+
+/// A command that runs beside the test.
+#[derive(Debug)]
+pub struct Background {
+    child: Option<Child>,
+    command: String,
+}
+
+impl Background {
+    /// Waits for its end.
+    #[track_caller]
+    pub fn answer(mut self) -> Answer {
+        let child = self.child.take().expect("it is answered once");
+        let (command, pid) = (self.command.clone(), child.id());
+        let (done, ended) = std::sync::mpsc::channel();
+        let waiting = std::thread::spawn(move || {
+            let output = child.wait_with_output();
+            done.send(()).ok();
+            output
+        });
+        if ended.recv_timeout(crate::LIMIT).is_err() {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), nix::sys::signal::Signal::SIGKILL)
+                .ok();
+            panic!("{command} did not end");
+        }
+        Answer::new(command, waiting.join().expect("no panic").expect("it ran"))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+fn command(address: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binary("sprintctl"));
+    command.args(args).env("SPRINT_COORDINATOR", address).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn shown(args: &[&str]) -> String {
+    let mut text = format!("sprintctl {}", args.join(" "));
+    text.truncate(text.floor_char_boundary(300));
+    text
+}
+
+pub(crate) fn run(address: &str, args: &[&str]) -> Answer {
+    Answer::new(shown(args), command(address, args).output().expect("sprintctl runs"))
+}
+
+pub(crate) fn feed(address: &str, args: &[&str], input: &[u8]) -> Answer {
+    let mut child = command(address, args).stdin(Stdio::piped()).spawn().expect("sprintctl runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // It may refuse before it has read everything.
+    stdin.write_all(input).ok();
+    drop(stdin);
+    Answer::new(shown(args), child.wait_with_output().expect("it ran"))
+}
+
+pub(crate) fn spawn(address: &str, args: &[&str]) -> Background {
+    let child = command(address, args).spawn().expect("sprintctl runs");
+    Background { child: Some(child), command: shown(args) }
+}

@@ -1,0 +1,136 @@
+//! Gates: what fails does not land, and what cannot be judged has failed.
+
+use sprint_tests::{Cluster, Repo, commit, eventually};
+
+/// Adds an item whose gates fail, waits until it is blocked, and answers the reason.
+fn refused(cluster: &Cluster, repo: &Repo) -> String {
+    let before = repo.tip();
+    let id = cluster.add(repo, "Is refused", &commit("a.txt", "a"));
+    let item = cluster.until(id, "blocked");
+    assert_eq!(repo.tip(), before, "nothing landed");
+    let change = &cluster.changes(id)[0];
+    assert_eq!(change["state"], "failed");
+    assert_eq!(change["reason"], item["reason"], "{change} {item}");
+    item["reason"].as_str().expect("a reason").to_owned()
+}
+
+#[test]
+fn a_failing_gate_sends_the_item_back_and_nothing_lands() {
+    let cluster = Cluster::start(1);
+    let gate = "[[gate]]\nname = \"ripe\"\nrun = \"cat state.txt; grep -q ripe state.txt\"\n";
+    let repo = cluster.repo("web", &[("sprint.toml", gate)], &[]);
+    let hold = cluster.hold("second");
+    let run = format!(
+        "if test $SPRINT_ATTEMPT = 1; then {}; else {}; cp \"$SPRINT_FEEDBACK_FILE\" why.md; git add why.md; {}; fi",
+        commit("state.txt", "green and sour"),
+        hold.run,
+        commit("state.txt", "ripe"),
+    );
+    let before = repo.tip();
+    let id = cluster.add(&repo, "Ripen", &run);
+    hold.reached();
+    assert_eq!(repo.tip(), before, "what failed did not land");
+    let change = &cluster.changes(id)[0];
+    assert_eq!(change["state"], "failed");
+    assert!(change["reason"].as_str().expect("a reason").contains("ripe"), "{change}");
+    hold.release();
+    cluster.landed(&repo, id);
+    assert_eq!(repo.file("state.txt").as_deref(), Some("ripe\n"));
+    let why = repo.file("why.md").expect("it was told");
+    assert!(why.contains("gate \"ripe\" failed with exit code 1") && why.contains("green and sour"), "{why}");
+}
+
+#[test]
+fn a_gate_runs_on_the_candidate_and_not_on_the_branch_alone() {
+    let cluster = Cluster::start(2);
+    let repo = cluster.repo("web", &[], &["--gate", "whole=test -e README -a -e a.txt && ! test -e b.txt"]);
+    let hold = cluster.hold("late");
+    // Either is fine alone; both together are not.
+    let late = cluster.add(&repo, "late", &format!("{}; {}", hold.run, commit("b.txt", "b")));
+    hold.reached();
+    let early = cluster.add(&repo, "early", &commit("a.txt", "a"));
+    cluster.landed(&repo, early);
+    hold.release();
+    eventually("the gate fails", || cluster.changes(late).first().is_some_and(|change| change["state"] == "failed"));
+    assert_eq!(repo.file("b.txt"), None);
+}
+
+#[test]
+fn a_gate_whose_command_is_missing_fails_closed() {
+    let cluster = Cluster::start(1);
+    let gate = "[[gate]]\nname = \"lint\"\nrun = \"no-such-linter --strict\"\n";
+    let repo = cluster.repo("web", &[("sprint.toml", gate)], &["--max-attempts", "1"]);
+    let reason = refused(&cluster, &repo);
+    assert!(reason.contains("gate \"lint\": command not found"), "{reason}");
+}
+
+#[test]
+fn a_gate_that_takes_too_long_fails_closed() {
+    let cluster = Cluster::start(1);
+    let gate = "[[gate]]\nname = \"slow\"\nrun = \"sleep 1000\"\ntimeout = \"1s\"\n";
+    let repo = cluster.repo("web", &[("sprint.toml", gate)], &["--max-attempts", "1"]);
+    let reason = refused(&cluster, &repo);
+    assert!(reason.contains("gate \"slow\" timed out after 1s"), "{reason}");
+    eventually("the gate's processes are gone", || cluster.worker_processes().is_empty());
+}
+
+#[test]
+fn a_broken_configuration_halts_the_queue_until_it_is_resumed() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[("sprint.toml", "[[gate]\nname = \"x\"\n")], &[]);
+    let before = repo.tip();
+    let id = cluster.add(&repo, "Waits", &commit("a.txt", "a"));
+    cluster.until(id, "merging");
+    let halted = || cluster.json(&["repo", "show", "web"])["halted"].as_str().map(ToOwned::to_owned);
+    eventually("the queue is halted", || halted().is_some());
+    let reason = halted().expect("it is halted");
+    assert!(reason.contains("sprint.toml cannot be read"), "{reason}");
+    let change = cluster.changes(id)[0]["id"].to_string();
+    let explained = cluster.sprintctl(&["change", "explain", &change]).succeeded().text();
+    assert!(explained.contains("sprint.toml cannot be read") && explained.contains("--resume"), "{explained}");
+    let shown = cluster.sprintctl(&["repo", "show", "web"]).succeeded().text();
+    assert!(shown.contains("sprint.toml cannot be read"), "{shown}");
+    assert_eq!(repo.tip(), before, "nothing landed");
+
+    repo.push(&[("sprint.toml", "[[gate]]\nname = \"x\"\nrun = \"true\"\n")]);
+    cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
+    cluster.landed(&repo, id);
+    assert_eq!(halted(), None);
+}
+
+#[test]
+fn gates_come_from_the_target_branch_and_not_from_the_change() {
+    let cluster = Cluster::start(1);
+    let gate = "[[gate]]\nname = \"strict\"\nrun = \"false\"\n";
+    let repo = cluster.repo("web", &[("sprint.toml", gate)], &["--max-attempts", "1"]);
+    let before = repo.tip();
+    let id = cluster.add(&repo, "Takes the gate away", "git rm -q sprint.toml && git commit -qm no-gates");
+    cluster.until(id, "blocked");
+    assert_eq!(repo.tip(), before);
+}
+
+#[test]
+fn a_repo_without_gates_says_so() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let shown = cluster.json(&["repo", "show", "web"]);
+    assert!(shown["warnings"].to_string().contains("no gate is configured"), "{shown}");
+    let id = cluster.add(&repo, "Lands as it is", &commit("a.txt", "a"));
+    cluster.landed(&repo, id);
+    assert_eq!(cluster.count(id, "change_ungated"), 1);
+}
+
+#[test]
+fn a_passed_gate_says_which_commit_and_tree_it_was_for() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
+    let id = cluster.add(&repo, "Passes", &commit("a.txt", "a"));
+    let item = cluster.landed(&repo, id);
+    let events = cluster.events();
+    let passed = events.iter().find(|event| event["kind"] == "change_gates_passed").expect("it passed");
+    let text = passed["data"].to_string();
+    assert!(text.contains(item["commit"].as_str().expect("a commit")), "{text}");
+    let tree = sprint_tests::git(&repo.upstream, &["rev-parse", "main^{tree}"]);
+    assert!(text.contains(&tree), "{text}");
+    assert_eq!(cluster.changes(id)[0]["candidate"], item["commit"]);
+}

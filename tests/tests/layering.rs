@@ -1,0 +1,92 @@
+//! The direction of dependencies that docs/architecture.md draws, held by the sources themselves.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).expect("text");
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "{} holds no source", directory.display());
+    found
+}
+
+/// The names in a crate's `[dependencies]`.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root().join(manifest).join("Cargo.toml")).expect("a manifest");
+    let section = text.split("[dependencies]").nth(1).expect("dependencies").split("\n[").next().expect("a section");
+    section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
+}
+
+/// The lines of code below `directory` that name one of `forbidden`.
+fn offences(directory: &str, forbidden: &[&str]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for (path, text) in sources(&root().join(directory)) {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if forbidden.iter().any(|name| code.contains(name)) {
+                offences.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    offences
+}
+
+#[test]
+fn core_knows_no_input_and_no_output() {
+    let pure = ["humantime", "serde", "serde_json", "thiserror", "toml"].map(ToOwned::to_owned);
+    assert_eq!(dependencies("core"), BTreeSet::from(pure), "a new dependency of core must be pure; then name it here");
+    let forbidden = ["std::fs", "std::net", "std::process", "std::env", "SystemTime::now", "Instant::now", "tokio::"];
+    assert_eq!(offences("core/src", &forbidden), Vec::<String>::new());
+}
+
+#[test]
+fn crates_depend_inwards_only() {
+    let ours = |manifest: &str| {
+        let names = ["sprint-core", "sprint-proto", "coordinator", "outpost-agent", "sprintctl"];
+        dependencies(manifest).into_iter().filter(|name| names.contains(&name.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(ours("core"), Vec::<String>::new());
+    assert_eq!(ours("proto"), ["sprint-core"]);
+    for outer in ["coordinator", "outpost-agent", "sprintctl"] {
+        assert_eq!(ours(outer), ["sprint-core", "sprint-proto"], "{outer}");
+    }
+}
+
+#[test]
+fn the_coordinators_layers_call_downwards_only() {
+    for (layer, forbidden) in [
+        ("store", &["sprint_proto", "tonic", "axum", "git2", "crate::git", "crate::service", "crate::face", "crate::loops"][..]),
+        ("git", &["sprint_proto", "tonic", "axum", "sqlx", "crate::store", "crate::service", "crate::face", "crate::loops"]),
+        ("service", &["sprint_proto", "tonic", "axum", "sqlx", "git2", "crate::face", "crate::loops"]),
+        ("face", &["sqlx", "git2", "crate::store", "crate::git", "crate::loops", "sprint.store", "sprint.git"]),
+        ("loops", &["sprint_proto", "tonic", "axum", "sqlx", "git2", "crate::face", "sprint.store"]),
+    ] {
+        assert_eq!(offences(&format!("coordinator/src/{layer}"), forbidden), Vec::<String>::new(), "layer {layer}");
+    }
+}
+
+#[test]
+fn only_the_store_speaks_sql() {
+    let statements = ["select ", "insert into ", "update ", "delete from "];
+    for (path, text) in sources(&root().join("coordinator/src")) {
+        if path.starts_with(root().join("coordinator/src/store")) {
+            continue;
+        }
+        for line in text.lines() {
+            let found = statements.iter().any(|statement| line.contains(&format!("\"{statement}")));
+            assert!(!found, "{}: {line}", path.display());
+        }
+    }
+}
