@@ -15,7 +15,6 @@ use sprint_core::ids::{CommitId, RepoName};
 use thiserror::Error;
 
 pub use merge_tree::Merged;
-pub(crate) use program::command;
 pub use repository::{CompareAndSwap, GitRepo};
 pub use upstream::{Fetched, Pushed};
 
@@ -69,14 +68,18 @@ impl GitRepos {
     pub async fn open(root: PathBuf) -> Result<Self, GitError> {
         program::check_version().await?;
         std::fs::create_dir_all(&root)?;
+        // Git's own programs run elsewhere, so the path must not depend on where we are.
+        let root = root.canonicalize()?;
         let repos = Self { root, open: Mutex::default() };
         repos.write_hooks()?;
         Ok(repos)
     }
 
-    /// Where all repositories are.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// `git http-backend` for these repositories; the request is the caller's to add.
+    pub fn http_backend(&self) -> tokio::process::Command {
+        let mut command = program::command(&self.root);
+        command.arg("http-backend").env("GIT_PROJECT_ROOT", &self.root).env("GIT_HTTP_EXPORT_ALL", "1");
+        command
     }
 
     fn path(&self, name: &RepoName) -> PathBuf {

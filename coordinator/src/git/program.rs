@@ -13,7 +13,7 @@ pub(super) const TRANSFER_LIMIT: Duration = Duration::from_mins(10);
 
 /// `git` in `directory`, with nothing of the environment that could point it elsewhere,
 /// and nobody to ask for a password.
-pub(crate) fn command(directory: &Path) -> Command {
+pub(super) fn command(directory: &Path) -> Command {
     command_of("git", directory)
 }
 

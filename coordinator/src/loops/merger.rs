@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::merge::{self, Step};
-use crate::service::{ServiceError, Sprint};
+use crate::service::{ServiceError, Sprint, repos};
 
 /// The safety net, and the pause before an upstream that failed is tried again.
 const TICK: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
     let mut all = true;
     loop {
         if look {
-            match repos(&sprint, all).await {
+            match to_look_at(&sprint, all).await {
                 Ok(found) => {
                     for name in found {
                         if busy.values().any(|held| *held == name) {
@@ -41,7 +41,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
         look = true;
         tokio::select! {
             () = stop.cancelled() => break,
-            () = sprint.store.notices().merger.notified() => {}
+            () = sprint.notices().merger.notified() => {}
             () = tokio::time::sleep(TICK) => all = true,
             Some(ended) = running.join_next_with_id() => {
                 let id = match ended {
@@ -73,11 +73,11 @@ fn start(
     busy.insert(handle.id(), name);
 }
 
-async fn repos(sprint: &Sprint, all: bool) -> Result<Vec<RepoName>, ServiceError> {
+async fn to_look_at(sprint: &Sprint, all: bool) -> Result<Vec<RepoName>, ServiceError> {
     if all {
-        Ok(sprint.store.repos().await?.into_iter().map(|repo| repo.name).collect())
+        Ok(repos::list(sprint).await?.into_iter().map(|repo| repo.name).collect())
     } else {
-        Ok(sprint.store.repos_with_pending_changes().await?)
+        merge::busy(sprint).await
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sprint.store.notices().pipeline.notified() => {}
+            () = sprint.notices().pipeline.notified() => {}
             () = tokio::time::sleep(TICK) => {}
         }
     }

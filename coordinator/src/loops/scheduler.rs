@@ -16,7 +16,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sprint.store.notices().scheduler.notified() => {}
+            () = sprint.notices().scheduler.notified() => {}
             () = tokio::time::sleep(wait) => {}
         }
         wait = match schedule::pass(&sprint).await {

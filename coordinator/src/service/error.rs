@@ -31,7 +31,33 @@ pub enum ServiceError {
     Io(#[from] std::io::Error),
 }
 
+/// What kind of failure it is, for a face to map to its own words once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    NotFound,
+    Invalid,
+    Precondition,
+    Exists,
+    Unavailable,
+    Internal,
+}
+
 impl ServiceError {
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound(_) => Kind::NotFound,
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Precondition(_)
+            | Self::Refused(_)
+            | Self::Git(
+                GitError::Unreachable { .. } | GitError::Empty { .. } | GitError::NoBranch { .. } | GitError::NoTip(_),
+            ) => Kind::Precondition,
+            Self::Exists(_) => Kind::Exists,
+            Self::Store(StoreError::Closed) => Kind::Unavailable,
+            Self::Git(_) | Self::Store(_) | Self::Io(_) => Kind::Internal,
+        }
+    }
+
     pub fn no_repo(name: &RepoName) -> Self {
         Self::NotFound(format!("there is no repo \"{name}\"; see: sprintctl repo list"))
     }

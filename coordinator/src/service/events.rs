@@ -14,6 +14,7 @@ pub const PAGE: u32 = 500;
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     pub last: Seq,
+    pub database: &'static str,
     pub items: BTreeMap<String, u64>,
     pub workers: BTreeMap<String, u64>,
     pub changes: BTreeMap<String, u64>,
@@ -39,5 +40,5 @@ pub async fn status(sprint: &Sprint) -> Result<Status, ServiceError> {
         *outposts.entry(outpost.state.to_string()).or_default() += 1;
     }
     let last = *sprint.store.notices().events().borrow();
-    Ok(Status { last, items, workers, changes, outposts })
+    Ok(Status { last, database: sprint.store.kind(), items, workers, changes, outposts })
 }

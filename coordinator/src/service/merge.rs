@@ -36,6 +36,14 @@ pub fn gates_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<Vec<Gat
     Ok(if gates.is_empty() { repo.gates.clone() } else { gates })
 }
 
+/// The repos that have changes in their queue.
+///
+/// # Errors
+/// What the store says.
+pub async fn busy(sprint: &Sprint) -> Result<Vec<RepoName>, ServiceError> {
+    Ok(sprint.store.repos_with_pending_changes().await?)
+}
+
 /// Does the next thing for a repo's queue.
 ///
 /// # Errors

@@ -29,6 +29,8 @@ pub use error::ServiceError;
 use crate::git::GitRepos;
 use crate::store::Store;
 
+pub use crate::store::{ChangeFilter, ItemFilter, Notices, WorkerFilter};
+
 /// What a coordinator is set to.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -57,6 +59,11 @@ pub struct Sprint {
 impl Sprint {
     pub fn new(store: Store, git: GitRepos, logs: Arc<logs::Logs>, settings: Settings) -> Self {
         Self { store, git, logs, fleet: fleet::Fleet::default(), settings, started_at: now() }
+    }
+
+    /// The bells that commits ring.
+    pub fn notices(&self) -> &Notices {
+        self.store.notices()
     }
 }
 

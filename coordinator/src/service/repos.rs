@@ -10,6 +10,7 @@ use sprint_core::item::ItemEvent;
 use sprint_core::job::Runtime;
 use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
 use sprint_core::worker::Role;
+use tokio::process::Command;
 
 use super::{Actor, ServiceError, Sprint, merge, transition};
 use crate::store::Notice;
@@ -150,6 +151,12 @@ pub async fn get(sprint: &Sprint, name: &RepoName) -> Result<Described, ServiceE
 /// What the store says.
 pub async fn list(sprint: &Sprint) -> Result<Vec<Repo>, ServiceError> {
     Ok(sprint.store.repos().await?)
+}
+
+/// `git http-backend` for a repo's repository, which lacks only the request; none when there is no such repo.
+pub fn http_backend(sprint: &Sprint, name: &RepoName) -> Option<Command> {
+    sprint.git.get(name).ok()?;
+    Some(sprint.git.http_backend())
 }
 
 /// Changes a repo's settings.

@@ -4,8 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::Face;
 use super::status::{malformed, of};
-use crate::service::changes;
-use crate::store::ChangeFilter;
+use crate::service::{ChangeFilter, changes};
 
 #[tonic::async_trait]
 impl v1::changes_server::Changes for Face {

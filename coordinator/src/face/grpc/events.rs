@@ -17,7 +17,7 @@ impl v1::events_server::Events for Face {
 
     async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
         let v1::TailRequest { since, follow, item, limit } = request.into_inner();
-        let mut newest = self.sprint.store.notices().events();
+        let mut newest = self.sprint.notices().events();
         let mut since = since.map_or_else(|| *newest.borrow(), Seq::new);
         let item = item.map(ItemId::new);
         let mut left = if limit == 0 { u32::MAX } else { limit };
@@ -70,7 +70,7 @@ impl v1::system_server::System for Face {
             changes: status.changes.into_iter().collect(),
             outposts: status.outposts.into_iter().collect(),
             http: self.git_base_url.to_string(),
-            database: self.sprint.store.kind().to_owned(),
+            database: status.database.to_owned(),
         }))
     }
 }

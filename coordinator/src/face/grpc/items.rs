@@ -7,9 +7,9 @@ use tonic::{Request, Response, Status};
 
 use super::Face;
 use super::status::{malformed, of};
+use crate::service::ItemFilter;
 use crate::service::items::{self, Edit, NewItem};
 use crate::service::wait::{self, Waited};
-use crate::store::ItemFilter;
 
 fn new_item(new: v1::NewItem) -> Result<NewItem, Status> {
     let v1::NewItem {

@@ -16,8 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Face;
 use super::status::{malformed, of};
 use crate::service::fleet::{TerminalEnd, Typed};
-use crate::service::{now, workers};
-use crate::store::WorkerFilter;
+use crate::service::{WorkerFilter, now, workers};
 
 /// Chunks of a log on their way to a slow reader, of up to 256 KiB each.
 const CHUNKS: usize = 4;
@@ -118,7 +117,7 @@ impl Face {
         sender: &mpsc::Sender<Result<v1::LogData, Status>>,
     ) -> Result<(), Status> {
         let mut size = self.sprint.logs.follow(id);
-        let mut events = self.sprint.store.notices().events();
+        let mut events = self.sprint.notices().events();
         loop {
             size.borrow_and_update();
             events.borrow_and_update();

@@ -9,11 +9,10 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use futures::StreamExt as _;
 use sprint_core::ids::RepoName;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio_util::io::ReaderStream;
 
-use crate::git::command;
-use crate::service::Sprint;
+use crate::service::{Sprint, repos};
 
 /// What a client may ask of a repository; everything else is not served.
 const ENDPOINTS: [&str; 3] = ["info/refs", "git-upload-pack", "git-receive-pack"];
@@ -29,10 +28,10 @@ pub(super) async fn serve(
     let Some((name, endpoint)) = split(&path) else {
         return refuse(StatusCode::NOT_FOUND, "no such repository");
     };
-    if sprint.git.get(&name).is_err() {
+    let Some(command) = repos::http_backend(&sprint, &name) else {
         return refuse(StatusCode::NOT_FOUND, "no such repository");
-    }
-    match backend(&sprint, &format!("/{name}.git/{endpoint}"), request).await {
+    };
+    match backend(command, &format!("/{name}.git/{endpoint}"), request).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, repo = %name, "git could not be served");
@@ -53,14 +52,9 @@ fn refuse(status: StatusCode, why: &'static str) -> Response<Body> {
     response
 }
 
-async fn backend(sprint: &Sprint, path: &str, request: Request<Body>) -> anyhow::Result<Response<Body>> {
+async fn backend(mut command: Command, path: &str, request: Request<Body>) -> anyhow::Result<Response<Body>> {
     let (head, body) = request.into_parts();
-    let root = std::path::absolute(sprint.git.root())?;
-    let mut command = command(&root);
     command
-        .arg("http-backend")
-        .env("GIT_PROJECT_ROOT", &root)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("PATH_INFO", path)
         .env("REQUEST_METHOD", method(&head.method))
         .env("QUERY_STRING", head.uri.query().unwrap_or_default())

@@ -17,7 +17,7 @@ use super::super::Face;
 use super::super::status::{malformed, of};
 use crate::service::fleet::{AttachRequest, Held};
 use crate::service::outposts::{self, Hello, Present, Reconcile};
-use crate::service::{assignment, reports};
+use crate::service::{assignment, reports, workers};
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -118,7 +118,7 @@ impl Session {
         held: &mut Held,
         reconcile: Vec<Reconcile>,
     ) -> Result<(), Ended> {
-        let bell = self.face.sprint.store.notices().outpost(&self.outpost);
+        let bell = self.face.sprint.notices().outpost(&self.outpost);
         self.send(Down::Welcome(v1::Welcome {
             heartbeat_ms: u64::try_from(self.face.sprint.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             git_base_url: self.face.git_base_url.to_string(),
@@ -202,7 +202,7 @@ impl Session {
     /// Tells the outpost what the record wants of it and this session has not said yet.
     async fn tell(&mut self) -> Result<(), Ended> {
         let sprint = &self.face.sprint;
-        for worker in sprint.store.pending_workers(&self.outpost).await.map_err(|error| of(error.into()))? {
+        for worker in workers::pending(sprint, &self.outpost).await.map_err(of)? {
             let id = worker.id;
             if worker.state.name() == WorkerStateName::Assigned && !self.told.contains(&id) {
                 match assignment::of_worker(sprint, &worker).await.map_err(of)? {
