@@ -267,7 +267,7 @@ tail_pid='' progress_pid=''
 # ---------------------------------------------------------------- show
 
 head_line "Main"
-git -C "$dir/upstream.git" log --graph --oneline --no-decorate main
+git --no-pager -C "$dir/upstream.git" log --graph --oneline --no-decorate main
 
 head_line "What happened to each item"
 "$ctl" event tail --since 0 >"$dir/events.txt"
