@@ -77,6 +77,15 @@ impl Background {
     }
 }
 
+impl Background {
+    /// Ends it, and answers what it printed until then.
+    pub fn ended(mut self) -> Answer {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().ok();
+        Answer::new(self.command.clone(), child.wait_with_output().expect("it ran"))
+    }
+}
+
 impl Drop for Background {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -10,8 +10,9 @@ fn refused(cluster: &Cluster, repo: &Repo) -> String {
     assert_eq!(repo.tip(), before, "nothing landed");
     let change = &cluster.changes(id)[0];
     assert_eq!(change["state"], "failed");
-    assert_eq!(change["reason"], item["reason"], "{change} {item}");
-    item["reason"].as_str().expect("a reason").to_owned()
+    let reason = change["reason"].as_str().expect("a reason");
+    assert!(item["reason"].as_str().expect("a reason").contains(reason), "{item} does not say {reason:?}");
+    reason.to_owned()
 }
 
 #[test]

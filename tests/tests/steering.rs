@@ -1,0 +1,258 @@
+//! What a person does while work is under way, and what they see of it.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use sprint_tests::{Cluster, LIMIT, OutpostOptions, commit, eventually};
+
+#[test]
+fn cancelling_an_item_ends_its_worker() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let hold = cluster.hold("never");
+    let id = cluster.add(&repo, "Not wanted", &format!("{}; {}", hold.run, commit("a.txt", "a")));
+    hold.reached();
+    let item = cluster.json(&["item", "cancel", &id.to_string(), "--reason", "out of fashion"]);
+    assert_eq!((&item["stage"], &item["reason"]), (&"cancelled".into(), &"out of fashion".into()));
+    eventually("its processes are gone", || cluster.worker_processes().is_empty());
+    eventually("its worker is over", || cluster.workers(id)[0]["state"] == "failed");
+    assert_eq!(cluster.workers(id).len(), 1);
+    assert_eq!(cluster.item(id)["stage"], "cancelled");
+    assert_eq!(repo.landings(id), 0);
+}
+
+#[test]
+fn stopping_a_worker_fails_its_attempt_and_keeps_its_work() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--max-attempts", "1"]);
+    let hold = cluster.hold("never");
+    let id = cluster.add(&repo, "Stopped", &format!("echo half > half.txt; {}", hold.run));
+    hold.reached();
+    let worker = cluster.worker(id);
+    cluster.sprintctl(&["worker", "stop", &worker, "--reason", "it idles"]).succeeded();
+    let item = cluster.until(id, "blocked");
+    assert!(item["reason"].as_str().expect("a reason").contains("it idles"), "{item}");
+    let bare = cluster.coordinator_data().join("repos/web.git");
+    assert_eq!(sprint_tests::git(&bare, &["show", &format!("refs/sprint/wip/{id}/1:half.txt")]), "half");
+    eventually("its processes are gone", || cluster.worker_processes().is_empty());
+}
+
+#[test]
+fn wait_says_by_its_exit_code_how_it_went() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--max-attempts", "1"]);
+    let good = cluster.add(&repo, "Good", &commit("a.txt", "a"));
+    let bad = cluster.add(&repo, "Bad", "exit 1");
+    let behind = cluster.add_with(&repo, "Behind", "true", &["--needs", &bad.to_string()]);
+    let (good, bad, behind) = (good.to_string(), bad.to_string(), behind.to_string());
+    cluster.sprintctl(&["wait", &good, "--for", "done", "--timeout", "30s"]).succeeded();
+    assert_eq!(cluster.item(good.parse().expect("a number"))["stage"], "done");
+    cluster.sprintctl(&["wait", &bad, "--timeout", "30s"]).refused(&["item", &bad, "blocked"]);
+    cluster.sprintctl(&["wait", &bad, "--for", "blocked", "--timeout", "30s"]).succeeded();
+    // What needs a blocked item cannot be done either.
+    cluster.sprintctl(&["wait", &good, &behind, "--timeout", "30s"]).refused(&[&bad, "blocked"]);
+    cluster.sprintctl(&["wait", "999"]).refused(&["999"]);
+}
+
+#[test]
+fn wait_gives_up_after_its_timeout() {
+    let cluster = Cluster::start(0);
+    let repo = cluster.repo("web", &[], &[]);
+    let id = cluster.add(&repo, "Nobody is there", "true").to_string();
+    let started = Instant::now();
+    cluster.sprintctl(&["wait", &id, "--timeout", "300ms"]).refused(&["timed out", &id, "ready"]);
+    assert!(started.elapsed() < LIMIT / 2);
+}
+
+#[test]
+fn a_dropped_change_blocks_its_item_and_can_be_retried() {
+    let cluster = Cluster::start(1);
+    let hold = cluster.hold("gate");
+    let repo = cluster.repo("web", &[], &["--gate", &format!("held={}", hold.run)]);
+    let before = repo.tip();
+    let id = cluster.add(&repo, "Dropped", &commit("a.txt", "a"));
+    hold.reached();
+    let change = cluster.changes(id)[0]["id"].to_string();
+    cluster.sprintctl(&["change", "drop", &change, "--reason", "not today"]).succeeded();
+    let item = cluster.until(id, "blocked");
+    assert!(item["reason"].as_str().expect("a reason").contains("not today"), "{item}");
+    eventually("the gate run is ended", || cluster.worker_processes().is_empty());
+    assert_eq!(repo.tip(), before);
+    hold.release();
+    cluster.sprintctl(&["change", "retry", &change]).succeeded();
+    cluster.landed(&repo, id);
+    assert_eq!(cluster.workers(id).iter().filter(|worker| worker["role"] == "developer").count(), 1);
+}
+
+#[test]
+fn a_halted_queue_lands_nothing_until_it_is_resumed() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    cluster.sprintctl(&["repo", "set", "web", "--halt", "release day"]).succeeded();
+    let id = cluster.add(&repo, "Waits", &commit("a.txt", "a"));
+    cluster.until(id, "merging");
+    let change = cluster.changes(id)[0]["id"].to_string();
+    let explained = cluster.sprintctl(&["change", "explain", &change]).succeeded().text();
+    assert!(explained.contains("release day"), "{explained}");
+    assert_eq!(repo.landings(id), 0);
+    cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
+    cluster.landed(&repo, id);
+}
+
+#[test]
+fn worker_logs_are_the_terminal_s_bytes_from_the_first_to_the_last() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let hold = cluster.hold("middle");
+    let run = format!("printf 'first\\n'; {}; seq 1 20000; printf last; {}", hold.run, commit("a.txt", "a"));
+    let id = cluster.add(&repo, "Talks", &run);
+    hold.reached();
+    let worker = cluster.worker(id);
+    let early = |worker: &str| cluster.sprintctl(&["worker", "logs", worker]).succeeded().text();
+    eventually("the first line is there while it runs", || early(&worker).starts_with("first\r\n"));
+    let following = cluster.spawn(&["worker", "logs", "-f", &worker]);
+    hold.release();
+    let followed = following.answer().succeeded();
+    let mut wanted = "first\r\n".to_owned();
+    for line in 1..=20_000 {
+        wanted += &format!("{line}\r\n");
+    }
+    wanted += "last";
+    assert!(followed.text() == wanted, "{} of {} bytes were followed", followed.stdout.len(), wanted.len());
+    assert!(early(&worker) == wanted, "all of it can be read afterwards");
+    let rest = cluster.sprintctl(&["worker", "logs", &worker, "--offset", &(wanted.len() - 6).to_string()]);
+    assert_eq!(rest.succeeded().text(), "\r\nlast");
+}
+
+#[test]
+fn the_record_has_no_gap_from_1_on() {
+    let cluster = Cluster::start(2);
+    let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
+    let following = cluster.spawn(&["event", "tail", "-f", "--since", "0", "-o", "json"]);
+    let ids = [1, 2, 3].map(|n| cluster.add(&repo, "Item", &commit(&format!("{n}.txt"), "x")));
+    for id in ids {
+        cluster.landed(&repo, id);
+    }
+    let events = cluster.events();
+    let seqs = events.iter().map(|event| event["seq"].as_u64().expect("a number")).collect::<Vec<_>>();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    let followed = following.ended().text();
+    let followed = followed.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")).collect::<Vec<_>>();
+    assert!(followed.len() > events.len() / 2, "the events came as they happened: {}", followed.len());
+    assert!(events.starts_with(&followed), "what is followed is what is on record");
+    let since = seqs.len() - 5;
+    let tail = cluster.sprintctl(&["event", "tail", "--since", &since.to_string(), "-n", "5", "-o", "json"]);
+    let tail = tail.succeeded().text();
+    let first: Value = serde_json::from_str(tail.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&first["seq"], tail.lines().count()), (&Value::from(since + 1), 5));
+    let kinds = events.iter().filter(|event| event["item"] == ids[0]).map(|event| event["kind"].as_str());
+    let kinds = kinds.collect::<Option<Vec<_>>>().expect("kinds are words");
+    let place = |kind: &str| kinds.iter().position(|found| *found == kind).unwrap_or_else(|| panic!("{kind}: {kinds:?}"));
+    let way = ["item_added", "item_leased", "worker_started", "item_delivered", "change_gates_passed", "item_landed"];
+    assert!(way.map(place).is_sorted(), "{kinds:?}");
+}
+
+#[test]
+fn json_has_every_field_that_scripts_rely_on() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
+    let id = cluster.add(&repo, "Item", &commit("a.txt", "a"));
+    cluster.landed(&repo, id);
+    let all = |value: &Value, fields: &[&str]| {
+        let object = value.as_object().expect("an object");
+        for field in fields {
+            assert!(object.contains_key(*field), "{field} is missing: {value}");
+        }
+    };
+    let list = |args: &[&str]| cluster.json(args).as_array().expect("a list")[0].clone();
+    let item = ["id", "repo", "kind", "title", "stage", "priority", "parent", "needs", "attempt", "worker", "reason"];
+    all(&cluster.item(id), &item);
+    all(&list(&["item", "list"]), &item);
+    all(&cluster.json(&["item", "add", "--repo", "web", "--stage", "inbox", "Later"]), &item);
+    let worker = ["id", "item", "attempt", "role", "outpost", "state", "exit_code"];
+    all(&list(&["worker", "list", "--all"]), &worker);
+    all(&cluster.json(&["worker", "show", "1"]), &worker);
+    let change = ["id", "item", "attempt", "state", "candidate", "reason"];
+    all(&list(&["change", "list", "--all"]), &change);
+    all(&cluster.json(&["change", "show", "1"]), &change);
+    let outpost = ["name", "state", "max_workers", "active_workers", "labels", "last_seen"];
+    all(&list(&["outpost", "list"]), &outpost);
+    all(&cluster.json(&["outpost", "show", "local-1"]), &outpost);
+    for event in cluster.events() {
+        all(&event, &["seq", "time", "kind", "repo", "item", "actor", "data"]);
+    }
+    let both = cluster.feed(&["item", "add", "--repo", "web", "-f", "-", "-o", "json"], b"{\"title\":\"One\"}\n");
+    assert_eq!(both.succeeded().json().as_array().expect("an array with -f")[0]["title"], "One");
+}
+
+#[test]
+fn a_drained_outpost_gets_nothing_new() {
+    let cluster = Cluster::start(2);
+    let repo = cluster.repo("web", &[], &[]);
+    cluster.sprintctl(&["outpost", "drain", "local-1"]).succeeded();
+    assert_eq!(cluster.json(&["outpost", "show", "local-1"])["state"], "draining");
+    let ids = (0..6).map(|n| cluster.add(&repo, "Item", &commit(&format!("{n}.txt"), "x"))).collect::<Vec<_>>();
+    for id in &ids {
+        cluster.landed(&repo, *id);
+        assert!(cluster.workers(*id).iter().all(|worker| worker["outpost"] == "local-2"));
+    }
+    cluster.sprintctl(&["outpost", "drain", "local-2"]).succeeded();
+    cluster.sprintctl(&["outpost", "resume", "local-1"]).succeeded();
+    let id = cluster.add(&repo, "Item", &commit("last.txt", "x"));
+    cluster.landed(&repo, id);
+    assert_eq!(cluster.workers(id)[0]["outpost"], "local-1");
+}
+
+#[test]
+fn an_item_goes_only_where_its_labels_are() {
+    let mut cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let id = cluster.add_with(&repo, "Needs a GPU", &commit("a.txt", "a"), &["--require", "gpu=yes"]);
+    let explained = cluster.sprintctl(&["item", "explain", &id.to_string()]).succeeded().text();
+    assert!(explained.contains("labels it requires"), "{explained}");
+    assert_eq!(cluster.item(id)["stage"], "ready");
+    let more = vec!["--label".to_owned(), "gpu=yes".to_owned()];
+    cluster.add_outpost("gpu-1", OutpostOptions { more, ..OutpostOptions::default() });
+    cluster.landed(&repo, id);
+    assert_eq!(cluster.workers(id)[0]["outpost"], "gpu-1");
+}
+
+#[test]
+fn a_worker_is_given_its_own_names_and_no_secret() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let kept = cluster.path().join("env.txt");
+    let run = format!("env > '{}'; {}", kept.display(), commit("a.txt", "a"));
+    let id = cluster.add(&repo, "Looks around", &run);
+    cluster.landed(&repo, id);
+    let environment = std::fs::read_to_string(&kept).expect("it looked");
+    let value = |key: &str| environment.lines().find_map(|line| line.strip_prefix(&format!("{key}=")));
+    assert_eq!(value("SPRINT_ITEM"), Some(id.to_string().as_str()));
+    assert_eq!(value("SPRINT_ATTEMPT"), Some("1"));
+    for key in ["SPRINT_WORKSPACE", "SPRINT_CONTEXT", "SPRINT_ARTIFACTS", "SPRINT_SOCKET"] {
+        let directory = cluster.outpost_data("local-1").join("workers").display().to_string();
+        assert!(value(key).is_some_and(|path| path.starts_with(&directory)), "{key}: {environment}");
+    }
+    assert_eq!(value("SPRINT_COORDINATOR"), None);
+    assert!(!environment.contains(cluster.address()) && !environment.contains(cluster.http()), "{environment}");
+    assert!(!environment.contains("hidden-from-workers"), "{environment}");
+}
+
+#[test]
+fn a_worktree_holds_nothing_of_ours() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let kept = cluster.path().join("status.txt");
+    let run = format!(
+        "(git status --porcelain --ignored; git remote -v; ls -A) > '{}'; {}",
+        kept.display(),
+        commit("a.txt", "a")
+    );
+    let id = cluster.add(&repo, "Looks at its tree", &run);
+    cluster.landed(&repo, id);
+    let seen = std::fs::read_to_string(kept).expect("it looked");
+    let names = seen.lines().collect::<Vec<_>>();
+    assert_eq!(names, [".git", "README"], "{seen}");
+    let landed = sprint_tests::git(&repo.upstream, &["ls-tree", "--name-only", "main"]);
+    assert_eq!(landed, "README\na.txt");
+}
