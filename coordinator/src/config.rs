@@ -49,7 +49,7 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<String>,
-    /// A TOML file with these settings, named in snake_case
+    /// A TOML file with these settings, with the names in lower case and underscores
     #[arg(long, value_name = "FILE", env = "SPRINT_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,

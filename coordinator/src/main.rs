@@ -17,6 +17,7 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::doc_markdown, reason = "these texts are the help that people read")]
 enum Command {
     /// Runs the coordinator until SIGTERM or SIGINT.
     ///

@@ -18,7 +18,6 @@ fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
             found.push((path, text));
         }
     }
-    assert!(!found.is_empty(), "{} holds no source", directory.display());
     found
 }
 
@@ -32,7 +31,9 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
 /// The lines of code below `directory` that name one of `forbidden`.
 fn offences(directory: &str, forbidden: &[&str]) -> Vec<String> {
     let mut offences = Vec::new();
-    for (path, text) in sources(&root().join(directory)) {
+    let sources = sources(&root().join(directory));
+    assert!(!sources.is_empty(), "{directory} holds no source");
+    for (path, text) in sources {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             if forbidden.iter().any(|name| code.contains(name)) {

@@ -103,13 +103,13 @@ impl GitRepo {
     /// [`GitError::MergeTree`] when git cannot, for example because a commit is not there.
     pub async fn merge(&self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
         let mut slot = self.merges.lock().await;
-        let mut merges = match slot.take() {
-            Some(running) => running,
+        let mut running = match slot.take() {
+            Some(kept) => kept,
             None => MergeTree::start(&self.path)?,
         };
         // Put back only after success: after an error the process may be out of step.
-        let merged = merges.merge(ours, theirs).await?;
-        *slot = Some(merges);
+        let merged = running.merge(ours, theirs).await?;
+        *slot = Some(running);
         Ok(merged)
     }
 

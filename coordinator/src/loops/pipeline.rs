@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::service::{Sprint, pipeline};
 
 /// The safety net; every item that is over rings.
-const TICK: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_mins(1);
 
 pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
     loop {

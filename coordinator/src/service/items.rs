@@ -60,10 +60,20 @@ pub async fn add(sprint: &Sprint, new: Vec<NewItem>) -> Result<Vec<Item>, Servic
 
 async fn insert(tx: &mut Tx, new: Vec<NewItem>) -> Result<Vec<Item>, ServiceError> {
     let several = new.len() > 1;
-    let place = |index: usize, error: ServiceError| match error {
-        ServiceError::Invalid(why) if several => ServiceError::Invalid(format!("line {}: {why}", index + 1)),
-        ServiceError::NotFound(why) if several => ServiceError::NotFound(format!("line {}: {why}", index + 1)),
-        other => other,
+    let place = |index: usize, error: ServiceError| {
+        let line = |why| format!("line {}: {why}", index + 1);
+        match error {
+            ServiceError::Invalid(why) if several => ServiceError::Invalid(line(why)),
+            ServiceError::NotFound(why) if several => ServiceError::NotFound(line(why)),
+            ServiceError::Invalid(_)
+            | ServiceError::NotFound(_)
+            | ServiceError::Precondition(_)
+            | ServiceError::Exists(_)
+            | ServiceError::Refused(_)
+            | ServiceError::Git(_)
+            | ServiceError::Store(_)
+            | ServiceError::Io(_) => error,
+        }
     };
     let mut keys = HashMap::new();
     let mut ids = Vec::with_capacity(new.len());

@@ -16,7 +16,7 @@ use super::StoreError;
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// PostgreSQL's advisory lock that one coordinator holds: "sprint" in ASCII.
-const ADVISORY_LOCK: i64 = 0x0073_7072_696e_74;
+const ADVISORY_LOCK: i64 = 0x0073_7072_696e_7400;
 
 /// Readers beside the writer; reads are short, so a few suffice.
 const READERS: u32 = 4;

@@ -1,4 +1,5 @@
 //! The store's own suite, run whole against SQLite and against PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod checks;
 mod postgres;

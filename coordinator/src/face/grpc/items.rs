@@ -55,9 +55,12 @@ impl v1::items_server::Items for Face {
         let several = new.len() > 1;
         let mut items = Vec::with_capacity(new.len());
         for (index, item) in new.into_iter().enumerate() {
-            items.push(new_item(item).map_err(|status| match several {
-                true => Status::invalid_argument(format!("line {}: {}", index + 1, status.message())),
-                false => status,
+            items.push(new_item(item).map_err(|status| {
+                if several {
+                    Status::invalid_argument(format!("line {}: {}", index + 1, status.message()))
+                } else {
+                    status
+                }
             })?);
         }
         Ok(Response::new(list(items::add(&self.sprint, items).await.map_err(of)?)))

@@ -6,6 +6,7 @@ use tonic::Status;
 use crate::service::ServiceError;
 use crate::service::error::Kind;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 pub(super) fn of(error: ServiceError) -> Status {
     let message = error.to_string();
     match error.kind() {

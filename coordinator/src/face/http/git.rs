@@ -109,13 +109,11 @@ async fn backend(mut command: Command, path: &str, request: Request<Body>) -> an
     let stream = ReaderStream::new(output);
     let stream = futures::stream::unfold((stream, child, feeding), |(mut stream, child, feeding)| async move {
         let chunk: Option<std::io::Result<Bytes>> = stream.next().await;
-        match chunk {
-            Some(chunk) => Some((chunk, (stream, child, feeding))),
-            None => {
-                reap(child).await;
-                None
-            }
+        if chunk.is_none() {
+            reap(child).await;
+            return None;
         }
+        chunk.map(|chunk| (chunk, (stream, child, feeding)))
     });
     Ok(response.body(Body::from_stream(stream))?)
 }

@@ -131,7 +131,7 @@ impl Site {
         Ok(items.add(request).await?.into_inner().items.into_iter().map(|item| item.id).collect())
     }
 
-    pub(crate) const fn coordinator_pid(&self) -> Option<u32> {
+    pub(crate) fn coordinator_pid(&self) -> Option<u32> {
         match self.daemons.as_slice() {
             [coordinator, ..] => Some(coordinator.id()),
             [] => None,

@@ -205,17 +205,13 @@ impl Session {
         for worker in workers::pending(sprint, &self.outpost).await.map_err(of)? {
             let id = worker.id;
             if worker.state.name() == WorkerStateName::Assigned && !self.told.contains(&id) {
-                match assignment::of_worker(sprint, &worker).await.map_err(of)? {
-                    Some(assignment) => {
-                        self.told.insert(id);
-                        self.send(Down::Assign(assignment.into())).await?;
-                    }
-                    None => {
-                        let reason = "there is nothing to run for it any more".to_owned();
-                        outposts::lose(sprint, worker, reason).await.map_err(of)?;
-                        continue;
-                    }
-                }
+                let Some(assignment) = assignment::of_worker(sprint, &worker).await.map_err(of)? else {
+                    let reason = "there is nothing to run for it any more".to_owned();
+                    outposts::lose(sprint, worker, reason).await.map_err(of)?;
+                    continue;
+                };
+                self.told.insert(id);
+                self.send(Down::Assign(assignment.into())).await?;
             }
             if let Some(reason) = worker.stop_reason
                 && self.told_to_stop.insert(id)
