@@ -22,8 +22,10 @@ use crate::output::note;
 
 /// Ctrl-], as telnet has it: no agent program is known to want it.
 const DETACH: u8 = 0x1d;
-/// Leaves the other screen, shows the cursor, and ends mouse reports, bracketed paste and colours.
-const RESET: &[u8] = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[0m\r\n";
+/// Ends application keys and the scroll region, leaves the other screen, shows the cursor, and ends mouse reports,
+/// bracketed paste and colours.
+const RESET: &[u8] =
+    b"\x1b[?1l\x1b>\x1b[r\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[0m\r\n";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 #[derive(Debug, Args)]

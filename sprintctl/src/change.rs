@@ -52,7 +52,7 @@ pub(crate) struct ListArgs {
     /// Only of this item
     #[arg(long, value_name = "ID")]
     item: Option<ItemId>,
-    /// At most so many
+    /// Only the newest N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }

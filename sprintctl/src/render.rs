@@ -152,9 +152,9 @@ fn styled(cell: Cell) -> comfy_table::Cell {
     let laid_out = comfy_table::Cell::new(cell.text);
     match cell.tint {
         Tint::Plain => laid_out,
-        Tint::Good => laid_out.fg(Color::Green),
-        Tint::Bad => laid_out.fg(Color::Red),
-        Tint::Busy => laid_out.fg(Color::Cyan),
+        Tint::Good => laid_out.fg(Color::DarkGreen),
+        Tint::Bad => laid_out.fg(Color::DarkRed),
+        Tint::Busy => laid_out.fg(Color::DarkCyan),
         Tint::Faint => laid_out.add_attribute(Attribute::Dim),
     }
 }

@@ -49,7 +49,7 @@ pub(crate) struct ListArgs {
     /// Only on this outpost
     #[arg(long, value_name = "NAME")]
     outpost: Option<OutpostName>,
-    /// At most so many
+    /// Only the newest N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }
