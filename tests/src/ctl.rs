@@ -78,6 +78,24 @@ impl Background {
 }
 
 impl Background {
+    /// Waits until it has a connection, and time enough to have asked something.
+    #[track_caller]
+    pub fn connected(&self) {
+        let process = format!("/proc/{}", self.child.as_ref().expect("it runs").id());
+        crate::eventually(&format!("{} connects", self.command), || {
+            let table = std::fs::read_to_string(format!("{process}/net/tcp")).unwrap_or_default();
+            // The fourth column is the state, 01 for established, and the tenth the socket's inode.
+            let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let open = lines.filter(|line| line.get(3) == Some(&"01")).filter_map(|line| line.get(9).copied());
+            let open = open.map(|inode| format!("socket:[{inode}]")).collect::<Vec<_>>();
+            let files = std::fs::read_dir(format!("{process}/fd")).into_iter().flatten().flatten();
+            files
+                .filter_map(|file| std::fs::read_link(file.path()).ok())
+                .any(|target| open.iter().any(|socket| target.as_os_str() == socket.as_str()))
+        });
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+
     /// Ends it, and answers what it printed until then.
     pub fn ended(mut self) -> Answer {
         let mut child = self.child.take().expect("it runs");
