@@ -17,6 +17,8 @@ use crate::{eventually, processes};
 #[derive(Debug, Clone)]
 pub struct OutpostOptions {
     pub max_workers: u32,
+    /// What it calls itself, if not as the test calls it.
+    pub name: Option<String>,
     /// Where its data is, if not in the cluster's directory.
     pub data: Option<PathBuf>,
     pub more: Vec<String>,
@@ -24,7 +26,7 @@ pub struct OutpostOptions {
 
 impl Default for OutpostOptions {
     fn default() -> Self {
-        Self { max_workers: 4, data: None, more: vec![] }
+        Self { max_workers: 4, name: None, data: None, more: vec![] }
     }
 }
 
@@ -73,8 +75,8 @@ impl Cluster {
         let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http };
         cluster.start_coordinator();
         // From now on it comes back where its outposts look for it.
-        cluster.coordinator.args[4] = cluster.grpc.clone();
-        cluster.coordinator.args[6] = cluster.http.clone();
+        cluster.coordinator.args[4].clone_from(&cluster.grpc);
+        cluster.coordinator.args[6].clone_from(&cluster.http);
         for number in 1..=outposts {
             cluster.add_outpost(&format!("local-{number}"), OutpostOptions::default());
         }
@@ -127,8 +129,8 @@ impl Cluster {
             if endpoints["pid"] != coordinator.pid() {
                 return false;
             }
-            *grpc = endpoints["grpc"].as_str().expect("an address").to_owned();
-            *http = endpoints["http"].as_str().expect("an address").to_owned();
+            endpoints["grpc"].as_str().expect("an address").clone_into(grpc);
+            endpoints["http"].as_str().expect("an address").clone_into(http);
             true
         });
     }
@@ -144,9 +146,11 @@ impl Cluster {
 
     /// Starts an outpost; it may not be online yet.
     pub fn add_outpost(&mut self, name: &str, options: OutpostOptions) {
-        let OutpostOptions { max_workers, data, more } = options;
+        let OutpostOptions { max_workers, name: own_name, data, more } = options;
         let data = data.unwrap_or_else(|| self.dir.path().join(name)).display().to_string();
-        let mut args = ["join", "--name", name, "--data-dir", &data].map(ToOwned::to_owned).to_vec();
+        let mut args = ["join", "--name", own_name.as_deref().unwrap_or(name), "--data-dir", &data]
+            .map(ToOwned::to_owned)
+            .to_vec();
         args.extend(["--max-workers".to_owned(), max_workers.to_string()]);
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));

@@ -28,6 +28,7 @@ impl Answer {
 
     /// Fails the test unless the command succeeded.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "the check is often all that is wanted")]
     pub fn succeeded(self) -> Self {
         assert_eq!(self.code, 0, "{}: {}", self.command, self.stderr);
         self

@@ -113,7 +113,8 @@ fn an_item_over_1_mib_is_refused() {
 fn ten_thousand_items_are_added_from_one_file() {
     let cluster = Cluster::start(0);
     cluster.repo("web", &[], &[]);
-    let file: String = (0..10_000).map(|n| format!("{{\"title\":\"Item {n}\",\"stage\":\"inbox\"}}\n")).collect();
+    let lines = (0..10_000).map(|n| format!("{{\"title\":\"Item {n}\",\"stage\":\"inbox\"}}"));
+    let file = lines.collect::<Vec<_>>().join("\n");
     let added = cluster.feed(&["item", "add", "--repo", "web", "-f", "-", "-o", "json"], file.as_bytes());
     let added = added.succeeded().json();
     let added = added.as_array().expect("an array");
@@ -195,21 +196,11 @@ async fn a_database_newer_than_the_binary_is_refused() {
 fn a_second_agent_under_the_same_name_is_refused() {
     let mut cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
-    let data = cluster.path().join("other").display().to_string();
-    let more = vec!["--name".to_owned(), "local-1".to_owned()];
-    let address = cluster.address().to_owned();
-    // One process that shows what it says; it goes on trying until it is ended.
-    let answer = cluster.binary("outpost-agent", &["--version"]);
-    answer.succeeded();
-    drop(more);
-    let other = std::process::Command::new("timeout")
-        .args(["4", "env"])
-        .arg(std::env::current_exe().expect("known").ancestors().nth(2).expect("target").join("outpost-agent"))
-        .args(["join", "--name", "local-1", "--coordinator", &address, "--data-dir", &data])
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&other.stderr).into_owned() + &String::from_utf8_lossy(&other.stdout);
-    assert!(said.contains("another agent is connected as outpost"), "{said}");
+    let name = Some("local-1".to_owned());
+    cluster.add_outpost("other", OutpostOptions { name, ..OutpostOptions::default() });
+    let log = || cluster.outpost_log("other");
+    eventually("it is refused", || log().contains("another agent is connected as outpost"));
+    assert!(!log().contains("joined"), "{}", log());
     assert!(cluster.outpost_runs("local-1"));
     let id = cluster.add(&repo, "The first one works on", &commit("a.txt", "a"));
     cluster.landed(&repo, id);

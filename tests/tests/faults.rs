@@ -10,7 +10,8 @@ fn a_worker_goes_on_without_its_agent_and_is_adopted() {
     let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
     let hold = cluster.hold("middle");
     let starts = cluster.path().join("starts");
-    let run = format!("echo x >> '{}'; echo before; {}; echo after; {}", starts.display(), hold.run, commit("a.txt", "a"));
+    let run =
+        format!("echo x >> '{}'; echo before; {}; echo after; {}", starts.display(), hold.run, commit("a.txt", "a"));
     let id = cluster.add(&repo, "Survives", &run);
     hold.reached();
     let worker = cluster.worker(id);
@@ -62,7 +63,12 @@ fn work_goes_on_while_the_coordinator_is_dead() {
     waiting.answer().succeeded();
     assert_eq!(following.answer().succeeded().text(), "one\r\ntwo\r\n");
     eventually("the outposts are back", || {
-        cluster.json(&["outpost", "list"]).as_array().expect("a list").iter().all(|outpost| outpost["state"] == "online")
+        cluster
+            .json(&["outpost", "list"])
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|outpost| outpost["state"] == "online")
     });
 }
 
@@ -285,7 +291,8 @@ fn a_worker_that_prints_very_much_is_kept_whole() {
     cluster.sprintctl(&["wait", &id.to_string(), "--timeout", &limit]).succeeded();
     let kept = cluster.path().join("kept");
     let script = format!("'{}' worker logs {worker} > '{}'", sprintctl(), kept.display());
-    let read = std::process::Command::new("sh").args(["-c", &script]).env("SPRINT_COORDINATOR", cluster.address()).status();
+    let read =
+        std::process::Command::new("sh").args(["-c", &script]).env("SPRINT_COORDINATOR", cluster.address()).status();
     assert!(read.expect("it runs").success());
     assert_eq!(std::fs::metadata(&kept).expect("was read").len(), bytes);
     let md5 = std::process::Command::new("md5sum").stdin(std::fs::File::open(&kept).expect("is there")).output();
@@ -304,7 +311,8 @@ struct SmallDisk(std::path::PathBuf);
 impl SmallDisk {
     fn mount(path: std::path::PathBuf) -> Option<Self> {
         std::fs::create_dir_all(&path).expect("is made");
-        let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(&path).output();
+        let mount =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(&path).output();
         mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
     }
 }
@@ -329,7 +337,11 @@ fn a_full_disk_fails_the_worker_with_that_reason_and_the_agent_lives() {
     let fat = disk.0.join("fat");
     let hold = cluster.hold("room");
     let fill = format!("head -c 100M /dev/zero > '{}' || exit 1", fat.display());
-    let run = format!("if ! test -e '{}'; then {fill}; fi; {}", cluster.path().join("room.go").display(), commit("a.txt", "a"));
+    let run = format!(
+        "if ! test -e '{}'; then {fill}; fi; {}",
+        cluster.path().join("room.go").display(),
+        commit("a.txt", "a")
+    );
     let id = cluster.add(&repo, "Fills the disk", &run);
     let first = |id| cluster.workers(id).first().cloned().unwrap_or_default();
     eventually("the worker fails", || first(id)["state"] == "failed");

@@ -114,9 +114,7 @@ fn worker_logs_are_the_terminal_s_bytes_from_the_first_to_the_last() {
     hold.release();
     let followed = following.answer().succeeded();
     let mut wanted = "first\r\n".to_owned();
-    for line in 1..=20_000 {
-        wanted += &format!("{line}\r\n");
-    }
+    wanted.extend((1..=20_000).flat_map(|line| [line.to_string(), "\r\n".to_owned()]));
     wanted += "last";
     assert!(followed.text() == wanted, "{} of {} bytes were followed", followed.stdout.len(), wanted.len());
     assert!(early(&worker) == wanted, "all of it can be read afterwards");
@@ -147,7 +145,8 @@ fn the_record_has_no_gap_from_1_on() {
     assert_eq!((&first["seq"], tail.lines().count()), (&Value::from(since + 1), 5));
     let kinds = events.iter().filter(|event| event["item"] == ids[0]).map(|event| event["kind"].as_str());
     let kinds = kinds.collect::<Option<Vec<_>>>().expect("kinds are words");
-    let place = |kind: &str| kinds.iter().position(|found| *found == kind).unwrap_or_else(|| panic!("{kind}: {kinds:?}"));
+    let place =
+        |kind: &str| kinds.iter().position(|found| *found == kind).unwrap_or_else(|| panic!("{kind}: {kinds:?}"));
     let way = ["item_added", "item_leased", "worker_started", "item_delivered", "change_gates_passed", "item_landed"];
     assert!(way.map(place).is_sorted(), "{kinds:?}");
 }
