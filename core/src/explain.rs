@@ -142,6 +142,8 @@ pub struct ChangeSurroundings {
     pub ahead: usize,
     /// Why the merge queue of its repo stands still.
     pub halted: Option<String>,
+    /// Why the merge queue of its repo failed when it last tried.
+    pub trouble: Option<String>,
     /// Where the scheduler would put its gate run.
     pub unplaced: Option<Unplaced>,
 }
@@ -154,6 +156,14 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
         return Explanation::stuck(format!(
             "the merge queue of {} stands still: {reason}; when that is settled: sprintctl repo set {} --resume",
             change.repo, change.repo
+        ));
+    }
+    if change.state.is_pending()
+        && let Some(reason) = &around.trouble
+    {
+        return Explanation::waiting(format!(
+            "the merge queue of {} failed, and is tried again every few seconds: {reason}",
+            change.repo
         ));
     }
     match &change.state {

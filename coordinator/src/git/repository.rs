@@ -88,6 +88,18 @@ impl GitRepo {
         Ok(self.objects().graph_descendant_of(oid(descendant.as_str())?, oid(ancestor.as_str())?)?)
     }
 
+    /// Whether a commit is here.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn holds(&self, commit: &CommitId) -> Result<bool, GitError> {
+        match self.objects().find_commit(oid(commit.as_str())?) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The tree of a commit.
     ///
     /// # Errors

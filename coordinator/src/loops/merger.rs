@@ -9,8 +9,7 @@ use sprint_core::ids::RepoName;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::service::merge::{self, Step};
-use crate::service::{ServiceError, Sprint, repos};
+use crate::service::{ServiceError, Sprint, merge, repos};
 
 /// The safety net, and the pause before an upstream that failed is tried again.
 const TICK: Duration = Duration::from_secs(10);
@@ -81,19 +80,6 @@ async fn to_look_at(sprint: &Sprint, all: bool) -> Result<Vec<RepoName>, Service
     }
 }
 
-/// Works a repo's queue until nothing can be done, then brings the upstream up to date.
 async fn drive(sprint: Arc<Sprint>, name: RepoName) {
-    loop {
-        match merge::step(&sprint, &name).await {
-            Ok(Step::Progress) => {}
-            Ok(Step::Idle) => break,
-            Err(error) => {
-                tracing::error!(repo = %name, %error, "the merge queue failed; it is tried again");
-                break;
-            }
-        }
-    }
-    if let Err(error) = merge::push(&sprint, &name).await {
-        tracing::error!(repo = %name, %error, "the upstream was not brought up to date; it is tried again");
-    }
+    merge::drive(&sprint, &name).await;
 }

@@ -40,6 +40,7 @@ pub async fn explain(sprint: &Sprint, id: ChangeId) -> Result<Explanation, Servi
             position + queue.iter().skip(position).filter(working).count()
         };
         around.halted = sprint.store.repo(&change.repo).await?.and_then(|repo| repo.halted);
+        around.trouble = sprint.trouble(&change.repo);
         let board = Board::load(sprint).await?;
         let request = Request {
             work: Work::Gate(id),

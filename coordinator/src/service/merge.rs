@@ -36,6 +36,20 @@ pub fn gates_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<Vec<Gat
     Ok(if gates.is_empty() { repo.gates.clone() } else { gates })
 }
 
+/// Works a repo's queue until nothing can be done, then brings the upstream up to date.
+/// What stood in the way is kept for explanations until it works again.
+pub async fn drive(sprint: &Sprint, name: &RepoName) {
+    let worked = async {
+        while step(sprint, name).await? == Step::Progress {}
+        push(sprint, name).await
+    };
+    let trouble = worked.await.err().map(|error| error.to_string());
+    if let Some(error) = &trouble {
+        tracing::error!(repo = %name, %error, "the merge queue failed; it is tried again");
+    }
+    sprint.set_trouble(name, trouble);
+}
+
 /// The repos that have changes in their queue.
 ///
 /// # Errors
@@ -121,6 +135,10 @@ async fn prepare(
         }
         Err(error) => return Err(error),
     };
+    if !git.holds(&change.head)? {
+        let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
+        return reject(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason).await;
+    }
     let candidate = if git.reaches(&tip, &change.head)? {
         // Its commits are on the branch already: nothing moves.
         Candidate { commit: tip.clone(), tree: git.tree_of(&tip)?, base: tip, gates: vec![] }

@@ -17,11 +17,12 @@ mod transition;
 pub mod wait;
 pub mod workers;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sprint_core::ids::OutpostName;
+use sprint_core::ids::{OutpostName, RepoName};
 use sprint_core::time::Timestamp;
 
 pub use error::ServiceError;
@@ -54,11 +55,33 @@ pub struct Sprint {
     pub fleet: fleet::Fleet,
     pub settings: Settings,
     pub started_at: Timestamp,
+    /// Why each repo's merge queue failed when it last tried.
+    troubles: Mutex<HashMap<RepoName, String>>,
 }
 
 impl Sprint {
     pub fn new(store: Store, git: GitRepos, logs: Arc<logs::Logs>, settings: Settings) -> Self {
-        Self { store, git, logs, fleet: fleet::Fleet::default(), settings, started_at: now() }
+        Self {
+            store,
+            git,
+            logs,
+            fleet: fleet::Fleet::default(),
+            settings,
+            started_at: now(),
+            troubles: Mutex::default(),
+        }
+    }
+
+    fn set_trouble(&self, repo: &RepoName, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => troubles.insert(repo.clone(), trouble),
+            None => troubles.remove(repo),
+        };
+    }
+
+    fn trouble(&self, repo: &RepoName) -> Option<String> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).get(repo).cloned()
     }
 
     /// The bells that commits ring.

@@ -123,6 +123,7 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
     let placements = board.decide(&gates);
     give_out(sprint, placements, BTreeMap::new()).await?;
 
+    let tips = tips(sprint, &board);
     let mut after = (i64::MIN, ItemId::default());
     while !board.is_full() {
         let page = sprint.store.assignable(after, PAGE).await?;
@@ -130,23 +131,30 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
         after = (urgency(last.priority, last.created_at), last.id);
         let mut requests = Vec::new();
         for item in &page {
-            let Some(repo) = board.repos.get(&item.repo) else { continue };
+            let Some(repo) = board.repos.get(&item.repo).filter(|repo| tips.contains_key(&repo.name)) else { continue };
             if command_line(repo, item, Role::Developer).is_some() && !pauses(item.not_before) {
                 requests.push(request_of(item));
             }
         }
         let placements = board.decide(&requests);
-        let mut tips = BTreeMap::new();
-        for request in &requests {
-            if !tips.contains_key(&request.repo)
-                && let Some(repo) = board.repos.get(&request.repo)
-            {
-                tips.insert(request.repo.clone(), sprint.git.get(&repo.name)?.tip(&repo.branch)?);
-            }
-        }
-        give_out(sprint, placements, tips).await?;
+        give_out(sprint, placements, tips.clone()).await?;
     }
     Ok(wake)
+}
+
+/// The commits that new work starts from. A repo whose branch cannot be read gets no work,
+/// and holds up no other.
+fn tips(sprint: &Sprint, board: &Board) -> BTreeMap<RepoName, CommitId> {
+    let mut tips = BTreeMap::new();
+    for repo in board.repos.values() {
+        match sprint.git.get(&repo.name).and_then(|git| git.tip(&repo.branch)) {
+            Ok(tip) => {
+                tips.insert(repo.name.clone(), tip);
+            }
+            Err(error) => tracing::error!(repo = %repo.name, %error, "no work is given out: the branch cannot be read"),
+        }
+    }
+    tips
 }
 
 /// Commits decisions in one transaction; one that has been overtaken is passed over.

@@ -80,16 +80,13 @@ async fn transition(store: &Store, id: ItemId) -> Result<(), StoreError> {
         .write(move |tx| {
             Box::pin(async move {
                 let Some(mut item) = tx.item(id).await? else { return Ok(()) };
-                let event = match (&item.stage, OutpostName::new("bench")) {
-                    (Stage::Ready, Ok(outpost)) => ItemEvent::Leased {
-                        attempt: item.attempt.next(),
-                        lease: Lease { worker: WorkerId::new(1), outpost },
-                    },
-                    (_, _) => {
-                        item.feedback.clear();
-                        let (reason, retry_at) = ("bench".to_owned(), tx.now());
-                        ItemEvent::AttemptLost { attempt: item.attempt, reason, retry_at }
-                    }
+                let event = if let (Stage::Ready, Ok(outpost)) = (&item.stage, OutpostName::new("bench")) {
+                    let lease = Lease { worker: WorkerId::new(1), outpost };
+                    ItemEvent::Leased { attempt: item.attempt.next(), lease }
+                } else {
+                    item.feedback.clear();
+                    let (reason, retry_at) = ("bench".to_owned(), tx.now());
+                    ItemEvent::AttemptLost { attempt: item.attempt, reason, retry_at }
                 };
                 let record = NewEvent {
                     kind: event.kind(),
