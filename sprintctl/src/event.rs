@@ -144,10 +144,13 @@ impl Tail<'_> {
 fn line(event: &Event, layout: &Layout) -> String {
     let Event { seq, time, kind, repo, item, actor, data } = event;
     let clock = time.to_string().get(11..19).unwrap_or_default().to_owned();
-    let subject = match (item, repo) {
-        (Some(item), _) => format!("#{item}"),
-        (None, Some(repo)) => repo.to_string(),
-        (None, None) => String::new(),
+    let outpost = data.get("outpost").and_then(Value::as_str);
+    // Never empty, so that each line has the same words in the same places.
+    let subject = match (item, repo, outpost) {
+        (Some(item), _, _) => format!("#{item}"),
+        (None, Some(repo), _) => repo.to_string(),
+        (None, None, Some(outpost)) => outpost.to_owned(),
+        (None, None, None) => "-".to_owned(),
     };
     let text = format!("{seq:>5}  {clock}Z  {kind:<22} {subject:<8} {actor:<16} {}", words(data));
     one_line(text.trim_end(), layout.width.map_or(usize::MAX, usize::from))
@@ -212,6 +215,7 @@ mod tests {
         };
         let events = [
             event(1, EventKind::RepoAdded, None, json!({})),
+            Event { repo: None, ..event(2, EventKind::OutpostJoined, None, json!({"outpost": "local-1"})) },
             event(20, EventKind::ItemLeased, Some(3), json!({"attempt": 1, "lease": {"worker": 4, "outpost": "a"}})),
             event(
                 21,
@@ -224,6 +228,6 @@ mod tests {
         let layout = |width| Layout { width, colour: false, now: Timestamp::from_millis(0) };
         let lines = events.iter().map(|event| line(event, &layout(None))).collect::<Vec<_>>().join("\n");
         insta::assert_snapshot!(lines);
-        assert_eq!(line(&events[1], &layout(Some(40))).chars().count(), 40);
+        assert_eq!(line(&events[2], &layout(Some(40))).chars().count(), 40);
     }
 }
