@@ -113,6 +113,13 @@ fn explain_ready(item: &Item, around: &ItemSurroundings) -> Explanation {
             "there is nothing to run; give it a command with: sprintctl item edit {} --run CMD, or its repo one with: sprintctl repo set {} --run CMD",
             item.id, item.repo
         )),
+        Some(Hold::NotReady) | None if around.unplaced == Some(Unplaced::NoMatchingLabels) => {
+            let wanted = item.requires.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+            Explanation::waiting(format!(
+                "no outpost that is online carries the labels it requires ({}); join one with: outpost-agent join --label",
+                wanted.join(", ")
+            ))
+        }
         Some(Hold::NotReady) | None => unplaced(around.unplaced.as_ref(), around.ahead),
     }
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::single_match_else, reason = "taken or refused: both arms state the property")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

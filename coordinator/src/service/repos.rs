@@ -1,6 +1,7 @@
 //! Repos: taking git repositories under management, and setting them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::event::{EventKind, NewEvent};
@@ -14,6 +15,9 @@ use tokio::process::Command;
 
 use super::{Actor, ServiceError, Sprint, merge, transition};
 use crate::store::Notice;
+
+/// How long a removal waits for workers that were told to end: a worker is ended within 10 s, and saves after that.
+const SAVING: Duration = Duration::from_secs(30);
 
 /// A repo to be added.
 #[derive(Debug, Clone)]
@@ -234,15 +238,59 @@ pub async fn set_halted(
 /// Takes a repo out of management. Its git repository is set aside, not deleted.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] while it has open items, unless `force` cancels them.
+/// [`ServiceError::Precondition`] while it has open items, unless `force` cancels them; also while
+/// workers still save what they did, since they need the repository for that.
 pub async fn remove(sprint: &Sprint, name: RepoName, force: bool) -> Result<Repo, ServiceError> {
+    cancel_all(sprint, name.clone(), force).await?;
+    let Ok(ended) = tokio::time::timeout(SAVING, workers_ended(sprint, &name)).await else {
+        return Err(ServiceError::Precondition(format!(
+            "workers of repo \"{name}\" still save their work; its items are cancelled; try again when: sprintctl worker list shows none of them"
+        )));
+    };
+    ended?;
     let key = name.clone();
     let repo = sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let open = tx.open_items(&name).await?;
+                let open = tx.open_items(&name).await?.len();
                 let repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                if open > 0 {
+                    return Err(ServiceError::Precondition(format!(
+                        "repo \"{name}\" got {open} new items meanwhile; try again"
+                    )));
+                }
+                tx.remove_repo(name.clone(), event(EventKind::RepoRemoved, &name, &Actor::Overseer, json!({})));
+                Ok::<_, ServiceError>(repo)
+            })
+        })
+        .await?;
+    let aside = sprint.git.set_aside(&key, &super::now().as_millis().to_string())?;
+    tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");
+    Ok(repo)
+}
+
+/// Answers when no worker of a repo holds a slot any more.
+async fn workers_ended(sprint: &Sprint, name: &RepoName) -> Result<(), ServiceError> {
+    let mut events = sprint.notices().events();
+    loop {
+        events.borrow_and_update();
+        if sprint.store.slots_in_use().await?.iter().all(|(_, repo, _, _)| repo != name) {
+            return Ok(());
+        }
+        if events.changed().await.is_err() {
+            return Err(crate::store::StoreError::Closed.into());
+        }
+    }
+}
+
+async fn cancel_all(sprint: &Sprint, name: RepoName, force: bool) -> Result<(), ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let open = tx.open_items(&name).await?;
+                tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if !open.is_empty() && !force {
                     return Err(ServiceError::Precondition(format!(
                         "repo \"{name}\" has {} open items; cancel or finish them first, or add --force to cancel them",
@@ -253,12 +301,8 @@ pub async fn remove(sprint: &Sprint, name: RepoName, force: bool) -> Result<Repo
                     let reason = format!("repo \"{name}\" was removed");
                     transition::item(tx, item.id, ItemEvent::Cancelled { reason }, &Actor::Overseer).await?;
                 }
-                tx.remove_repo(name.clone(), event(EventKind::RepoRemoved, &name, &Actor::Overseer, json!({})));
-                Ok(repo)
+                Ok(())
             })
         })
-        .await?;
-    let aside = sprint.git.set_aside(&key, &super::now().as_millis().to_string())?;
-    tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");
-    Ok(repo)
+        .await
 }

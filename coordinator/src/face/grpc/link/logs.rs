@@ -12,7 +12,7 @@ use tonic::{Status, Streaming};
 use super::super::Face;
 use super::super::status::of;
 use crate::service::logs::OpenLog;
-use crate::service::{now, workers};
+use crate::service::{ServiceError, now, workers};
 
 /// Acknowledgements on their way; one for each worker and batch.
 const ACKS: usize = 256;
@@ -69,17 +69,27 @@ impl Stream {
         if self.open.len() > OPEN_LOGS {
             self.open.clear();
         }
+        let mut acks = Vec::new();
         for chunk in &batch {
             let id = WorkerId::new(chunk.worker);
             if !self.open.contains_key(&id) {
-                // No file for a worker that is not on record.
-                workers::get(&self.face.sprint, id).await.map_err(of)?;
+                match workers::get(&self.face.sprint, id).await {
+                    Ok(_) => {}
+                    // No file for a worker that is not on record; one such must not hold up the
+                    // others' logs, so its bytes count as taken.
+                    Err(ServiceError::NotFound(why)) => {
+                        tracing::warn!(worker = %id, why, "log bytes of an unknown worker were passed over");
+                        acks.push(v1::LogAck { worker: id.get(), durable: chunk.offset + chunk.data.len() as u64 });
+                        continue;
+                    }
+                    Err(error) => return Err(of(error)),
+                }
                 let log = self.face.sprint.logs.append(id).map_err(|error| of(error.into()))?;
                 self.open.insert(id, log);
             }
         }
         let open = &mut self.open;
-        let acks = tokio::task::block_in_place(|| {
+        let synced = tokio::task::block_in_place(|| {
             let now = now();
             let mut touched = Vec::new();
             for chunk in batch {
@@ -101,6 +111,7 @@ impl Stream {
             Ok(acks)
         })
         .map_err(|error: std::io::Error| of(error.into()))?;
+        acks.extend(synced);
         for ack in acks {
             if self.sender.send(Ok(ack)).await.is_err() {
                 break;
