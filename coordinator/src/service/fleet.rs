@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sprint_core::ids::{OutpostName, WorkerId};
 use sprint_core::outpost::Load;
+use sprint_core::time::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +46,8 @@ struct Live {
     instance: String,
     number: u64,
     stop: CancellationToken,
-    load: Option<Load>,
+    /// The last heartbeat: when it came, and what it said of the host.
+    heartbeat: Option<(Timestamp, Option<Load>)>,
     attach: mpsc::Sender<AttachRequest>,
 }
 
@@ -87,7 +89,7 @@ impl Fleet {
         let (attach, requests) = mpsc::channel(ATTACH_QUEUE);
         live.insert(
             outpost.clone(),
-            Live { instance: instance.to_owned(), number, stop: stop.clone(), load: None, attach },
+            Live { instance: instance.to_owned(), number, stop: stop.clone(), heartbeat: None, attach },
         );
         Some(Held { outpost: outpost.clone(), number, stop, attach: requests })
     }
@@ -109,14 +111,15 @@ impl Fleet {
         }
     }
 
-    pub fn heard(&self, outpost: &OutpostName, load: Option<Load>) {
+    pub fn heard(&self, outpost: &OutpostName, at: Timestamp, load: Option<Load>) {
         if let Some(holder) = self.live().get_mut(outpost) {
-            holder.load = load;
+            holder.heartbeat = Some((at, load));
         }
     }
 
-    pub fn load(&self, outpost: &OutpostName) -> Option<Load> {
-        self.live().get(outpost).and_then(|holder| holder.load)
+    /// The last heartbeat of an outpost's present session.
+    pub fn heartbeat(&self, outpost: &OutpostName) -> Option<(Timestamp, Option<Load>)> {
+        self.live().get(outpost).and_then(|holder| holder.heartbeat)
     }
 
     pub fn is_live(&self, outpost: &OutpostName) -> bool {

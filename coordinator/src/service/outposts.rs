@@ -160,7 +160,7 @@ pub async fn heartbeat(
     load: Option<Load>,
     draining: bool,
 ) -> Result<(), ServiceError> {
-    sprint.fleet.heard(name, load);
+    sprint.fleet.heard(name, super::now(), load);
     if draining && sprint.store.outpost(name).await?.is_some_and(|outpost| !outpost.draining) {
         set_draining(sprint, name.clone(), true, Actor::Outpost(name.clone())).await?;
     }
@@ -179,8 +179,11 @@ pub async fn list(sprint: &Sprint) -> Result<Vec<(Outpost, u32, Option<Load>)>, 
     let outposts = sprint.store.outposts().await?;
     Ok(outposts
         .into_iter()
-        .map(|outpost| {
-            let (count, load) = (active.get(&outpost.name).copied().unwrap_or(0), sprint.fleet.load(&outpost.name));
+        .map(|mut outpost| {
+            let count = active.get(&outpost.name).copied().unwrap_or(0);
+            let (seen, load) = sprint.fleet.heartbeat(&outpost.name).unwrap_or((outpost.last_seen, None));
+            // A heartbeat is no change of the record, and is not stored.
+            outpost.last_seen = outpost.last_seen.max(seen);
             (outpost, count, load)
         })
         .collect())
