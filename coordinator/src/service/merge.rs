@@ -65,25 +65,23 @@ pub async fn busy(sprint: &Sprint) -> Result<Vec<RepoName>, ServiceError> {
 pub async fn step(sprint: &Sprint, name: &RepoName) -> Result<Step, ServiceError> {
     let Some(repo) = sprint.store.repo(name).await? else { return Ok(Step::Idle) };
     let git = sprint.git.get(name)?;
-    let queue = sprint.store.merge_queue(name).await?;
+    let Some(head) = sprint.store.merge_head(name).await? else { return Ok(Step::Idle) };
     // An intent on record is settled whatever else holds the queue.
-    if let Some(landing) = queue.iter().find(|change| matches!(change.state, ChangeState::Landing { .. })) {
-        return land(sprint, &git, &repo, landing).await;
+    if matches!(head.state, ChangeState::Landing { .. }) {
+        return land(sprint, &git, &repo, &head).await;
     }
     if repo.halted.is_some() {
         return Ok(Step::Idle);
     }
     let tip = git.tip(&repo.branch)?;
-    if let Some(gating) = queue.iter().find(|change| matches!(change.state, ChangeState::Gating { .. })) {
-        let stale = gating.candidate().is_some_and(|candidate| candidate.base != tip);
-        if !stale {
+    if let Some(candidate) = head.candidate() {
+        if candidate.base == tip {
             return Ok(Step::Idle);
         }
-        record(sprint, gating, ChangeEvent::TipMoved).await?;
+        record(sprint, &head, ChangeEvent::TipMoved).await?;
         return Ok(Step::Progress);
     }
-    let Some(next) = queue.first() else { return Ok(Step::Idle) };
-    prepare(sprint, &git, &repo, next, tip).await
+    prepare(sprint, &git, &repo, &head, tip).await
 }
 
 async fn record(sprint: &Sprint, change: &Change, event: ChangeEvent) -> Result<(), ServiceError> {
@@ -139,27 +137,27 @@ async fn prepare(
         let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
         return reject(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason).await;
     }
-    let candidate = if git.reaches(&tip, &change.head)? {
-        // Its commits are on the branch already: nothing moves.
-        Candidate { commit: tip.clone(), tree: git.tree_of(&tip)?, base: tip, gates: vec![] }
-    } else {
-        match git.merge(&tip, &change.head).await? {
-            Merged::Conflict { paths } => {
-                let reason = format!(
-                    "its branch conflicts with {} in {}; start from the present {} and bring the change again",
-                    repo.branch,
-                    paths.join(", "),
-                    repo.branch
-                );
-                return reject(sprint, change, ChangeEvent::Conflicted { paths }, reason).await;
-            }
-            Merged::Clean { tree } => {
-                let Some(item) = sprint.store.item(change.item).await? else {
-                    return Err(ServiceError::no_item(change.item));
-                };
-                let commit = git.commit_merge(&tree, [&tip, &change.head], &message(&item, change))?;
-                Candidate { commit, tree, base: tip, gates }
-            }
+    let candidate = match git.merge(&tip, &change.head).await? {
+        Merged::Conflict { paths } => {
+            let reason = format!(
+                "its branch conflicts with {} in {}; start from the present {} and bring the change again",
+                repo.branch,
+                paths.join(", "),
+                repo.branch
+            );
+            return reject(sprint, change, ChangeEvent::Conflicted { paths }, reason).await;
+        }
+        // Looked at only when nothing would change, since it walks the history.
+        Merged::Clean { tree } if tree == git.tree_of(&tip)? && git.reaches(&tip, &change.head)? => {
+            // Its commits are on the branch already: nothing moves.
+            Candidate { commit: tip.clone(), tree, base: tip, gates: vec![] }
+        }
+        Merged::Clean { tree } => {
+            let Some(item) = sprint.store.item(change.item).await? else {
+                return Err(ServiceError::no_item(change.item));
+            };
+            let commit = git.commit_merge(&tree, [&tip, &change.head], &message(&item, change))?;
+            Candidate { commit, tree, base: tip, gates }
         }
     };
     if candidate.gates.is_empty() {
@@ -186,7 +184,7 @@ async fn land(sprint: &Sprint, git: &GitRepo, repo: &Repo, change: &Change) -> R
     let why = format!("sprint: land change {}", change.id);
     let tip = git.tip(&repo.branch)?;
     // After a crash the branch itself says whether the swap was made, even if it has moved on since.
-    if !git.reaches(&tip, &candidate.commit)? {
+    if tip == candidate.base || !git.reaches(&tip, &candidate.commit)? {
         match git.compare_and_swap(&repo.branch, &candidate.base, &candidate.commit, &why)? {
             CompareAndSwap::Moved => {}
             CompareAndSwap::Stale => {

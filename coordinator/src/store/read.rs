@@ -223,6 +223,20 @@ impl Store {
         self.bodies(sql.to_owned(), vec![repo.as_str().into()]).await
     }
 
+    /// The change that a repo's queue must deal with now: the one being landed, else the one
+    /// being gated, else the first that waits.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn merge_head(&self, repo: &RepoName) -> Result<Option<Change>, StoreError> {
+        let sql = "select changes.body from changes join items on items.id = changes.item
+            where changes.pending = 1 and changes.repo = $1
+            order by case changes.state when 'landing' then 0 when 'gating' then 1 else 2 end,
+              items.urgency, changes.id
+            limit 1";
+        Ok(self.bodies(sql.to_owned(), vec![repo.as_str().into()]).await?.pop())
+    }
+
     /// The changes whose gate run waits for a slot.
     ///
     /// # Errors

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use coordinator::store::{ItemFilter, Store, StoreError, Tx};
 use serde_json::json;
-use sprint_core::change::{Change, ChangeState};
+use sprint_core::change::{Candidate, Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq};
+use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq, TreeId};
 use sprint_core::item::{Item, ItemKind, Priority, Stage};
 use sprint_core::outpost::{Outpost, OutpostState};
 use sprint_core::time::Timestamp;
@@ -314,6 +314,20 @@ pub(crate) async fn the_queue_is_in_order(database: &Database) {
     .await;
     let queue = store.merge_queue(&repo()).await.unwrap();
     assert_eq!(queue.iter().map(|change| change.id).collect::<Vec<_>>(), [order[1], order[2], order[0]]);
+    let head = store.merge_head(&repo()).await.unwrap().unwrap();
+    assert_eq!(head.id, order[1], "the most urgent that waits");
+    let mut landing = queue[2].clone();
+    landing.state = ChangeState::Landing {
+        candidate: Candidate {
+            commit: CommitId::new("b".repeat(40)).unwrap(),
+            tree: TreeId::new("c".repeat(40)).unwrap(),
+            base: CommitId::new("a".repeat(40)).unwrap(),
+            gates: vec![],
+        },
+    };
+    write(&store, move |tx| tx.save_change(landing, event(EventKind::ChangeUngated, None))).await;
+    let head = store.merge_head(&repo()).await.unwrap().unwrap();
+    assert_eq!(head.id, order[0], "what is being landed goes before anything that waits");
     assert_eq!(store.repos_with_pending_changes().await.unwrap(), [repo()]);
     store.close().await;
 }
