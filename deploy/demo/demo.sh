@@ -268,6 +268,14 @@ tail_pid='' progress_pid=''
 
 # ---------------------------------------------------------------- show
 
+# What has landed is pushed a moment later.
+pushed() {
+    upstream_tip=$(git -C "$dir/upstream.git" rev-parse main)
+    own_tip=$(git ls-remote "http://127.0.0.1:$http_port/git/wordkit.git" refs/heads/main | cut -f 1)
+    [ "$upstream_tip" = "$own_tip" ]
+}
+until_true 20 "the push of main to the upstream" pushed
+
 head_line "Main"
 git --no-pager -C "$dir/upstream.git" log --graph --oneline --no-decorate main
 
@@ -305,9 +313,6 @@ done_count=$("$ctl" item list --stage done -o json | grep -c '^    "id":')
 [ "$done_count" -eq "$item_count" ] || die "$done_count of $item_count items are done"
 checked "all $item_count items are done"
 
-upstream_tip=$(git -C "$dir/upstream.git" rev-parse main)
-own_tip=$(git ls-remote "http://127.0.0.1:$http_port/git/wordkit.git" refs/heads/main | cut -f 1)
-[ "$upstream_tip" = "$own_tip" ] || die "main is $upstream_tip upstream and ${own_tip:-nothing} at the coordinator"
 checked "main is ${upstream_tip:0:10} upstream and at the coordinator"
 
 git clone --quiet "$dir/upstream.git" "$dir/clone"
