@@ -25,7 +25,12 @@ fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join(manifest).join("Cargo.toml")).expect("a manifest");
     let section = text.split("[dependencies]").nth(1).expect("dependencies").split("\n[").next().expect("a section");
-    section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
+    section
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 /// The lines of code below `directory` that name one of `forbidden`.
@@ -68,8 +73,14 @@ fn crates_depend_inwards_only() {
 #[test]
 fn the_coordinators_layers_call_downwards_only() {
     for (layer, forbidden) in [
-        ("store", &["sprint_proto", "tonic", "axum", "git2", "crate::git", "crate::service", "crate::face", "crate::loops"][..]),
-        ("git", &["sprint_proto", "tonic", "axum", "sqlx", "crate::store", "crate::service", "crate::face", "crate::loops"]),
+        (
+            "store",
+            &["sprint_proto", "tonic", "axum", "git2", "crate::git", "crate::service", "crate::face", "crate::loops"][..],
+        ),
+        (
+            "git",
+            &["sprint_proto", "tonic", "axum", "sqlx", "crate::store", "crate::service", "crate::face", "crate::loops"],
+        ),
         ("service", &["sprint_proto", "tonic", "axum", "sqlx", "git2", "crate::face", "crate::loops"]),
         ("face", &["sqlx", "git2", "crate::store", "crate::git", "crate::loops", "sprint.store", "sprint.git"]),
         ("loops", &["sprint_proto", "tonic", "axum", "sqlx", "git2", "crate::face", "sprint.store"]),
