@@ -38,6 +38,16 @@ fn stopping_a_worker_fails_its_attempt_and_keeps_its_work() {
 }
 
 #[test]
+fn a_worker_hears_signals_as_any_program_does() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let mask = "mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/self/status); test $mask = 0000000000000000";
+    let id = cluster.add(&repo, "Signals", &format!("{mask} && {}", commit("a.txt", "a")));
+    cluster.until(id, "done");
+    assert_eq!(cluster.workers(id)[0]["attempt"], 1, "its signals were not blocked");
+}
+
+#[test]
 fn wait_says_by_its_exit_code_how_it_went() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &["--max-attempts", "1"]);

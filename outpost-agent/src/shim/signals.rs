@@ -31,7 +31,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Blocks the signals; `std::process::Command` unblocks them in what it starts.
+    /// Blocks the signals in the shim; each step unblocks them for its command.
     ///
     /// # Errors
     /// Those of the system calls.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sprint_core::job::{PromptDelivery, StepResult};
@@ -120,6 +120,7 @@ impl Runner<'_> {
                 command.arg(OsString::from_vec(prompt));
             }
         }
+        unblock_signals(&mut command);
         let child = command.spawn()?;
         Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
     }
@@ -184,4 +185,16 @@ fn reap(main: Pid, ending: &mut Option<Ending>) -> io::Result<bool> {
 /// Writes a line of Sprint's own into the terminal; it may be gone.
 pub(super) fn say(text: &str) {
     writeln!(io::stderr(), "[sprint] {text}").ok();
+}
+
+/// Gives the command an empty signal mask. Rust lets a child inherit the mask, and one that
+/// inherits the shim's would neither hear Ctrl-C nor a request to end.
+#[expect(unsafe_code, reason = "the mask must be set between fork and exec, and only pre_exec is there")]
+fn unblock_signals(command: &mut Command) {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: the closure makes one system call, sigprocmask, which is async-signal-safe;
+    // it allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?));
+    }
 }
