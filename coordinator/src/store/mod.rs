@@ -1,6 +1,6 @@
 //! The record: the only place with SQL.
 //!
-//! All changes go through one writer (see [`writer`]), which commits many waiting
+//! All changes go through one writer (`writer.rs`), which commits many waiting
 //! transactions with one fsync; reads use connections of their own.
 
 mod db;
