@@ -42,6 +42,9 @@ pub struct Tx {
     now: Timestamp,
     /// Whether the database's transaction has begun.
     begun: bool,
+    /// Whether a statement of this batch failed. Then nothing of the batch may be committed: part of
+    /// it may be missing, and PostgreSQL answers `commit` with success after having rolled back.
+    broken: bool,
     /// What is committed.
     cache: Slots,
     /// What the finished jobs of this batch decided.
@@ -62,6 +65,7 @@ impl Tx {
             connection,
             now: Timestamp::default(),
             begun: false,
+            broken: false,
             cache: Slots::default(),
             batch: Slots::default(),
             batch_events: Vec::new(),
@@ -212,7 +216,7 @@ impl Tx {
             }
         }
         let sql = format!("select body from {} where {} = $1", E::TABLE, E::KEY);
-        let rows: Vec<(String,)> = self.connection.fetch(sql, vec![E::key_value(key)]).await?;
+        let rows: Vec<(String,)> = self.fetch(sql, vec![E::key_value(key)]).await?;
         let Some((body,)) = rows.first() else { return Ok(None) };
         let entity = E::decode(body)?;
         E::rows(&mut self.cache).insert(key.clone(), Some(entity.clone()));
@@ -222,8 +226,14 @@ impl Tx {
     async fn search<E: Entity>(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
         debug_assert!(self.job.is_empty(), "a job searches before it saves");
         self.flush().await?;
-        let rows: Vec<(String,)> = self.connection.fetch(sql.to_owned(), values).await?;
+        let rows: Vec<(String,)> = self.fetch(sql.to_owned(), values).await?;
         rows.iter().map(|(body,)| E::decode(body)).collect()
+    }
+
+    async fn fetch(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<(String,)>, StoreError> {
+        let fetched = self.connection.fetch(sql, values).await;
+        self.broken |= fetched.is_err();
+        fetched
     }
 
     // What follows is the writer's side.
@@ -255,6 +265,9 @@ impl Tx {
     /// Commits the batch; none when it changed nothing.
     pub(crate) async fn commit(&mut self) -> Result<Option<Committed>, StoreError> {
         self.flush().await?;
+        if self.broken {
+            return Err(StoreError::CommitFailed("a statement of the batch failed".to_owned()));
+        }
         if self.begun {
             self.connection.commit().await?;
             self.begun = false;
@@ -272,6 +285,7 @@ impl Tx {
         self.batch_events.clear();
         self.batch_notices.clear();
         self.cache = Slots::default();
+        self.broken = false;
         if self.begun {
             self.begun = false;
             self.connection.rollback().await?;
@@ -309,6 +323,12 @@ impl Tx {
 
     /// Writes what the finished jobs decided into the database's transaction.
     async fn flush(&mut self) -> Result<(), StoreError> {
+        let written = self.write_batch().await;
+        self.broken |= written.is_err();
+        written
+    }
+
+    async fn write_batch(&mut self) -> Result<(), StoreError> {
         if self.batch.is_empty() && self.batch_events.is_empty() {
             return Ok(());
         }

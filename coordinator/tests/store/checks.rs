@@ -341,3 +341,35 @@ pub(crate) async fn committed_events_are_announced(database: &Database) {
     assert_eq!(store.events(Seq::default(), None, 10).await.unwrap().len(), 1, "an announced event can be read");
     store.close().await;
 }
+
+pub(crate) async fn a_failed_statement_fails_its_whole_batch(database: &Database) {
+    let store = database.open().await;
+    let need = write(&store, |tx| add(tx, |_| {})).await;
+    database.meddle("alter table needs rename to hidden").await;
+    // The first job holds the writer, so that the next two wait together and share a batch:
+    // one whose rows cannot be written, and one whose search is what tries to write them.
+    let holding = store.write::<(), StoreError, _>(|_| {
+        Box::pin(async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            Ok(())
+        })
+    });
+    let adding = store.write::<ItemId, StoreError, _>(move |tx| {
+        Box::pin(async move { Ok(add(tx, |item| item.needs = BTreeSet::from([need]))) })
+    });
+    let searching = store.write::<(), StoreError, _>(|tx| {
+        Box::pin(async move {
+            // A job may take an error lightly; the batch must not.
+            let _ = tx.outposts().await;
+            Ok(())
+        })
+    });
+    let (_, added, searched) = tokio::join!(holding, adding, searching);
+    assert!(added.is_err(), "an item was acknowledged whose rows were not written");
+    assert!(searched.is_err(), "a job of the broken batch was acknowledged");
+    database.meddle("alter table hidden rename to needs").await;
+    let next = write(&store, move |tx| add(tx, |item| item.needs = BTreeSet::from([need]))).await;
+    assert_eq!(next.get(), need.get() + 1, "nothing of the broken batch is left");
+    assert_gapless(&store, 2).await;
+    store.close().await;
+}

@@ -18,6 +18,21 @@ impl Database {
         self.try_open().await.unwrap()
     }
 
+    /// Changes the schema behind the store's back.
+    async fn meddle(&self, sql: &'static str) {
+        match self {
+            Self::Sqlite(directory) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("sprint.db"));
+                let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+            }
+            Self::Postgres(url) => {
+                let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+
     async fn try_open(&self) -> Result<Store, StoreError> {
         match self {
             Self::Sqlite(directory) => Store::open(Location::Sqlite(&directory.path().join("sprint.db"))).await,
@@ -32,7 +47,7 @@ macro_rules! suite {
         suite!(@each $fresh, acknowledged_is_durable, a_failed_job_changes_nothing, concurrent_jobs_are_serial,
             a_panicking_job_harms_no_other, large_batches_are_written_whole, only_free_items_can_be_given_out,
             edited_needs_are_followed, features_and_convoys_settle, removed_rows_are_gone, events_are_filtered,
-            the_queue_is_in_order, committed_events_are_announced)
+            the_queue_is_in_order, a_failed_statement_fails_its_whole_batch, committed_events_are_announced)
     };
     (@each $fresh:expr, $($check:ident),+) => {
         $(
