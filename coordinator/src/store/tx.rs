@@ -238,7 +238,12 @@ impl Tx {
 
     // What follows is the writer's side.
 
-    pub(crate) fn start_batch(&mut self, now: Timestamp) {
+    pub(crate) async fn start_batch(&mut self, now: Timestamp) {
+        if self.broken
+            && let Err(error) = self.abandon().await
+        {
+            tracing::error!(%error, "the database still does not answer");
+        }
         // The record's times never run backwards, whatever the clock does.
         self.now = self.now.max(now);
     }
@@ -285,12 +290,15 @@ impl Tx {
         self.batch_events.clear();
         self.batch_notices.clear();
         self.cache = Slots::default();
-        self.broken = false;
+        // Until the numbers are known again, nothing may be committed.
+        self.broken = true;
         if self.begun {
             self.begun = false;
             self.connection.rollback().await?;
         }
-        self.reload().await
+        self.reload().await?;
+        self.broken = false;
+        Ok(())
     }
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {

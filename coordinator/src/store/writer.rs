@@ -67,7 +67,7 @@ impl Writer {
 async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        tx.start_batch(SystemTime::now().into());
+        tx.start_batch(SystemTime::now().into()).await;
         let mut replies = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
             // A job that panics is a bug of that job; it must not take the record down with it.

@@ -345,7 +345,7 @@ pub(crate) async fn committed_events_are_announced(database: &Database) {
 pub(crate) async fn a_failed_statement_fails_its_whole_batch(database: &Database) {
     let store = database.open().await;
     let need = write(&store, |tx| add(tx, |_| {})).await;
-    database.meddle("alter table needs rename to hidden").await;
+    database.meddle("alter table events rename to hidden").await;
     // The first job holds the writer, so that the next two wait together and share a batch:
     // one whose rows cannot be written, and one whose search is what tries to write them.
     let holding = store.write::<(), StoreError, _>(|_| {
@@ -367,7 +367,7 @@ pub(crate) async fn a_failed_statement_fails_its_whole_batch(database: &Database
     let (_, added, searched) = tokio::join!(holding, adding, searching);
     assert!(added.is_err(), "an item was acknowledged whose rows were not written");
     assert!(searched.is_err(), "a job of the broken batch was acknowledged");
-    database.meddle("alter table hidden rename to needs").await;
+    database.meddle("alter table hidden rename to events").await;
     let next = write(&store, move |tx| add(tx, |item| item.needs = BTreeSet::from([need]))).await;
     assert_eq!(next.get(), need.get() + 1, "nothing of the broken batch is left");
     assert_gapless(&store, 2).await;
