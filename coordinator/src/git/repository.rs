@@ -31,6 +31,7 @@ pub struct GitRepo {
 
 impl GitRepo {
     pub(super) fn open(path: PathBuf) -> Result<Self, GitError> {
+        remove_locks(&path)?;
         let objects = Mutex::new(Repository::open_bare(&path)?);
         Ok(Self { path, objects, merges: tokio::sync::Mutex::new(None) })
     }
@@ -189,4 +190,50 @@ fn oid(text: &str) -> Result<Oid, GitError> {
 
 fn commit_id(oid: Oid) -> CommitId {
     CommitId::new(oid.to_string()).expect("git prints full object names")
+}
+
+/// Removes the locks of refs that a killed process left behind; nobody else would, and each
+/// blocks its ref for ever. Called before this process, which holds the data directory alone,
+/// first uses the repository; an orphan that still holds one fails its update and is tried again.
+fn remove_locks(repository: &Path) -> Result<(), GitError> {
+    let mut open = vec![repository.join("refs")];
+    let mut locks = vec![repository.join("packed-refs.lock")];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            } else if entry.path().extension().is_some_and(|extension| extension == "lock") {
+                locks.push(entry.path());
+            }
+        }
+    }
+    for lock in locks {
+        match std::fs::remove_file(&lock) {
+            Ok(()) => tracing::warn!(lock = %lock.display(), "removed a lock that a killed process left"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_a_killed_process_left_blocks_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let bare = Repository::init_bare(directory.path()).unwrap();
+        let tree = bare.find_tree(bare.treebuilder(None).unwrap().write().unwrap()).unwrap();
+        let signature = Signature::now(COMMITTER.0, COMMITTER.1).unwrap();
+        let commit = commit_id(bare.commit(None, &signature, &signature, "begin", &tree, &[]).unwrap());
+        let lock = directory.path().join("refs/sprint/upstream/main.lock");
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        std::fs::write(&lock, "").unwrap();
+        let repo = GitRepo::open(directory.path().to_owned()).unwrap();
+        repo.set_ref("refs/sprint/upstream/main", &commit).unwrap();
+        assert_eq!(repo.resolve("refs/sprint/upstream/main").unwrap(), Some(commit));
+    }
 }
