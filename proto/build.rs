@@ -12,6 +12,7 @@ const FILES: &[&str] = &[
     "sprint/v1/repo.proto",
     "sprint/v1/outpost.proto",
     "sprint/v1/event.proto",
+    "sprint/v1/identity.proto",
     "sprint/v1/link.proto",
 ];
 

@@ -1,10 +1,13 @@
 //! Events: the record of everything that happened, in order and without a gap.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::access::Caller;
 use crate::change::ChangeEvent;
-use crate::ids::{ItemId, RepoName, Seq};
+use crate::ids::{ItemId, OutpostName, RepoName, Seq};
 use crate::item::ItemEvent;
 use crate::time::Timestamp;
 use crate::worker::WorkerEvent;
@@ -61,7 +64,12 @@ crate::words! {
         OutpostDraining => "outpost_draining",
         OutpostResumed => "outpost_resumed",
         OutpostRemoved => "outpost_removed",
+        OutpostEnrolled => "outpost_enrolled",
         ReportRefused => "report_refused",
+        TokenCreated => "token_created",
+        TokenRevoked => "token_revoked",
+        CertificateIssued => "certificate_issued",
+        AccessRefused => "access_refused",
     }
 }
 
@@ -73,9 +81,57 @@ pub struct Event {
     pub kind: EventKind,
     pub repo: Option<RepoName>,
     pub item: Option<ItemId>,
-    /// Who caused it: `overseer`, `scheduler`, `merge-queue`, `supervisor` or `outpost/NAME`.
+    /// Who caused it: `admin/NAME`, `operator/NAME`, `outpost/NAME`, `stranger`, or one of the
+    /// coordinator's own loops, such as `scheduler`.
     pub actor: String,
+    /// The address that the act came from; present where the event is part of the audit: what
+    /// people did, and what was refused.
+    pub origin: Option<String>,
     pub data: Value,
+}
+
+/// Who causes an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody who calls; what they do is part of the audit.
+    Caller(Caller),
+    /// An outpost's ordinary reports.
+    Outpost(OutpostName),
+    Scheduler,
+    Pipeline,
+    MergeQueue,
+    Supervisor,
+    /// The coordinator itself, at its start or end.
+    Coordinator,
+}
+
+impl Actor {
+    /// The address that it acts from, if that is of interest.
+    pub fn origin(&self) -> Option<&str> {
+        match self {
+            Self::Caller(caller) => Some(&caller.from),
+            Self::Outpost(_)
+            | Self::Scheduler
+            | Self::Pipeline
+            | Self::MergeQueue
+            | Self::Supervisor
+            | Self::Coordinator => None,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caller(caller) => caller.fmt(f),
+            Self::Outpost(name) => write!(f, "outpost/{name}"),
+            Self::Scheduler => f.write_str("scheduler"),
+            Self::Pipeline => f.write_str("pipeline"),
+            Self::MergeQueue => f.write_str("merge-queue"),
+            Self::Supervisor => f.write_str("supervisor"),
+            Self::Coordinator => f.write_str("coordinator"),
+        }
+    }
 }
 
 /// An event before it has its place in the record.
@@ -84,7 +140,7 @@ pub struct NewEvent {
     pub kind: EventKind,
     pub repo: Option<RepoName>,
     pub item: Option<ItemId>,
-    pub actor: String,
+    pub actor: Actor,
     pub data: Value,
 }
 

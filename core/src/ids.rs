@@ -111,8 +111,24 @@ fn valid_name(text: &str) -> bool {
 
 const COMMIT_RULE: &str = "it is a full object name: 40 or 64 hexadecimal digits";
 
+fn hexadecimal(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
 fn valid_object(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    matches!(text.len(), 40 | 64) && hexadecimal(text)
+}
+
+const SHA256_RULE: &str = "it is 64 hexadecimal digits";
+
+fn valid_sha256(text: &str) -> bool {
+    text.len() == 64 && hexadecimal(text)
+}
+
+const TOKEN_ID_RULE: &str = "it is 8 hexadecimal digits, as \"token list\" prints them";
+
+fn valid_token_id(text: &str) -> bool {
+    text.len() == 8 && hexadecimal(text)
 }
 
 macro_rules! name {
@@ -176,6 +192,30 @@ name!(
 name!(
     /// The name of an outpost.
     OutpostName, "an outpost name", valid_name, NAME_RULE
+);
+name!(
+    /// The name that a person is known by in the record.
+    PersonName, "a person's name", valid_name, NAME_RULE
+);
+name!(
+    /// The name of a coordinator and the access to it, on somebody's own machine.
+    ContextName, "a context's name", valid_name, NAME_RULE
+);
+name!(
+    /// A token's public part.
+    TokenId, "a token id", valid_token_id, TOKEN_ID_RULE
+);
+name!(
+    /// The SHA-256 of a token's secret.
+    SecretHash, "a secret's hash", valid_sha256, SHA256_RULE
+);
+name!(
+    /// The SHA-256 of a certificate, as its owner tells it to others.
+    Fingerprint, "a fingerprint", valid_sha256, SHA256_RULE
+);
+name!(
+    /// The SHA-256 of a public key (its `SubjectPublicKeyInfo`): who its holder is.
+    KeyId, "a key id", valid_sha256, SHA256_RULE
 );
 name!(
     /// A git commit's full object name.

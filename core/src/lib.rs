@@ -3,6 +3,7 @@
 //! Every state machine is one total function over state × event; `now` and
 //! identifiers are arguments. What must happen outside is returned as data.
 
+pub mod access;
 pub mod change;
 pub mod event;
 pub mod explain;
@@ -15,6 +16,7 @@ pub mod repo;
 pub mod schedule;
 pub mod text;
 pub mod time;
+pub mod token;
 pub mod view;
 pub mod worker;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::OutpostName;
+use crate::ids::{KeyId, OutpostName};
 use crate::time::Timestamp;
 
 crate::words! {
@@ -21,6 +21,9 @@ crate::words! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outpost {
     pub name: OutpostName,
+    /// The key that it proves its name with; none for one that joined before keys were asked for.
+    #[serde(default)]
+    pub key: Option<KeyId>,
     pub labels: BTreeMap<String, String>,
     pub max_workers: u32,
     pub state: OutpostState,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::change::{Change, ChangeStateName};
-use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
 use crate::outpost::{Load, Outpost, OutpostState};
 use crate::time::Timestamp;
+use crate::token::TokenKind;
 use crate::worker::{Role, Worker, WorkerStateName};
 
 /// An item as scripts see it.
@@ -186,6 +187,39 @@ impl OutpostView {
             last_seen: outpost.last_seen,
             version: outpost.version,
             load,
+        }
+    }
+}
+
+/// A token as people see it: without anything that its holder must keep secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenView {
+    pub id: TokenId,
+    pub kind: TokenKind,
+    /// The person; empty for outposts.
+    pub name: String,
+    pub uses: u32,
+    pub used: u32,
+    pub name_prefix: String,
+    pub created_at: Timestamp,
+    pub created_by: String,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+    /// `secret` or `certificate`.
+    pub proof: String,
+}
+
+impl TokenView {
+    /// One word for where it stands.
+    pub fn state(&self, now: Timestamp) -> &'static str {
+        if self.revoked_at.is_some() {
+            "revoked"
+        } else if self.expires_at <= now {
+            "expired"
+        } else if self.kind == TokenKind::Outpost && self.used >= self.uses {
+            "used up"
+        } else {
+            "valid"
         }
     }
 }

@@ -228,6 +228,7 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         coordinator_message::Body::Attach(attach) => {
             agent.spawn(terminal::attach(agent.clone(), attach));
         }
+        coordinator_message::Body::Certificate(_) => tracing::warn!("a certificate came that nobody asked for"),
         coordinator_message::Body::Forget(v1::Forget { worker }) => {
             if let Some(cell) = agent.fleet.get(WorkerId::new(worker)) {
                 cell.forget();

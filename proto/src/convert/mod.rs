@@ -8,6 +8,7 @@ mod item;
 mod job;
 mod outpost;
 mod repo;
+mod token;
 pub use repo::by_role;
 mod worker;
 

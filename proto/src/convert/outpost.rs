@@ -1,4 +1,4 @@
-use sprint_core::ids::OutpostName;
+use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::{Load, Outpost};
 use sprint_core::time::Timestamp;
 
@@ -7,9 +7,10 @@ use crate::v1;
 
 impl From<Outpost> for v1::Outpost {
     fn from(outpost: Outpost) -> Self {
-        let Outpost { name, labels, max_workers, state, version, draining, joined_at, last_seen } = outpost;
+        let Outpost { name, key, labels, max_workers, state, version, draining, joined_at, last_seen } = outpost;
         Self {
             name: name.into(),
+            key: key.map(Into::into),
             labels: labels.into_iter().collect(),
             max_workers,
             state: state.to_string(),
@@ -25,9 +26,11 @@ impl TryFrom<v1::Outpost> for Outpost {
     type Error = Malformed;
 
     fn try_from(outpost: v1::Outpost) -> Result<Self, Malformed> {
-        let v1::Outpost { name, labels, max_workers, state, version, draining, joined_at_ms, last_seen_ms } = outpost;
+        let v1::Outpost { name, key, labels, max_workers, state, version, draining, joined_at_ms, last_seen_ms } =
+            outpost;
         Ok(Self {
             name: OutpostName::new(name)?,
+            key: key.map(KeyId::new).transpose()?,
             labels: labels.into_iter().collect(),
             max_workers,
             state: state.parse()?,

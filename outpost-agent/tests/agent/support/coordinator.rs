@@ -265,6 +265,7 @@ impl Face {
                 let welcome = v1::Welcome { heartbeat_ms: 200, git_base_url: base_url, version: "test".to_owned() };
                 answer = Some(coordinator_message::Body::Welcome(welcome));
             }
+            outpost_message::Body::Renew(_) => {}
             outpost_message::Body::Heartbeat(heartbeat) => {
                 self.state.lock().expect("not poisoned").heartbeats.push(heartbeat);
             }
