@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage};
+use sprint_core::ids::Fingerprint;
 use sprint_core::time::Timestamp;
 use sprint_core::token::TokenText;
 use thiserror::Error;
@@ -20,7 +21,8 @@ use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
 use crate::key::{Key, KeyError};
-use crate::trust::{OtherAuthority, Trust, certificates};
+use crate::stream::Explained;
+use crate::trust::{self, OtherAuthority, Trust, certificates};
 
 /// How long the connection itself and its handshake may take together.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -106,7 +108,7 @@ pub async fn connect(
     let dialled = address.to_owned();
     let connector = service_fn(move |_| {
         let (config, address) = (Arc::clone(&config), dialled.clone());
-        async move { dial(&address, config).await.map(TokioIo::new) }
+        async move { dial(&address, config).await.map(|stream| TokioIo::new(Explained::new(stream))) }
     });
     let channel = tune(endpoint.tcp_nodelay(true))
         .connect_with_connector(connector)
@@ -117,6 +119,20 @@ pub async fn connect(
         Credential::None | Credential::Certificate { .. } => None,
     };
     Ok(InterceptedService::new(channel, Bearer(bearer)))
+}
+
+/// The certificate, as PEM, of the authority that is known by its fingerprint: whoever answers at `address`
+/// shows it, and has one of its own from it.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn fetch_authority(address: &str, fingerprint: &Fingerprint) -> Result<String, ConnectError> {
+    let trust = Trust::Fingerprint(fingerprint.clone());
+    let stream = dial(address, Arc::new(client_config(&trust, &Credential::None, &[b"h2"])?)).await?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let authority = shown.iter().find(|certificate| crate::fingerprint(certificate) == *fingerprint);
+    let authority = authority.ok_or_else(|| ConnectError::OtherAuthority { address: address.to_owned() })?;
+    Ok(trust::pem(authority))
 }
 
 /// The header value that shows a token.
@@ -244,27 +260,58 @@ pub fn refused_certificate(error: &(dyn StdError + 'static)) -> Option<String> {
         if let Some(rustls::Error::AlertReceived(alert)) = tls {
             return Some(of_alert(*alert));
         }
+        if let Some(alert) = alert_in(&error.to_string()) {
+            return Some(of_alert(alert));
+        }
         // What an I/O error carries is not among its sources.
         next = inner.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source());
     }
     None
 }
 
-/// Finds our own error below those that the transport puts around it.
-fn from_chain(address: &str, error: &tonic::transport::Error) -> ConnectError {
-    let mut deepest = error.to_string();
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+/// The alert that a text names: HTTP/2 keeps of an I/O error no more than its words.
+fn alert_in(text: &str) -> Option<AlertDescription> {
+    use AlertDescription as Alert;
+    let of_certificates = [
+        Alert::BadCertificate,
+        Alert::UnsupportedCertificate,
+        Alert::CertificateRevoked,
+        Alert::CertificateExpired,
+        Alert::CertificateUnknown,
+        Alert::UnknownCA,
+        Alert::AccessDenied,
+        Alert::DecryptError,
+        Alert::CertificateRequired,
+    ];
+    let named = |alert: &Alert| text.ends_with(&rustls::Error::AlertReceived(*alert).to_string());
+    of_certificates.into_iter().find(named)
+}
+
+/// Finds our own error below those that the transport puts around it, as at a call that connects again.
+pub fn underlying(error: &(dyn StdError + 'static)) -> Option<ConnectError> {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(ours) = error.downcast_ref::<ConnectError>() {
-            return ours.again();
+            return Some(ours.again());
         }
-        deepest = error.to_string();
         next = error.source();
     }
-    match refused_certificate(error) {
-        Some(why) => ConnectError::Refused { address: address.to_owned(), why },
-        None => ConnectError::Unreachable { address: address.to_owned(), why: deepest },
+    None
+}
+
+fn from_chain(address: &str, error: &tonic::transport::Error) -> ConnectError {
+    let address = address.to_owned();
+    if let Some(ours) = underlying(error) {
+        return ours;
     }
+    if let Some(why) = refused_certificate(error) {
+        return ConnectError::Refused { address, why };
+    }
+    let mut deepest: &dyn StdError = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    ConnectError::Unreachable { address, why: deepest.to_string() }
 }
 
 impl ConnectError {

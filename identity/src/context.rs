@@ -126,7 +126,8 @@ impl Contexts {
             .ok_or(ContextError::NoPlace)
     }
 
-    fn path(&self, name: &ContextName) -> PathBuf {
+    /// Where a context is kept, or would be.
+    pub fn path(&self, name: &ContextName) -> PathBuf {
         self.dir.join("contexts").join(format!("{name}.toml"))
     }
 
@@ -134,27 +135,44 @@ impl Contexts {
         self.dir.join("current")
     }
 
-    /// All of them, by name.
+    /// The names of all of them, sorted.
     ///
     /// # Errors
-    /// [`ContextError`].
-    pub fn list(&self) -> Result<Vec<(ContextName, Context)>, ContextError> {
+    /// [`ContextError::File`].
+    pub fn names(&self) -> Result<Vec<ContextName>, ContextError> {
         let dir = self.dir.join("contexts");
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
             Err(error) => return Err(file(&dir)(error)),
         };
-        let mut found = Vec::new();
+        let mut names = Vec::new();
         for entry in entries {
             let path = entry.map_err(file(&dir))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".toml"));
-            if let Some(name) = name.and_then(|name| ContextName::new(name).ok()) {
-                found.push((name, Context::read(&path)?));
-            }
+            names.extend(name.and_then(|name| ContextName::new(name).ok()));
         }
-        found.sort_by(|(left, _), (right, _)| left.cmp(right));
-        Ok(found)
+        names.sort();
+        Ok(names)
+    }
+
+    /// All of them, by name.
+    ///
+    /// # Errors
+    /// [`ContextError`].
+    pub fn list(&self) -> Result<Vec<(ContextName, Context)>, ContextError> {
+        self.names()?.into_iter().map(|name| self.get(&name).map(|context| (name, context))).collect()
+    }
+
+    /// Whether others than its owner may read a context, or write it.
+    ///
+    /// # Errors
+    /// [`ContextError::File`].
+    pub fn is_exposed(&self, name: &ContextName) -> Result<bool, ContextError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path(name);
+        let metadata = std::fs::metadata(&path).map_err(file(&path))?;
+        Ok(metadata.permissions().mode() & 0o077 != 0)
     }
 
     /// # Errors

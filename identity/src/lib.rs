@@ -9,6 +9,7 @@ pub mod connect;
 pub mod context;
 pub mod key;
 pub mod private;
+mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trust;
