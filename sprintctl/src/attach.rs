@@ -70,6 +70,7 @@ fn tmux_attach(terminal: &Terminal) -> Failure {
         .args(["-S", &terminal.tmux_socket, "attach-session", "-t", &format!("={}", terminal.tmux_session)])
         // A person inside another tmux wants this one in it, not a refusal.
         .env_remove("TMUX")
+        .env_remove(crate::secret::VARIABLE)
         .exec();
     Failure::io("starting tmux (is it installed? else use --remote)")(error)
 }

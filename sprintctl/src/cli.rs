@@ -2,12 +2,22 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use sprint_core::ids::ContextName;
+use sprint_identity::context::Contexts;
+
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Format, Output};
-use crate::{change, completions, event, item, outpost, repo, status, wait, worker};
+use crate::target::{Target, Wanted};
+use crate::{
+    audit, change, completions, context, event, item, login, outpost, repo, secret, status, token, wait, worker,
+};
 
 /// Steers Sprint: repos, items, workers, changes and outposts of one coordinator.
+///
+/// A context is a coordinator that is known here, and how to get into it; "coordinator serve" writes one on
+/// its own host, and "sprintctl login" elsewhere. --context names one; else a token in `SPRINT_TOKEN` counts, which
+/// needs no context beside --coordinator; else the context for --coordinator; else the current one.
 ///
 /// Exits 0 on success, 1 on failure, 2 when the command line makes no sense.
 #[derive(Debug, Parser)]
@@ -28,11 +38,20 @@ struct Global {
         value_name = "HOST:PORT",
         env = "SPRINT_COORDINATOR",
         hide_env_values = true,
-        default_value = "127.0.0.1:50051",
         value_parser = crate::args::address,
         help_heading = "Global options"
     )]
-    coordinator: String,
+    coordinator: Option<String>,
+    /// The context, if not the current one
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "SPRINT_CONTEXT",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
+    context: Option<ContextName>,
     /// A table for people, or JSON for scripts
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Global options", hide_possible_values = true, value_name = "table|json")]
     output: Format,
@@ -42,6 +61,13 @@ struct Global {
 enum Command {
     #[command(flatten)]
     Remote(Remote),
+    /// Get into a coordinator with a token, and remember it
+    Login(login::LoginArgs),
+    /// Forget a coordinator, and the credentials for it
+    Logout(login::LogoutArgs),
+    /// The coordinators that are known here
+    #[command(subcommand)]
+    Context(context::ContextCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Write the man pages into a directory
@@ -70,6 +96,13 @@ enum Remote {
     /// The record of everything that happened
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Who did what from where, and who was refused
+    Audit(audit::AuditArgs),
+    /// What lets outposts join, and people in
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Say who you are to the coordinator
+    Whoami,
     /// Sum up what there is, and what the merge queues do
     Status,
     /// Wait until items reach a stage
@@ -82,19 +115,29 @@ pub(crate) struct App {
     pub(crate) client: Client,
     pub(crate) output: Output,
     pub(crate) address: String,
+    pub(crate) context: Option<ContextName>,
 }
 
 impl Cli {
     /// Carries the command out.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let Self { global: Global { coordinator: address, output }, command } = self;
+        let Self { global: Global { coordinator, context, output }, command } = self;
         let output = Output::new(output);
         let command = match command {
             Command::Completions(args) => return completions::completions(&args, &output),
             Command::Man(args) => return completions::man(&args),
+            Command::Login(args) => return login::login(args, coordinator, context, &output).await,
+            Command::Logout(args) => return login::logout(args, context),
+            Command::Context(command) => return command.run(&output),
             Command::Remote(command) => command,
         };
-        let app = App { client: Client::connect(&address).await?, output, address };
+        if let Remote::Token(command) = &command {
+            command.check()?;
+        }
+        let wanted = Wanted { coordinator, context, token: secret::from_environment()? };
+        let target = Target::resolve(wanted, Contexts::of_environment())?;
+        let client = Client::connect(&target).await?;
+        let app = App { client, output, address: target.address, context: target.context };
         match command {
             Remote::Repo(command) => command.run(&app).await,
             Remote::Item(command) => command.run(&app).await,
@@ -102,6 +145,9 @@ impl Cli {
             Remote::Worker(command) => command.run(&app).await,
             Remote::Change(command) => command.run(&app).await,
             Remote::Event(command) => command.run(&app).await,
+            Remote::Audit(args) => audit::audit(args, &app).await,
+            Remote::Token(command) => command.run(&app).await,
+            Remote::Whoami => login::whoami(&app).await,
             Remote::Status => status::status(&app).await,
             Remote::Wait(args) => wait::wait(args, &app).await,
         }

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use sprint_identity::connect::{Connection, connect};
 use sprint_proto::MAX_MESSAGE_BYTES;
 use sprint_proto::v1::changes_client::ChangesClient;
 use sprint_proto::v1::events_client::EventsClient;
+use sprint_proto::v1::identity_client::IdentityClient;
 use sprint_proto::v1::items_client::ItemsClient;
 use sprint_proto::v1::outposts_client::OutpostsClient;
 use sprint_proto::v1::repos_client::ReposClient;
 use sprint_proto::v1::system_client::SystemClient;
 use sprint_proto::v1::workers_client::WorkersClient;
-use tonic::transport::{Channel, Endpoint};
 
-use crate::failure::{Failure, deepest};
+use crate::failure::Failure;
+use crate::target::Target;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A dead peer behind a silent network is noticed within a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -23,13 +24,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// One connection, shared by the clients of all services.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    channel: Channel,
+    connection: Connection,
 }
 
 macro_rules! services {
     ($($name:ident -> $client:ident),+ $(,)?) => {
-        $(pub(crate) fn $name(&self) -> $client<Channel> {
-            $client::new(self.channel.clone())
+        $(pub(crate) fn $name(&self) -> $client<Connection> {
+            $client::new(self.connection.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES)
                 .max_encoding_message_size(MAX_MESSAGE_BYTES)
         })+
@@ -37,19 +38,13 @@ macro_rules! services {
 }
 
 impl Client {
-    /// Connects to the coordinator at `address`, a `HOST:PORT`.
-    pub(crate) async fn connect(address: &str) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| Failure::Usage(format!("\"{address}\" is not an address ({error}); use HOST:PORT")))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE);
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|error| Failure::Unreachable { address: address.to_owned(), why: deepest(&error) })?;
-        Ok(Self { channel })
+    /// Connects, and makes sure that it is the coordinator that is trusted.
+    pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
+        let Target { address, trust, credential, context: _ } = target;
+        let connection = connect(address, trust, credential, |endpoint| {
+            endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE)
+        });
+        Ok(Self { connection: connection.await? })
     }
 
     services! {
@@ -60,6 +55,7 @@ impl Client {
         changes -> ChangesClient,
         events -> EventsClient,
         system -> SystemClient,
+        identity -> IdentityClient,
     }
 }
 
@@ -86,23 +82,5 @@ impl Patience {
     /// Notes that the coordinator answered.
     pub(crate) const fn answered(&mut self) {
         self.pause = FIRST_PAUSE;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_address_where_nobody_listens_is_named_with_what_to_do() {
-        // Bound and dropped: free, and nobody listens.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let failure = Client::connect(&format!("127.0.0.1:{port}")).await.unwrap_err();
-        assert_eq!(
-            failure.to_string(),
-            format!(
-                "no coordinator answers at 127.0.0.1:{port} (connection refused); start one with: coordinator serve, or name another with --coordinator HOST:PORT"
-            )
-        );
     }
 }

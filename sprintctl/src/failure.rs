@@ -1,5 +1,9 @@
+//! Why a command did not do what it was asked for.
+
 use std::io::ErrorKind;
 
+use sprint_identity::connect::{self, ConnectError};
+use sprint_identity::context::ContextError;
 use sprint_proto::convert::Malformed;
 use thiserror::Error;
 use tonic::Code;
@@ -15,6 +19,16 @@ pub(crate) enum Failure {
         "the connection to the coordinator broke ({why}); check that it runs and that --coordinator names its gRPC address (port 50051 by default), then try again"
     )]
     Disconnected { why: String },
+    /// There is no connection, and trying again does not help.
+    #[error(transparent)]
+    NoConnection(ConnectError),
+    #[error(
+        "the coordinator refused the certificate that was shown: {0} (sprintctl login --coordinator HOST:PORT --token TOKEN)"
+    )]
+    Certificate(String),
+    /// The coordinator's own words on why it knows nobody with these credentials.
+    #[error("{0}; log in again with: sprintctl login --coordinator HOST:PORT --token TOKEN")]
+    Unauthenticated(String),
     /// The coordinator's own words.
     #[error("{0}")]
     Refused(String),
@@ -22,6 +36,8 @@ pub(crate) enum Failure {
     Unknown,
     #[error("the coordinator's answer cannot be read: {0}; use a coordinator and a sprintctl of the same version")]
     Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// What was asked for is clear, and did not come about.
     #[error("{0}")]
     Failed(String),
@@ -43,6 +59,10 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable { .. }
             | Self::Disconnected { .. }
+            | Self::NoConnection(_)
+            | Self::Certificate(_)
+            | Self::Unauthenticated(_)
+            | Self::Context(_)
             | Self::Refused(_)
             | Self::Unknown
             | Self::Malformed(_)
@@ -53,7 +73,32 @@ impl Failure {
 
     /// Whether the same request may succeed once the coordinator is back.
     pub(crate) const fn is_disconnect(&self) -> bool {
-        matches!(self, Self::Disconnected { .. } | Self::Unreachable { .. })
+        match self {
+            Self::Disconnected { .. } | Self::Unreachable { .. } => true,
+            Self::NoConnection(error) => error.is_passing(),
+            Self::Certificate(_)
+            | Self::Unauthenticated(_)
+            | Self::Refused(_)
+            | Self::Unknown
+            | Self::Malformed(_)
+            | Self::Context(_)
+            | Self::Failed(_)
+            | Self::Usage(_)
+            | Self::BrokenPipe
+            | Self::Io { .. } => false,
+        }
+    }
+
+    /// What happened to the connection below a call.
+    fn of_transport(error: &(dyn std::error::Error + 'static)) -> Self {
+        if let Some(error) = connect::underlying(error) {
+            return error.into();
+        }
+        // Under TLS 1.3 that is learnt at the first read, which is that of a call.
+        match connect::refused_certificate(error) {
+            Some(why) => Self::Certificate(why),
+            None => Self::Disconnected { why: deepest(error) },
+        }
     }
 
     /// Changes the coordinator's own words.
@@ -68,17 +113,40 @@ impl Failure {
     }
 }
 
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Unreachable { address, why } => Self::Unreachable { address, why },
+            ConnectError::Refused { address: _, why } => Self::Certificate(why),
+            error @ (ConnectError::OtherAuthority { .. }
+            | ConnectError::Clock { .. }
+            | ConnectError::OtherName { .. }
+            | ConnectError::NoTls { .. }
+            | ConnectError::Handshake { .. }
+            | ConnectError::Key(_)
+            | ConnectError::Address { .. }) => Self::NoConnection(error),
+        }
+    }
+}
+
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
         // Only a status that was made on this side has a source; the other side's carries words alone.
         if let Some(source) = std::error::Error::source(&status) {
-            return Self::Disconnected { why: deepest(source) };
+            return Self::of_transport(source);
         }
         let code = status.code();
         if code == Code::Unavailable {
             Self::Disconnected { why: status.message().to_owned() }
         } else if code == Code::Unimplemented {
             Self::Unknown
+        } else if code == Code::Unauthenticated {
+            let words = if status.message().is_empty() {
+                "the coordinator does not know who you are"
+            } else {
+                status.message()
+            };
+            Self::Unauthenticated(words.to_owned())
         } else if status.message().is_empty() {
             let code = code.description().to_lowercase();
             Self::Failed(format!("the coordinator answered \"{code}\" without a reason; its log says more"))

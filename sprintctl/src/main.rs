@@ -2,19 +2,26 @@
 
 mod args;
 mod attach;
+mod audit;
 mod change;
 mod cli;
 mod client;
 mod completions;
+mod context;
 mod event;
 mod failure;
 mod item;
 mod item_file;
+mod login;
 mod outpost;
 mod output;
 mod render;
 mod repo;
+mod secret;
 mod status;
+mod tail;
+mod target;
+mod token;
 mod wait;
 mod worker;
 
@@ -25,7 +32,11 @@ use clap::Parser;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    sprint_identity::init();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
     let result =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::io("starting")).and_then(
             |runtime| {
@@ -39,11 +50,25 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::BrokenPipe) {
-                output::note(&format!("error: {failure}"));
+                output::note(&secret::redacted(&format!("error: {failure}")));
             }
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Says what is wrong with the command line, or what was asked of it; a token that was typed in the
+/// wrong place is not repeated.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let shown = secret::redacted(&text);
+    if shown == text {
+        // Nobody is left to tell when the output is closed.
+        error.print().ok();
+    } else {
+        output::note(shown.trim_end());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) enum OutpostCommand {
         /// The outpost's name
         name: OutpostName,
     },
-    /// Forget an outpost that is gone
+    /// Forget an outpost; its certificate is refused from then on
     Remove {
         /// The outpost's name
         name: OutpostName,

@@ -183,6 +183,15 @@ pub(crate) fn ago(layout: &Layout, time: Timestamp) -> String {
     short_duration(layout.now.since(time))
 }
 
+/// How far off something is, or how long ago it was, in its largest unit.
+pub(crate) fn until(layout: &Layout, time: Timestamp) -> String {
+    if time > layout.now {
+        format!("in {}", short_duration(time.since(layout.now)))
+    } else {
+        format!("{} ago", ago(layout, time))
+    }
+}
+
 /// A duration in its largest unit.
 pub(crate) fn short_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

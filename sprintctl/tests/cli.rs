@@ -2,12 +2,21 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 fn sprintctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sprintctl"));
-    command.env_remove("SPRINT_COORDINATOR").stdin(Stdio::null());
+    for variable in ["SPRINT_COORDINATOR", "SPRINT_CONTEXT", "SPRINT_TOKEN"] {
+        command.env_remove(variable);
+    }
+    command.env("SPRINT_CONFIG_DIR", "/nowhere").stdin(Stdio::null());
     command
+}
+
+/// A token that is whole, of a coordinator that there is not.
+fn token() -> String {
+    format!("sprint1_1a2b3c4d_{}_{}", "5e".repeat(20), "f1".repeat(32))
 }
 
 /// A port that is free, and where nobody listens.
@@ -23,7 +32,8 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn without_a_coordinator_it_fails_with_1_and_says_what_to_do() {
     let address = silent_address();
-    let by_flag = sprintctl().args(["status", "--coordinator", &address]).output().unwrap();
+    let by_flag =
+        sprintctl().args(["status", "--coordinator", &address]).env("SPRINT_TOKEN", token()).output().unwrap();
     assert_eq!(
         stderr(&by_flag),
         format!(
@@ -32,7 +42,9 @@ fn without_a_coordinator_it_fails_with_1_and_says_what_to_do() {
     );
     assert_eq!(by_flag.status.code(), Some(1));
     assert!(by_flag.stdout.is_empty());
-    let by_environment = sprintctl().args(["item", "list"]).env("SPRINT_COORDINATOR", &address).output().unwrap();
+    let mut by_environment = sprintctl();
+    by_environment.args(["item", "list"]).env("SPRINT_COORDINATOR", &address).env("SPRINT_TOKEN", token());
+    let by_environment = by_environment.output().unwrap();
     assert_eq!((by_environment.status.code(), stderr(&by_environment)), (Some(1), stderr(&by_flag)));
 }
 
@@ -46,10 +58,10 @@ fn something_that_is_no_coordinator_is_told_apart() {
             stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").ok();
         }
     });
-    let output = sprintctl().args(["status", "--coordinator", &address]).output().unwrap();
+    let output = sprintctl().args(["status", "--coordinator", &address]).env("SPRINT_TOKEN", token()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
-    assert!(said.contains("check that it runs and that --coordinator names its gRPC address"), "{said}");
+    assert!(said.contains("does not speak TLS; is that the coordinator's gRPC port"), "{said}");
 }
 
 #[test]
@@ -60,6 +72,79 @@ fn a_command_line_that_makes_no_sense_fails_with_2() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
     }
+}
+
+#[test]
+fn a_token_in_the_wrong_place_is_not_repeated() {
+    let token = token();
+    let whole = |args: &[&str], variable: Option<&str>| {
+        let mut command = sprintctl();
+        command.args(args);
+        if let Some(value) = variable {
+            command.env("SPRINT_TOKEN", value);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty(), "{args:?}");
+        stderr(&output)
+    };
+    let said = [
+        whole(&["login", &token], None),
+        whole(&["item", "show", &token], None),
+        whole(&["--context", &token, "status"], None),
+        whole(&["token", "revoke", &token[..50]], None),
+        whole(&["status", "--coordinator", "a:1"], Some(&token[..50])),
+        whole(&["status"], Some("hunter2")),
+        whole(&["login", "--coordinator", "a:1", "--token", "hunter2"], None),
+    ];
+    for said in said {
+        assert!(!said.contains("5e5e") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn contexts_need_no_coordinator() {
+    let home = tempfile::tempdir().unwrap();
+    let context = |args: &str| {
+        let output = sprintctl().args(args.split(' ')).env("SPRINT_CONFIG_DIR", home.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout.clone()).unwrap(), stderr(&output))
+    };
+    assert_eq!(context("context list -o json"), (Some(0), "[]\n".to_owned(), String::new()));
+    let file = |name: &str| home.path().join("contexts").join(format!("{name}.toml"));
+    std::fs::create_dir(home.path().join("contexts")).unwrap();
+    let write = |name: &str, text: &str, mode| {
+        std::fs::write(file(name), text).unwrap();
+        std::fs::set_permissions(file(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let text = format!("coordinator = \"a:50051\"\ntrust = \"\"\ntoken = \"{}\"\n", token());
+    write("a", &text, 0o600);
+    write("b", &text, 0o640);
+    write("damaged", "coordinator = \"a:1\"\ntoken = hunter2", 0o600);
+    let transcript = [
+        "context list",
+        "context show",
+        "context use a",
+        "context show",
+        "context list -o json",
+        "context show damaged",
+        "context use c",
+        "context show C",
+        "context remove damaged",
+        "context remove damaged",
+        "logout a",
+        "logout",
+        "logout b",
+        "status",
+    ]
+    .map(|line| {
+        let (code, stdout, stderr) = context(line);
+        format!("$ sprintctl {line}\n{stdout}{stderr}({})\n", code.unwrap())
+    })
+    .join("\n")
+    .replace(&home.path().display().to_string(), "HOME");
+    insta::assert_snapshot!(transcript);
+    assert!(!transcript.contains("5e5e") && !transcript.contains("hunter2"));
+    assert!(!file("a").exists() && !file("b").exists());
 }
 
 #[test]

@@ -23,7 +23,11 @@ impl Person {
         let (pty, pts) = pty_process::open().expect("a pty");
         pty.resize(Size::new(30, 90)).expect("takes a size");
         let child = pty_process::Command::new(env!("CARGO_BIN_EXE_sprintctl"))
-            .args(["worker", "attach", "1", "--coordinator", &running.address.to_string()])
+            .args(["worker", "attach", "1"])
+            .env("SPRINT_CONFIG_DIR", running.script.home.path())
+            .env_remove("SPRINT_COORDINATOR")
+            .env_remove("SPRINT_CONTEXT")
+            .env_remove("SPRINT_TOKEN")
             .kill_on_drop(true)
             .spawn(pts)
             .expect("starts");

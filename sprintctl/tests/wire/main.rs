@@ -1,9 +1,12 @@
 //! The real binary over the real wire: streams that break, answers that refuse, terminals.
 
+mod admission;
 mod attach;
+mod login;
 mod scripted;
+mod tokens;
 
-use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -17,15 +20,30 @@ use crate::scripted::{Scripted, in_progress, item};
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn sprintctl(address: SocketAddr, line: &str) -> Command {
+/// What would get in the way of a test's own.
+const VARIABLES: [&str; 3] = ["SPRINT_COORDINATOR", "SPRINT_CONTEXT", "SPRINT_TOKEN"];
+
+fn sprintctl(script: &Scripted, line: &str) -> Command {
+    sprintctl_at(script.home.path(), line)
+}
+
+/// With the contexts of one directory.
+fn sprintctl_at(home: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sprintctl"));
-    command.args(line.split(' ')).env("SPRINT_COORDINATOR", address.to_string());
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+    command.args(line.split(' ')).env("SPRINT_CONFIG_DIR", home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
-async fn run(address: SocketAddr, line: &str) -> Output {
-    tokio::time::timeout(LONG, sprintctl(address, line).output()).await.expect("ends").expect("starts")
+async fn run(script: &Scripted, line: &str) -> Output {
+    ended(sprintctl(script, line)).await
+}
+
+async fn ended(mut command: Command) -> Output {
+    tokio::time::timeout(LONG, command.output()).await.expect("ends").expect("starts")
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -45,12 +63,12 @@ fn seqs(output: &Output) -> Vec<u64> {
 async fn the_last_events_are_printed_and_no_more() {
     let running = Scripted::default().start().await;
     running.script.with(|script| script.last_seq = 100);
-    assert_eq!(seqs(&run(running.address, "event tail").await), (81..=100).collect::<Vec<_>>());
-    assert_eq!(seqs(&run(running.address, "event tail -n 2").await), [99, 100]);
-    assert_eq!(seqs(&run(running.address, "event tail -n 3 --item 2").await), [95, 97, 99]);
-    assert_eq!(seqs(&run(running.address, "event tail --since 97").await), [98, 99, 100]);
-    assert_eq!(seqs(&run(running.address, "event tail --since 0 -n 2").await), [1, 2]);
-    let json = run(running.address, "event tail -n 2 -o json").await;
+    assert_eq!(seqs(&run(&running.script, "event tail").await), (81..=100).collect::<Vec<_>>());
+    assert_eq!(seqs(&run(&running.script, "event tail -n 2").await), [99, 100]);
+    assert_eq!(seqs(&run(&running.script, "event tail -n 3 --item 2").await), [95, 97, 99]);
+    assert_eq!(seqs(&run(&running.script, "event tail --since 97").await), [98, 99, 100]);
+    assert_eq!(seqs(&run(&running.script, "event tail --since 0 -n 2").await), [1, 2]);
+    let json = run(&running.script, "event tail -n 2 -o json").await;
     let events = text(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap());
     let events = events.collect::<Vec<serde_json::Value>>();
     assert_eq!((events.len(), &events[1]["seq"], &events[1]["kind"]), (2, &100.into(), &"item_readied".into()));
@@ -62,7 +80,7 @@ async fn a_followed_record_goes_on_where_it_was_when_the_coordinator_is_back() {
     let running = script.start().await;
     script.with(|script| script.last_seq = 5);
     let address = running.address;
-    let mut child = sprintctl(address, "event tail -f --since 2").spawn().unwrap();
+    let mut child = sprintctl(&script, "event tail -f --since 2").spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = async || {
         let line = tokio::time::timeout(LONG, lines.next_line()).await.expect("in time").unwrap().expect("a line");
@@ -87,7 +105,7 @@ async fn a_followed_log_has_no_gap_and_no_repeat_over_a_restart() {
     let running = script.start().await;
     script.with(|script| script.log = b"one\xff two".to_vec());
     let address = running.address;
-    let mut child = sprintctl(address, "worker logs -f 1").spawn().unwrap();
+    let mut child = sprintctl(&script, "worker logs -f 1").spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut first = [0; 8];
     tokio::time::timeout(LONG, stdout.read_exact(&mut first)).await.expect("in time").unwrap();
@@ -112,12 +130,12 @@ async fn waiting_ends_with_the_answer_and_its_exit_code() {
         });
     };
     answer("reached", vec![item(3, Stage::Done { commit: None })], "");
-    let reached = run(running.address, "wait 3 -o json").await;
+    let reached = run(&running.script, "wait 3 -o json").await;
     let items = serde_json::from_slice::<serde_json::Value>(&reached.stdout).unwrap();
     assert_eq!((reached.status.code(), &items[0]["id"], &items[0]["stage"]), (Some(0), &3.into(), &"done".into()));
 
     answer("timeout", vec![in_progress(3), item(4, Stage::Done { commit: None }), item(5, Stage::Ready)], "");
-    let late = run(running.address, "wait 3 4 5 --timeout 60s").await;
+    let late = run(&running.script, "wait 3 4 5 --timeout 60s").await;
     assert_eq!(late.status.code(), Some(1));
     assert_eq!(
         text(&late.stderr),
@@ -125,7 +143,7 @@ async fn waiting_ends_with_the_answer_and_its_exit_code() {
     );
 
     answer("impossible", vec![item(3, Stage::Blocked { reason: "no".to_owned() })], "item 3 is blocked: no");
-    let never = run(running.address, "wait 3 --for merging").await;
+    let never = run(&running.script, "wait 3 --for merging").await;
     assert_eq!((never.status.code(), text(&never.stderr)), (Some(1), "error: item 3 is blocked: no\n"));
     let asked = running.script.with(|script| script.waits.clone());
     assert_eq!((asked[0].timeout_ms, asked[0].stage.as_str(), asked[0].ids.as_slice()), (0, "done", &[3][..]));
@@ -138,7 +156,7 @@ async fn waiting_survives_the_coordinators_death() {
     let script = Scripted::default();
     let running = script.start().await;
     let address = running.address;
-    let child = sprintctl(address, "wait 3 --timeout 1m").spawn().unwrap();
+    let child = sprintctl(&script, "wait 3 --timeout 1m").spawn().unwrap();
     while script.with(|script| script.waits.is_empty()) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -159,7 +177,7 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
     let running = Scripted::default().start().await;
     let add = async |input: &str| {
         let mut child =
-            sprintctl(running.address, "item add --repo web -f - -o json").stdin(Stdio::piped()).spawn().unwrap();
+            sprintctl(&running.script, "item add --repo web -f - -o json").stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
         tokio::time::timeout(LONG, child.wait_with_output()).await.expect("in time").unwrap()
     };
@@ -177,7 +195,7 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
         "the second item stands on the third line"
     );
     running.script.with(|script| script.refuse_add = Some(Status::invalid_argument("line 1: there is no item 7")));
-    let one = run(running.address, "item add --repo web B --needs 7").await;
+    let one = run(&running.script, "item add --repo web B --needs 7").await;
     assert_eq!(text(&one.stderr), "error: there is no item 7\n");
 
     running.script.with(|script| script.added.clear());
@@ -189,11 +207,11 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
 #[tokio::test]
 async fn a_refusal_is_said_in_the_coordinators_words_and_a_silent_one_in_our_own() {
     let running = Scripted::default().start().await;
-    let refused = run(running.address, "item show 9").await;
+    let refused = run(&running.script, "item show 9").await;
     assert_eq!(text(&refused.stderr), "error: there is no item 9; see those there are with: sprintctl item list\n");
-    let silent = run(running.address, "item list").await;
+    let silent = run(&running.script, "item list").await;
     assert!(text(&silent.stderr).contains("without a reason; its log says more"), "{}", text(&silent.stderr));
-    let older = run(running.address, "item ready 1").await;
+    let older = run(&running.script, "item ready 1").await;
     assert!(text(&older.stderr).contains("of the same version"), "{}", text(&older.stderr));
     assert!([refused, silent, older].iter().all(|output| output.status.code() == Some(1)));
 }

@@ -6,23 +6,31 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sprint_core::event::{Event, EventKind};
-use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq, WorkerId};
+use sprint_core::ids::{Attempt, CommitId, ContextName, ItemId, OutpostName, RepoName, Seq, WorkerId};
 use sprint_core::item::{Item, ItemKind, Lease, Priority, Stage};
 use sprint_core::time::Timestamp;
 use sprint_core::worker::{Role, Terminal, Worker, WorkerState};
+use sprint_identity::connect::Credential;
+use sprint_identity::context::{Context, Contexts};
+use sprint_identity::testing::TestAuthority;
 use sprint_proto::v1;
 use sprint_proto::v1::events_server::{Events, EventsServer};
+use sprint_proto::v1::identity_server::IdentityServer;
 use sprint_proto::v1::items_server::{Items, ItemsServer};
 use sprint_proto::v1::system_server::{System, SystemServer};
 use sprint_proto::v1::workers_server::{Workers, WorkersServer};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt, iter, pending};
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
-type Answer<T> = Result<Response<T>, Status>;
+use crate::admission::Seen;
+
+pub(crate) type Answer<T> = Result<Response<T>, Status>;
 type Lines<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What it answers, and what it was asked.
@@ -38,10 +46,31 @@ pub(crate) struct Script {
     pub(crate) waits: Vec<v1::WaitRequest>,
     pub(crate) typed: Vec<v1::AttachInput>,
     pub(crate) worker_ended: bool,
+    /// What `Events.Tail` answers when the audit is asked for.
+    pub(crate) audit: Vec<Event>,
+    pub(crate) created: Vec<v1::CreateTokenRequest>,
+    /// What `Identity.CreateToken` hands out.
+    pub(crate) token: String,
+    /// What every call answers.
+    pub(crate) refuse: Option<Status>,
+    /// How each call was made.
+    pub(crate) seen: Vec<Seen>,
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct Scripted(pub(crate) Arc<Mutex<Script>>);
+#[derive(Clone)]
+pub(crate) struct Scripted {
+    script: Arc<Mutex<Script>>,
+    pub(crate) authority: Arc<TestAuthority>,
+    /// Where `sprintctl` keeps its contexts.
+    pub(crate) home: Arc<TempDir>,
+}
+
+impl Default for Scripted {
+    fn default() -> Self {
+        let home = Arc::new(tempfile::tempdir().expect("a directory"));
+        Self { script: Arc::default(), authority: Arc::new(TestAuthority::make()), home }
+    }
+}
 
 /// A running coordinator of a script; dropped, it is gone without a word, as after `kill -9`.
 pub(crate) struct Running {
@@ -60,10 +89,38 @@ impl Drop for Running {
 
 impl Scripted {
     pub(crate) fn with<T>(&self, use_it: impl FnOnce(&mut Script) -> T) -> T {
-        use_it(&mut self.0.lock().expect("no test has panicked here"))
+        use_it(&mut self.script.lock().expect("no test has panicked here"))
     }
 
+    pub(crate) fn contexts(&self) -> Contexts {
+        Contexts::at(self.home.path().to_owned())
+    }
+
+    /// A context as `coordinator serve` writes it.
+    pub(crate) fn local_context(&self, address: SocketAddr) -> Context {
+        let Credential::Certificate { chain_pem, key_pem } = self.authority.client("admin") else {
+            unreachable!("it makes certificates")
+        };
+        Context {
+            coordinator: address.to_string(),
+            trust: self.authority.authority.pem().to_owned(),
+            token: None,
+            certificate: Some(chain_pem),
+            key: Some(key_pem),
+            data_dir: Some("/var/lib/sprint".into()),
+        }
+    }
+
+    /// Starts, and lets `sprintctl` know it as `coordinator serve` does.
     pub(crate) async fn start(&self) -> Running {
+        let running = self.start_unknown().await;
+        let name = ContextName::new("local").expect("is a name");
+        self.contexts().save(&name, &self.local_context(running.address)).expect("is saved");
+        self.contexts().make_current(&name).expect("is there");
+        running
+    }
+
+    pub(crate) async fn start_unknown(&self) -> Running {
         self.start_at("127.0.0.1:0".parse().expect("is an address")).await
     }
 
@@ -75,12 +132,18 @@ impl Scripted {
         let listening = runtime.spawn(listen(address));
         let listener = listening.await.expect("does not panic");
         let address = listener.local_addr().expect("is bound");
+        let script = self.clone();
         let server = Server::builder()
+            .layer(InterceptorLayer::new(move |request| script.admit(request)))
+            .add_service(IdentityServer::new(self.clone()))
             .add_service(ItemsServer::new(self.clone()))
             .add_service(WorkersServer::new(self.clone()))
             .add_service(EventsServer::new(self.clone()))
             .add_service(SystemServer::new(self.clone()))
-            .serve_with_incoming(TcpListenerStream::new(listener));
+            .serve_with_incoming({
+                let _inside = runtime.enter();
+                self.authority.incoming(listener)
+            });
         runtime.spawn(server);
         Running { address, script: self.clone(), runtime: Some(runtime) }
     }
@@ -135,6 +198,7 @@ fn event(seq: u64) -> v1::Event {
         repo: None,
         item: Some(ItemId::new(seq % 2 + 1)),
         actor: "overseer".to_owned(),
+        origin: Some("10.0.0.4:5120".to_owned()),
         data: serde_json::json!({}),
     }
     .into()
@@ -178,9 +242,15 @@ impl Events for Scripted {
         });
         let wanted = |seq: &u64| request.item.is_none_or(|item| seq % 2 + 1 == item);
         let limit = if request.limit == 0 { usize::MAX } else { request.limit as usize };
-        let events = (request.since.unwrap_or(last) + 1..=last).filter(wanted).take(limit).map(event);
+        let since = request.since.unwrap_or(last);
+        let audit = self.with(|script| script.audit.clone()).into_iter().filter(|event| event.seq.get() > since);
+        let events: Vec<v1::Event> = if request.audit {
+            audit.take(limit).map(Into::into).collect()
+        } else {
+            (since + 1..=last).filter(wanted).take(limit).map(event).collect()
+        };
         // Small batches, so that a reader has to put them together.
-        let batches = events.collect::<Vec<_>>().chunks(3).map(<[_]>::to_vec).collect::<Vec<_>>();
+        let batches = events.chunks(3).map(<[_]>::to_vec).collect::<Vec<_>>();
         let batches = iter(batches.into_iter().map(|events| Ok(v1::EventBatch { events })));
         Ok(Response::new(if request.follow { Box::pin(batches.chain(pending())) } else { Box::pin(batches) }))
     }

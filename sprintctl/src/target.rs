@@ -1,0 +1,149 @@
+//! Which coordinator a command is for, and how it gets in.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use sprint_core::ids::ContextName;
+use sprint_core::token::TokenText;
+use sprint_identity::connect::Credential;
+use sprint_identity::context::{Context, ContextError, Contexts};
+use sprint_identity::trust::Trust;
+
+use crate::context;
+use crate::failure::Failure;
+use crate::render::commas;
+use crate::secret::VARIABLE;
+
+/// What the command line and the environment say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) coordinator: Option<String>,
+    pub(crate) context: Option<ContextName>,
+    pub(crate) token: Option<TokenText>,
+}
+
+/// A coordinator, and how to get in.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// `HOST:PORT`.
+    pub(crate) address: String,
+    pub(crate) trust: Trust,
+    pub(crate) credential: Credential,
+    /// The context that this comes from; none where a token alone says it all.
+    pub(crate) context: Option<ContextName>,
+}
+
+impl Target {
+    /// Settles what is wanted: a context that is named, else the token, else the context of the
+    /// address that is named, else the current one.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when it contradicts itself; else what is missing, and how to get it.
+    pub(crate) fn resolve(wanted: Wanted, contexts: Result<Contexts, ContextError>) -> Result<Self, Failure> {
+        let Wanted { coordinator, context, token } = wanted;
+        match (coordinator, context, token) {
+            (address, Some(name), _) => {
+                let context = context::read(&contexts?, &name)?;
+                match address {
+                    Some(address) if !is_same(&address, &context.coordinator) => Err(Failure::Usage(format!(
+                        "--coordinator names {address}, and the context \"{name}\" is for {}; leave one of the two out (SPRINT_COORDINATOR and SPRINT_CONTEXT count like them)",
+                        context.coordinator
+                    ))),
+                    address => Self::of_context(address, name, context),
+                }
+            }
+            (Some(address), None, Some(token)) => Ok(Self::of_token(address, token)),
+            (Some(address), None, None) => {
+                let (name, context) = matching(&contexts?, &address)?;
+                Self::of_context(Some(address), name, context)
+            }
+            (None, None, Some(token)) => match current(&contexts?)? {
+                Some((_, context)) => Ok(Self::of_token(context.coordinator, token)),
+                None => Err(Failure::Usage(format!(
+                    "{VARIABLE} does not say where its coordinator is; name it with --coordinator HOST:PORT (or SPRINT_COORDINATOR)"
+                ))),
+            },
+            (None, None, None) => {
+                let contexts = contexts?;
+                let (name, context) = current(&contexts)?.ok_or_else(|| none_current(&contexts))?;
+                Self::of_context(None, name, context)
+            }
+        }
+    }
+
+    fn of_token(address: String, token: TokenText) -> Self {
+        let trust = Trust::Fingerprint(token.authority.clone());
+        Self { address, trust, credential: Credential::Token(token), context: None }
+    }
+
+    fn of_context(address: Option<String>, name: ContextName, context: Context) -> Result<Self, Failure> {
+        let credential = context.credential().map_err(|error| {
+            let address = &context.coordinator;
+            Failure::Failed(format!(
+                "the token in the context \"{name}\" cannot be used: {error}; log in again with: sprintctl login --coordinator {address}"
+            ))
+        })?;
+        let trust = context.trusted();
+        Ok(Self { address: address.unwrap_or(context.coordinator), trust, credential, context: Some(name) })
+    }
+}
+
+/// The current context, if there is one.
+fn current(contexts: &Contexts) -> Result<Option<(ContextName, Context)>, Failure> {
+    let Some(name) = contexts.current()? else { return Ok(None) };
+    let context = context::read(contexts, &name)?;
+    Ok(Some((name, context)))
+}
+
+fn none_current(contexts: &Contexts) -> Failure {
+    let names = contexts.names().unwrap_or_default();
+    Failure::Failed(if names.is_empty() {
+        "no coordinator is known here; start one on this host with: coordinator serve (it writes a context for you), or get into another with: sprintctl login --coordinator HOST:PORT".to_owned()
+    } else {
+        format!(
+            "it is not said which coordinator is meant: no context is the current one; choose one with: sprintctl context use NAME (known: {})",
+            commas(names)
+        )
+    })
+}
+
+/// A context for an address: the current one if it is for it.
+fn matching(contexts: &Contexts, address: &str) -> Result<(ContextName, Context), Failure> {
+    let found = of_address(contexts, address)?.into_iter().next();
+    found.ok_or_else(|| {
+        Failure::Failed(format!(
+            "there is no context for {address}, so that neither its certificate authority nor your credentials are known here; get in with: sprintctl login --coordinator {address} --token TOKEN"
+        ))
+    })
+}
+
+/// All contexts for an address, the current one first; those that cannot be read are passed over with a word.
+pub(crate) fn of_address(contexts: &Contexts, address: &str) -> Result<Vec<(ContextName, Context)>, Failure> {
+    let current = contexts.current()?;
+    let mut found = context::readable(contexts)?;
+    found.retain(|(_, context)| is_same(address, &context.coordinator));
+    found.sort_by_key(|(name, _)| Some(name) != current.as_ref());
+    Ok(found)
+}
+
+/// Whether two addresses are of the same coordinator, as far as can be told from them.
+pub(crate) fn is_same(left: &str, right: &str) -> bool {
+    plain(left) == plain(right)
+}
+
+/// An address in lower case, and each name of this host as one.
+fn plain(address: &str) -> (String, &str) {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let host = host.to_lowercase();
+    let host = if is_loopback(&host) { Ipv4Addr::LOCALHOST.to_string() } else { host };
+    (host, port)
+}
+
+/// Whether a host's name or address is this host's own.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;
