@@ -94,3 +94,65 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Explained<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::task::Waker;
+
+    use rustls::AlertDescription;
+
+    use super::*;
+
+    /// Cannot be written to any more; what is left to read comes as scripted, and then the end.
+    struct Gone(VecDeque<Poll<io::Result<&'static [u8]>>>);
+
+    impl AsyncRead for Gone {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            let next = self.0.pop_front().unwrap_or(Poll::Ready(Ok(b"")));
+            next.map_ok(|bytes| buffer.put_slice(bytes))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What a write ends with, and how often it had to wait.
+    fn write(left: Vec<Poll<io::Result<&'static [u8]>>>) -> (String, usize) {
+        let mut stream = Explained::new(Gone(left.into()));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waited = 0;
+        loop {
+            match Pin::new(&mut stream).poll_write(&mut context, b"hello") {
+                Poll::Ready(written) => return (written.expect_err("it is gone").to_string(), waited),
+                Poll::Pending => waited += 1,
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_write_says_what_the_other_side_said_before_it_went() {
+        let alert = rustls::Error::AlertReceived(AlertDescription::UnknownCA);
+        let told = Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, alert)));
+        let (why, waited) = write(vec![Poll::Ready(Ok(b"ticket")), Poll::Pending, told]);
+        assert_eq!((why.as_str(), waited), ("received fatal alert: UnknownCA", 1));
+    }
+
+    #[test]
+    fn a_side_that_goes_without_a_word_leaves_the_writes_own_error() {
+        let silent = io::Error::from(ErrorKind::BrokenPipe).to_string();
+        assert_eq!(write(vec![]), (silent.clone(), 0));
+        assert_eq!(write(vec![Poll::Ready(Err(ErrorKind::ConnectionReset.into()))]), (silent, 0));
+    }
+}
