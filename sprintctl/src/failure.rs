@@ -118,13 +118,13 @@ impl From<ConnectError> for Failure {
         match error {
             ConnectError::Unreachable { address, why } => Self::Unreachable { address, why },
             ConnectError::Refused { address: _, why } => Self::Certificate(why),
+            error @ ConnectError::Address { .. } => Self::Usage(error.to_string()),
             error @ (ConnectError::OtherAuthority { .. }
             | ConnectError::Clock { .. }
             | ConnectError::OtherName { .. }
             | ConnectError::NoTls { .. }
             | ConnectError::Handshake { .. }
-            | ConnectError::Key(_)
-            | ConnectError::Address { .. }) => Self::NoConnection(error),
+            | ConnectError::Key(_)) => Self::NoConnection(error),
         }
     }
 }

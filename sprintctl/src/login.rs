@@ -21,7 +21,7 @@ use crate::target::{Target, is_loopback, is_same, of_address};
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
     /// What "token create" printed; - or nothing: read it from standard input, where nobody sees it
-    #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TOKEN")]
     token: Option<Hidden>,
     /// The context's name [default: --context, else after the coordinator's host]
     #[arg(long, value_name = "CONTEXT")]

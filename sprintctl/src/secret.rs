@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::str::FromStr;
 
@@ -18,6 +18,9 @@ pub(crate) const VARIABLE: &str = "SPRINT_TOKEN";
 
 /// How every token begins.
 const BEGINNING: &str = "sprint1_";
+
+/// More than any secret's bytes.
+const LONGEST: u64 = 4 << 10;
 
 /// A text on the command line that no message may show.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub(crate) async fn read_line(prompt: &str) -> Result<String, Failure> {
     let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let typed = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+        std::io::stdin().lock().take(LONGEST).read_line(&mut line).map(|_| line)
     });
     let stopped = || Err(Failure::Failed("stopped; nothing was changed".to_owned()));
     let line = tokio::select! {

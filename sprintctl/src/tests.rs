@@ -60,6 +60,14 @@ fn what_makes_no_sense_is_refused_before_anything_is_asked() {
         "wait",
         "wait 1 --for nowhere",
         "--coordinator nowhere status",
+        "--context A status",
+        "token create",
+        "token create --kind worker",
+        "token create --kind outpost --uses 0",
+        "token create --kind viewer --name Ann",
+        "token revoke",
+        "context use",
+        "audit --since soon",
     ] {
         let parsed = Cli::try_parse_from(format!("sprintctl {line}").split(' '));
         let error = parsed.expect_err(&format!("`{line}` must be refused"));
@@ -77,6 +85,11 @@ fn what_people_type_is_understood() {
         "worker logs -f --offset 10 3",
         "event tail -f --since 0 --item 3 -o json",
         "wait 1 2 --for merging --timeout 1m30s",
+        "token create --kind outpost --ttl 1h --uses 3 --name-prefix gpu- -o json",
+        "login --coordinator host:1 --token - --name work",
+        "logout",
+        "--context work whoami",
+        "audit -f --since 0 --refused -o json",
         "completions bash",
         "man /tmp/x",
     ] {

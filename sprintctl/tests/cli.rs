@@ -66,8 +66,14 @@ fn something_that_is_no_coordinator_is_told_apart() {
 
 #[test]
 fn a_command_line_that_makes_no_sense_fails_with_2() {
-    for args in [&["item", "add"][..], &["item", "show", "x"], &["nonsense"], &["status", "--coordinator", "here"], &[]]
-    {
+    for args in [
+        &["item", "add"][..],
+        &["item", "show", "x"],
+        &["nonsense"],
+        &["status", "--coordinator", "here"],
+        &["audit", "-x"],
+        &[],
+    ] {
         let output = sprintctl().args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
@@ -162,7 +168,9 @@ fn man_pages_are_written_for_each_command() {
     let dir = tempfile::tempdir().unwrap();
     let output = sprintctl().arg("man").arg(dir.path().join("man1")).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    for page in ["sprintctl.1", "sprintctl-item.1", "sprintctl-item-add.1", "sprintctl-wait.1"] {
+    for page in
+        ["sprintctl.1", "sprintctl-item.1", "sprintctl-item-add.1", "sprintctl-wait.1", "sprintctl-token-create.1"]
+    {
         assert!(dir.path().join("man1").join(page).exists(), "{page}");
     }
 }

@@ -1,10 +1,12 @@
 //! Getting in: which credentials go where, what is kept, and what never leaves.
 
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use pty_process::Size;
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use pty_process::{Pty, Size};
 use sprint_core::ids::{ContextName, TokenId};
 use sprint_core::token::TokenText;
 use sprint_identity::context::Context;
@@ -146,10 +148,8 @@ async fn a_token_is_taken_from_standard_input() {
     assert!(said(&nowhere).contains("name the coordinator with --coordinator HOST:PORT"), "{}", said(&nowhere));
 }
 
-#[tokio::test]
-async fn what_is_typed_at_the_prompt_is_not_shown() {
-    let script = Scripted::default();
-    let running = script.start_unknown().await;
+/// Somebody at a terminal who is asked for a token, and types `keys`; all that was shown, and how it ended.
+async fn typed_at_the_prompt(script: &Scripted, running: &Running, keys: String) -> (String, Option<i32>) {
     let (mut pty, pts) = pty_process::open().expect("a pty");
     pty.resize(Size::new(30, 200)).expect("takes a size");
     let mut command = pty_process::Command::new(env!("CARGO_BIN_EXE_sprintctl"));
@@ -162,23 +162,38 @@ async fn what_is_typed_at_the_prompt_is_not_shown() {
         .kill_on_drop(true)
         .spawn(pts)
         .expect("starts");
+    let echoes = |pty: &Pty| tcgetattr(pty.as_fd()).expect("is a terminal").local_flags.contains(LocalFlags::ECHO);
     let mut shown = Vec::new();
     let typing = async {
         let mut buffer = [0; 1024];
-        let mut typed = false;
-        while !String::from_utf8_lossy(&shown).contains("logged in") {
-            let count = pty.read(&mut buffer).await.expect("shows something");
+        while !String::from_utf8_lossy(&shown).contains("token: ") {
+            let count = pty.read(&mut buffer).await.expect("asks for it");
             shown.extend(&buffer[..count]);
-            if !typed && String::from_utf8_lossy(&shown).contains("token: ") {
-                pty.write_all(format!("{}\n", token(&script.authority).reveal()).as_bytes()).await.expect("is typed");
-                typed = true;
-            }
+        }
+        assert!(!echoes(&pty));
+        pty.write_all(keys.as_bytes()).await.expect("is typed");
+        while !String::from_utf8_lossy(&shown).contains(['"', ';']) {
+            let count = pty.read(&mut buffer).await.expect("says how it went");
+            shown.extend(&buffer[..count]);
         }
     };
-    tokio::time::timeout(LONG, typing).await.expect("logs in");
-    assert!(child.wait().await.expect("ends").success());
-    let shown = String::from_utf8_lossy(&shown).into_owned();
-    assert!(!shown.contains(SECRET) && !shown.contains("sprint1_"), "{shown}");
+    tokio::time::timeout(LONG, typing).await.expect("in time");
+    let status = child.wait().await.expect("ends");
+    assert!(echoes(&pty), "the terminal must be as it was");
+    (String::from_utf8_lossy(&shown).into_owned(), status.code())
+}
+
+#[tokio::test]
+async fn what_is_typed_at_the_prompt_is_not_shown() {
+    let script = Scripted::default();
+    let running = script.start_unknown().await;
+    let keys = format!("{}\n", token(&script.authority).reveal());
+    let (shown, code) = typed_at_the_prompt(&script, &running, keys).await;
+    assert!(!shown.contains(SECRET) && !shown.contains("sprint1_") && shown.contains("logged in"), "{shown}");
+    assert_eq!(code, Some(0));
+    let (shown, code) = typed_at_the_prompt(&script, &running, "sprint1_half\x03".to_owned()).await;
+    assert!(shown.contains("stopped; nothing was changed") && !shown.contains("half"), "{shown}");
+    assert_eq!(code, Some(1));
 }
 
 #[tokio::test]
