@@ -2,23 +2,27 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use fs4::fs_std::FileExt as _;
+use sprint_identity::rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::face;
+use crate::face::listen::Port;
+use crate::face::{self, Face, Limits};
 use crate::git::GitRepos;
+use crate::identity::{Certificates, Given};
 use crate::loops;
 use crate::service::logs::Logs;
-use crate::service::{Settings, Sprint, outposts};
+use crate::service::{LocalAdmin, Settings, Sprint, admin, now, outposts};
 use crate::store::{Location, Store};
 
 /// A shutdown that takes longer is cut short: everything that matters is on the disk.
@@ -41,37 +45,34 @@ impl App {
     /// A text for people that says what stands in the way.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let data = &config.data_dir;
-        std::fs::create_dir_all(data)
-            .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
+        make_data_dir(data)?;
+        let data = &data.canonicalize()?;
         let lock = lock(data)?;
-        let database = data.join("sprint.db");
-        let location = config.database_url.as_deref().map_or(Location::Sqlite(&database), Location::Postgres);
-        let store = Store::open(location).await?;
-        let git = GitRepos::open(data.join("repos")).await?;
-        let logs = Logs::open(data.join("logs")).context("the logs' directory cannot be made")?;
-        let settings = Settings { heartbeat: config.heartbeat, disconnect_grace: config.disconnect_grace };
-        let sprint = Arc::new(Sprint::new(store, git, logs, settings));
+        let (sprint, tls) = open(config, data).await?;
         outposts::all_offline(&sprint).await?;
 
         let (grpc_listener, grpc) = bind("--listen", config.listen).await?;
         let (http_listener, http) = bind("--http", config.http).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        loops::start(&sprint, &tasks, &stop);
-        let git_base_url = format!("http://{http}");
-        let serving =
-            face::grpc::serve(Arc::clone(&sprint), grpc_listener, &git_base_url, stop.clone(), tasks.clone())?;
-        tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the gRPC face ended");
-            }
-        });
-        let serving = face::http::serve(Arc::clone(&sprint), http_listener, stop.clone());
-        tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the HTTP face ended");
-            }
-        });
-        announce(data, grpc, http)?;
+        let here = on_this_host(grpc);
+        let local = LocalAdmin { data_dir: data.clone(), address: here.to_string() };
+        admin::ensure(&sprint, &local.data_dir, &local.address).await?;
+        loops::start(&sprint, local, &tasks, &stop);
+        let face = Face {
+            sprint: Arc::clone(&sprint),
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+            http_url: Arc::from(format!("http://{http}")),
+        };
+        let limits = Limits {
+            connections: config.max_connections,
+            per_address: config.max_connections_per_address,
+            ..Limits::default()
+        };
+        let everything = face::grpc::router(&face)?.reset_fallback().merge(face::http::router(&face));
+        tasks.spawn(Port::new(&face, Some(tls), everything, limits).serve(grpc_listener));
+        tasks.spawn(Port::new(&face, None, face::http::router(&face), limits).serve(http_listener));
+        announce(data, here, http)?;
         tracing::info!(%grpc, %http, data_dir = %data.display(), database = sprint.store.kind(), "serving");
         Ok(Self { grpc, http, stop, tasks, sprint, _lock: lock })
     }
@@ -89,10 +90,91 @@ impl App {
     }
 }
 
+/// Opens everything that use cases work on; the data directory must be locked.
+async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Sprint>, ServerConfig)> {
+    let database = data.join("sprint.db");
+    let location = config.database_url.as_deref().map_or(Location::Sqlite(&database), Location::Postgres);
+    let store = Store::open(location).await?;
+    let git = GitRepos::open(data.join("repos")).await?;
+    let logs = Logs::open(data.join("logs")).context("the logs' directory cannot be made")?;
+    let settings = Settings {
+        heartbeat: config.heartbeat,
+        disconnect_grace: config.disconnect_grace,
+        outpost_certificate_ttl: config.outpost_cert_ttl,
+        max_push_bytes: config.max_push_mib << 20,
+    };
+    let certificates = Arc::new(Certificates::open(data, &config.advertise, given(config), now())?);
+    let tls = certificates.server_config()?;
+    let sprint = Arc::new(Sprint::new(store, git, logs, certificates, settings));
+    Ok((sprint, tls))
+}
+
+/// A coordinator that does not serve: its record, for a command.
+pub struct Offline {
+    pub sprint: Arc<Sprint>,
+    _lock: File,
+}
+
+impl Offline {
+    /// Opens the record; none while a coordinator serves from it.
+    ///
+    /// # Errors
+    /// A text for people.
+    pub async fn open(config: &Config) -> anyhow::Result<Option<Self>> {
+        let Some(lock) = try_lock(&config.data_dir)? else { return Ok(None) };
+        let (sprint, _) = open(config, &config.data_dir.canonicalize()?).await?;
+        Ok(Some(Self { sprint, _lock: lock }))
+    }
+
+    pub async fn close(self) {
+        self.sprint.store.close().await;
+    }
+}
+
+/// The certificate that the user gave.
+fn given(config: &Config) -> Option<Given> {
+    let (chain, key) = config.tls_cert.clone().zip(config.tls_key.clone())?;
+    Some(Given { chain, key })
+}
+
+/// How a port is reached from this host, also where it listens on every address.
+fn on_this_host(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
+}
+
+/// Makes the data directory, for its owner's eyes only.
+///
+/// # Errors
+/// A text for people.
+fn make_data_dir(data: &Path) -> anyhow::Result<()> {
+    sprint_identity::private::make_dir(data)
+        .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
+    // One that an earlier version made may be open to others; keys are in it now.
+    std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("the data directory {} cannot be closed to others", data.display()))
+}
+
+/// Takes the data directory for this process alone; none while another coordinator has it.
+///
+/// # Errors
+/// Those of the file system.
+fn try_lock(data: &Path) -> anyhow::Result<Option<File>> {
+    let file = lock_file(data)?;
+    Ok(file.try_lock_exclusive()?.then_some(file))
+}
+
+fn lock_file(data: &Path) -> std::io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).open(data.join("coordinator.lock"))
+}
+
 /// Takes the data directory for this process alone.
 fn lock(data: &Path) -> anyhow::Result<File> {
-    let path = data.join("coordinator.lock");
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let mut file = lock_file(data)?;
     if !file.try_lock_exclusive()? {
         let mut holder = String::new();
         file.read_to_string(&mut holder)?;

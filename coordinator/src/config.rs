@@ -9,6 +9,9 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::face::Limits;
+use crate::service::{MAX_PUSH_BYTES, OUTPOST_CERTIFICATE_TTL};
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,15 +28,16 @@ pub struct Flags {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
-    /// Where gRPC listens; loopback only, port 0 takes a free one [default: 127.0.0.1:50051]
+    /// Where gRPC and git listen, by TLS; port 0 takes a free one [default: 0.0.0.0:50051]
     #[arg(long, value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
-    /// Where HTTP (git, health) listens; loopback only [default: 127.0.0.1:8080]
+    /// Where plain HTTP (git, health) listens; loopback only [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
-    /// A PostgreSQL database for the record, postgres://… [default: SQLite in the data directory]
+    /// A PostgreSQL database for the record, postgres://…; one with a password belongs into the environment or the
+    /// configuration file [default: SQLite in the data directory]
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_url: Option<String>,
@@ -49,6 +53,37 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<String>,
+    /// A name or address by which others reach this coordinator, beside those that this host has; may be given
+    /// several times
+    #[arg(long, value_name = "HOST")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advertise: Vec<String>,
+    /// A certificate of your own (PEM), with its chain up to the authority that it comes from; read again when it
+    /// changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// How long an outpost's certificate counts; it is renewed long before, while the outpost is connected
+    /// [default: 7d]
+    #[arg(long, value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outpost_cert_ttl: Option<String>,
+    /// How many connections there may be [default: 8192]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<usize>,
+    /// How many connections without a certificate one address may have [default: 1024]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_address: Option<usize>,
+    /// The largest push that is taken from an outpost, in MiB [default: 2048]
+    #[arg(long, value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_push_mib: Option<u64>,
     /// A TOML file with these settings, with the names in lower case and underscores
     #[arg(long, value_name = "FILE", env = "SPRINT_CONFIG")]
     #[serde(skip)]
@@ -72,6 +107,18 @@ pub struct Config {
     pub disconnect_grace: Duration,
     #[serde(default = "default_heartbeat", with = "sprint_core::gates::duration_text")]
     pub heartbeat: Duration,
+    #[serde(default)]
+    pub advertise: Vec<String>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    #[serde(default = "default_outpost_cert_ttl", with = "sprint_core::gates::duration_text")]
+    pub outpost_cert_ttl: Duration,
+    #[serde(default = "default_max_connections")]
+    pub max_connections: usize,
+    #[serde(default = "default_max_connections_per_address")]
+    pub max_connections_per_address: usize,
+    #[serde(default = "default_max_push_mib")]
+    pub max_push_mib: u64,
 }
 
 fn default_data_dir() -> PathBuf {
@@ -80,7 +127,7 @@ fn default_data_dir() -> PathBuf {
 }
 
 const fn default_listen() -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 50051)
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 50051)
 }
 
 const fn default_http() -> SocketAddr {
@@ -99,8 +146,39 @@ const fn default_heartbeat() -> Duration {
     Duration::from_secs(5)
 }
 
+const fn default_outpost_cert_ttl() -> Duration {
+    OUTPOST_CERTIFICATE_TTL
+}
+
+fn default_max_connections() -> usize {
+    Limits::default().connections
+}
+
+fn default_max_connections_per_address() -> usize {
+    Limits::default().per_address
+}
+
+const fn default_max_push_mib() -> u64 {
+    MAX_PUSH_BYTES >> 20
+}
+
 /// The keys that the environment may set, as `SPRINT_<KEY>`.
-const KEYS: [&str; 7] = ["data_dir", "listen", "http", "database_url", "log_format", "disconnect_grace", "heartbeat"];
+const KEYS: [&str; 14] = [
+    "data_dir",
+    "listen",
+    "http",
+    "database_url",
+    "log_format",
+    "disconnect_grace",
+    "heartbeat",
+    "advertise",
+    "tls_cert",
+    "tls_key",
+    "outpost_cert_ttl",
+    "max_connections",
+    "max_connections_per_address",
+    "max_push_mib",
+];
 
 impl Config {
     /// Puts flags, environment, file and defaults together.
@@ -108,6 +186,10 @@ impl Config {
     /// # Errors
     /// A text for people: which setting is wrong, and where it was set.
     pub fn load(flags: &Flags) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            !flags.database_url.as_deref().is_some_and(has_password),
+            "--database-url carries a password, which everybody on this host can see in the list of processes; set SPRINT_DATABASE_URL, or database_url in the file of --config, instead"
+        );
         let mut figment = Figment::new();
         if let Some(file) = &flags.config {
             anyhow::ensure!(
@@ -122,16 +204,28 @@ impl Config {
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|error| anyhow::anyhow!("a setting is wrong: {error}; see: coordinator serve --help"))?;
-        for (flag, address) in [("--listen", config.listen), ("--http", config.http)] {
-            anyhow::ensure!(
-                address.ip().is_loopback(),
-                "{flag} {address} can be reached from other machines, and callers are not asked yet who they are; use a loopback address such as 127.0.0.1:{}",
-                address.port()
-            );
-        }
+        anyhow::ensure!(
+            config.http.ip().is_loopback(),
+            "--http {} can be reached from other machines, and plain HTTP shows everything to whoever listens; use a loopback address such as 127.0.0.1:{}, and --listen for others",
+            config.http,
+            config.http.port()
+        );
+        anyhow::ensure!(
+            config.tls_cert.is_some() == config.tls_key.is_some(),
+            "--tls-cert and --tls-key belong together; give both or none"
+        );
+        anyhow::ensure!(!config.outpost_cert_ttl.is_zero(), "--outpost-cert-ttl is zero; use a duration such as 7d");
         anyhow::ensure!(!config.heartbeat.is_zero(), "--heartbeat is zero; use a duration such as 5s");
         Ok(config)
     }
+}
+
+/// Whether an address is of the form `scheme://user:password@host`.
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split(['/', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || url.contains("password=")
 }
 
 #[cfg(test)]
@@ -143,10 +237,21 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_others_could_reach_is_refused() {
-        let flags = Flags { listen: Some("0.0.0.0:50051".parse().unwrap()), ..flags() };
+    fn plain_http_that_others_could_reach_is_refused() {
+        let flags = Flags { http: Some("0.0.0.0:8080".parse().unwrap()), ..flags() };
         let error = Config::load(&flags).unwrap_err().to_string();
-        assert!(error.contains("--listen 0.0.0.0:50051") && error.contains("127.0.0.1:50051"), "{error}");
+        assert!(error.contains("--http 0.0.0.0:8080") && error.contains("127.0.0.1:8080"), "{error}");
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_refused_without_being_shown() {
+        for url in ["postgres://sprint:hunter2@db/sprint", "postgres://db/sprint?user=a&password=hunter2"] {
+            let flags = Flags { database_url: Some(url.to_owned()), ..flags() };
+            let error = Config::load(&flags).unwrap_err().to_string();
+            assert!(error.contains("SPRINT_DATABASE_URL") && !error.contains("hunter2"), "{error}");
+        }
+        let flags = Flags { database_url: Some("postgres://sprint@db/sprint".to_owned()), ..flags() };
+        assert!(Config::load(&flags).is_ok());
     }
 
     #[test]

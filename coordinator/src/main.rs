@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use coordinator::app::App;
 use coordinator::config::{Config, Flags, LogFormat};
+use coordinator::token_command::{self, TokenCommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -25,12 +26,25 @@ enum Command {
     /// Each flag is also an environment variable (SPRINT_DATA_DIR, SPRINT_LISTEN, …) and a key of
     /// the configuration file (data_dir, listen, …); a flag wins over the variable, the variable
     /// over the file. The log level is set by RUST_LOG (default: info).
-    Serve(Flags),
+    Serve(Box<Flags>),
+    /// Makes, lists and revokes the tokens with which outposts join and people get in.
+    ///
+    /// It works on the data directory: through the coordinator while that runs, else by itself. From other
+    /// machines the same is: sprintctl token.
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 fn main() -> ExitCode {
-    let Command::Serve(flags) = Cli::parse().command;
-    let config = match Config::load(&flags) {
+    sprint_identity::init();
+    match Cli::parse().command {
+        Command::Serve(flags) => serve(&flags),
+        Command::Token(command) => finish(token_command::run(command)),
+    }
+}
+
+fn serve(flags: &Flags) -> ExitCode {
+    let config = match Config::load(flags) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -38,11 +52,16 @@ fn main() -> ExitCode {
         }
     };
     log(config.log_format);
+    finish(run(&config))
+}
+
+/// Runs to the end, and says what went wrong.
+fn finish(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let ran = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(&config)));
+        .and_then(|runtime| runtime.block_on(command));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -243,6 +243,11 @@ pub fn wip_ref(item: ItemId, attempt: Attempt) -> String {
     format!("refs/sprint/wip/{item}/{attempt}")
 }
 
+/// The ref that keeps what came for another one after its attempt was over.
+pub fn late_ref(name: &str) -> String {
+    name.replacen("refs/sprint/", "refs/sprint/late/", 1)
+}
+
 /// The ref that keeps a change's candidate commit while it is gated.
 pub fn candidate_ref(change: ChangeId) -> String {
     format!("refs/sprint/candidate/{change}")

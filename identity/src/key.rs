@@ -5,6 +5,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sprint_core::ids::KeyId;
+use sprint_core::time::Timestamp;
 use thiserror::Error;
 
 use crate::{private, sha256};
@@ -19,7 +20,6 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
     pub(crate) fn malformed(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self::Malformed { what: what.into(), why: format!("{why}") }
     }
@@ -96,6 +96,12 @@ pub(crate) fn key_id(subject_public_key_info: &[u8]) -> KeyId {
 pub fn key_of(certificate: &CertificateDer<'_>) -> Option<KeyId> {
     let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
     Some(key_id(&certificate.subject_public_key_info()))
+}
+
+/// When a certificate ceases to count; none when it cannot be read.
+pub fn expiry_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Some(Timestamp::from_millis(certificate.validity().not_after.timestamp().saturating_mul(1000)))
 }
 
 #[cfg(test)]

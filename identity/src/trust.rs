@@ -1,6 +1,7 @@
 //! Whom a connection trusts: one authority, known before the first contact.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,7 +12,9 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme, crypto::ring,
 };
 use sprint_core::ids::Fingerprint;
+use sprint_core::time::Timestamp;
 use thiserror::Error as ThisError;
+use webpki::KeyUsage;
 
 use crate::key::KeyError;
 
@@ -58,6 +61,45 @@ pub fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, KeyError>
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| KeyError::malformed(what, error))?;
     if found.is_empty() { Err(KeyError::malformed(what, "there is none in it")) } else { Ok(found) }
+}
+
+/// A certificate as PEM.
+pub fn pem(certificate: &CertificateDer<'_>) -> String {
+    let body = pem::Pem::new("CERTIFICATE", certificate.to_vec());
+    pem::encode_config(&body, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+}
+
+/// Checks that the first certificate of a chain is a server's, that it counts at `now`, and that the
+/// chain ends with the authority that it comes from: that one is what clients are told to trust.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub fn check_chain(chain: &[CertificateDer<'static>], now: Timestamp) -> Result<(), String> {
+    let (Some(leaf), Some(anchor)) = (chain.first(), chain.last()) else {
+        return Err("it holds no certificate".to_owned());
+    };
+    let anchor = webpki::anchor_from_trusted_cert(anchor).map_err(|error| error.to_string())?;
+    let time = UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0)));
+    let checked = webpki::EndEntityCert::try_from(leaf).and_then(|leaf| {
+        leaf.verify_for_usage(
+            ring::default_provider().signature_verification_algorithms.all,
+            &[anchor],
+            &chain[1..],
+            time,
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map(drop)
+    });
+    match checked {
+        Ok(()) => Ok(()),
+        Err(webpki::Error::UnknownIssuer) => {
+            Err("it does not end with the authority that its first certificate comes from; append that one's"
+                .to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Trusts the authority with one fingerprint, as the server itself shows it.

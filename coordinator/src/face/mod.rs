@@ -1,4 +1,28 @@
-//! The faces: decode, call a service, encode.
+//! How callers reach the services: one TLS port for gRPC and git, plain HTTP on loopback.
 
+mod caller;
+mod connections;
 pub mod grpc;
 pub mod http;
+pub mod listen;
+
+use std::sync::Arc;
+
+pub use connections::Limits;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::service::Sprint;
+
+/// What every face holds.
+#[derive(Clone)]
+pub struct Face {
+    pub sprint: Arc<Sprint>,
+    /// Streams end themselves when this is cancelled; a graceful shutdown would wait for them for ever.
+    pub stop: CancellationToken,
+    /// Owns the tasks behind connections and streams.
+    pub tasks: TaskTracker,
+    /// Where plain HTTP is served, for people.
+    pub http_url: Arc<str>,
+}

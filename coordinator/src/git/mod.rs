@@ -1,6 +1,7 @@
 //! The coordinator's bare repositories: objects and refs through git2, merges and
 //! transport through the `git` program.
 
+pub mod commands;
 mod merge_tree;
 mod program;
 mod repository;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use sprint_core::ids::{CommitId, RepoName};
 use thiserror::Error;
 
+pub use commands::RefUpdate;
 pub use merge_tree::Merged;
 pub use repository::{CompareAndSwap, GitRepo};
 pub use upstream::{Fetched, Pushed};
@@ -75,10 +77,15 @@ impl GitRepos {
         Ok(repos)
     }
 
-    /// `git http-backend` for these repositories; the request is the caller's to add.
-    pub fn http_backend(&self) -> tokio::process::Command {
+    /// `git http-backend` for these repositories; the request is the caller's to add. A push may update
+    /// `refs` only, and be of so many bytes.
+    pub fn http_backend(&self, refs: &[RefUpdate], max_bytes: u64) -> tokio::process::Command {
         let mut command = program::command(&self.root);
         command.arg("http-backend").env("GIT_PROJECT_ROOT", &self.root).env("GIT_HTTP_EXPORT_ALL", "1");
+        let names = refs.iter().map(|update| update.name.as_str()).collect::<Vec<_>>();
+        command.env("SPRINT_REFS", names.join(" "));
+        command.env("GIT_CONFIG_COUNT", "1");
+        command.env("GIT_CONFIG_KEY_0", "receive.maxInputSize").env("GIT_CONFIG_VALUE_0", max_bytes.to_string());
         command
     }
 

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Outposts push an attempt's own refs, and nothing else; main moves by the merge queue only.
-case "$1" in
-refs/sprint/work/*/* | refs/sprint/wip/*/*) ;;
+# The coordinator has checked which refs this push may update, and says so in SPRINT_REFS; nothing else
+# is pushed to. Main moves by the merge queue only.
+case " ${SPRINT_REFS:-} " in
+*" $1 "*) ;;
 *)
-	echo "refused: $1 is not an attempt's ref; the merge queue alone moves branches" >&2
+	echo "refused: $1 is not an attempt's ref of yours; the merge queue alone moves branches" >&2
 	exit 1
 	;;
 esac

@@ -59,7 +59,7 @@ pub async fn explain(sprint: &Sprint, id: ChangeId) -> Result<Explanation, Servi
 ///
 /// # Errors
 /// [`ServiceError::Precondition`] or [`ServiceError::Refused`] when the change or its item is past that.
-pub async fn retry(sprint: &Sprint, id: ChangeId) -> Result<Change, ServiceError> {
+pub async fn retry(sprint: &Sprint, id: ChangeId, by: Actor) -> Result<Change, ServiceError> {
     sprint
         .store
         .write(move |tx| {
@@ -75,8 +75,8 @@ pub async fn retry(sprint: &Sprint, id: ChangeId) -> Result<Change, ServiceError
                         item.attempt
                     )));
                 }
-                let change = transition::change(tx, id, ChangeEvent::Retried, &Actor::Overseer).await?;
-                transition::item(tx, item.id, ItemEvent::Requeued { change: id }, &Actor::Overseer).await?;
+                let change = transition::change(tx, id, ChangeEvent::Retried, &by).await?;
+                transition::item(tx, item.id, ItemEvent::Requeued { change: id }, &by).await?;
                 tx.notify(Notice::Merger);
                 Ok(change)
             })
@@ -88,15 +88,15 @@ pub async fn retry(sprint: &Sprint, id: ChangeId) -> Result<Change, ServiceError
 ///
 /// # Errors
 /// [`ServiceError::Refused`] when it is not in the queue, or being landed.
-pub async fn discard(sprint: &Sprint, id: ChangeId, reason: String) -> Result<Change, ServiceError> {
+pub async fn discard(sprint: &Sprint, id: ChangeId, reason: String, by: Actor) -> Result<Change, ServiceError> {
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
                 let event = ChangeEvent::Dropped { reason: reason.clone() };
-                let change = transition::change(tx, id, event, &Actor::Overseer).await?;
+                let change = transition::change(tx, id, event, &by).await?;
                 let reason = format!("its change {id} was dropped: {reason}");
-                transition::item(tx, change.item, ItemEvent::Blocked { reason }, &Actor::Overseer).await?;
+                transition::item(tx, change.item, ItemEvent::Blocked { reason }, &by).await?;
                 Ok(change)
             })
         })

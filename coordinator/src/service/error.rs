@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use sprint_core::Refused;
 use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
+use sprint_core::token::TokenRefused;
+use sprint_identity::key::KeyError;
 use thiserror::Error;
 
 use crate::git::GitError;
@@ -21,6 +23,19 @@ pub enum ServiceError {
     Precondition(String),
     #[error("{0}")]
     Exists(String),
+    /// Nobody knows who calls.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// It is known who calls, and they may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Too much was asked for at once.
+    #[error("{0}")]
+    Exhausted(String),
+    #[error(transparent)]
+    Token(#[from] TokenRefused),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]
@@ -38,6 +53,9 @@ pub enum Kind {
     Invalid,
     Precondition,
     Exists,
+    Unauthenticated,
+    Forbidden,
+    Exhausted,
     Unavailable,
     Internal,
 }
@@ -46,13 +64,16 @@ impl ServiceError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::NotFound(_) => Kind::NotFound,
-            Self::Invalid(_) => Kind::Invalid,
+            Self::Invalid(_) | Self::Key(_) => Kind::Invalid,
             Self::Precondition(_)
             | Self::Refused(_)
             | Self::Git(
                 GitError::Unreachable { .. } | GitError::Empty { .. } | GitError::NoBranch { .. } | GitError::NoTip(_),
             ) => Kind::Precondition,
             Self::Exists(_) => Kind::Exists,
+            Self::Unauthenticated(_) | Self::Token(_) => Kind::Unauthenticated,
+            Self::Forbidden(_) => Kind::Forbidden,
+            Self::Exhausted(_) => Kind::Exhausted,
             Self::Store(StoreError::Closed) => Kind::Unavailable,
             Self::Git(_) | Self::Store(_) | Self::Io(_) => Kind::Internal,
         }

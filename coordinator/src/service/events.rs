@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use sprint_core::event::Event;
-use sprint_core::ids::{ItemId, Seq};
+use sprint_core::ids::Seq;
 
-use super::{ServiceError, Sprint};
+use super::{EventFilter, ServiceError, Sprint};
 
 /// Events that one look answers at most.
 pub const PAGE: u32 = 500;
@@ -21,12 +21,12 @@ pub struct Status {
     pub outposts: BTreeMap<String, u64>,
 }
 
-/// The next events after `since`.
+/// The next events that a filter asks for.
 ///
 /// # Errors
 /// What the store says.
-pub async fn page(sprint: &Sprint, since: Seq, item: Option<ItemId>, limit: u32) -> Result<Vec<Event>, ServiceError> {
-    Ok(sprint.store.events(since, item, limit.min(PAGE)).await?)
+pub async fn page(sprint: &Sprint, filter: EventFilter) -> Result<Vec<Event>, ServiceError> {
+    Ok(sprint.store.events(EventFilter { limit: filter.limit.min(PAGE), ..filter }).await?)
 }
 
 /// Counts everything.

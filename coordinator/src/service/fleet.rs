@@ -56,7 +56,7 @@ struct Live {
 pub struct Held {
     pub outpost: OutpostName,
     number: u64,
-    /// Cancelled when a newer session of the same agent takes over, or the outpost is removed.
+    /// Cancelled when a newer session of the same agent takes over.
     pub stop: CancellationToken,
     pub attach: mpsc::Receiver<AttachRequest>,
 }
@@ -65,7 +65,7 @@ pub struct Held {
 #[derive(Default)]
 pub struct Fleet {
     live: Mutex<HashMap<OutpostName, Live>>,
-    terminals: Mutex<HashMap<u64, TerminalEnd<Shown, Typed>>>,
+    terminals: Mutex<HashMap<u64, (OutpostName, TerminalEnd<Shown, Typed>)>>,
     numbers: AtomicU64,
 }
 
@@ -104,13 +104,6 @@ impl Fleet {
         false
     }
 
-    /// Ends an outpost's session, if it has one.
-    pub fn disconnect(&self, outpost: &OutpostName) {
-        if let Some(holder) = self.live().get(outpost) {
-            holder.stop.cancel();
-        }
-    }
-
     pub fn heard(&self, outpost: &OutpostName, at: Timestamp, load: Option<Load>) {
         if let Some(holder) = self.live().get_mut(outpost) {
             holder.heartbeat = Some((at, load));
@@ -137,7 +130,7 @@ impl Fleet {
         let session = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (typed, keys) = mpsc::channel(TERMINAL_QUEUE);
         let (shown, screen) = mpsc::channel(TERMINAL_QUEUE);
-        self.terminals().insert(session, TerminalEnd { sender: shown, receiver: keys });
+        self.terminals().insert(session, (outpost.clone(), TerminalEnd { sender: shown, receiver: keys }));
         let (columns, rows) = size;
         let asked = self
             .live()
@@ -151,12 +144,16 @@ impl Fleet {
         }
     }
 
-    /// The outpost's end of a terminal that was asked for; each is taken once.
-    pub fn take_terminal(&self, session: u64) -> Option<TerminalEnd<Shown, Typed>> {
-        self.terminals().remove(&session)
+    /// The outpost's end of a terminal that was asked of it; each is taken once.
+    pub fn take_terminal(&self, session: u64, outpost: &OutpostName) -> Option<TerminalEnd<Shown, Typed>> {
+        let mut terminals = self.terminals();
+        if terminals.get(&session).is_none_or(|(asked, _)| asked != outpost) {
+            return None;
+        }
+        terminals.remove(&session).map(|(_, end)| end)
     }
 
-    fn terminals(&self) -> MutexGuard<'_, HashMap<u64, TerminalEnd<Shown, Typed>>> {
+    fn terminals(&self) -> MutexGuard<'_, HashMap<u64, (OutpostName, TerminalEnd<Shown, Typed>)>> {
         self.terminals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -54,11 +54,11 @@ pub struct Edit {
 ///
 /// # Errors
 /// [`ServiceError::Invalid`] or [`ServiceError::NotFound`], which names the item's line when there are several.
-pub async fn add(sprint: &Sprint, new: Vec<NewItem>) -> Result<Vec<Item>, ServiceError> {
-    sprint.store.write(move |tx| Box::pin(insert(tx, new))).await
+pub async fn add(sprint: &Sprint, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
+    sprint.store.write(move |tx| Box::pin(insert(tx, new, by))).await
 }
 
-async fn insert(tx: &mut Tx, new: Vec<NewItem>) -> Result<Vec<Item>, ServiceError> {
+async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
     let several = new.len() > 1;
     let place = |index: usize, error: ServiceError| {
         let line = |why| format!("line {}: {why}", index + 1);
@@ -69,6 +69,11 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>) -> Result<Vec<Item>, ServiceErro
             | ServiceError::NotFound(_)
             | ServiceError::Precondition(_)
             | ServiceError::Exists(_)
+            | ServiceError::Unauthenticated(_)
+            | ServiceError::Forbidden(_)
+            | ServiceError::Exhausted(_)
+            | ServiceError::Token(_)
+            | ServiceError::Key(_)
             | ServiceError::Refused(_)
             | ServiceError::Git(_)
             | ServiceError::Store(_)
@@ -108,14 +113,14 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>) -> Result<Vec<Item>, ServiceErro
     }
     for item in &items {
         let data = json!({ "title": item.title, "kind": item.kind, "stage": item.stage.name(), "needs": item.needs });
-        tx.save_item(item.clone(), about(item, EventKind::ItemAdded, data));
+        tx.save_item(item.clone(), about(item, EventKind::ItemAdded, data, &by));
     }
     tx.notify(Notice::Scheduler);
     Ok(items)
 }
 
-fn about(item: &Item, kind: EventKind, data: serde_json::Value) -> NewEvent {
-    NewEvent { kind, repo: Some(item.repo.clone()), item: Some(item.id), actor: Actor::Overseer.to_string(), data }
+fn about(item: &Item, kind: EventKind, data: serde_json::Value, by: &Actor) -> NewEvent {
+    NewEvent { kind, repo: Some(item.repo.clone()), item: Some(item.id), actor: by.clone(), data }
 }
 
 fn cycle_error(names: &[String]) -> ServiceError {
@@ -261,7 +266,7 @@ pub async fn list(sprint: &Sprint, filter: &ItemFilter, labels: &[String]) -> Re
 ///
 /// # Errors
 /// [`ServiceError::Invalid`] for what [`add`] would refuse, too.
-pub async fn edit(sprint: &Sprint, id: ItemId, edit: Edit) -> Result<Item, ServiceError> {
+pub async fn edit(sprint: &Sprint, id: ItemId, edit: Edit, by: Actor) -> Result<Item, ServiceError> {
     sprint
         .store
         .write(move |tx| {
@@ -294,7 +299,7 @@ pub async fn edit(sprint: &Sprint, id: ItemId, edit: Edit) -> Result<Item, Servi
                 }
                 validate(&item)?;
                 item.updated_at = tx.now();
-                let record = about(&item, EventKind::ItemEdited, json!({ "changed": changed }));
+                let record = about(&item, EventKind::ItemEdited, json!({ "changed": changed }), &by);
                 tx.save_item(item.clone(), record);
                 tx.notify(Notice::Scheduler);
                 Ok(item)
@@ -325,32 +330,32 @@ async fn check_needs(tx: &mut Tx, item: &Item) -> Result<(), ServiceError> {
 }
 
 /// Applies a person's event to an item.
-async fn steer(sprint: &Sprint, id: ItemId, event: ItemEvent) -> Result<Item, ServiceError> {
-    sprint.store.write(move |tx| Box::pin(async move { transition::item(tx, id, event, &Actor::Overseer).await })).await
+async fn steer(sprint: &Sprint, id: ItemId, event: ItemEvent, by: Actor) -> Result<Item, ServiceError> {
+    sprint.store.write(move |tx| Box::pin(async move { transition::item(tx, id, event, &by).await })).await
 }
 
 /// Moves an item out of inbox or planning.
 ///
 /// # Errors
 /// [`ServiceError::Refused`] when it is in neither.
-pub async fn ready(sprint: &Sprint, id: ItemId) -> Result<Item, ServiceError> {
-    steer(sprint, id, ItemEvent::Readied).await
+pub async fn ready(sprint: &Sprint, id: ItemId, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Readied, by).await
 }
 
 /// Cancels an item, ending its worker or dropping its change.
 ///
 /// # Errors
 /// [`ServiceError::Refused`] when it is over, or its change is being landed.
-pub async fn cancel(sprint: &Sprint, id: ItemId, reason: String) -> Result<Item, ServiceError> {
-    steer(sprint, id, ItemEvent::Cancelled { reason }).await
+pub async fn cancel(sprint: &Sprint, id: ItemId, reason: String, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Cancelled { reason }, by).await
 }
 
 /// Gives a blocked or cancelled item another round of attempts, or ends its pause.
 ///
 /// # Errors
 /// [`ServiceError::Refused`] when it is neither.
-pub async fn retry(sprint: &Sprint, id: ItemId) -> Result<Item, ServiceError> {
-    steer(sprint, id, ItemEvent::Retried).await
+pub async fn retry(sprint: &Sprint, id: ItemId, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Retried, by).await
 }
 
 /// Says what an item waits for.

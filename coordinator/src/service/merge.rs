@@ -269,7 +269,7 @@ pub async fn push(sprint: &Sprint, name: &RepoName) -> Result<(), ServiceError> 
 }
 
 async fn event(sprint: &Sprint, kind: EventKind, repo: &RepoName, data: serde_json::Value) -> Result<(), ServiceError> {
-    let event = NewEvent { kind, repo: Some(repo.clone()), item: None, actor: Actor::MergeQueue.to_string(), data };
+    let event = NewEvent { kind, repo: Some(repo.clone()), item: None, actor: Actor::MergeQueue, data };
     sprint
         .store
         .write(move |tx| {

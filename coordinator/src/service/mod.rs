@@ -1,7 +1,13 @@
 //! Use cases: load, decide (core), commit. No transport, no SQL.
 
+pub mod access;
+pub mod admin;
 pub mod assignment;
+pub mod attempts;
+pub mod audit;
 pub mod changes;
+pub mod code;
+pub mod enrol;
 pub mod error;
 pub mod events;
 pub mod fleet;
@@ -13,24 +19,33 @@ pub mod pipeline;
 pub mod reports;
 pub mod repos;
 pub mod schedule;
+pub mod tokens;
 mod transition;
 pub mod wait;
 pub mod workers;
 
 use std::collections::HashMap;
-use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sprint_core::ids::{OutpostName, RepoName};
+use sprint_core::ids::RepoName;
 use sprint_core::time::Timestamp;
 
 pub use error::ServiceError;
+pub use sprint_core::event::Actor;
 
 use crate::git::GitRepos;
+use crate::identity::Certificates;
 use crate::store::Store;
 
-pub use crate::store::{ChangeFilter, ItemFilter, Notices, WorkerFilter};
+pub use crate::store::{ChangeFilter, EventFilter, ItemFilter, Notices, WorkerFilter};
+
+/// An outpost that was off for longer needs a new token.
+pub const OUTPOST_CERTIFICATE_TTL: Duration = Duration::from_hours(7 * 24);
+
+/// A repository's whole history may be pushed; a disk may not be filled.
+pub const MAX_PUSH_BYTES: u64 = 2 << 30;
 
 /// What a coordinator is set to.
 #[derive(Debug, Clone)]
@@ -39,12 +54,29 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long a cut-off outpost keeps its leases.
     pub disconnect_grace: Duration,
+    /// How long an outpost's certificate counts.
+    pub outpost_certificate_ttl: Duration,
+    /// The largest push that is taken.
+    pub max_push_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(5), disconnect_grace: Duration::from_mins(10) }
+        Self {
+            heartbeat: Duration::from_secs(5),
+            disconnect_grace: Duration::from_mins(10),
+            outpost_certificate_ttl: OUTPOST_CERTIFICATE_TTL,
+            max_push_bytes: MAX_PUSH_BYTES,
+        }
     }
+}
+
+/// Where the local user's own access is kept, and what it leads to.
+#[derive(Debug, Clone)]
+pub struct LocalAdmin {
+    pub data_dir: PathBuf,
+    /// The coordinator's address on this host.
+    pub address: String,
 }
 
 /// Everything that a use case works on.
@@ -54,19 +86,31 @@ pub struct Sprint {
     pub logs: Arc<logs::Logs>,
     pub fleet: fleet::Fleet,
     pub settings: Settings,
+    pub certificates: Arc<Certificates>,
+    pub refusals: audit::Refusals,
+    pub enrolment_attempts: attempts::Attempts,
     pub started_at: Timestamp,
     /// Why each repo's merge queue failed when it last tried.
     troubles: Mutex<HashMap<RepoName, String>>,
 }
 
 impl Sprint {
-    pub fn new(store: Store, git: GitRepos, logs: Arc<logs::Logs>, settings: Settings) -> Self {
+    pub fn new(
+        store: Store,
+        git: GitRepos,
+        logs: Arc<logs::Logs>,
+        certificates: Arc<Certificates>,
+        settings: Settings,
+    ) -> Self {
         Self {
             store,
             git,
             logs,
             fleet: fleet::Fleet::default(),
             settings,
+            certificates,
+            refusals: audit::Refusals::default(),
+            enrolment_attempts: attempts::Attempts::default(),
             started_at: now(),
             troubles: Mutex::default(),
         }
@@ -93,28 +137,4 @@ impl Sprint {
 /// The coordinator's clock, the only one that counts.
 pub fn now() -> Timestamp {
     SystemTime::now().into()
-}
-
-/// Who causes an event.
-#[derive(Debug, Clone)]
-pub enum Actor {
-    Overseer,
-    Scheduler,
-    Pipeline,
-    MergeQueue,
-    Supervisor,
-    Outpost(OutpostName),
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Overseer => f.write_str("overseer"),
-            Self::Scheduler => f.write_str("scheduler"),
-            Self::Pipeline => f.write_str("pipeline"),
-            Self::MergeQueue => f.write_str("merge-queue"),
-            Self::Supervisor => f.write_str("supervisor"),
-            Self::Outpost(name) => write!(f, "outpost/{name}"),
-        }
-    }
 }

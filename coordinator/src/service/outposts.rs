@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId};
+use sprint_core::ids::{Attempt, ItemId, KeyId, OutpostName, WorkerId};
 use sprint_core::outpost::{Load, Outpost, OutpostState};
 use sprint_core::worker::{Worker, WorkerEvent, WorkerStateName};
 
@@ -44,7 +44,7 @@ pub enum Reconcile {
 
 fn event(kind: EventKind, actor: &Actor, outpost: &OutpostName, mut data: serde_json::Value) -> NewEvent {
     data["outpost"] = json!(outpost);
-    NewEvent { kind, repo: None, item: None, actor: actor.to_string(), data }
+    NewEvent { kind, repo: None, item: None, actor: actor.clone(), data }
 }
 
 /// Takes an outpost in: records it, and compares what it has with what it should have.
@@ -77,20 +77,9 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     // Searched first: see Tx.
     let live = tx.live_workers(&name).await?;
     let now = tx.now();
-    let known = tx.outpost(&name).await?;
-    if known.is_none() {
-        tx.record(event(EventKind::OutpostJoined, &actor, &name, json!({ "max_workers": max_workers })));
-    }
-    let mut outpost = known.unwrap_or_else(|| Outpost {
-        name: name.clone(),
-        labels: BTreeMap::new(),
-        max_workers,
-        state: OutpostState::Offline,
-        version: String::new(),
-        draining: false,
-        joined_at: now,
-        last_seen: now,
-    });
+    let Some(mut outpost) = tx.outpost(&name).await? else {
+        return Err(ServiceError::Unauthenticated(format!("outpost \"{name}\" was removed meanwhile")));
+    };
     outpost.labels = labels;
     outpost.max_workers = max_workers;
     outpost.version = version;
@@ -219,18 +208,15 @@ pub async fn set_draining(
         .await
 }
 
-/// Forgets an outpost; by force also one that is connected or holds workers, which are lost with it.
+/// Forgets an outpost: its certificate counts for nothing from the commit on. By force also one that is connected or holds workers, which are lost with it.
 ///
 /// # Errors
 /// [`ServiceError::Precondition`] when force would be needed.
-pub async fn remove(sprint: &Sprint, name: OutpostName, force: bool) -> Result<Outpost, ServiceError> {
-    if sprint.fleet.is_live(&name) {
-        if !force {
-            return Err(ServiceError::Precondition(format!(
-                "outpost \"{name}\" is connected; stop its agent first, or add --force"
-            )));
-        }
-        sprint.fleet.disconnect(&name);
+pub async fn remove(sprint: &Sprint, name: OutpostName, force: bool, by: Actor) -> Result<Outpost, ServiceError> {
+    if sprint.fleet.is_live(&name) && !force {
+        return Err(ServiceError::Precondition(format!(
+            "outpost \"{name}\" is connected; stop its agent first, or add --force"
+        )));
     }
     sprint
         .store
@@ -244,15 +230,22 @@ pub async fn remove(sprint: &Sprint, name: OutpostName, force: bool) -> Result<O
                         live.len()
                     )));
                 }
-                tx.remove_outpost(name.clone(), event(EventKind::OutpostRemoved, &Actor::Overseer, &name, json!({})));
+                // Its session looks whether it still belongs here.
+                tx.notify(Notice::Outpost(name.clone()));
+                tx.remove_outpost(name.clone(), event(EventKind::OutpostRemoved, &by, &name, json!({})));
                 for worker in live {
                     let reason = format!("its outpost \"{name}\" was removed");
-                    reports::lose(tx, worker, reason, &Actor::Overseer).await?;
+                    reports::lose(tx, worker, reason, &by).await?;
                 }
                 Ok(outpost)
             })
         })
         .await
+}
+
+/// Whether an outpost is on record with this key.
+pub fn is_member(sprint: &Sprint, name: &OutpostName, key: &KeyId) -> bool {
+    sprint.store.directory().outpost(key).as_ref() == Some(name)
 }
 
 /// At the coordinator's start nobody is connected, whatever the record says.
@@ -330,13 +323,11 @@ pub async fn lose(sprint: &Sprint, worker: Worker, reason: String) -> Result<(),
 ///
 /// # Errors
 /// [`ServiceError::NotFound`], or [`ServiceError::Refused`] when it has ended.
-pub async fn stop_worker(sprint: &Sprint, id: WorkerId, reason: String) -> Result<Worker, ServiceError> {
+pub async fn stop_worker(sprint: &Sprint, id: WorkerId, reason: String, by: Actor) -> Result<Worker, ServiceError> {
     sprint
         .store
         .write(move |tx| {
-            Box::pin(async move {
-                transition::worker(tx, id, WorkerEvent::StopRequested { reason }, &Actor::Overseer).await
-            })
+            Box::pin(async move { transition::worker(tx, id, WorkerEvent::StopRequested { reason }, &by).await })
         })
         .await
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::json;
+use sprint_core::access::Caller;
 use sprint_core::change::{Change, ChangeEvent, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId, work_ref};
@@ -35,11 +36,12 @@ pub struct Acknowledged {
 /// What the store or git says; then none of them was applied.
 pub async fn apply(
     sprint: &Sprint,
+    caller: &Caller,
     outpost: &OutpostName,
     reports: Vec<Report>,
 ) -> Result<Vec<Acknowledged>, ServiceError> {
     let arrived = arrived(sprint, &reports).await?;
-    let outpost = outpost.clone();
+    let (caller, outpost) = (Actor::Caller(caller.clone()), outpost.clone());
     sprint
         .store
         .write(move |tx| {
@@ -47,7 +49,7 @@ pub async fn apply(
                 let mut answers = Vec::with_capacity(reports.len());
                 for report in reports {
                     let branch_is_here = arrived.get(&report.worker).copied().unwrap_or(true);
-                    answers.extend(one(tx, &outpost, report, branch_is_here).await?);
+                    answers.extend(one(tx, &caller, &outpost, report, branch_is_here).await?);
                 }
                 Ok(answers)
             })
@@ -77,6 +79,7 @@ async fn arrived(sprint: &Sprint, reports: &[Report]) -> Result<HashMap<WorkerId
 
 async fn one(
     tx: &mut Tx,
+    caller: &Actor,
     outpost: &OutpostName,
     report: Report,
     branch_is_here: bool,
@@ -87,14 +90,18 @@ async fn one(
     let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, forget: finished };
     let Some(mut worker) = tx.worker(id).await?.filter(|worker| worker.outpost == *outpost) else {
         let why = format!("worker {id} is not one of outpost \"{outpost}\"");
-        return Ok(Some(refuse(tx, &actor, item, attempt, answer, why)));
+        return Ok(Some(refuse(tx, caller, item, attempt, answer, why)));
     };
+    if (item, attempt) != (worker.item, worker.attempt) {
+        let why = format!("worker {id} is on attempt {} of item {}", worker.attempt, worker.item);
+        return Ok(Some(refuse(tx, caller, item, attempt, answer, why)));
+    }
     if seq <= worker.report_seq {
         return Ok(Some(answer(None)));
     }
     if !worker.state.is_live() {
         let why = format!("attempt {attempt} of item {item} is over: worker {id} is {}", worker.state.name());
-        return Ok(Some(refuse(tx, &actor, item, attempt, answer, why)));
+        return Ok(Some(refuse(tx, caller, item, attempt, answer, why)));
     }
     if seq != worker.report_seq + 1 {
         // An earlier one is still under way; the outpost sends all again, in order.
@@ -117,7 +124,7 @@ async fn one(
                 kind: EventKind::WorkerSentBack,
                 repo: Some(worker.repo.clone()),
                 item: Some(worker.item),
-                actor: actor.to_string(),
+                actor: actor.clone(),
                 data: json!({ "worker": id, "reason": reason }),
             };
             tx.save_worker(worker, record);
@@ -134,22 +141,17 @@ async fn one(
     Ok(Some(answer(None)))
 }
 
+/// Records a report that counts for nothing; that is part of the audit.
 fn refuse(
     tx: &mut Tx,
-    actor: &Actor,
+    caller: &Actor,
     item: ItemId,
     attempt: Attempt,
     answer: impl FnOnce(Option<String>) -> Acknowledged,
     why: String,
 ) -> Acknowledged {
     let data = json!({ "attempt": attempt, "reason": why });
-    tx.record(NewEvent {
-        kind: EventKind::ReportRefused,
-        repo: None,
-        item: Some(item),
-        actor: actor.to_string(),
-        data,
-    });
+    tx.record(NewEvent { kind: EventKind::ReportRefused, repo: None, item: Some(item), actor: caller.clone(), data });
     answer(Some(why))
 }
 
@@ -195,7 +197,7 @@ impl Finish<'_> {
                     kind: EventKind::ChangeQueued,
                     repo: Some(repo),
                     item: Some(item),
-                    actor: actor.to_string(),
+                    actor: actor.clone(),
                     data,
                 };
                 tx.save_change(change, record);

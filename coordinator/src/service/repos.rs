@@ -14,6 +14,7 @@ use sprint_core::worker::Role;
 use tokio::process::Command;
 
 use super::{Actor, ServiceError, Sprint, merge, transition};
+use crate::git::RefUpdate;
 use crate::store::Notice;
 
 /// How long a removal waits for workers that were told to end: a worker is ended within 10 s, and saves after that.
@@ -58,7 +59,7 @@ pub struct Described {
 ///
 /// # Errors
 /// [`ServiceError::Exists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
-pub async fn add(sprint: &Sprint, new: NewRepo) -> Result<Described, ServiceError> {
+pub async fn add(sprint: &Sprint, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
     let NewRepo { name, url, branch, run, max_attempts, limits, gates } = new;
     check(&gates, max_attempts)?;
     if url.trim().is_empty() || url.starts_with('-') {
@@ -93,7 +94,7 @@ pub async fn add(sprint: &Sprint, new: NewRepo) -> Result<Described, ServiceErro
                     return Ok(None);
                 }
                 let data = json!({ "url": repo.url, "branch": repo.branch });
-                tx.save_repo(repo.clone(), event(EventKind::RepoAdded, &repo.name, &Actor::Overseer, data));
+                tx.save_repo(repo.clone(), event(EventKind::RepoAdded, &repo.name, &by, data));
                 Ok::<_, ServiceError>(Some(repo))
             })
         })
@@ -102,7 +103,7 @@ pub async fn add(sprint: &Sprint, new: NewRepo) -> Result<Described, ServiceErro
 }
 
 fn event(kind: EventKind, repo: &RepoName, actor: &Actor, data: serde_json::Value) -> NewEvent {
-    NewEvent { kind, repo: Some(repo.clone()), item: None, actor: actor.to_string(), data }
+    NewEvent { kind, repo: Some(repo.clone()), item: None, actor: actor.clone(), data }
 }
 
 fn check(gates: &[Gate], max_attempts: Option<u32>) -> Result<(), ServiceError> {
@@ -157,17 +158,18 @@ pub async fn list(sprint: &Sprint) -> Result<Vec<Repo>, ServiceError> {
     Ok(sprint.store.repos().await?)
 }
 
-/// `git http-backend` for a repo's repository, which lacks only the request; none when there is no such repo.
-pub fn http_backend(sprint: &Sprint, name: &RepoName) -> Option<Command> {
+/// `git http-backend` for a repo's repository, which lacks only the request and may update `refs`; none when
+/// there is no such repo.
+pub fn http_backend(sprint: &Sprint, name: &RepoName, refs: &[RefUpdate]) -> Option<Command> {
     sprint.git.get(name).ok()?;
-    Some(sprint.git.http_backend())
+    Some(sprint.git.http_backend(refs, sprint.settings.max_push_bytes))
 }
 
 /// Changes a repo's settings.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`], or [`ServiceError::Invalid`] for gates that cannot be.
-pub async fn set(sprint: &Sprint, name: RepoName, change: Change) -> Result<Described, ServiceError> {
+pub async fn set(sprint: &Sprint, name: RepoName, change: Change, by: Actor) -> Result<Described, ServiceError> {
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
     if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
         return Err(ServiceError::Invalid("a runtime has no command; give the program and its arguments".to_owned()));
@@ -192,11 +194,11 @@ pub async fn set(sprint: &Sprint, name: RepoName, change: Change) -> Result<Desc
                 repo.gates = gates.unwrap_or(repo.gates);
                 if let Some(halted) = halted {
                     let kind = if halted.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
-                    tx.record(event(kind, &name, &Actor::Overseer, json!({ "reason": halted })));
+                    tx.record(event(kind, &name, &by, json!({ "reason": halted })));
                     repo.halted = halted;
                 }
                 let data = json!({ "run": repo.run, "max_attempts": repo.max_attempts, "limits": repo.limits });
-                tx.save_repo(repo.clone(), event(EventKind::RepoChanged, &name, &Actor::Overseer, data));
+                tx.save_repo(repo.clone(), event(EventKind::RepoChanged, &name, &by, data));
                 tx.notify(Notice::Scheduler);
                 tx.notify(Notice::Merger);
                 Ok::<_, ServiceError>(repo)
@@ -240,8 +242,8 @@ pub async fn set_halted(
 /// # Errors
 /// [`ServiceError::Precondition`] while it has open items, unless `force` cancels them; also while
 /// workers still save what they did, since they need the repository for that.
-pub async fn remove(sprint: &Sprint, name: RepoName, force: bool) -> Result<Repo, ServiceError> {
-    cancel_all(sprint, name.clone(), force).await?;
+pub async fn remove(sprint: &Sprint, name: RepoName, force: bool, by: Actor) -> Result<Repo, ServiceError> {
+    cancel_all(sprint, name.clone(), force, by.clone()).await?;
     let Ok(ended) = tokio::time::timeout(SAVING, workers_ended(sprint, &name)).await else {
         return Err(ServiceError::Precondition(format!(
             "workers of repo \"{name}\" still save their work; its items are cancelled; try again when: sprintctl worker list shows none of them"
@@ -260,7 +262,7 @@ pub async fn remove(sprint: &Sprint, name: RepoName, force: bool) -> Result<Repo
                         "repo \"{name}\" got {open} new items meanwhile; try again"
                     )));
                 }
-                tx.remove_repo(name.clone(), event(EventKind::RepoRemoved, &name, &Actor::Overseer, json!({})));
+                tx.remove_repo(name.clone(), event(EventKind::RepoRemoved, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)
             })
         })
@@ -284,7 +286,7 @@ async fn workers_ended(sprint: &Sprint, name: &RepoName) -> Result<(), ServiceEr
     }
 }
 
-async fn cancel_all(sprint: &Sprint, name: RepoName, force: bool) -> Result<(), ServiceError> {
+async fn cancel_all(sprint: &Sprint, name: RepoName, force: bool, by: Actor) -> Result<(), ServiceError> {
     sprint
         .store
         .write(move |tx| {
@@ -299,7 +301,7 @@ async fn cancel_all(sprint: &Sprint, name: RepoName, force: bool) -> Result<(), 
                 }
                 for item in open {
                     let reason = format!("repo \"{name}\" was removed");
-                    transition::item(tx, item.id, ItemEvent::Cancelled { reason }, &Actor::Overseer).await?;
+                    transition::item(tx, item.id, ItemEvent::Cancelled { reason }, &by).await?;
                 }
                 Ok(())
             })

@@ -256,7 +256,7 @@ fn add_worker(tx: &mut Tx, worker: Worker) {
         kind: EventKind::WorkerAssigned,
         repo: Some(worker.repo.clone()),
         item: Some(worker.item),
-        actor: Actor::Scheduler.to_string(),
+        actor: Actor::Scheduler,
         data: json!({
             "worker": worker.id, "role": worker.role, "outpost": worker.outpost, "attempt": worker.attempt,
             "base": worker.base, "change": worker.change,

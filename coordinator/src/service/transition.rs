@@ -34,7 +34,7 @@ pub(super) fn item<'t>(
             kind: event.kind(),
             repo: Some(item.repo.clone()),
             item: Some(id),
-            actor: actor.to_string(),
+            actor: actor.clone(),
             data: event.data(),
         };
         let effects = item.apply(event, tx.now())?;
@@ -87,7 +87,7 @@ pub(super) fn loaded_worker(
         kind: event.kind(),
         repo: Some(worker.repo.clone()),
         item: Some(worker.item),
-        actor: actor.to_string(),
+        actor: actor.clone(),
         data: data_with(&event, "worker", worker.id.get()),
     };
     let effects = worker.apply(event, tx.now())?;
@@ -114,7 +114,7 @@ pub(super) fn change<'t>(
             kind: event.kind(),
             repo: Some(change.repo.clone()),
             item: Some(change.item),
-            actor: actor.to_string(),
+            actor: actor.clone(),
             data: data_with(&event, "change", id.get()),
         };
         let effects = change.apply(event, tx.now())?;

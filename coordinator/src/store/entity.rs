@@ -7,11 +7,12 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprint_core::change::{Change, ChangeState};
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, WorkerId};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::schedule::urgency;
+use sprint_core::token::Token;
 use sprint_core::worker::{Worker, WorkerStateName};
 
 use super::StoreError;
@@ -83,6 +84,7 @@ pub(crate) struct Slots {
     workers: Rows<Worker>,
     changes: Rows<Change>,
     outposts: Rows<Outpost>,
+    tokens: Rows<Token>,
 }
 
 impl Slots {
@@ -93,6 +95,7 @@ impl Slots {
         self.workers.extend(newer.workers);
         self.changes.extend(newer.changes);
         self.outposts.extend(newer.outposts);
+        self.tokens.extend(newer.tokens);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -100,7 +103,12 @@ impl Slots {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.repos.len() + self.items.len() + self.workers.len() + self.changes.len() + self.outposts.len()
+        self.repos.len()
+            + self.items.len()
+            + self.workers.len()
+            + self.changes.len()
+            + self.outposts.len()
+            + self.tokens.len()
     }
 }
 
@@ -238,5 +246,28 @@ impl Entity for Outpost {
 
     fn rows(slots: &mut Slots) -> &mut Rows<Self> {
         &mut slots.outposts
+    }
+}
+
+impl Entity for Token {
+    type Key = TokenId;
+    const TABLE: &'static str = "tokens";
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &[];
+
+    fn key(&self) -> TokenId {
+        self.id.clone()
+    }
+
+    fn key_value(key: &TokenId) -> Value {
+        key.as_str().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![]
+    }
+
+    fn rows(slots: &mut Slots) -> &mut Rows<Self> {
+        &mut slots.tokens
     }
 }

@@ -4,6 +4,7 @@
 //! transactions with one fsync; reads use connections of their own.
 
 mod db;
+mod directory;
 mod entity;
 mod notice;
 mod read;
@@ -16,8 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use thiserror::Error;
 
+pub use directory::Directory;
 pub use notice::{Notice, Notices};
-pub use read::{ChangeFilter, ItemFilter, WorkerFilter};
+pub use read::{ChangeFilter, EventFilter, ItemFilter, WorkerFilter};
 pub use tx::Tx;
 
 /// Why the store did not do what it was asked.
@@ -54,6 +56,7 @@ pub struct Store {
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
     pool: db::Pool,
     notices: Arc<Notices>,
+    directory: Arc<Directory>,
 }
 
 impl Store {
@@ -67,10 +70,11 @@ impl Store {
             Location::Sqlite(path) => db::open_sqlite(path).await?,
             Location::Postgres(url) => db::open_postgres(url).await?,
         };
-        let tx = Tx::new(connection).await?;
+        let directory = Arc::new(Directory::default());
+        let tx = Tx::new(connection, Arc::clone(&directory)).await?;
         let notices = Arc::new(Notices::new(tx.last_seq()));
         let (writer, task) = writer::Writer::start(tx, Arc::clone(&notices));
-        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices })
+        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices, directory })
     }
 
     /// Which database this is.
@@ -84,6 +88,11 @@ impl Store {
     /// The bells that commits ring.
     pub fn notices(&self) -> &Notices {
         &self.notices
+    }
+
+    /// Who is known, as of the last commit.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// Runs `job` in a transaction and answers when its outcome is durable.

@@ -9,6 +9,7 @@ use sprint_core::item::{Item, StageName};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::time::Timestamp;
+use sprint_core::token::Token;
 use sprint_core::worker::{Role, Worker};
 
 use super::db::Value;
@@ -42,8 +43,19 @@ pub struct ChangeFilter {
     pub limit: Option<u32>,
 }
 
-/// Sequence number, time, kind, repo, item, actor, data.
-type EventRow = (i64, i64, String, Option<String>, Option<i64>, String, String);
+/// Which events are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventFilter {
+    /// Those after this one.
+    pub since: Seq,
+    pub item: Option<ItemId>,
+    /// Only those that are part of the audit.
+    pub audit: bool,
+    pub limit: u32,
+}
+
+/// Sequence number, time, kind, repo, item, actor, origin, data.
+type EventRow = (i64, i64, String, Option<String>, Option<i64>, String, Option<String>, String);
 
 /// The conditions of a search, with their values in order.
 struct Conditions {
@@ -245,6 +257,16 @@ impl Store {
         self.bodies("select body from changes where pending = 1 and ungated = 1 order by id".to_owned(), vec![]).await
     }
 
+    /// All tokens, the oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let mut tokens: Vec<Token> = self.bodies("select body from tokens".to_owned(), vec![]).await?;
+        tokens.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
+        Ok(tokens)
+    }
+
     /// Up to `limit` items that can be given out, by urgency, after the one that `after` names:
     /// ready, not a container, not part of a convoy, with all needs done.
     ///
@@ -302,24 +324,28 @@ impl Store {
         self.bodies("select body from outposts order by name".to_owned(), vec![]).await
     }
 
-    /// Up to `limit` events after `since`, in order.
+    /// The events that a filter asks for, in order.
     ///
     /// # Errors
     /// As [`Store::repo`].
-    pub async fn events(&self, since: Seq, item: Option<ItemId>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    pub async fn events(&self, filter: EventFilter) -> Result<Vec<Event>, StoreError> {
+        let EventFilter { since, item, audit, limit } = filter;
         let mut values = vec![since.get().into()];
-        let mut of_item = "";
+        let mut more = String::new();
         if let Some(item) = item {
             values.push(item.get().into());
-            of_item = " and item = $2";
+            more.push_str(" and item = $2");
+        }
+        if audit {
+            more.push_str(" and origin is not null");
         }
         let sql = format!(
-            "select seq, time_ms, kind, repo, item, actor, data from events
-            where seq > $1{of_item} order by seq limit {limit}"
+            "select seq, time_ms, kind, repo, item, actor, origin, data from events
+            where seq > $1{more} order by seq limit {limit}"
         );
         let rows: Vec<EventRow> = self.pool.fetch(sql, values).await?;
         rows.into_iter()
-            .map(|(seq, time, kind, repo, item, actor, data)| {
+            .map(|(seq, time, kind, repo, item, actor, origin, data)| {
                 let unreadable = |error: String| StoreError::Corrupt {
                     table: "events",
                     error: <serde_json::Error as serde::de::Error>::custom(error),
@@ -333,6 +359,7 @@ impl Store {
                     repo: repo.and_then(|name| name.parse().ok()),
                     item: item.and_then(|id| u64::try_from(id).ok()).map(ItemId::new),
                     actor,
+                    origin,
                     data: serde_json::from_str(&data)
                         .map_err(|error| StoreError::Corrupt { table: "events", error })?,
                 })

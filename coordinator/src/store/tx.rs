@@ -2,19 +2,22 @@
 //! writer commits it together with its neighbours.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sprint_core::change::Change;
 use sprint_core::event::{Event, NewEvent};
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, TokenId, WorkerId};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::time::Timestamp;
+use sprint_core::token::Token;
 use sprint_core::worker::Worker;
 
 use super::StoreError;
 use super::db::{Connection, Value};
-use super::entity::{Entity, Slots, insert};
+use super::directory::Directory;
+use super::entity::{Entity, Rows, Slots, insert};
 use super::notice::Notice;
 
 /// Rows that one statement writes at most. Powers of two up to this are used, so that
@@ -38,6 +41,7 @@ struct Numbers {
 /// Reads by key see everything decided before, also what is not written yet. A search
 /// sees the database with all *earlier* transactions; a job searches before it saves.
 pub struct Tx {
+    directory: Arc<Directory>,
     connection: Connection,
     now: Timestamp,
     /// Whether the database's transaction has begun.
@@ -51,6 +55,8 @@ pub struct Tx {
     batch: Slots,
     batch_events: Vec<Event>,
     batch_notices: BTreeSet<Notice>,
+    /// What this batch changes in the directory.
+    batch_directory: (Rows<Outpost>, Rows<Token>),
     batch_numbers: Numbers,
     /// What the running job decided.
     job: Slots,
@@ -60,8 +66,9 @@ pub struct Tx {
 }
 
 impl Tx {
-    pub(crate) async fn new(connection: Connection) -> Result<Self, StoreError> {
+    pub(crate) async fn new(connection: Connection, directory: Arc<Directory>) -> Result<Self, StoreError> {
         let mut tx = Self {
+            directory,
             connection,
             now: Timestamp::default(),
             begun: false,
@@ -70,6 +77,7 @@ impl Tx {
             batch: Slots::default(),
             batch_events: Vec::new(),
             batch_notices: BTreeSet::new(),
+            batch_directory: Default::default(),
             batch_numbers: Numbers::default(),
             job: Slots::default(),
             job_events: Vec::new(),
@@ -77,6 +85,7 @@ impl Tx {
             job_numbers: Numbers::default(),
         };
         tx.reload().await?;
+        tx.fill_directory().await?;
         Ok(tx)
     }
 
@@ -113,6 +122,12 @@ impl Tx {
     /// As [`Tx::repo`].
     pub async fn outpost(&mut self, name: &OutpostName) -> Result<Option<Outpost>, StoreError> {
         self.get(name).await
+    }
+
+    /// # Errors
+    /// As [`Tx::repo`].
+    pub async fn token(&mut self, id: &TokenId) -> Result<Option<Token>, StoreError> {
+        self.get(id).await
     }
 
     /// The items whose parent is `parent`.
@@ -184,6 +199,10 @@ impl Tx {
         self.put(outpost, event);
     }
 
+    pub fn save_token(&mut self, token: Token, event: NewEvent) {
+        self.put(token, event);
+    }
+
     pub fn remove_repo(&mut self, name: RepoName, event: NewEvent) {
         Repo::rows(&mut self.job).insert(name, None);
         self.job_events.push(event);
@@ -250,7 +269,7 @@ impl Tx {
 
     /// Keeps what the job decided, or forgets it.
     pub(crate) fn end_job(&mut self, keep: bool) {
-        let slots = std::mem::take(&mut self.job);
+        let mut slots = std::mem::take(&mut self.job);
         let events = std::mem::take(&mut self.job_events);
         let notices = std::mem::take(&mut self.job_notices);
         if !keep {
@@ -260,8 +279,12 @@ impl Tx {
         for NewEvent { kind, repo, item, actor, data } in events {
             let seq = Seq::new(self.job_numbers.seq);
             self.job_numbers.seq += 1;
-            self.batch_events.push(Event { seq, time: self.now, kind, repo, item, actor, data });
+            let origin = actor.origin().map(ToOwned::to_owned);
+            let actor = actor.to_string();
+            self.batch_events.push(Event { seq, time: self.now, kind, repo, item, actor, origin, data });
         }
+        self.batch_directory.0.extend(Outpost::rows(&mut slots).clone());
+        self.batch_directory.1.extend(Token::rows(&mut slots).clone());
         self.batch.absorb(slots);
         self.batch_notices.extend(notices);
         self.batch_numbers = self.job_numbers;
@@ -280,6 +303,8 @@ impl Tx {
         if self.cache.len() > CACHE_ROWS {
             self.cache = Slots::default();
         }
+        let (outposts, tokens) = std::mem::take(&mut self.batch_directory);
+        self.directory.update(outposts, tokens);
         let notices = std::mem::take(&mut self.batch_notices);
         Ok(Some(Committed { last: Seq::new(self.batch_numbers.seq - 1), notices }))
     }
@@ -289,6 +314,7 @@ impl Tx {
         self.batch = Slots::default();
         self.batch_events.clear();
         self.batch_notices.clear();
+        self.batch_directory = Default::default();
         self.cache = Slots::default();
         // Until the numbers are known again, nothing may be committed.
         self.broken = true;
@@ -329,6 +355,16 @@ impl Tx {
         Ok(())
     }
 
+    async fn fill_directory(&mut self) -> Result<(), StoreError> {
+        let outposts = self.search::<Outpost>("select body from outposts", vec![]).await?;
+        let tokens = self.search::<Token>("select body from tokens", vec![]).await?;
+        self.directory.update(
+            outposts.into_iter().map(|outpost| (outpost.key(), Some(outpost))).collect(),
+            tokens.into_iter().map(|token| (token.key(), Some(token))).collect(),
+        );
+        Ok(())
+    }
+
     /// Writes what the finished jobs decided into the database's transaction.
     async fn flush(&mut self) -> Result<(), StoreError> {
         let written = self.write_batch().await;
@@ -350,6 +386,7 @@ impl Tx {
         self.write::<Worker>().await?;
         self.write::<Change>().await?;
         self.write::<Outpost>().await?;
+        self.write::<Token>().await?;
         self.write_events().await?;
         self.cache.absorb(std::mem::take(&mut self.batch));
         Ok(())
@@ -391,11 +428,11 @@ impl Tx {
     }
 
     async fn write_events(&mut self) -> Result<(), StoreError> {
-        let columns = ["seq", "time_ms", "kind", "repo", "item", "actor", "data"];
+        let columns = ["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
         let values = self
             .batch_events
             .drain(..)
-            .map(|Event { seq, time, kind, repo, item, actor, data }| {
+            .map(|Event { seq, time, kind, repo, item, actor, origin, data }| {
                 vec![
                     seq.get().into(),
                     time.as_millis().into(),
@@ -403,6 +440,7 @@ impl Tx {
                     Value::Text(repo.map(String::from)),
                     item.map_or(Value::Int(None), |item| item.get().into()),
                     actor.into(),
+                    Value::Text(origin),
                     data.to_string().into(),
                 ]
             })

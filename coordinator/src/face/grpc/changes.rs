@@ -2,8 +2,9 @@ use sprint_core::ids::{ChangeId, ItemId};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::Face;
+use super::caller;
 use super::status::{malformed, of};
+use crate::face::Face;
 use crate::service::{ChangeFilter, changes};
 
 #[tonic::async_trait]
@@ -31,13 +32,15 @@ impl v1::changes_server::Changes for Face {
     }
 
     async fn retry(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Change>, Status> {
+        let by = caller(&request)?;
         let id = ChangeId::new(request.into_inner().id);
-        Ok(Response::new(changes::retry(&self.sprint, id).await.map_err(of)?.into()))
+        Ok(Response::new(changes::retry(&self.sprint, id, by).await.map_err(of)?.into()))
     }
 
     async fn drop(&self, request: Request<v1::DropChangeRequest>) -> Result<Response<v1::Change>, Status> {
+        let by = caller(&request)?;
         let v1::DropChangeRequest { id, reason } = request.into_inner();
         let reason = if reason.is_empty() { "dropped by the overseer".to_owned() } else { reason };
-        Ok(Response::new(changes::discard(&self.sprint, ChangeId::new(id), reason).await.map_err(of)?.into()))
+        Ok(Response::new(changes::discard(&self.sprint, ChangeId::new(id), reason, by).await.map_err(of)?.into()))
     }
 }

@@ -4,9 +4,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::Face;
 use super::status::of;
-use crate::service::events;
+use crate::face::Face;
+use crate::service::{EventFilter, events};
 
 /// Batches on their way to a slow reader; beyond this the record is read no faster than it reads.
 const BATCHES: usize = 4;
@@ -16,7 +16,7 @@ impl v1::events_server::Events for Face {
     type TailStream = ReceiverStream<Result<v1::EventBatch, Status>>;
 
     async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
-        let v1::TailRequest { since, follow, item, limit } = request.into_inner();
+        let v1::TailRequest { since, follow, item, limit, audit } = request.into_inner();
         let mut newest = self.sprint.notices().events();
         let mut since = since.map_or_else(|| *newest.borrow(), Seq::new);
         let item = item.map(ItemId::new);
@@ -26,7 +26,7 @@ impl v1::events_server::Events for Face {
         self.tasks.spawn(async move {
             loop {
                 newest.borrow_and_update();
-                let page = match events::page(&face.sprint, since, item, left).await {
+                let page = match events::page(&face.sprint, EventFilter { since, item, audit, limit: left }).await {
                     Ok(page) => page,
                     Err(error) => {
                         // The reader may be gone; then nobody is left to be told.
@@ -69,7 +69,7 @@ impl v1::system_server::System for Face {
             workers: status.workers.into_iter().collect(),
             changes: status.changes.into_iter().collect(),
             outposts: status.outposts.into_iter().collect(),
-            http: self.git_base_url.to_string(),
+            http: self.http_url.to_string(),
             database: status.database.to_owned(),
         }))
     }

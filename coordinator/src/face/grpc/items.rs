@@ -5,8 +5,9 @@ use sprint_core::item::StageName;
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::Face;
+use super::caller;
 use super::status::{malformed, of};
+use crate::face::Face;
 use crate::service::ItemFilter;
 use crate::service::items::{self, Edit, NewItem};
 use crate::service::wait::{self, Waited};
@@ -51,6 +52,7 @@ fn list(items: Vec<sprint_core::item::Item>) -> v1::ItemList {
 #[tonic::async_trait]
 impl v1::items_server::Items for Face {
     async fn add(&self, request: Request<v1::AddItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
+        let by = caller(&request)?;
         let new = request.into_inner().items;
         let several = new.len() > 1;
         let mut items = Vec::with_capacity(new.len());
@@ -63,7 +65,7 @@ impl v1::items_server::Items for Face {
                 }
             })?);
         }
-        Ok(Response::new(list(items::add(&self.sprint, items).await.map_err(of)?)))
+        Ok(Response::new(list(items::add(&self.sprint, items, by).await.map_err(of)?)))
     }
 
     async fn list(&self, request: Request<v1::ListItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
@@ -83,6 +85,7 @@ impl v1::items_server::Items for Face {
     }
 
     async fn edit(&self, request: Request<v1::EditItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let by = caller(&request)?;
         let v1::EditItemRequest {
             id,
             title,
@@ -108,23 +111,26 @@ impl v1::items_server::Items for Face {
             acceptance: set_acceptance.then_some(acceptance),
             requires: set_requires.then(|| requires.into_iter().collect()),
         };
-        Ok(Response::new(items::edit(&self.sprint, ItemId::new(id), edit).await.map_err(of)?.into()))
+        Ok(Response::new(items::edit(&self.sprint, ItemId::new(id), edit, by).await.map_err(of)?.into()))
     }
 
     async fn ready(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let by = caller(&request)?;
         let id = ItemId::new(request.into_inner().id);
-        Ok(Response::new(items::ready(&self.sprint, id).await.map_err(of)?.into()))
+        Ok(Response::new(items::ready(&self.sprint, id, by).await.map_err(of)?.into()))
     }
 
     async fn cancel(&self, request: Request<v1::CancelItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let by = caller(&request)?;
         let v1::CancelItemRequest { id, reason } = request.into_inner();
         let reason = if reason.is_empty() { "cancelled by the overseer".to_owned() } else { reason };
-        Ok(Response::new(items::cancel(&self.sprint, ItemId::new(id), reason).await.map_err(of)?.into()))
+        Ok(Response::new(items::cancel(&self.sprint, ItemId::new(id), reason, by).await.map_err(of)?.into()))
     }
 
     async fn retry(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let by = caller(&request)?;
         let id = ItemId::new(request.into_inner().id);
-        Ok(Response::new(items::retry(&self.sprint, id).await.map_err(of)?.into()))
+        Ok(Response::new(items::retry(&self.sprint, id, by).await.map_err(of)?.into()))
     }
 
     async fn explain(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Explanation>, Status> {

@@ -1,7 +1,9 @@
 //! gRPC: `sprint.v1`, with standard health and reflection.
 
+mod access;
 mod changes;
 mod events;
+mod identity;
 mod items;
 mod link;
 mod outposts;
@@ -9,64 +11,36 @@ mod repos;
 mod status;
 mod workers;
 
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
-
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use sprint_core::access::Caller;
+use sprint_core::event::Actor;
 use sprint_proto::{DESCRIPTORS, MAX_MESSAGE_BYTES, v1};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
+use tonic::service::Routes;
+use tonic::{Request, Status};
 
-use crate::service::Sprint;
+use super::{Face, caller};
 
-/// A silent peer is asked after this, and given up after as much again and a little:
-/// a frozen one is noticed within 8 s.
-const KEEPALIVE: Duration = Duration::from_secs(3);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What strangers may send at most: a token, a name and a certificate signing request.
+const MAX_IDENTITY_BYTES: usize = 64 << 10;
 
-/// What every gRPC service holds.
-#[derive(Clone)]
-struct Face {
-    sprint: Arc<Sprint>,
-    /// Streams end themselves when this is cancelled; a graceful shutdown would wait for them for ever.
-    stop: CancellationToken,
-    /// Where outposts fetch and push, without the path.
-    git_base_url: Arc<str>,
-    /// Owns the tasks behind streams.
-    tasks: TaskTracker,
-}
-
-/// Serves until `stop` is cancelled and every call has ended.
+/// The services, behind the check of who may call them.
 ///
 /// # Errors
-/// What the transport says.
-pub fn serve(
-    sprint: Arc<Sprint>,
-    listener: TcpListener,
-    git_base_url: &str,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<>, anyhow::Error> {
-    let face = Face { sprint, stop: stop.clone(), git_base_url: Arc::from(git_base_url), tasks };
+/// Descriptors that make no sense.
+pub fn router(face: &Face) -> anyhow::Result<Router> {
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     macro_rules! service {
-        ($server:path) => {{
-            <$server>::new(face.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
-        }};
+        ($server:path, $max:expr) => {{ <$server>::new(face.clone()).max_decoding_message_size($max).max_encoding_message_size(MAX_MESSAGE_BYTES) }};
+        ($server:path) => {
+            service!($server, MAX_MESSAGE_BYTES)
+        };
     }
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .tcp_nodelay(true)
-        .add_service(health_service)
+    let routes = Routes::new(health_service)
         .add_service(reflection)
         .add_service(service!(v1::items_server::ItemsServer<_>))
         .add_service(service!(v1::workers_server::WorkersServer<_>))
@@ -75,11 +49,21 @@ pub fn serve(
         .add_service(service!(v1::outposts_server::OutpostsServer<_>))
         .add_service(service!(v1::events_server::EventsServer<_>))
         .add_service(service!(v1::system_server::SystemServer<_>))
+        .add_service(service!(v1::identity_server::IdentityServer<_>, MAX_IDENTITY_BYTES))
         .add_service(service!(v1::link_server::LinkServer<_>));
-    Ok(async move {
+    face.tasks.spawn(async move {
         health.set_service_status("", tonic_health::ServingStatus::Serving).await;
         health.set_serving::<v1::items_server::ItemsServer<Face>>().await;
-        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-        server.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
-    })
+    });
+    Ok(routes.prepare().into_axum_router().layer(from_fn_with_state(face.clone(), access::check)))
+}
+
+/// Who makes a call: the access check has put it there.
+fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    caller::of(request.extensions()).ok_or_else(|| Status::internal("the caller was not looked at"))
+}
+
+/// Who makes a call, as the cause of events.
+fn caller<T>(request: &Request<T>) -> Result<Actor, Status> {
+    caller_of(request).map(caller::actor)
 }

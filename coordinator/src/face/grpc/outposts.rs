@@ -1,9 +1,10 @@
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::Face;
+use super::caller;
 use super::status::{malformed, of};
-use crate::service::{Actor, outposts};
+use crate::face::Face;
+use crate::service::outposts;
 
 #[tonic::async_trait]
 impl v1::outposts_server::Outposts for Face {
@@ -21,20 +22,23 @@ impl v1::outposts_server::Outposts for Face {
     }
 
     async fn drain(&self, request: Request<v1::OutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let by = caller(&request)?;
         let name = request.into_inner().name.parse().map_err(malformed)?;
-        let outpost = outposts::set_draining(&self.sprint, name, true, Actor::Overseer).await.map_err(of)?;
+        let outpost = outposts::set_draining(&self.sprint, name, true, by).await.map_err(of)?;
         Ok(Response::new(outpost.into()))
     }
 
     async fn resume(&self, request: Request<v1::OutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let by = caller(&request)?;
         let name = request.into_inner().name.parse().map_err(malformed)?;
-        let outpost = outposts::set_draining(&self.sprint, name, false, Actor::Overseer).await.map_err(of)?;
+        let outpost = outposts::set_draining(&self.sprint, name, false, by).await.map_err(of)?;
         Ok(Response::new(outpost.into()))
     }
 
     async fn remove(&self, request: Request<v1::RemoveOutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let by = caller(&request)?;
         let v1::RemoveOutpostRequest { name, force } = request.into_inner();
         let name = name.parse().map_err(malformed)?;
-        Ok(Response::new(outposts::remove(&self.sprint, name, force).await.map_err(of)?.into()))
+        Ok(Response::new(outposts::remove(&self.sprint, name, force, by).await.map_err(of)?.into()))
     }
 }

@@ -6,8 +6,9 @@ use sprint_proto::convert::{Malformed, by_role};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::Face;
+use super::caller;
 use super::status::{malformed, of};
+use crate::face::Face;
 use crate::service::repos::{self, Change, Described, NewRepo};
 
 fn answer(described: Described) -> Response<v1::RepoAnswer> {
@@ -23,6 +24,7 @@ fn answer(described: Described) -> Response<v1::RepoAnswer> {
 #[tonic::async_trait]
 impl v1::repos_server::Repos for Face {
     async fn add(&self, request: Request<v1::AddRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
+        let by = caller(&request)?;
         let v1::AddRepoRequest { name, url, branch, run, max_attempts, limits, gates } = request.into_inner();
         let new = NewRepo {
             name: name.parse().map_err(malformed)?,
@@ -33,7 +35,7 @@ impl v1::repos_server::Repos for Face {
             limits: by_role(limits).map_err(malformed)?,
             gates: gates.into_iter().map(Into::into).collect(),
         };
-        Ok(answer(repos::add(&self.sprint, new).await.map_err(of)?))
+        Ok(answer(repos::add(&self.sprint, new, by).await.map_err(of)?))
     }
 
     async fn list(&self, _: Request<v1::ListReposRequest>) -> Result<Response<v1::RepoList>, Status> {
@@ -47,6 +49,7 @@ impl v1::repos_server::Repos for Face {
     }
 
     async fn set(&self, request: Request<v1::SetRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
+        let by = caller(&request)?;
         let v1::SetRepoRequest { name, run, runtimes, max_attempts, limits, gates, set_gates, resume, halt } =
             request.into_inner();
         let runtimes = by_role(runtimes)
@@ -66,12 +69,13 @@ impl v1::repos_server::Repos for Face {
             halted: halt.map(Some).or_else(|| resume.then_some(None)),
         };
         let name = name.parse().map_err(malformed)?;
-        Ok(answer(repos::set(&self.sprint, name, change).await.map_err(of)?))
+        Ok(answer(repos::set(&self.sprint, name, change, by).await.map_err(of)?))
     }
 
     async fn remove(&self, request: Request<v1::RemoveRepoRequest>) -> Result<Response<v1::Repo>, Status> {
+        let by = caller(&request)?;
         let v1::RemoveRepoRequest { name, force } = request.into_inner();
         let name = name.parse().map_err(malformed)?;
-        Ok(Response::new(repos::remove(&self.sprint, name, force).await.map_err(of)?.into()))
+        Ok(Response::new(repos::remove(&self.sprint, name, force, by).await.map_err(of)?.into()))
     }
 }

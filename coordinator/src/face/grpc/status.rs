@@ -14,6 +14,9 @@ pub(super) fn of(error: ServiceError) -> Status {
         Kind::Invalid => Status::invalid_argument(message),
         Kind::Precondition => Status::failed_precondition(message),
         Kind::Exists => Status::already_exists(message),
+        Kind::Unauthenticated => Status::unauthenticated(message),
+        Kind::Forbidden => Status::permission_denied(message),
+        Kind::Exhausted => Status::resource_exhausted(message),
         Kind::Unavailable => Status::unavailable(message),
         Kind::Internal => {
             tracing::error!(error = %message, "a call failed inside the coordinator");

@@ -13,8 +13,9 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::Face;
+use super::caller;
 use super::status::{malformed, of};
+use crate::face::Face;
 use crate::service::fleet::{TerminalEnd, Typed};
 use crate::service::{WorkerFilter, now, workers};
 
@@ -46,9 +47,10 @@ impl v1::workers_server::Workers for Face {
     }
 
     async fn stop(&self, request: Request<v1::StopWorkerRequest>) -> Result<Response<v1::Worker>, Status> {
+        let by = caller(&request)?;
         let v1::StopWorkerRequest { id, reason } = request.into_inner();
         let reason = if reason.is_empty() { "stopped by the overseer".to_owned() } else { reason };
-        Ok(Response::new(workers::stop(&self.sprint, WorkerId::new(id), reason).await.map_err(of)?.into()))
+        Ok(Response::new(workers::stop(&self.sprint, WorkerId::new(id), reason, by).await.map_err(of)?.into()))
     }
 
     async fn logs(&self, request: Request<v1::WorkerLogsRequest>) -> Result<Response<Self::LogsStream>, Status> {

@@ -2,58 +2,188 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::{Path, State as Extract};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use base64::Engine as _;
 use futures::StreamExt as _;
+use sprint_core::access::Caller;
 use sprint_core::ids::RepoName;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
 use tokio_util::io::ReaderStream;
 
-use crate::service::{Sprint, repos};
-
-/// What a client may ask of a repository; everything else is not served.
-const ENDPOINTS: [&str; 3] = ["info/refs", "git-upload-pack", "git-receive-pack"];
+use crate::face::Face;
+use crate::face::caller::{Peer, bearer};
+use crate::service::code::{self, RefUpdate, commands};
+use crate::service::error::Kind;
+use crate::service::{ServiceError, audit, repos};
 
 /// The header lines of a CGI answer; git's are far shorter.
 const MAX_HEAD: usize = 64;
 
-pub(super) async fn serve(
-    State(sprint): State<Arc<Sprint>>,
-    Path(path): Path<String>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let Some((name, endpoint)) = split(&path) else {
-        return refuse(StatusCode::NOT_FOUND, "no such repository");
-    };
-    let Some(command) = repos::http_backend(&sprint, &name) else {
-        return refuse(StatusCode::NOT_FOUND, "no such repository");
-    };
-    match backend(command, &format!("/{name}.git/{endpoint}"), request).await {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!(%error, repo = %name, "git could not be served");
-            refuse(StatusCode::INTERNAL_SERVER_ERROR, "git could not be served")
+/// How long a request's body may pause.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a request is served with.
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) face: Face,
+    pub(super) programs: Arc<Semaphore>,
+}
+
+/// What a client may ask of a repository; everything else is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    InfoRefs,
+    UploadPack,
+    ReceivePack,
+}
+
+impl Endpoint {
+    const ALL: [Self; 3] = [Self::InfoRefs, Self::UploadPack, Self::ReceivePack];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::InfoRefs => "info/refs",
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
         }
     }
 }
 
-fn split(path: &str) -> Option<(RepoName, &str)> {
+pub(super) async fn serve(
+    Extract(state): Extract<State>,
+    Path(path): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let what = format!("git {} {}", request.method(), request.uri().path());
+    let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+        return answer(StatusCode::INTERNAL_SERVER_ERROR, "the connection is not known");
+    };
+    let token = bearer(request.headers()).map(ToOwned::to_owned).or_else(|| password(request.headers()));
+    let (caller, result) = match peer.identify(&state.face.sprint, token.as_deref()) {
+        Ok(caller) => (caller.clone(), answer_to(&state, &caller, &path, request).await),
+        Err(error) => (peer.stranger(), Err(error)),
+    };
+    match result {
+        Ok(response) => response,
+        Err(error) => {
+            let status = match error.kind() {
+                Kind::NotFound => StatusCode::NOT_FOUND,
+                Kind::Invalid => StatusCode::BAD_REQUEST,
+                Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+                Kind::Forbidden => StatusCode::FORBIDDEN,
+                Kind::Precondition | Kind::Exists | Kind::Exhausted | Kind::Unavailable | Kind::Internal => {
+                    tracing::error!(%error, path, "git could not be served");
+                    return answer(StatusCode::INTERNAL_SERVER_ERROR, "git could not be served");
+                }
+            };
+            let why = error.to_string();
+            audit::refused(&state.face.sprint, caller, &what, &why).await;
+            answer(status, &why)
+        }
+    }
+}
+
+async fn answer_to(
+    state: &State,
+    caller: &Caller,
+    path: &str,
+    request: Request<Body>,
+) -> Result<Response<Body>, ServiceError> {
+    let sprint = &state.face.sprint;
+    let nothing = || ServiceError::NotFound("there is no such repository".to_owned());
+    let (name, endpoint) = split(path).ok_or_else(nothing)?;
+    let pushes = endpoint == Endpoint::ReceivePack || query_is_push(request.uri().query());
+    let (head, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let (begin, updates) = if endpoint == Endpoint::ReceivePack {
+        if head.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(ServiceError::invalid("a push is not compressed as a whole"));
+        }
+        // Who they are is looked at before anything that they send.
+        code::may_push(sprint, &caller.identity, &name, &[]).await?;
+        read_updates(&mut body).await?
+    } else {
+        (Bytes::new(), vec![])
+    };
+    if pushes {
+        code::may_push(sprint, &caller.identity, &name, &updates).await?;
+    } else {
+        code::may_fetch(sprint, &caller.identity, &name).await?;
+    }
+    let command = repos::http_backend(sprint, &name, &updates).ok_or_else(nothing)?;
+    let permit = Arc::clone(&state.programs).acquire_owned().await.map_err(|_| nothing())?;
+    let answered = backend(command, &format!("/{name}.git/{}", endpoint.path()), &head, begin, body).await;
+    let response = answered.map_err(|error| ServiceError::Io(std::io::Error::other(error)))?;
+    // Its turn lasts until the answer is out.
+    Ok(response.map(|body| Body::from_stream(body.into_data_stream().map(move |chunk| (&permit, chunk).1))))
+}
+
+/// Reads the beginning of a push, up to the end of its list of updates.
+async fn read_updates(body: &mut BodyDataStream) -> Result<(Bytes, Vec<RefUpdate>), ServiceError> {
+    let mut begin = Vec::new();
+    loop {
+        match commands::parse(&begin).map_err(ServiceError::invalid)? {
+            commands::Parsed::Whole(updates) => return Ok((begin.into(), updates)),
+            commands::Parsed::Partial if begin.len() > commands::MAX_BYTES => {
+                return Err(ServiceError::invalid("the push updates too many refs"));
+            }
+            commands::Parsed::Partial => {}
+        }
+        match tokio::time::timeout(BODY_PAUSE, body.next()).await {
+            Ok(Some(Ok(data))) => begin.extend_from_slice(&data),
+            Ok(Some(Err(_)) | None) => return Err(ServiceError::invalid("the push ended in the middle")),
+            Err(_) => return Err(ServiceError::invalid("the push stalled")),
+        }
+    }
+}
+
+/// Whether refs are asked for in order to push.
+fn query_is_push(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "service=git-receive-pack"))
+}
+
+/// The password of HTTP's basic authentication, which git sends where an address carries one: a token.
+fn password(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+fn split(path: &str) -> Option<(RepoName, Endpoint)> {
     let (repo, endpoint) = path.split_once(".git/")?;
-    ENDPOINTS.contains(&endpoint).then_some(())?;
+    let endpoint = Endpoint::ALL.into_iter().find(|known| known.path() == endpoint)?;
     Some((RepoName::new(repo).ok()?, endpoint))
 }
 
-fn refuse(status: StatusCode, why: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(why));
+fn answer(status: StatusCode, why: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{why}\n")));
     *response.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = header::HeaderValue::from_static("Basic realm=\"sprint: a token as the password\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
     response
 }
 
-async fn backend(mut command: Command, path: &str, request: Request<Body>) -> anyhow::Result<Response<Body>> {
-    let (head, body) = request.into_parts();
+async fn backend(
+    mut command: Command,
+    path: &str,
+    head: &Parts,
+    begin: Bytes,
+    mut body: BodyDataStream,
+) -> anyhow::Result<Response<Body>> {
     command
         .env("PATH_INFO", path)
         .env("REQUEST_METHOD", method(&head.method))
@@ -76,12 +206,17 @@ async fn backend(mut command: Command, path: &str, request: Request<Body>) -> an
     let stdout = child.stdout.take().ok_or_else(|| anyhow::anyhow!("git http-backend has no output"))?;
     let feed = async move {
         let Some(mut stdin) = stdin else { return };
-        let mut body = body.into_data_stream();
-        while let Some(Ok(data)) = body.next().await {
+        let mut next = Some(begin);
+        while let Some(data) = next {
             // git may answer, and end, before it has read everything.
             if stdin.write_all(&data).await.is_err() {
                 return;
             }
+            // A body that stalls ends here, and git fails on what it lacks.
+            next = match tokio::time::timeout(BODY_PAUSE, body.next()).await {
+                Ok(Some(Ok(data))) => Some(data),
+                Ok(Some(Err(_)) | None) | Err(_) => None,
+            };
         }
     };
     // The request is fed while the answer is read: git interleaves both.

@@ -1,26 +1,40 @@
-//! HTTP, on loopback only: git for outposts, and whether the coordinator is well.
+//! HTTP: git for outposts and people, and whether the coordinator is well.
 
 mod git;
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tonic::Status;
 
-use crate::service::Sprint;
+use super::Face;
+use super::caller::Peer;
+use crate::service::audit;
 
-/// Serves until `stop` is cancelled and every call has ended.
-///
-/// # Errors
-/// What the transport says.
-pub async fn serve(sprint: Arc<Sprint>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    let router = Router::new()
+/// Git programs that serve at once; requests beyond wait their turn.
+const GIT_PROGRAMS: usize = 64;
+
+/// The paths, and an answer for all others.
+pub fn router(face: &Face) -> Router {
+    let git = git::State { face: face.clone(), programs: std::sync::Arc::new(Semaphore::new(GIT_PROGRAMS)) };
+    Router::new()
+        .route("/git/{*path}", any(git::serve).with_state(git))
         .route("/healthz", get(async || "ok\n"))
-        .route("/git/{*path}", any(git::serve))
-        .fallback(async || (StatusCode::NOT_FOUND, "there is nothing here; git is served below /git/\n"))
-        .with_state(sprint);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+        .fallback(nothing)
+        .with_state(face.clone())
+}
+
+async fn nothing(State(face): State<Face>, request: Request) -> Response {
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        let what = format!("{} {}", request.method(), request.uri().path());
+        audit::refused(&face.sprint, peer.stranger(), &what, "there is nothing there").await;
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if content_type.is_some_and(|value| value.starts_with("application/grpc")) {
+        return Status::unimplemented("there is no such service").into_http();
+    }
+    (StatusCode::NOT_FOUND, "there is nothing here; git is served below /git/\n").into_response()
 }

@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::super::Face;
 use super::super::status::of;
+use super::{Link, expired, removed};
+use crate::face::Face;
 use crate::service::logs::OpenLog;
-use crate::service::{ServiceError, now, workers};
+use crate::service::{ServiceError, audit, now, workers};
 
 /// Acknowledgements on their way; one for each worker and batch.
 const ACKS: usize = 256;
@@ -23,15 +24,20 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Files kept open by one stream.
 const OPEN_LOGS: usize = 256;
 
-pub(super) fn open(face: &Face, input: Streaming<v1::LogChunk>) -> ReceiverStream<Result<v1::LogAck, Status>> {
+pub(super) fn open(
+    face: &Face,
+    link: Link,
+    input: Streaming<v1::LogChunk>,
+) -> ReceiverStream<Result<v1::LogAck, Status>> {
     let (sender, receiver) = mpsc::channel(ACKS);
-    let stream = Stream { face: face.clone(), open: HashMap::new(), sender };
+    let stream = Stream { face: face.clone(), link, open: HashMap::new(), sender };
     face.tasks.spawn(stream.run(input));
     ReceiverStream::new(receiver)
 }
 
 struct Stream {
     face: Face,
+    link: Link,
     open: HashMap<WorkerId, OpenLog>,
     sender: mpsc::Sender<Result<v1::LogAck, Status>>,
 }
@@ -39,15 +45,27 @@ struct Stream {
 impl Stream {
     async fn run(mut self, mut input: Streaming<v1::LogChunk>) {
         let stop = self.face.stop.clone();
+        let link = self.link.clone();
+        let end = link.expired();
+        tokio::pin!(end);
         loop {
             let first = tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.sender.closed() => return,
+                () = &mut end => {
+                    // The outpost may be gone; then nobody is left to be told.
+                    let _ = self.sender.send(Err(expired())).await;
+                    return;
+                }
                 message = input.message() => match message {
                     Ok(Some(chunk)) => chunk,
                     Ok(None) | Err(_) => return,
                 },
             };
+            if !self.link.is_member(&self.face.sprint) {
+                let _ = self.sender.send(Err(removed())).await;
+                return;
+            }
             let mut bytes = first.data.len();
             let mut batch = vec![first];
             while bytes < BATCH_BYTES
@@ -74,7 +92,14 @@ impl Stream {
             let id = WorkerId::new(chunk.worker);
             if !self.open.contains_key(&id) {
                 match workers::get(&self.face.sprint, id).await {
-                    Ok(_) => {}
+                    Ok(worker) if worker.outpost == self.link.outpost => {}
+                    // Nor for another's: an outpost writes what its own workers print.
+                    Ok(_) => {
+                        let why = format!("worker {id} is not one of this outpost's");
+                        audit::refused(&self.face.sprint, self.link.caller.clone(), "Link/Logs", &why).await;
+                        acks.push(v1::LogAck { worker: id.get(), durable: chunk.offset + chunk.data.len() as u64 });
+                        continue;
+                    }
                     // No file for a worker that is not on record; one such must not hold up the
                     // others' logs, so its bytes count as taken.
                     Err(ServiceError::NotFound(why)) => {

@@ -13,11 +13,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::super::Face;
+use super::super::identity::certificate;
 use super::super::status::{malformed, of};
+use super::{Link, expired, removed};
+use crate::face::Face;
 use crate::service::fleet::{AttachRequest, Held};
 use crate::service::outposts::{self, Hello, Present, Reconcile};
-use crate::service::{assignment, reports, workers};
+use crate::service::{assignment, audit, enrol, reports, workers};
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -32,6 +34,7 @@ type Sender = mpsc::Sender<Result<v1::CoordinatorMessage, Status>>;
 
 pub(super) async fn open(
     face: &Face,
+    link: Link,
     mut input: Streaming<v1::OutpostMessage>,
 ) -> Result<ReceiverStream<Result<v1::CoordinatorMessage, Status>>, Status> {
     let first = tokio::time::timeout(HELLO_LIMIT, input.message())
@@ -40,12 +43,19 @@ pub(super) async fn open(
     let Some(Up::Hello(hello)) = first.and_then(|message| message.body) else {
         return Err(Status::invalid_argument("the first message of a session is a hello"));
     };
-    let (held, reconcile) = outposts::connect(&face.sprint, read_hello(hello)?).await.map_err(of)?;
+    let hello = read_hello(hello)?;
+    if hello.outpost != link.outpost {
+        let why = format!("the hello names outpost \"{}\", and the certificate is another's", hello.outpost);
+        audit::refused(&face.sprint, link.caller, "Link/Session", &why).await;
+        return Err(Status::permission_denied(format!("{why}: outpost \"{}\"", link.outpost)));
+    }
+    let (held, reconcile) = outposts::connect(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
     let (down, receiver) = mpsc::channel(DOWN);
     let session = Session {
         face: face.clone(),
         outpost: held.outpost.clone(),
+        link,
         down,
         told: BTreeSet::new(),
         told_to_stop: BTreeSet::new(),
@@ -93,6 +103,7 @@ impl<T> From<mpsc::error::SendError<T>> for Ended {
 struct Session {
     face: Face,
     outpost: OutpostName,
+    link: Link,
     down: Sender,
     /// Assignments sent over this session.
     told: BTreeSet<WorkerId>,
@@ -121,7 +132,7 @@ impl Session {
         let bell = self.face.sprint.notices().outpost(&self.outpost);
         self.send(Down::Welcome(v1::Welcome {
             heartbeat_ms: u64::try_from(self.face.sprint.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
-            git_base_url: self.face.git_base_url.to_string(),
+            git_base_url: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }))
         .await?;
@@ -134,10 +145,14 @@ impl Session {
         }
         self.tell().await?;
         let stop = self.face.stop.clone();
+        let link = self.link.clone();
+        let end = link.expired();
+        tokio::pin!(end);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down").into()),
                 () = held.stop.cancelled() => return Ok(()),
+                () = &mut end => return Err(expired().into()),
                 () = self.down.closed() => return Ok(()),
                 () = bell.notified() => self.tell().await?,
                 Some(AttachRequest { session, worker, columns, rows }) = held.attach.recv() => {
@@ -175,6 +190,17 @@ impl Session {
                     let load = load.map(Into::into);
                     outposts::heartbeat(&self.face.sprint, &self.outpost, load, draining).await.map_err(of)?;
                 }
+                Some(Up::Renew(v1::Renew { csr })) => {
+                    let renewed = enrol::renew(&self.face.sprint, &self.outpost, &csr).await;
+                    match renewed.map_err(of) {
+                        Ok(enrolled) => self.send(Down::Certificate(certificate(enrolled))).await?,
+                        Err(status) => {
+                            let caller = self.link.caller.clone();
+                            audit::refused(&self.face.sprint, caller, "Link/Session renew", status.message()).await;
+                            return Err(status.into());
+                        }
+                    }
+                }
                 Some(Up::Hello(_)) => return Err(Status::invalid_argument("a session has one hello").into()),
                 None => {}
             }
@@ -187,7 +213,7 @@ impl Session {
         if arrived.is_empty() {
             return Ok(());
         }
-        for answer in reports::apply(&self.face.sprint, &self.outpost, arrived).await.map_err(of)? {
+        for answer in reports::apply(&self.face.sprint, &self.link.caller, &self.outpost, arrived).await.map_err(of)? {
             let reports::Acknowledged { worker, seq, refused, forget } = answer;
             self.send(Down::Ack(v1::ReportAck { worker: worker.get(), seq, refused })).await?;
             if forget {
@@ -202,6 +228,9 @@ impl Session {
     /// Tells the outpost what the record wants of it and this session has not said yet.
     async fn tell(&mut self) -> Result<(), Ended> {
         let sprint = &self.face.sprint;
+        if !self.link.is_member(sprint) {
+            return Err(removed().into());
+        }
         for worker in workers::pending(sprint, &self.outpost).await.map_err(of)? {
             let id = worker.id;
             if worker.state.name() == WorkerStateName::Assigned && !self.told.contains(&id) {

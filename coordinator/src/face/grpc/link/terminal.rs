@@ -1,12 +1,15 @@
 //! One open terminal, between an outpost and a person.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sprint_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::super::Face;
+use super::Link;
+use crate::face::Face;
 use crate::service::fleet::{TerminalEnd, Typed};
 
 /// Keystrokes on their way; a person types slower than this fills.
@@ -14,16 +17,17 @@ const KEYS: usize = 64;
 
 pub(super) async fn open(
     face: &Face,
+    link: &Link,
     mut input: Streaming<v1::TerminalOutput>,
 ) -> Result<ReceiverStream<Result<v1::AttachInput, Status>>, Status> {
     let first = input.message().await?.ok_or_else(|| Status::invalid_argument("no terminal is named"))?;
     let TerminalEnd { sender: shown, receiver: mut typed } = face
         .sprint
         .fleet
-        .take_terminal(first.session)
+        .take_terminal(first.session, &link.outpost)
         .ok_or_else(|| Status::not_found("nobody asked for this terminal, or somebody has it already"))?;
     let (keys, receiver) = mpsc::channel(KEYS);
-    let stop = face.stop.clone();
+    let (stop, sprint, link) = (face.stop.clone(), Arc::clone(&face.sprint), link.clone());
     face.tasks.spawn(async move {
         let mut next = Some(first);
         loop {
@@ -35,6 +39,9 @@ pub(super) async fn open(
                 } else if shown.send(output).await.is_err() || over {
                     return;
                 }
+            }
+            if !link.is_member(&sprint) {
+                return;
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -1,0 +1,204 @@
+//! Who may call what. What is not listed is refused.
+
+use axum::extract::{Request, State};
+use axum::http::Uri;
+use axum::middleware::Next;
+use axum::response::Response;
+use sprint_core::access::{Caller, Identity, Role};
+use std::time::Duration;
+use tonic::Status;
+
+use super::status::of;
+use crate::face::Face;
+use crate::face::caller::{Peer, bearer};
+use crate::service::audit;
+
+/// How long a call of a stranger may take: its body may trickle in, or not come at all.
+const STRANGER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    /// Whoever comes; the method itself looks at what they show.
+    Anyone,
+    Roles(&'static [Role]),
+}
+
+use Role::{Admin, Operator, Outpost, Viewer};
+
+/// To look at everything that is no secret.
+const LOOK: Allowed = Allowed::Roles(&[Admin, Operator, Viewer]);
+/// To steer the work.
+const STEER: Allowed = Allowed::Roles(&[Admin, Operator]);
+/// To decide who and what belongs here at all.
+const RULE: Allowed = Allowed::Roles(&[Admin]);
+/// To report, to be told, to bring logs.
+const LINK: Allowed = Allowed::Roles(&[Outpost]);
+
+/// Every method of every service. A worker has no way here: it speaks with its outpost only.
+const TABLE: &[(&str, Allowed)] = &[
+    ("/grpc.health.v1.Health/Check", Allowed::Anyone),
+    ("/grpc.health.v1.Health/List", LOOK),
+    ("/grpc.health.v1.Health/Watch", LOOK),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", LOOK),
+    ("/sprint.v1.Changes/Drop", STEER),
+    ("/sprint.v1.Changes/Explain", LOOK),
+    ("/sprint.v1.Changes/Get", LOOK),
+    ("/sprint.v1.Changes/List", LOOK),
+    ("/sprint.v1.Changes/Retry", STEER),
+    ("/sprint.v1.Events/Tail", LOOK),
+    ("/sprint.v1.Identity/CreateToken", RULE),
+    // Its token is its credential.
+    ("/sprint.v1.Identity/Enrol", Allowed::Anyone),
+    ("/sprint.v1.Identity/ListTokens", RULE),
+    ("/sprint.v1.Identity/RevokeToken", RULE),
+    ("/sprint.v1.Identity/WhoAmI", Allowed::Roles(&[Admin, Operator, Viewer, Outpost])),
+    ("/sprint.v1.Items/Add", STEER),
+    ("/sprint.v1.Items/Cancel", STEER),
+    ("/sprint.v1.Items/Edit", STEER),
+    ("/sprint.v1.Items/Explain", LOOK),
+    ("/sprint.v1.Items/Get", LOOK),
+    ("/sprint.v1.Items/List", LOOK),
+    ("/sprint.v1.Items/Ready", STEER),
+    ("/sprint.v1.Items/Retry", STEER),
+    ("/sprint.v1.Items/Wait", LOOK),
+    ("/sprint.v1.Link/Logs", LINK),
+    ("/sprint.v1.Link/Session", LINK),
+    ("/sprint.v1.Link/Terminal", LINK),
+    ("/sprint.v1.Outposts/Drain", STEER),
+    ("/sprint.v1.Outposts/List", LOOK),
+    ("/sprint.v1.Outposts/Remove", RULE),
+    ("/sprint.v1.Outposts/Resume", STEER),
+    // A repo's address is read with the coordinator's own rights.
+    ("/sprint.v1.Repos/Add", RULE),
+    ("/sprint.v1.Repos/Get", LOOK),
+    ("/sprint.v1.Repos/List", LOOK),
+    ("/sprint.v1.Repos/Remove", RULE),
+    ("/sprint.v1.Repos/Set", STEER),
+    ("/sprint.v1.System/Status", LOOK),
+    // It types into an agent's terminal.
+    ("/sprint.v1.Workers/Attach", STEER),
+    ("/sprint.v1.Workers/Get", LOOK),
+    ("/sprint.v1.Workers/List", LOOK),
+    ("/sprint.v1.Workers/Logs", LOOK),
+    ("/sprint.v1.Workers/Stop", STEER),
+];
+
+/// The entry for a method.
+fn allowed(method: &str) -> Option<Allowed> {
+    TABLE.iter().find(|(known, _)| *known == method).map(|(_, allowed)| *allowed)
+}
+
+/// Lets a call through to its service, with its caller on it, or refuses and records it.
+pub(super) async fn check(State(face): State<Face>, mut request: Request, next: Next) -> Response {
+    let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+        return refusal(&Status::internal("the connection is not known"));
+    };
+    let caller = match peer.identify(&face.sprint, bearer(request.headers())) {
+        Ok(caller) => caller,
+        Err(error) => {
+            let status = of(error);
+            audit::refused(&face.sprint, peer.stranger(), method(request.uri()), status.message()).await;
+            return refusal(&status);
+        }
+    };
+    if let Err(status) = may(&caller, request.uri().path()) {
+        audit::refused(&face.sprint, caller, method(request.uri()), status.message()).await;
+        return refusal(&status);
+    }
+    let is_stranger = caller.identity == Identity::Stranger;
+    request.extensions_mut().insert(caller);
+    if !is_stranger {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(STRANGER_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => refusal(&Status::deadline_exceeded("the call did not come to its end in time")),
+    }
+}
+
+fn may(caller: &Caller, path: &str) -> Result<(), Status> {
+    let role = caller.identity.role();
+    match (allowed(path), role) {
+        (Some(Allowed::Anyone), _) => Ok(()),
+        (Some(Allowed::Roles(roles)), Some(role)) if roles.contains(&role) => Ok(()),
+        (Some(Allowed::Roles(_)), None) => Err(Status::unauthenticated(
+            "nobody is known to call; show a certificate or a token: sprintctl login, or outpost-agent join",
+        )),
+        (Some(Allowed::Roles(roles)), Some(role)) => {
+            let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
+            Err(Status::permission_denied(format!(
+                "{caller} may not do this: it takes the role {roles}, and the caller's is {role}; ask an admin for a token of that role"
+            )))
+        }
+        (None, None) => Err(Status::unauthenticated("nobody is known to call")),
+        (None, Some(_)) => Err(Status::unimplemented("there is no such method")),
+    }
+}
+
+/// A method's name without the package: what people read.
+fn method(uri: &Uri) -> &str {
+    let path = uri.path().trim_start_matches('/');
+    path.strip_prefix("sprint.v1.").unwrap_or(path)
+}
+
+fn refusal(status: &Status) -> Response {
+    status.clone().into_http()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use sprint_proto::DESCRIPTORS;
+
+    use super::*;
+
+    /// Every method that the descriptors name, as a path.
+    fn methods(descriptors: &[u8]) -> BTreeSet<String> {
+        let set = prost_types::FileDescriptorSet::decode(descriptors).expect("descriptors");
+        let mut methods = BTreeSet::new();
+        for file in set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    methods.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
+                }
+            }
+        }
+        methods
+    }
+
+    #[test]
+    fn every_method_of_every_service_is_in_the_table_and_nothing_else() {
+        let mut served = methods(DESCRIPTORS);
+        served.extend(methods(tonic_health::pb::FILE_DESCRIPTOR_SET));
+        served.extend(methods(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET));
+        let listed = TABLE.iter().map(|(method, _)| (*method).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(listed.len(), TABLE.len(), "a method is listed twice");
+        assert_eq!(listed, served);
+    }
+
+    fn caller(identity: Identity) -> Caller {
+        Caller { identity, from: "10.0.0.1:1".to_owned() }
+    }
+
+    #[test]
+    fn who_may_call_what() {
+        let person = |role| Identity::Person { role, name: "ann".parse().expect("a name") };
+        let identities = [
+            ("admin", person(sprint_core::access::PersonRole::Admin)),
+            ("operator", person(sprint_core::access::PersonRole::Operator)),
+            ("viewer", person(sprint_core::access::PersonRole::Viewer)),
+            ("outpost", Identity::Outpost("a".parse().expect("a name"))),
+            ("stranger", Identity::Stranger),
+        ];
+        let mut table = String::new();
+        for (method, _) in TABLE.iter().chain([&("/sprint.v1.Items/Unheard", Allowed::Anyone)]) {
+            let who = identities.iter().filter(|(_, identity)| may(&caller(identity.clone()), method).is_ok());
+            let who = who.map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
+            table.push_str(&format!("{method:60} {who}\n"));
+        }
+        insta::assert_snapshot!(table);
+    }
+}

@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use sprint_core::ids::OutpostName;
+use sprint_core::time::Timestamp;
+use sprint_core::token::TokenText;
+use sprint_proto::v1;
+use tonic::{Request, Response, Status};
+
+use super::status::{malformed, of};
+use super::{caller, caller_of};
+use crate::face::Face;
+use crate::service::enrol::{self, Enrolled, Enrolment};
+use crate::service::tokens::{self, NewToken};
+use crate::service::{ServiceError, audit};
+
+pub(super) fn certificate(enrolled: Enrolled) -> v1::Certificate {
+    let Enrolled { issued, trust_pem } = enrolled;
+    v1::Certificate { chain_pem: issued.chain_pem, trust_pem, expires_at_ms: issued.expires_at.as_millis() }
+}
+
+fn enrolment(request: v1::EnrolRequest, from: String) -> Result<Enrolment, Status> {
+    let v1::EnrolRequest { token, outpost, csr, now_ms } = request;
+    Ok(Enrolment {
+        token: token.parse::<TokenText>().map_err(|error| of(ServiceError::Unauthenticated(error.to_string())))?,
+        outpost: OutpostName::new(outpost).map_err(malformed)?,
+        request: csr.to_vec(),
+        now: Timestamp::from_millis(now_ms),
+        from,
+    })
+}
+
+#[tonic::async_trait]
+impl v1::identity_server::Identity for Face {
+    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::Certificate>, Status> {
+        let caller = caller_of(&request)?.clone();
+        let address = caller.from.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+        let attempts = &self.sprint.enrolment_attempts;
+        let result = if attempts.are_exhausted(&address) {
+            Err(of(ServiceError::Exhausted(
+                "too many failed tries to join came from this address; wait a minute".to_owned(),
+            )))
+        } else {
+            match enrolment(request.into_inner(), caller.from.clone()) {
+                Ok(enrolment) => enrol::enrol(&self.sprint, enrolment).await.map_err(of),
+                Err(status) => Err(status),
+            }
+        };
+        match result {
+            Ok(enrolled) => Ok(Response::new(certificate(enrolled))),
+            Err(status) => {
+                attempts.failed(&address);
+                audit::refused(&self.sprint, caller, "Identity/Enrol", status.message()).await;
+                Err(status)
+            }
+        }
+    }
+
+    async fn who_am_i(&self, request: Request<v1::WhoAmIRequest>) -> Result<Response<v1::WhoAmIResponse>, Status> {
+        let caller = caller_of(&request)?;
+        Ok(Response::new(v1::WhoAmIResponse {
+            identity: caller.to_string(),
+            role: caller.identity.role().map(|role| role.to_string()).unwrap_or_default(),
+            from: caller.from.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenResponse>, Status> {
+        let by = caller(&request)?;
+        let v1::CreateTokenRequest { kind, ttl_ms, uses, name_prefix, name } = request.into_inner();
+        let new = NewToken {
+            kind: kind.parse().map_err(malformed)?,
+            ttl: Some(Duration::from_millis(ttl_ms)).filter(|ttl| !ttl.is_zero()),
+            uses: Some(uses).filter(|uses| *uses > 0),
+            name_prefix,
+            name: Some(name).filter(|name| !name.is_empty()).map(|name| name.parse()).transpose().map_err(malformed)?,
+        };
+        let (token, text) = tokens::create(&self.sprint, new, by).await.map_err(of)?;
+        Ok(Response::new(v1::CreateTokenResponse { token: Some(token.into()), text: text.reveal() }))
+    }
+
+    async fn list_tokens(&self, request: Request<v1::ListTokensRequest>) -> Result<Response<v1::TokenList>, Status> {
+        let tokens = tokens::list(&self.sprint, request.into_inner().all).await.map_err(of)?;
+        Ok(Response::new(v1::TokenList { tokens: tokens.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn revoke_token(&self, request: Request<v1::RevokeTokenRequest>) -> Result<Response<v1::Token>, Status> {
+        let by = caller(&request)?;
+        let id = request.into_inner().id.parse().map_err(malformed)?;
+        Ok(Response::new(tokens::revoke(&self.sprint, id, by).await.map_err(of)?.into()))
+    }
+}

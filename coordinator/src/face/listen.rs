@@ -1,0 +1,171 @@
+//! Ports: connections are counted, secured, served and ended here.
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use sprint_identity::key::{expiry_of, key_of};
+use sprint_identity::rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tower::Service as _;
+
+use super::Face;
+use super::caller::Peer;
+use super::connections::{Connections, Counted, Limits};
+use crate::service::audit;
+
+/// A silent peer is asked after this, and given up after as much again and a little:
+/// a frozen one is noticed within 8 s.
+const KEEPALIVE: Duration = Duration::from_secs(3);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a handshake may take; an honest one takes milliseconds.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a connection may stay without a call from somebody who is known.
+const STRANGER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the headers of a request may take.
+const HEADERS_LIMIT: Duration = Duration::from_secs(10);
+
+/// The headers of one request at most, in bytes.
+const HEADERS_BYTES: u32 = 16 << 10;
+
+/// How long accepting waits when the process has no file left for another connection.
+const NO_FILES_PAUSE: Duration = Duration::from_millis(100);
+
+/// One port.
+pub struct Port {
+    face: Face,
+    /// None: plain, which is for loopback.
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    connections: Arc<Connections>,
+    streams: u32,
+}
+
+impl Port {
+    pub fn new(face: &Face, tls: Option<ServerConfig>, router: Router, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            face: face.clone(),
+            tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))),
+            router,
+            connections: Connections::new(limits),
+            streams: limits.streams,
+        })
+    }
+
+    /// Accepts until the face stops; each connection has a task of its own.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.face.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let port = Arc::clone(&self);
+                    self.face.tasks.spawn(async move {
+                        if let Err(why) = port.connection(stream, address).await {
+                            let caller = Peer::new(address, None, None).stranger();
+                            audit::refused(&port.face.sprint, caller, "connection", &why).await;
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(NO_FILES_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one connection; an error says why it was refused.
+    async fn connection(&self, stream: TcpStream, address: SocketAddr) -> Result<(), String> {
+        let mut counted = self.connections.open(address.ip())?;
+        // Answers are small and must not wait for more to come.
+        stream.set_nodelay(true).ok();
+        let Some(tls) = &self.tls else {
+            return self.requests(stream, Peer::new(address, None, None), counted).await;
+        };
+        let stream = match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(format!("no TLS: {error}")),
+            Err(_) => return Err("no TLS: the handshake took too long".to_owned()),
+        };
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let peer = Peer::new(address, shown.and_then(key_of), shown.and_then(expiry_of));
+        if let Some(key) = &peer.key {
+            counted.certified(key)?;
+        }
+        self.requests(stream, peer, counted).await
+    }
+
+    async fn requests<S>(&self, stream: S, peer: Peer, _counted: Counted) -> Result<(), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_LIMIT).max_buf_size(64 << 10);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .max_concurrent_streams(self.streams)
+            .max_header_list_size(HEADERS_BYTES);
+        let (router, standing) = (self.router.clone(), Arc::clone(&peer.standing));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            router.clone().call(request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let no_call = tokio::time::sleep(STRANGER_LIMIT);
+        tokio::pin!(no_call);
+        let mut waiting_for_call = true;
+        let stop = self.face.stop.clone();
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => return ended.or_else(|error| of_connection(error.as_ref())),
+                () = &mut no_call, if waiting_for_call => {
+                    waiting_for_call = false;
+                    if standing.is_known() {
+                        continue;
+                    }
+                    let why = "nobody who is known called over it";
+                    return if standing.is_used() { Ok(()) } else { Err(why.to_owned()) };
+                }
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Whether the end of a connection is one that peers have by themselves, or one for what it did.
+fn of_connection(error: &(dyn StdError + 'static)) -> Result<(), String> {
+    let mut text = error.to_string();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<std::io::Error>() {
+            return Ok(());
+        }
+        text = error.to_string();
+        next = error.source();
+    }
+    let ordinary = ["connection closed before message completed", "operation was canceled", "keep-alive timed out"];
+    if ordinary.iter().any(|words| text.contains(words)) { Ok(()) } else { Err(text) }
+}
