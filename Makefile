@@ -1,7 +1,7 @@
 # What people and CI run. Every target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench
+.PHONY: help setup build demo test fuzz lint bench
 
 NEXTEST := $(shell cargo nextest --version 2>/dev/null)
 
@@ -25,6 +25,16 @@ ifdef NEXTEST
 	cargo test --workspace --doc
 else
 	cargo test --workspace
+endif
+
+CASES ?= 1000000
+
+fuzz: ## Run every fuzz target with a million cases (or CASES=n); docs/security.md lists them
+	@deploy/setup.sh
+ifdef NEXTEST
+	PROPTEST_CASES=$(CASES) cargo nextest run --workspace --lib --bins --cargo-profile fuzz --no-fail-fast -E 'test(/fuzz_/)'
+else
+	PROPTEST_CASES=$(CASES) cargo test --workspace --lib --bins --profile fuzz --no-fail-fast fuzz_
 endif
 
 lint: ## Check the form: rustfmt, clippy, rustdoc

@@ -87,7 +87,7 @@ fn the_whole_table_of_states_and_events() {
 proptest! {
     /// A change with gates lands only after a pass for its very candidate; what landed stays landed.
     #[test]
-    fn nothing_lands_without_its_own_pass(history in proptest::collection::vec(0..13_usize, 0..60)) {
+    fn fuzz_nothing_lands_without_its_own_pass(history in proptest::collection::vec(0..13_usize, 0..60)) {
         let mut change = change(ChangeState::Queued);
         let mut passed = false;
         for kind in history {

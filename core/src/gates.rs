@@ -145,3 +145,7 @@ mod tests {
         assert_eq!(parse_config("[other]\nkey = 1\n"), Ok(vec![]));
     }
 }
+
+#[cfg(test)]
+#[path = "gates_fuzz.rs"]
+mod fuzz;

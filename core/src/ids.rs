@@ -277,3 +277,7 @@ mod tests {
         assert!("9223372036854775808".parse::<ItemId>().is_err());
     }
 }
+
+#[cfg(test)]
+#[path = "ids_fuzz.rs"]
+mod fuzz;

@@ -7,6 +7,8 @@ pub mod access;
 pub mod change;
 pub mod event;
 pub mod explain;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod gates;
 pub mod ids;
 pub mod item;

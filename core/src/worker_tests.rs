@@ -75,7 +75,7 @@ fn the_whole_table_of_states_and_events() {
 proptest! {
     /// A worker ends once, frees its slot exactly then, and a refused event changes nothing.
     #[test]
-    fn a_worker_ends_once(history in proptest::collection::vec(0..7_usize, 0..40)) {
+    fn fuzz_a_worker_ends_once(history in proptest::collection::vec(0..7_usize, 0..40)) {
         let mut worker = worker(WorkerState::Assigned);
         let mut freed = 0;
         for kind in history {
