@@ -19,7 +19,7 @@ use crate::{fingerprint, private, random};
 
 /// Certificates are valid from so long before they are made, so that a clock that is a little
 /// behind, or a day, leads to a clear answer instead of a broken handshake.
-const BACKDATED: Duration = Duration::from_hours(24);
+pub const BACKDATED: Duration = Duration::from_hours(24);
 
 /// An authority outlives everything that it vouches for.
 const AUTHORITY_TTL: Duration = Duration::from_hours(20 * 365 * 24);
@@ -254,3 +254,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "authority_fuzz.rs"]
+mod fuzz;

@@ -76,10 +76,20 @@ impl Context {
     /// [`ContextError`].
     pub fn read(path: &Path) -> Result<Self, ContextError> {
         let text = std::fs::read_to_string(path).map_err(file(path))?;
-        toml::from_str(&text).map_err(|error| ContextError::Malformed {
-            path: path.display().to_string(),
-            // The rest of the message would show the text around it, which may be a secret.
-            why: error.message().to_owned(),
+        Self::parse(&text).map_err(|why| ContextError::Malformed { path: path.display().to_string(), why })
+    }
+
+    /// Reads the text of a file; an error says what is wrong with it.
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            // What stands there may be a secret, also where a key is expected: it is not shown.
+            match error.span() {
+                Some(span) if !error.message().starts_with("missing field") => {
+                    let line = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
+                    format!("line {line} makes no sense")
+                }
+                Some(_) | None => error.message().to_owned(),
+            }
         })
     }
 
@@ -274,3 +284,7 @@ mod tests {
         assert!(!format!("{:?}", context("a:1")).contains("secret"));
     }
 }
+
+#[cfg(test)]
+#[path = "context_fuzz.rs"]
+mod fuzz;

@@ -100,8 +100,14 @@ pub fn key_of(certificate: &CertificateDer<'_>) -> Option<KeyId> {
 
 /// When a certificate ceases to count; none when it cannot be read.
 pub fn expiry_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    validity_of(certificate).map(|(_, until)| until)
+}
+
+/// From when until when a certificate counts; none when it cannot be read.
+pub fn validity_of(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    Some(Timestamp::from_millis(certificate.validity().not_after.timestamp().saturating_mul(1000)))
+    let time = |time: x509_parser::time::ASN1Time| Timestamp::from_millis(time.timestamp().saturating_mul(1000));
+    Some((time(certificate.validity().not_before), time(certificate.validity().not_after)))
 }
 
 #[cfg(test)]
@@ -126,3 +132,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).expect("is there"), "half a key");
     }
 }
+
+#[cfg(test)]
+#[path = "key_fuzz.rs"]
+mod fuzz;

@@ -8,6 +8,7 @@ use sprint_core::ids::OutpostName;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::link::Identity;
 use crate::paths::DataDir;
 use crate::tmux::Tmux;
 use crate::watch::{Grown, Watch};
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
 pub(crate) struct Agent {
     pub(crate) settings: Settings,
     pub(crate) data: DataDir,
+    pub(crate) identity: Identity,
     pub(crate) tmux: Tmux,
     pub(crate) repositories: Repositories,
     pub(crate) outbox: Arc<Outbox>,

@@ -33,6 +33,12 @@ pub(crate) struct Join {
     /// Where the coordinator listens.
     #[arg(long, env = "SPRINT_COORDINATOR", value_name = "HOST:PORT", value_parser = address)]
     pub(crate) coordinator: String,
+    /// The token that lets this outpost in, as `token create` printed it; needed once.
+    #[arg(long, env = "SPRINT_TOKEN", hide_env_values = true, value_name = "TOKEN", conflicts_with = "token_file")]
+    pub(crate) token: Option<String>,
+    /// A file that holds the token; - is standard input.
+    #[arg(long, env = "SPRINT_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// This outpost's name [default: the host's name].
     #[arg(long, env = "SPRINT_OUTPOST_NAME")]
     pub(crate) name: Option<OutpostName>,

@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sprint_core::ids::OutpostName;
+use sprint_core::token::TokenText;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,9 +17,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::agent::{Agent, Settings};
 use crate::cli::{Join, LogFormat};
-use crate::link;
+use crate::link::{self, Identity, IdentityError};
 use crate::paths::DataDir;
 use crate::preflight;
+use crate::secret;
 use crate::tmux::Tmux;
 use crate::watch::Watch;
 use crate::worker::fleet::{self, Fleet};
@@ -25,6 +28,9 @@ use crate::workspace::Repositories;
 
 /// How long everything may take to end; workers are not part of it.
 const END_LIMIT: Duration = Duration::from_secs(1);
+/// How long joining waits between two tries, at first and at last.
+const ENROL_PAUSE: Duration = Duration::from_millis(200);
+const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a burst of ended sessions is collected before tmux is asked.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -38,16 +44,53 @@ pub(crate) fn run(options: Join) -> anyhow::Result<()> {
     let name = options.name.clone().map_or_else(default_name, Ok)?;
     let data = data_dir(options.data_dir.clone(), &name)?;
     let _lock = lock(&data)?;
+    let token = options.token_file.as_deref().map(secret::read).transpose()?;
+    let identity = Identity::open(data.identity())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(options, name, data));
+    let result = runtime.block_on(async {
+        get_in(&identity, &options.coordinator, &name, token).await?;
+        serve(options, name, data, identity).await
+    });
     runtime.shutdown_timeout(END_LIMIT / 4);
     result
 }
 
-async fn serve(options: Join, name: OutpostName, data: DataDir) -> anyhow::Result<()> {
+/// Makes sure that this outpost is somebody to the coordinator: by its certificate, else by a token.
+async fn get_in(
+    identity: &Identity,
+    coordinator: &str,
+    name: &OutpostName,
+    token: Option<TokenText>,
+) -> Result<(), IdentityError> {
+    let Some(token) = token.filter(|token| !identity.was_spent(token)) else {
+        return identity.check(coordinator);
+    };
+    let mut pause = ENROL_PAUSE;
+    loop {
+        match identity.enrol(coordinator, name, &token).await {
+            Ok(()) => {
+                tracing::info!(outpost = %name, coordinator, "joined; from now on without the token");
+                return Ok(());
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(coordinator, %error, "cannot join yet; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(ENROL_PAUSE_MAX);
+            }
+            // A unit file may go on naming a token that is long over.
+            Err(error) if identity.check(coordinator).is_ok() => {
+                tracing::warn!(%error, "the token does not count; going on with the certificate of before");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn serve(options: Join, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let agent = build(options, name, data)?;
+    let agent = build(options, name, data, identity)?;
     let all = agent.tasks.clone();
     spawn_loops(&agent);
     let drained = async {
@@ -76,9 +119,20 @@ async fn serve(options: Join, name: OutpostName, data: DataDir) -> anyhow::Resul
     Ok(())
 }
 
-fn build(options: Join, name: OutpostName, data: DataDir) -> anyhow::Result<Arc<Agent>> {
-    let Join { coordinator, name: _, max_workers, labels, data_dir: _, warm, log_limit, drain, log_format: _ } =
-        options;
+fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<Arc<Agent>> {
+    let Join {
+        coordinator,
+        token: _,
+        token_file: _,
+        name: _,
+        max_workers,
+        labels,
+        data_dir: _,
+        warm,
+        log_limit,
+        drain,
+        log_format: _,
+    } = options;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
         coordinator,
@@ -101,6 +155,7 @@ fn build(options: Join, name: OutpostName, data: DataDir) -> anyhow::Result<Arc<
         watch: Watch::new(Arc::clone(&grown)).context("inotify cannot be used")?,
         settings,
         data,
+        identity,
         tmux,
         outbox: Arc::default(),
         fleet: Fleet::default(),
@@ -182,7 +237,9 @@ fn sanitised(host: &str) -> String {
 fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDir> {
     let root = given.map_or_else(|| default_root(name), Ok)?;
     let what = || format!("the data directory {} cannot be used", root.display());
-    fs::create_dir_all(&root).with_context(what)?;
+    sprint_identity::private::make_dir(&root).with_context(what)?;
+    // One that an earlier version made may be open to others; a key is in it now.
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).with_context(what)?;
     let root = root.canonicalize().with_context(what)?;
     let text = root.to_str().with_context(what).context("its path is not UTF-8; choose another")?;
     if text.contains('\n') {

@@ -8,6 +8,7 @@ mod join;
 mod link;
 mod paths;
 mod preflight;
+mod secret;
 mod shim;
 mod tmux;
 mod watch;
@@ -36,12 +37,19 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Exec { dir } => shim::run(dir),
         Command::Capture { log, limit, end } => shim::capture(&log, limit, &end),
-        Command::Join(options) => match join::run(*options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
+        Command::Join(options) => {
+            sprint_identity::init();
+            let joined = match options.token.as_deref() {
+                Some(token) => Err(secret::start_again(token).into()),
+                None => join::run(*options),
+            };
+            match joined {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("error: {error:#}");
+                    ExitCode::FAILURE
+                }
             }
-        },
+        }
     }
 }

@@ -31,6 +31,11 @@ impl DataDir {
         self.root.join("lock")
     }
 
+    /// The outpost's key and certificate.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.root.join("identity")
+    }
+
     pub(crate) fn tmux_conf(&self) -> PathBuf {
         self.root.join("tmux.conf")
     }

@@ -73,6 +73,8 @@ impl Cluster {
         let coordinator = Daemon::new("coordinator", args, dir.path().join("coordinator.log"));
         let (grpc, http) = (String::new(), String::new());
         let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http };
+        let contexts = cluster.contexts().display().to_string();
+        cluster.coordinator.env("SPRINT_CONFIG_DIR", &contexts);
         cluster.start_coordinator();
         // From now on it comes back where its outposts look for it.
         cluster.coordinator.args[4].clone_from(&cluster.grpc);
@@ -90,6 +92,19 @@ impl Cluster {
         self.dir.path()
     }
 
+    /// Where the coordinator leaves its local admin's context, and `sprintctl` looks for it.
+    pub fn contexts(&self) -> PathBuf {
+        self.dir.path().join("contexts")
+    }
+
+    /// Makes a token with `coordinator token create`.
+    #[track_caller]
+    pub fn token(&self, args: &[&str]) -> String {
+        let data = self.coordinator_data().display().to_string();
+        let args = [&["token", "create", "--data-dir", &data], args].concat();
+        self.binary("coordinator", &args).succeeded().text().trim().to_owned()
+    }
+
     /// The coordinator's gRPC address.
     pub fn address(&self) -> &str {
         &self.grpc
@@ -97,7 +112,28 @@ impl Cluster {
 
     /// The address of a repo for git.
     pub fn git_url(&self, repo: &str) -> String {
-        format!("http://{}/git/{repo}.git", self.http)
+        format!("https://{}/git/{repo}.git", self.grpc)
+    }
+
+    /// Runs git in a directory as the local admin, who may fetch.
+    pub fn git(&self, directory: &Path, args: &[&str]) -> std::process::Output {
+        let file = |name: &str| self.coordinator_data().join("identity").join(name).display().to_string();
+        let context = self.dir.path().join("admin.pem");
+        let admin = sprint_identity::context::Context::read(&self.coordinator_data().join("admin.toml"))
+            .expect("the coordinator wrote it");
+        std::fs::write(&context, admin.certificate.expect("the local admin has one")).expect("is written");
+        let certificate = format!("http.sslCert={}", context.display());
+        let (key, trust) = (format!("http.sslKey={}", file("admin.key")), format!("http.sslCAInfo={}", file("ca.pem")));
+        let args = [&["-c", &certificate, "-c", &key, "-c", &trust][..], args].concat();
+        crate::git::try_git(directory, &args)
+    }
+
+    /// What lets git in as an outpost, for its environment.
+    pub fn git_identity(&self, outpost: &str) -> Vec<(String, String)> {
+        let file = |name: &str| self.outpost_data(outpost).join("identity").join(name).display().to_string();
+        [("GIT_SSL_CERT", "cert.pem"), ("GIT_SSL_KEY", "key.pem"), ("GIT_SSL_CAINFO", "trust.pem")]
+            .map(|(key, name)| (key.to_owned(), file(name)))
+            .to_vec()
     }
 
     pub fn http(&self) -> &str {
@@ -155,6 +191,7 @@ impl Cluster {
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
         outpost.env("SPRINT_COORDINATOR", &self.grpc);
+        outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
         outpost.env("SECRET_OF_THE_AGENT", "hidden-from-workers");
         outpost.start();
         self.outposts.insert(name.to_owned(), outpost);
@@ -200,17 +237,17 @@ impl Cluster {
 
     /// Runs `sprintctl`.
     pub fn sprintctl(&self, args: &[&str]) -> Answer {
-        ctl::run(&self.grpc, args)
+        ctl::run(&self.contexts(), &self.grpc, args)
     }
 
     /// Runs `sprintctl` with something on its standard input.
     pub fn feed(&self, args: &[&str], input: &[u8]) -> Answer {
-        ctl::feed(&self.grpc, args, input)
+        ctl::feed(&self.contexts(), &self.grpc, args, input)
     }
 
     /// Starts `sprintctl` beside the test.
     pub fn spawn(&self, args: &[&str]) -> Background {
-        ctl::spawn(&self.grpc, args)
+        ctl::spawn(&self.contexts(), &self.grpc, args)
     }
 
     /// Runs `sprintctl … -o json`, which must succeed.

@@ -1,6 +1,7 @@
 //! `sprintctl`, as a script uses it.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -114,9 +115,10 @@ impl Drop for Background {
     }
 }
 
-fn command(address: &str, args: &[&str]) -> Command {
+fn command(contexts: &Path, address: &str, args: &[&str]) -> Command {
     let mut command = Command::new(binary("sprintctl"));
-    command.args(args).env("SPRINT_COORDINATOR", address).stdin(Stdio::null());
+    command.args(args).env("SPRINT_COORDINATOR", address).env("SPRINT_CONFIG_DIR", contexts).stdin(Stdio::null());
+    command.env_remove("SPRINT_TOKEN").env_remove("SPRINT_CONTEXT");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -127,12 +129,12 @@ fn shown(args: &[&str]) -> String {
     text
 }
 
-pub(crate) fn run(address: &str, args: &[&str]) -> Answer {
-    Answer::new(shown(args), command(address, args).output().expect("sprintctl runs"))
+pub(crate) fn run(contexts: &Path, address: &str, args: &[&str]) -> Answer {
+    Answer::new(shown(args), command(contexts, address, args).output().expect("sprintctl runs"))
 }
 
-pub(crate) fn feed(address: &str, args: &[&str], input: &[u8]) -> Answer {
-    let mut child = command(address, args).stdin(Stdio::piped()).spawn().expect("sprintctl runs");
+pub(crate) fn feed(contexts: &Path, address: &str, args: &[&str], input: &[u8]) -> Answer {
+    let mut child = command(contexts, address, args).stdin(Stdio::piped()).spawn().expect("sprintctl runs");
     let mut stdin = child.stdin.take().expect("a pipe");
     // It may refuse before it has read everything.
     stdin.write_all(input).ok();
@@ -140,7 +142,7 @@ pub(crate) fn feed(address: &str, args: &[&str], input: &[u8]) -> Answer {
     Answer::new(shown(args), child.wait_with_output().expect("it ran"))
 }
 
-pub(crate) fn spawn(address: &str, args: &[&str]) -> Background {
-    let child = command(address, args).spawn().expect("sprintctl runs");
+pub(crate) fn spawn(contexts: &Path, address: &str, args: &[&str]) -> Background {
+    let child = command(contexts, address, args).spawn().expect("sprintctl runs");
     Background { child: Some(child), command: shown(args) }
 }

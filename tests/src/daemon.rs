@@ -35,6 +35,7 @@ impl Daemon {
         let child = Command::new(binary(self.program))
             .args(&self.args)
             .env_remove("SPRINT_COORDINATOR")
+            .env_remove("SPRINT_TOKEN")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .envs(self.env.iter().map(|(key, value)| (key, value)))

@@ -220,20 +220,17 @@ fn main_is_moved_by_the_merge_queue_alone() {
     let cluster = Cluster::start(0);
     let repo = cluster.repo("web", &[], &[]);
     let clone = cluster.path().join("clone");
-    git(cluster.path(), &["clone", "--quiet", &cluster.git_url("web"), "clone"]);
+    let cloned = cluster.git(cluster.path(), &["clone", "--quiet", &cluster.git_url("web"), "clone"]);
+    assert!(cloned.status.success(), "people may fetch: {}", String::from_utf8_lossy(&cloned.stderr));
     std::fs::write(clone.join("evil.txt"), "evil\n").expect("is written");
     git(&clone, &["add", "-A"]);
     git(&clone, &["commit", "--quiet", "-m", "evil"]);
     for target in ["refs/heads/main", "refs/heads/other", "refs/tags/v1", "refs/sprint/candidate/1"] {
-        let refused = std::process::Command::new("git")
-            .args(["push", "--force", "origin", &format!("HEAD:{target}")])
-            .current_dir(&clone)
-            .output()
-            .expect("git runs");
+        let refused = cluster.git(&clone, &["push", "--force", "origin", &format!("HEAD:{target}")]);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(!refused.status.success() && said.contains("refused"), "{target}: {said}");
+        assert!(!refused.status.success() && said.contains("moves by the merge queue only"), "{target}: {said}");
     }
-    let refs = git(&clone, &["ls-remote", "origin"]);
+    let refs = String::from_utf8_lossy(&cluster.git(&clone, &["ls-remote", "origin"]).stdout).into_owned();
     assert!(refs.contains(&repo.tip()) && !refs.contains(&git(&clone, &["rev-parse", "HEAD"])), "{refs}");
 }
 
@@ -241,14 +238,19 @@ fn main_is_moved_by_the_merge_queue_alone() {
 fn only_repositories_are_served_over_http() {
     let cluster = Cluster::start(0);
     cluster.repo("web", &[], &[]);
-    let status = |path: &str| {
+    let token = cluster.token(&["--kind", "viewer"]);
+    let status_as = |path: &str, who: &str| {
         let mut stream = std::net::TcpStream::connect(cluster.http()).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("is sent");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{who}Connection: close\r\n\r\n").expect("is sent");
         let mut answer = vec![];
         stream.read_to_end(&mut answer).expect("an answer");
         String::from_utf8_lossy(&answer).split(' ').nth(1).unwrap_or_default().to_owned()
     };
-    assert_eq!(status("/git/web.git/info/refs?service=git-upload-pack"), "200");
+    let status = |path: &str| status_as(path, &format!("Authorization: Bearer {token}\r\n"));
+    let refs = "/git/web.git/info/refs?service=git-upload-pack";
+    assert_eq!(status(refs), "200");
+    assert_eq!(status_as(refs, ""), "401", "not to strangers, also not on loopback");
+    assert_eq!(status_as("/healthz", ""), "200");
     for path in [
         "/git/none.git/info/refs?service=git-upload-pack",
         "/git/../sprint.db",

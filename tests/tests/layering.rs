@@ -60,13 +60,14 @@ fn core_knows_no_input_and_no_output() {
 #[test]
 fn crates_depend_inwards_only() {
     let ours = |manifest: &str| {
-        let names = ["sprint-core", "sprint-proto", "coordinator", "outpost-agent", "sprintctl"];
+        let names = ["sprint-core", "sprint-proto", "sprint-identity", "coordinator", "outpost-agent", "sprintctl"];
         dependencies(manifest).into_iter().filter(|name| names.contains(&name.as_str())).collect::<Vec<_>>()
     };
     assert_eq!(ours("core"), Vec::<String>::new());
     assert_eq!(ours("proto"), ["sprint-core"]);
+    assert_eq!(ours("identity"), ["sprint-core"]);
     for outer in ["coordinator", "outpost-agent", "sprintctl"] {
-        assert_eq!(ours(outer), ["sprint-core", "sprint-proto"], "{outer}");
+        assert_eq!(ours(outer), ["sprint-core", "sprint-identity", "sprint-proto"], "{outer}");
     }
 }
 
@@ -76,6 +77,10 @@ fn the_coordinators_layers_call_downwards_only() {
         (
             "store",
             &["sprint_proto", "tonic", "axum", "git2", "crate::git", "crate::service", "crate::face", "crate::loops"][..],
+        ),
+        (
+            "identity",
+            &["sprint_proto", "tonic", "axum", "sqlx", "crate::store", "crate::git", "crate::service", "crate::face"],
         ),
         (
             "git",

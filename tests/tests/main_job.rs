@@ -11,7 +11,8 @@ fn an_item_lands_on_main_and_on_the_upstream() {
     let item = cluster.landed(&repo, id);
     assert_eq!(repo.file("hello.txt").as_deref(), Some("hello\n"));
     assert_eq!(item["commit"], repo.tip());
-    let own = git(cluster.path(), &["ls-remote", &cluster.git_url("web"), "refs/heads/main"]);
+    let own = cluster.git(cluster.path(), &["ls-remote", &cluster.git_url("web"), "refs/heads/main"]).stdout;
+    let own = String::from_utf8_lossy(&own);
     assert!(own.starts_with(&repo.tip()), "{own}");
     let parents = git(&repo.upstream, &["log", "-1", "--format=%P", "main"]);
     assert!(parents.starts_with(&before), "the landing stands on the old main: {parents}");

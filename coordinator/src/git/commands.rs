@@ -13,6 +13,15 @@ pub struct RefUpdate {
     pub deletes: bool,
 }
 
+/// All that a push asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commands {
+    /// None for the empty request with which git asks whether it may push.
+    pub updates: Vec<RefUpdate>,
+    /// Whether the client takes the answer in a side band.
+    pub side_band: bool,
+}
+
 /// A request that is not what a push begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the push makes no sense: {0}")]
@@ -23,8 +32,7 @@ pub struct Malformed(&'static str);
 pub enum Parsed {
     /// The list goes on.
     Partial,
-    /// All updates; none for the empty request with which git asks whether it may push.
-    Whole(Vec<RefUpdate>),
+    Whole(Commands),
 }
 
 /// Reads the list of updates.
@@ -32,16 +40,20 @@ pub enum Parsed {
 /// # Errors
 /// [`Malformed`], also for signed and shallow pushes, which nobody here sends.
 pub fn parse(mut bytes: &[u8]) -> Result<Parsed, Malformed> {
-    let mut updates = Vec::new();
+    let mut commands = Commands::default();
     loop {
         let Some((head, rest)) = bytes.split_at_checked(4) else { return Ok(Parsed::Partial) };
         let length = length(head)?;
         if length == 0 {
-            return Ok(Parsed::Whole(updates));
+            return Ok(Parsed::Whole(commands));
         }
         let body = length.checked_sub(4).filter(|body| *body > 0).ok_or(Malformed("a line has no content"))?;
         let Some((line, rest)) = rest.split_at_checked(body) else { return Ok(Parsed::Partial) };
-        updates.push(update(line, updates.is_empty())?);
+        let first = commands.updates.is_empty();
+        if first {
+            commands.side_band = line.split(|byte| matches!(byte, 0 | b' ')).any(|word| word == b"side-band-64k");
+        }
+        commands.updates.push(update(line, first)?);
         bytes = rest;
     }
 }
@@ -74,6 +86,27 @@ fn update(line: &[u8], first: bool) -> Result<RefUpdate, Malformed> {
     Ok(RefUpdate { name: name.to_owned(), deletes: new.bytes().all(|byte| byte == b'0') })
 }
 
+/// The answer to a push of which nothing is done: git tells its user why, for each ref.
+pub fn refusal(commands: &Commands, why: &str) -> Vec<u8> {
+    let line = |text: &[u8]| [format!("{:04x}", text.len() + 4).as_bytes(), text].concat();
+    let why = why.chars().map(|char| if char.is_control() { ' ' } else { char }).take(400).collect::<String>();
+    let mut report = line(b"unpack ok\n");
+    for update in &commands.updates {
+        report.extend(line(format!("ng {} {why}\n", update.name).as_bytes()));
+    }
+    report.extend(b"0000");
+    if !commands.side_band {
+        return report;
+    }
+    // A side band's lines are of 65,520 bytes at most; half of that is enough for each.
+    let mut answer = Vec::new();
+    for part in report.chunks(32 << 10) {
+        answer.extend(line(&[&[1], part].concat()));
+    }
+    answer.extend(b"0000");
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,12 +130,12 @@ mod tests {
             RefUpdate { name: "refs/sprint/work/1/1".to_owned(), deletes: false },
             RefUpdate { name: "refs/heads/main".to_owned(), deletes: true },
         ];
-        assert_eq!(parse(&request), Ok(Parsed::Whole(updates)));
+        assert_eq!(parse(&request), Ok(Parsed::Whole(Commands { updates, side_band: false })));
         let list = request.len() - "PACK...".len();
         for end in 0..list {
             assert_eq!(parse(&request[..end]), Ok(Parsed::Partial), "after {end} bytes");
         }
-        assert_eq!(parse(b"0000"), Ok(Parsed::Whole(vec![])));
+        assert_eq!(parse(b"0000"), Ok(Parsed::Whole(Commands::default())));
     }
 
     #[test]

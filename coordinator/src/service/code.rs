@@ -7,7 +7,7 @@ use sprint_core::ids::{Attempt, ItemId, OutpostName, RepoName, late_ref, wip_ref
 use sprint_core::worker::Worker;
 
 use super::{ServiceError, Sprint, WorkerFilter};
-pub use crate::git::commands::{self, RefUpdate};
+pub use crate::git::commands::{self, Commands, RefUpdate};
 
 /// Whether somebody may fetch from a repo: people may, and outposts with a worker of it.
 ///

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use coordinator::store::{ItemFilter, Store, StoreError, Tx};
+use coordinator::store::{EventFilter, ItemFilter, Store, StoreError, Tx};
 use serde_json::json;
 use sprint_core::change::{Candidate, Change, ChangeState};
-use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq, TreeId};
 use sprint_core::item::{Item, ItemKind, Priority, Stage};
 use sprint_core::outpost::{Outpost, OutpostState};
@@ -14,8 +14,8 @@ use sprint_core::time::Timestamp;
 
 use super::Database;
 
-fn event(kind: EventKind, item: Option<ItemId>) -> NewEvent {
-    NewEvent { kind, repo: None, item, actor: "test".to_owned(), data: json!({ "quote": "it's \"so\"" }) }
+pub(crate) fn event(kind: EventKind, item: Option<ItemId>) -> NewEvent {
+    NewEvent { kind, repo: None, item, actor: Actor::Supervisor, data: json!({ "quote": "it's \"so\"" }) }
 }
 
 fn repo() -> RepoName {
@@ -55,7 +55,7 @@ fn add(tx: &mut Tx, change: impl FnOnce(&mut Item)) -> ItemId {
     id
 }
 
-async fn write<T: Send + 'static>(store: &Store, job: impl FnOnce(&mut Tx) -> T + Send + 'static) -> T {
+pub(crate) async fn write<T: Send + 'static>(store: &Store, job: impl FnOnce(&mut Tx) -> T + Send + 'static) -> T {
     let written: Result<T, StoreError> = store.write(move |tx| Box::pin(async move { Ok(job(tx)) })).await;
     written.unwrap()
 }
@@ -63,7 +63,8 @@ async fn write<T: Send + 'static>(store: &Store, job: impl FnOnce(&mut Tx) -> T 
 async fn assert_gapless(store: &Store, count: u64) {
     let mut seen = 0;
     loop {
-        let page = store.events(Seq::new(seen), None, 500).await.unwrap();
+        let page =
+            store.events(EventFilter { since: Seq::new(seen), limit: 500, ..EventFilter::default() }).await.unwrap();
         if page.is_empty() {
             break;
         }
@@ -257,6 +258,7 @@ pub(crate) async fn removed_rows_are_gone(database: &Database) {
     let name = OutpostName::new("here").unwrap();
     let outpost = Outpost {
         name: name.clone(),
+        key: None,
         labels: BTreeMap::new(),
         max_workers: 1,
         state: OutpostState::Online,
@@ -279,12 +281,19 @@ pub(crate) async fn removed_rows_are_gone(database: &Database) {
 pub(crate) async fn events_are_filtered(database: &Database) {
     let store = database.open().await;
     let (first, second) = write(&store, |tx| (add(tx, |_| {}), add(tx, |_| {}))).await;
-    let of_second = store.events(Seq::default(), Some(second), 10).await.unwrap();
+    let of_second =
+        store.events(EventFilter { item: Some(second), limit: 10, ..EventFilter::default() }).await.unwrap();
     assert_eq!(of_second.len(), 1);
     let found = &of_second[0];
     assert_eq!((found.seq, found.item, found.kind), (Seq::new(2), Some(second), EventKind::ItemAdded));
     assert_eq!(found.data, json!({ "quote": "it's \"so\"" }));
-    assert_eq!(store.events(Seq::new(1), Some(first), 10).await.unwrap(), []);
+    assert_eq!(
+        store
+            .events(EventFilter { since: Seq::new(1), item: Some(first), limit: 10, ..EventFilter::default() })
+            .await
+            .unwrap(),
+        []
+    );
     store.close().await;
 }
 
@@ -338,7 +347,11 @@ pub(crate) async fn committed_events_are_announced(database: &Database) {
     write(&store, |tx| add(tx, |_| {})).await;
     events.changed().await.unwrap();
     assert_eq!(*events.borrow_and_update(), Seq::new(1));
-    assert_eq!(store.events(Seq::default(), None, 10).await.unwrap().len(), 1, "an announced event can be read");
+    assert_eq!(
+        store.events(EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap().len(),
+        1,
+        "an announced event can be read"
+    );
     store.close().await;
 }
 

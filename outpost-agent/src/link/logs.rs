@@ -55,10 +55,10 @@ pub(crate) async fn run(agent: Arc<Agent>) {
 /// Ships logs over one connection; returns why it ended.
 async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
     // Before the first session the coordinator does not know this outpost.
-    if agent.repositories.base_url.subscribe().wait_for(Option::is_some).await.is_err() {
+    if agent.repositories.remote.subscribe().wait_for(Option::is_some).await.is_err() {
         return "the agent is ending".to_owned();
     }
-    let mut client = match connect(&agent.settings.coordinator).await {
+    let mut client = match connect(agent).await {
         Ok(client) => client,
         Err(error) => return causes(&error),
     };

@@ -1,6 +1,7 @@
 //! The way to the coordinator: control, logs and terminals, each on its own connection.
 
 mod backoff;
+mod identity;
 mod load;
 mod logs;
 mod session;
@@ -8,10 +9,14 @@ mod terminal;
 
 use std::time::Duration;
 
+use sprint_identity::connect::Connection;
 use sprint_proto::MAX_MESSAGE_BYTES;
 use sprint_proto::v1::link_client::LinkClient;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
+use crate::agent::Agent;
+
+pub(crate) use identity::{Identity, IdentityError};
 pub(crate) use logs::run as ship_logs;
 pub(crate) use session::run as hold_session;
 
@@ -21,16 +26,16 @@ const KEEPALIVE_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Opens a connection of its own, so that one stream's bulk never delays another.
-async fn connect(coordinator: &str) -> Result<LinkClient<Channel>, tonic::transport::Error> {
-    let channel = Endpoint::from_shared(format!("http://{coordinator}"))?
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT_LIMIT)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE_LIMIT)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await?;
-    Ok(LinkClient::new(channel)
+async fn connect(agent: &Agent) -> Result<LinkClient<Connection>, IdentityError> {
+    let tune = |endpoint: Endpoint| {
+        endpoint
+            .connect_timeout(CONNECT_LIMIT)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE_LIMIT)
+            .keep_alive_while_idle(true)
+    };
+    let connection = agent.identity.connect(&agent.settings.coordinator, tune).await?;
+    Ok(LinkClient::new(connection)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sprint_core::ids::{Attempt, ItemId, WorkerId};
 use sprint_core::job::{Assignment, Outcome, Report, ReportBody};
+use sprint_identity::connect::refused_certificate;
 use sprint_proto::v1::{self, coordinator_message, outpost_message};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -13,14 +14,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::backoff::Backoff;
-use super::{causes, connect, load, terminal};
+use super::{IdentityError, causes, connect, load, terminal};
 use crate::agent::Agent;
 use crate::worker::fleet;
+use crate::workspace::remote::Remote;
 
 /// Small messages; when the coordinator does not read them the session waits.
 const UP: usize = 64;
 /// A coordinator that says less than this often would lose us.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+/// How long the coordinator may take to send the next certificate.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long the coordinator may take to answer a hello.
 const WELCOME_LIMIT: Duration = Duration::from_secs(10);
 
@@ -28,7 +32,7 @@ const WELCOME_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Error)]
 enum Ended {
     #[error("{}", causes(.0))]
-    Unreachable(#[from] tonic::transport::Error),
+    Unreachable(#[from] IdentityError),
     #[error("{0}")]
     Refused(String),
     #[error("the connection was lost: {0}")]
@@ -41,6 +45,10 @@ enum Ended {
 
 impl From<Status> for Ended {
     fn from(status: Status) -> Self {
+        // Under TLS 1.3 a certificate is refused after the handshake.
+        if let Some(why) = refused_certificate(&status) {
+            return Self::Refused(format!("the coordinator refused this outpost's certificate: {why}"));
+        }
         match status.code() {
             Code::FailedPrecondition | Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated => {
                 Self::Refused(status.message().to_owned())
@@ -98,7 +106,7 @@ async fn session(
     backoff: &mut Backoff,
     said: &mut String,
 ) -> Result<std::convert::Infallible, Ended> {
-    let mut client = connect(&agent.settings.coordinator).await?;
+    let mut client = connect(agent).await?;
     let (up, messages) = mpsc::channel(UP);
     send(&up, outpost_message::Body::Hello(hello(agent))).await?;
     let mut down = client.session(ReceiverStream::new(messages)).await?.into_inner();
@@ -107,10 +115,11 @@ async fn session(
     tracing::info!(coordinator = agent.settings.coordinator, version, "joined");
     backoff.reset();
     said.clear();
-    agent.repositories.base_url.send_if_modified(|known| {
-        let new = known.as_deref() != Some(git_base_url.as_str());
+    let remote = remote(agent, git_base_url);
+    agent.repositories.remote.send_if_modified(|known| {
+        let new = known.as_ref() != Some(&remote);
         if new {
-            *known = Some(git_base_url);
+            *known = Some(remote);
         }
         new
     });
@@ -118,15 +127,26 @@ async fn session(
     let period = Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN);
     let mut heartbeat = interval_at(Instant::now(), period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked: Option<Instant> = None;
     loop {
         tokio::select! {
             message = down.message() => match message? {
+                Some(v1::CoordinatorMessage { body: Some(coordinator_message::Body::Certificate(new)) }) => {
+                    match agent.identity.keep(new) {
+                        Ok(()) => tracing::info!("the certificate was renewed"),
+                        Err(error) => tracing::error!(%error, "the next certificate cannot be used"),
+                    }
+                }
                 Some(v1::CoordinatorMessage { body: Some(body) }) => obey(agent, body),
                 Some(v1::CoordinatorMessage { body: None }) => {
                     tracing::warn!("the coordinator sent a message that this version does not know");
                 }
                 None => return Err(Ended::Closed),
             },
+            () = agent.identity.renewal_is_due(), if asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN) => {
+                asked = Some(Instant::now());
+                send(&up, outpost_message::Body::Renew(v1::Renew { csr: agent.identity.request().into() })).await?;
+            }
             _ = heartbeat.tick() => send(&up, outpost_message::Body::Heartbeat(beat(agent))).await?,
             () = agent.outbox.wait() => {
                 while let Some(report) = agent.outbox.next() {
@@ -134,6 +154,17 @@ async fn session(
                 }
             }
         }
+    }
+}
+
+/// Where code is fetched from and pushed to: at the coordinator's own address, unless it names another.
+fn remote(agent: &Agent, base_url: String) -> Remote {
+    if base_url.is_empty() {
+        let base_url = format!("https://{}", agent.settings.coordinator);
+        Remote::new(base_url, Some(agent.identity.tls_files()))
+    } else {
+        let tls = base_url.starts_with("https://").then(|| agent.identity.tls_files());
+        Remote::new(base_url, tls)
     }
 }
 

@@ -28,7 +28,7 @@ const DEFAULT_SIZE: (u16, u16) = (24, 80);
 /// Shows a worker's terminal until either side ends it.
 pub(super) async fn attach(agent: Arc<Agent>, open: v1::AttachOpen) {
     let v1::AttachOpen { session, worker, columns, rows } = open;
-    let mut client = match connect(&agent.settings.coordinator).await {
+    let mut client = match connect(&agent).await {
         Ok(client) => client,
         Err(error) => {
             tracing::warn!(worker, why = causes(&error), "a terminal could not be shown");

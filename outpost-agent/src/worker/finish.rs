@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sprint_core::ids::{CommitId, TreeId, wip_ref, work_ref};
+use sprint_core::ids::{CommitId, TreeId, late_ref, wip_ref, work_ref};
 use sprint_core::job::{Outcome, ReportBody};
 use tokio::time::Instant;
 
@@ -14,7 +14,6 @@ use super::task::Life;
 use crate::disk;
 use crate::shim::processes;
 use crate::workspace::git::GitError;
-use crate::workspace::mirror::address;
 use crate::workspace::save::{Left, Place, Workspace};
 
 /// How long the capture may take to write the last bytes of a terminal.
@@ -180,16 +179,21 @@ impl Life {
     }
 
     async fn push(&self, workspace: &Workspace, refspecs: &[String], place: &Place) {
-        let mut base = self.agent.repositories.base_url.subscribe();
+        let mut known = self.agent.repositories.remote.subscribe();
+        let repo = self.cell.assignment.repo.as_str();
+        let mut refspecs = refspecs.to_vec();
         let mut pause = PAUSE;
         loop {
-            let url = match base.wait_for(Option::is_some).await {
-                Ok(base) => address(base.as_deref().unwrap_or_default(), self.cell.assignment.repo.as_str()),
-                // The agent is ending.
-                Err(_) => return,
-            };
-            match workspace.push(&url, refspecs, place).await {
+            let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
+            // None: the agent is ending.
+            let Some(remote) = remote else { return };
+            match workspace.push(&remote, repo, &refspecs, place).await {
                 Ok(()) => return,
+                Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
+                    tracing::warn!(worker = %self.cell.id(), "its attempt is over; its work is kept as late");
+                    refspecs = refspecs.iter().map(|spec| late(spec)).collect();
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(
                         worker = %self.cell.id(),
@@ -227,6 +231,18 @@ impl Life {
             Err(error) => tracing::error!(%error, "looking for processes left behind panicked"),
         }
     }
+}
+
+/// A refspec to where work is kept that comes after its attempt was over.
+fn late(refspec: &str) -> String {
+    match refspec.split_once(':') {
+        Some((from, to)) => format!("{from}:{}", late_ref(to)),
+        None => late_ref(refspec),
+    }
+}
+
+fn is_late(refspec: &str) -> bool {
+    refspec.contains(":refs/sprint/late/")
 }
 
 fn append(outcome: &mut Outcome, text: &str) {

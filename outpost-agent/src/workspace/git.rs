@@ -22,6 +22,11 @@ pub(crate) enum GitError {
 }
 
 impl GitError {
+    /// Whether the coordinator refused work of an attempt that is over.
+    pub(crate) fn says_late(&self) -> bool {
+        matches!(self, Self::Failed { said, .. } if said.contains("is over"))
+    }
+
     /// Whether git ran out of disk.
     pub(crate) fn says_full(&self) -> bool {
         match self {

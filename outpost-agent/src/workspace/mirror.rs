@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::PrepareError;
 use super::git::{Git, GitError};
+use super::remote::Remote;
 
 /// How long fetching is tried before the worker is given back.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -80,7 +81,7 @@ impl Mirror {
     pub(crate) async fn ensure(
         &self,
         wanted: &Wanted<'_>,
-        base_url: &watch::Sender<Option<String>>,
+        remote: &watch::Sender<Option<Remote>>,
     ) -> Result<(), PrepareError> {
         if self.is_known(wanted.commit) {
             return Ok(());
@@ -97,7 +98,7 @@ impl Mirror {
         let give_up = Instant::now() + FETCH_LIMIT;
         let mut pause = FETCH_PAUSE;
         loop {
-            let why = match self.fetch(wanted, base_url, give_up).await {
+            let why = match self.fetch(wanted, remote, give_up).await {
                 Ok(()) if self.holds(wanted.commit).await => {
                     self.learn(wanted.commit);
                     return Ok(());
@@ -118,19 +119,21 @@ impl Mirror {
     async fn fetch(
         &self,
         wanted: &Wanted<'_>,
-        base_url: &watch::Sender<Option<String>>,
+        remote: &watch::Sender<Option<Remote>>,
         give_up: Instant,
     ) -> Result<(), GitError> {
         let failed = |said: &str| GitError::Failed { command: "fetch".to_owned(), said: said.to_owned() };
         // Known from the coordinator's first welcome on.
-        let mut known = base_url.subscribe();
-        let base = match tokio::time::timeout_at(give_up, known.wait_for(Option::is_some)).await {
-            Ok(Ok(base)) => base.clone().unwrap_or_default(),
-            Ok(Err(_)) | Err(_) => return Err(failed("the coordinator has not said where the repositories are")),
+        let mut known = remote.subscribe();
+        let remote = match tokio::time::timeout_at(give_up, known.wait_for(Option::is_some)).await {
+            Ok(Ok(remote)) => remote.clone(),
+            Ok(Err(_)) | Err(_) => None,
         };
-        let url = address(&base, wanted.repo);
+        let remote = remote.ok_or_else(|| failed("the coordinator has not said where the repositories are"))?;
+        let url = remote.address(wanted.repo);
         let refspec = format!("+{}:refs/sprint/base/{}", wanted.from, wanted.worker);
-        let fetch = Git::at(&self.path)
+        let fetch = remote
+            .apply(Git::at(&self.path))
             .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", &url, &refspec])
             .run();
         match tokio::time::timeout_at(give_up + FETCH_LIMIT * 9, fetch).await {
@@ -178,21 +181,5 @@ impl Mirror {
             Git::at(&self.path).args(["update-ref", "-d", name]).run().await?;
         }
         Ok(())
-    }
-}
-
-/// Where the coordinator serves a repo.
-pub(crate) fn address(base_url: &str, repo: &str) -> String {
-    format!("{}/git/{repo}.git", base_url.trim_end_matches('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_one_slash_between_its_parts() {
-        assert_eq!(address("http://127.0.0.1:8080/", "web"), "http://127.0.0.1:8080/git/web.git");
-        assert_eq!(address("file:///tmp/x", "web"), "file:///tmp/x/git/web.git");
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod git;
 pub(crate) mod mirror;
 mod pool;
+pub(crate) mod remote;
 pub(crate) mod save;
 pub(crate) mod tree;
 
@@ -23,6 +24,7 @@ use crate::paths::{DataDir, WorkerDir};
 use git::{GitError, Urgency};
 use mirror::{Mirror, Wanted};
 use pool::{Pool, Tended};
+use remote::Remote;
 use tree::Tree;
 
 /// For how long no worker must have started before the pool fills up again.
@@ -66,7 +68,7 @@ pub(crate) struct Repositories {
     data: DataDir,
     warm: usize,
     /// Where the coordinator serves repositories, once it has said so.
-    pub(crate) base_url: watch::Sender<Option<String>>,
+    pub(crate) remote: watch::Sender<Option<Remote>>,
     open: Mutex<HashMap<RepoName, Arc<Repository>>>,
     upkeep: Notify,
     last_start: Mutex<Option<Instant>>,
@@ -74,8 +76,8 @@ pub(crate) struct Repositories {
 
 impl Repositories {
     pub(crate) fn new(data: DataDir, warm: usize) -> Self {
-        let base_url = watch::channel(None).0;
-        Self { data, warm, base_url, open: Mutex::default(), upkeep: Notify::new(), last_start: Mutex::default() }
+        let remote = watch::channel(None).0;
+        Self { data, warm, remote, open: Mutex::default(), upkeep: Notify::new(), last_start: Mutex::default() }
     }
 
     pub(crate) fn get(&self, name: &RepoName) -> Arc<Repository> {
@@ -103,7 +105,7 @@ impl Repositories {
             worker: assignment.worker,
             repo: assignment.repo.as_str(),
         };
-        repository.mirror.ensure(&wanted, &self.base_url).await?;
+        repository.mirror.ensure(&wanted, &self.remote).await?;
         let workspace = dir.workspace();
         self.clear(&workspace)?;
         let tree = match repository.pool.take(&assignment.base) {

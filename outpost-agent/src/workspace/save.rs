@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sprint_core::ids::CommitId;
 
 use super::git::{Git, GitError};
+use super::remote::Remote;
 
 /// What a worker has left in its workspace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,10 +121,16 @@ impl Workspace {
     ///
     /// # Errors
     /// [`GitError`].
-    pub(crate) async fn push(&self, url: &str, refspecs: &[String], place: &Place) -> Result<(), GitError> {
-        place
-            .apply(Git::at(&self.git_dir))
-            .args(["push", "--quiet", "--no-verify", url])
+    pub(crate) async fn push(
+        &self,
+        remote: &Remote,
+        repo: &str,
+        refspecs: &[String],
+        place: &Place,
+    ) -> Result<(), GitError> {
+        remote
+            .apply(place.apply(Git::at(&self.git_dir)))
+            .args(["push", "--quiet", "--no-verify", &remote.address(repo)])
             .args(refspecs)
             .run()
             .await

@@ -19,7 +19,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
-use crate::service::code::{self, RefUpdate, commands};
+use crate::service::code::{self, Commands, commands};
 use crate::service::error::Kind;
 use crate::service::{ServiceError, audit, repos};
 
@@ -28,6 +28,9 @@ const MAX_HEAD: usize = 64;
 
 /// How long a request's body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
+
+/// What is read of a refused push, so that its client comes to hear of it.
+const DRAINED_BYTES: usize = 64 << 20;
 
 /// What a request is served with.
 #[derive(Clone)]
@@ -102,7 +105,7 @@ async fn answer_to(
     let pushes = endpoint == Endpoint::ReceivePack || query_is_push(request.uri().query());
     let (head, body) = request.into_parts();
     let mut body = body.into_data_stream();
-    let (begin, updates) = if endpoint == Endpoint::ReceivePack {
+    let (begin, commands) = if endpoint == Endpoint::ReceivePack {
         if head.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(ServiceError::invalid("a push is not compressed as a whole"));
         }
@@ -110,14 +113,22 @@ async fn answer_to(
         code::may_push(sprint, &caller.identity, &name, &[]).await?;
         read_updates(&mut body).await?
     } else {
-        (Bytes::new(), vec![])
+        (Bytes::new(), Commands::default())
     };
     if pushes {
-        code::may_push(sprint, &caller.identity, &name, &updates).await?;
+        match code::may_push(sprint, &caller.identity, &name, &commands.updates).await {
+            Ok(()) => {}
+            // Git shows its user what its own protocol says, and of an HTTP error the number only.
+            Err(ServiceError::Forbidden(why)) if !commands.updates.is_empty() => {
+                audit::refused(sprint, caller.clone(), &format!("git push {name}"), &why).await;
+                return Ok(refuse_push(&commands, &why, body).await);
+            }
+            Err(error) => return Err(error),
+        }
     } else {
         code::may_fetch(sprint, &caller.identity, &name).await?;
     }
-    let command = repos::http_backend(sprint, &name, &updates).ok_or_else(nothing)?;
+    let command = repos::http_backend(sprint, &name, &commands.updates).ok_or_else(nothing)?;
     let permit = Arc::clone(&state.programs).acquire_owned().await.map_err(|_| nothing())?;
     let answered = backend(command, &format!("/{name}.git/{}", endpoint.path()), &head, begin, body).await;
     let response = answered.map_err(|error| ServiceError::Io(std::io::Error::other(error)))?;
@@ -126,11 +137,11 @@ async fn answer_to(
 }
 
 /// Reads the beginning of a push, up to the end of its list of updates.
-async fn read_updates(body: &mut BodyDataStream) -> Result<(Bytes, Vec<RefUpdate>), ServiceError> {
+async fn read_updates(body: &mut BodyDataStream) -> Result<(Bytes, Commands), ServiceError> {
     let mut begin = Vec::new();
     loop {
         match commands::parse(&begin).map_err(ServiceError::invalid)? {
-            commands::Parsed::Whole(updates) => return Ok((begin.into(), updates)),
+            commands::Parsed::Whole(commands) => return Ok((begin.into(), commands)),
             commands::Parsed::Partial if begin.len() > commands::MAX_BYTES => {
                 return Err(ServiceError::invalid("the push updates too many refs"));
             }
@@ -142,6 +153,22 @@ async fn read_updates(body: &mut BodyDataStream) -> Result<(Bytes, Vec<RefUpdate
             Err(_) => return Err(ServiceError::invalid("the push stalled")),
         }
     }
+}
+
+/// Tells git why nothing of a push is done.
+async fn refuse_push(commands: &Commands, why: &str, mut body: BodyDataStream) -> Response<Body> {
+    // A client that still sends does not read; what it sends is nowhere kept.
+    let mut left = DRAINED_BYTES;
+    while let Ok(Some(Ok(data))) = tokio::time::timeout(BODY_PAUSE, body.next()).await {
+        left = left.saturating_sub(data.len());
+        if left == 0 {
+            break;
+        }
+    }
+    let mut response = Response::new(Body::from(commands::refusal(commands, why)));
+    let kind = header::HeaderValue::from_static("application/x-git-receive-pack-result");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// Whether refs are asked for in order to push.

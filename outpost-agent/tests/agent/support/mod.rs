@@ -85,6 +85,7 @@ impl Site {
     }
 
     pub(crate) fn agent_command(&self) -> Command {
+        self.coordinator.admit(&self.data);
         let mut command = Command::new(env!("CARGO_BIN_EXE_outpost-agent"));
         command
             .args(["join", "--name", "test", "--coordinator", &self.coordinator.address()])

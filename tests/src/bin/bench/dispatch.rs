@@ -30,7 +30,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
         ..v1::Hello::default()
     };
     up.send(v1::OutpostMessage { body: Some(Up::Hello(hello)) }).await?;
-    let mut link = v1::link_client::LinkClient::new(site.channel.clone());
+    let mut link = v1::link_client::LinkClient::new(site.stub("stub").await?);
     let mut down = link.session(ReceiverStream::new(messages)).await?.into_inner();
     site.add_items(ITEMS, "true").await?;
     let (mut finished, mut began) = (0, None);
@@ -45,7 +45,15 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
                 up.send(report(&assignment, 2, v1::report::Body::Finished(body))).await?;
             }
             Some(Down::Ack(ack)) if ack.seq == 2 => finished += 1,
-            Some(Down::Ack(_) | Down::Welcome(_) | Down::Stop(_) | Down::Attach(_) | Down::Forget(_)) | None => {}
+            Some(
+                Down::Ack(_)
+                | Down::Welcome(_)
+                | Down::Stop(_)
+                | Down::Attach(_)
+                | Down::Forget(_)
+                | Down::Certificate(_),
+            )
+            | None => {}
         }
     }
     let time = began.map(|began| began.elapsed()).unwrap_or_default();

@@ -14,7 +14,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     site.add_repo(&site.upstream(10)?).await?;
     let id = site.add_items(1, "true").await?.pop().unwrap_or_default();
     let mut events = v1::events_client::EventsClient::new(site.channel.clone());
-    let request = v1::TailRequest { since: None, follow: true, item: Some(id), limit: 0 };
+    let request = v1::TailRequest { since: None, follow: true, item: Some(id), ..v1::TailRequest::default() };
     let mut tail = events.tail(request).await?.into_inner();
     let mut items = v1::items_client::ItemsClient::new(site.channel.clone());
     let mut times = Vec::with_capacity(EVENTS);

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use coordinator::git::GitRepos;
+use coordinator::identity::Certificates;
 use coordinator::service::logs::Logs;
 use coordinator::service::merge::{self, Step};
 use coordinator::service::{Settings, Sprint};
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::change::{Change, ChangeState};
-use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::ids::{Attempt, CommitId, RepoName, work_ref};
 use sprint_core::item::{Item, ItemKind, Priority, Stage};
 use sprint_core::repo::Repo;
@@ -90,7 +92,8 @@ async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow
         halted: None,
         created_at: coordinator::service::now(),
     };
-    let sprint = Sprint::new(store, repos, Logs::open(directory.join("logs"))?, Settings::default());
+    let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
+    let sprint = Sprint::new(store, repos, Logs::open(directory.join("logs"))?, certificates, Settings::default());
     let heads = heads.to_vec();
     let queued: Result<(), StoreError> = sprint
         .store
@@ -112,8 +115,7 @@ async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow
 }
 
 fn queue(tx: &mut coordinator::store::Tx, repo: Repo, heads: Vec<CommitId>) {
-    let event =
-        |kind| NewEvent { kind, repo: None, item: None, actor: "bench".to_owned(), data: serde_json::json!({}) };
+    let event = |kind| NewEvent { kind, repo: None, item: None, actor: Actor::Scheduler, data: serde_json::json!({}) };
     let name = repo.name.clone();
     tx.save_repo(repo, event(EventKind::RepoAdded));
     for head in heads {

@@ -5,8 +5,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use sprint_identity::connect::{Connection, Credential, connect};
+use sprint_identity::context::Context;
+use sprint_identity::key::Key;
+use sprint_identity::trust::Trust;
 use sprint_proto::v1;
-use tonic::transport::Channel;
 
 /// A coordinator with its outposts.
 pub(crate) struct Site {
@@ -14,7 +17,9 @@ pub(crate) struct Site {
     daemons: Vec<Child>,
     agents: Vec<PathBuf>,
     pub(crate) address: String,
-    pub(crate) channel: Channel,
+    /// The local admin's connection.
+    pub(crate) channel: Connection,
+    trust: Trust,
 }
 
 fn binary(name: &str) -> anyhow::Result<PathBuf> {
@@ -54,21 +59,47 @@ impl Site {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("sprint-bench").tempdir()?;
         let data = directory.path().join("coordinator");
+        let contexts = directory.path().join("contexts");
         let coordinator = Command::new(binary("coordinator")?)
             .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"])
             .arg(&data)
             .env("RUST_LOG", "warn")
+            .env("SPRINT_CONFIG_DIR", &contexts)
             .spawn()?;
         let endpoints = data.join("endpoints.json");
         let text = until("the coordinator's start", || std::fs::read_to_string(&endpoints).ok()).await?;
         let json: serde_json::Value = serde_json::from_str(&text)?;
         let address = json["grpc"].as_str().context("an address")?.to_owned();
-        let channel = Channel::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect().await?;
-        Ok(Self { directory, daemons: vec![coordinator], agents: vec![], address, channel })
+        let context = Context::read(&data.join("admin.toml"))?;
+        let trust = context.trusted();
+        let channel = connect(&address, &trust, &context.credential()?, |endpoint| endpoint).await?;
+        Ok(Self { directory, daemons: vec![coordinator], agents: vec![], address, channel, trust })
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    async fn token(&self) -> anyhow::Result<String> {
+        let request = v1::CreateTokenRequest { kind: "outpost".to_owned(), ..v1::CreateTokenRequest::default() };
+        let mut identity = v1::identity_client::IdentityClient::new(self.channel.clone());
+        Ok(identity.create_token(request).await?.into_inner().text)
+    }
+
+    /// A connection of an outpost that the benchmark plays itself.
+    pub(crate) async fn stub(&self, name: &str) -> anyhow::Result<Connection> {
+        let key = Key::generate();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+        let request = v1::EnrolRequest {
+            token: self.token().await?,
+            outpost: name.to_owned(),
+            csr: key.request().into(),
+            now_ms: i64::try_from(now)?,
+        };
+        let mut identity = v1::identity_client::IdentityClient::new(self.channel.clone());
+        let chain_pem = identity.enrol(request).await?.into_inner().chain_pem;
+        let credential = Credential::Certificate { chain_pem, key_pem: key.to_pem() };
+        Ok(connect(&self.address, &self.trust, &credential, |endpoint| endpoint).await?)
     }
 
     /// Starts an outpost and waits until it is online; answers its data directory.
@@ -79,6 +110,7 @@ impl Site {
             .arg(&data)
             .args(["--max-workers", &max_workers.to_string(), "--warm", &warm.to_string()])
             .env("RUST_LOG", "warn")
+            .env("SPRINT_TOKEN", self.token().await?)
             .spawn()?;
         self.daemons.push(agent);
         self.agents.push(data.clone());

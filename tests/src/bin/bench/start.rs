@@ -70,7 +70,7 @@ async fn latency(figures: &mut Figures, what: &str, warm: u32, aim: &str, floor:
     let data = site.outpost("bench", 4, warm).await?;
     site.add_repo(&site.upstream(FILES)?).await?;
     let mut events = v1::events_client::EventsClient::new(site.channel.clone());
-    let request = v1::TailRequest { since: None, follow: true, item: None, limit: 0 };
+    let request = v1::TailRequest { since: None, follow: true, ..v1::TailRequest::default() };
     let mut tail = events.tail(request).await?.into_inner();
     let mut workers = v1::workers_client::WorkersClient::new(site.channel.clone());
     let (mut running, mut logged) = (vec![], vec![]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use coordinator::store::{Location, Store, StoreError};
-use sprint_core::event::{NewEvent, Recorded as _};
+use sprint_core::event::{Actor, NewEvent, Recorded as _};
 use sprint_core::ids::{Attempt, ItemId, OutpostName, RepoName, WorkerId};
 use sprint_core::item::{Item, ItemEvent, ItemKind, Lease, Priority, Stage};
 use sqlx::{Connection as _, Executor as _};
@@ -92,7 +92,7 @@ async fn transition(store: &Store, id: ItemId) -> Result<(), StoreError> {
                     kind: event.kind(),
                     repo: Some(item.repo.clone()),
                     item: Some(id),
-                    actor: "bench".to_owned(),
+                    actor: Actor::Scheduler,
                     data: event.data(),
                 };
                 if item.apply(event, tx.now()).is_ok() {
@@ -116,7 +116,7 @@ async fn transitions(store: &Arc<Store>, callers: u64) -> anyhow::Result<f64> {
                         kind: sprint_core::event::EventKind::ItemAdded,
                         repo: None,
                         item: Some(id),
-                        actor: "bench".to_owned(),
+                        actor: Actor::Scheduler,
                         data: serde_json::json!({}),
                     };
                     tx.save_item(Item { id, ..template }, record);
