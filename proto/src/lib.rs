@@ -7,6 +7,8 @@ pub mod v1 {
 }
 
 pub mod convert;
+#[cfg(test)]
+mod fuzz;
 
 /// The descriptors of every service, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
