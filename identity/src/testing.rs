@@ -63,7 +63,13 @@ impl TestAuthority {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let (sender, receiver) = tokio::sync::mpsc::channel(16);
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let accepted = tokio::select! {
+                    // The server is gone, and the port with it.
+                    () = sender.closed() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let Ok((stream, _)) = accepted else { continue };
                 let (acceptor, sender) = (acceptor.clone(), sender.clone());
                 tokio::spawn(async move {
                     stream.set_nodelay(true).ok();

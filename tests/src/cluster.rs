@@ -122,10 +122,14 @@ impl Cluster {
         let admin = sprint_identity::context::Context::read(&self.coordinator_data().join("admin.toml"))
             .expect("the coordinator wrote it");
         std::fs::write(&context, admin.certificate.expect("the local admin has one")).expect("is written");
-        let certificate = format!("http.sslCert={}", context.display());
-        let (key, trust) = (format!("http.sslKey={}", file("admin.key")), format!("http.sslCAInfo={}", file("ca.pem")));
-        let args = [&["-c", &certificate, "-c", &key, "-c", &trust][..], args].concat();
-        crate::git::try_git(directory, &args)
+        // By the environment, which may name other authorities already.
+        let certificate = context.display().to_string();
+        let identity = [
+            ("GIT_SSL_CERT", certificate.as_str()),
+            ("GIT_SSL_KEY", &file("admin.key")),
+            ("GIT_SSL_CAINFO", &file("ca.pem")),
+        ];
+        crate::git::git_as(directory, &identity, args)
     }
 
     /// What lets git in as an outpost, for its environment.
@@ -261,7 +265,8 @@ impl Cluster {
     /// Runs another of the binaries, and waits for its end.
     pub fn binary(&self, program: &str, args: &[&str]) -> Answer {
         let mut command = Command::new("timeout");
-        command.arg("20").arg(binary(program)).args(args).env_remove("SPRINT_COORDINATOR");
+        command.arg("20").arg(binary(program)).args(args).env_remove("SPRINT_COORDINATOR").env_remove("SPRINT_TOKEN");
+        command.env("SPRINT_CONFIG_DIR", self.contexts());
         Answer::new(format!("{program} {}", args.join(" ")), command.output().expect("it runs"))
     }
 

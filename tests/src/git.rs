@@ -12,12 +12,18 @@ pub fn git(directory: &Path, args: &[&str]) -> String {
 }
 
 pub(crate) fn try_git(directory: &Path, args: &[&str]) -> std::process::Output {
+    git_as(directory, &[], args)
+}
+
+/// Runs git with a few variables of one's own.
+pub fn git_as(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> std::process::Output {
     Command::new("git")
         .args(["-c", "user.name=owner", "-c", "user.email=owner@example.invalid", "-c", "init.defaultBranch=main"])
         .args(args)
         .current_dir(directory)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .envs(variables.iter().copied())
         .output()
         .expect("git runs")
 }

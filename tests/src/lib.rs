@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Hold, OutpostOptions};
 pub use ctl::{Answer, Background};
-pub use git::{Repo, commit, git};
+pub use git::{Repo, commit, git, git_as};
 pub use processes::mentioning;
 
 /// How long anything may take; a loaded machine is slow.

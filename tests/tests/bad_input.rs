@@ -159,12 +159,12 @@ fn a_data_directory_has_one_coordinator() {
 }
 
 #[test]
-fn a_coordinator_listens_to_this_machine_alone() {
+fn plain_http_is_for_this_machine_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data").display().to_string();
     let cluster = Cluster::start(0);
-    for (listen, http) in [("0.0.0.0:0", "127.0.0.1:0"), ("127.0.0.1:0", "0.0.0.0:0"), ("[::]:0", "127.0.0.1:0")] {
-        let args = ["serve", "--data-dir", &data, "--listen", listen, "--http", http];
+    for http in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let args = ["serve", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", http];
         let answer = cluster.binary("coordinator", &args);
         assert_eq!(answer.code, 2, "{}", answer.stderr);
         assert!(answer.stderr.contains("loopback"), "{}", answer.stderr);
@@ -193,14 +193,32 @@ async fn a_database_newer_than_the_binary_is_refused() {
 }
 
 #[test]
+fn an_agent_with_another_key_does_not_get_a_name_that_is_taken() {
+    let mut cluster = Cluster::start(1);
+    let name = Some("local-1".to_owned());
+    cluster.add_outpost("other", OutpostOptions { name, ..OutpostOptions::default() });
+    eventually("it gives up", || !cluster.outpost_runs("other"));
+    let log = cluster.outpost_log("other");
+    assert!(log.contains("there is an outpost \"local-1\" already") && log.contains("outpost remove"), "{log}");
+    assert!(cluster.outpost_runs("local-1"));
+}
+
+#[test]
 fn a_second_agent_under_the_same_name_is_refused() {
     let mut cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
     let name = Some("local-1".to_owned());
+    // Its data was copied, and its key with it.
+    let (own, copied) =
+        (cluster.outpost_data("local-1").join("identity"), cluster.outpost_data("other").join("identity"));
+    std::fs::create_dir_all(&copied).expect("is made");
+    for file in ["key.pem", "cert.pem", "trust.pem"] {
+        std::fs::copy(own.join(file), copied.join(file)).expect("is copied");
+    }
     cluster.add_outpost("other", OutpostOptions { name, ..OutpostOptions::default() });
     let log = || cluster.outpost_log("other");
     eventually("it is refused", || log().contains("another agent is connected as outpost"));
-    assert!(!log().contains("joined"), "{}", log());
+    assert!(!log().contains("outpost connected"), "{}", log());
     assert!(cluster.outpost_runs("local-1"));
     let id = cluster.add(&repo, "The first one works on", &commit("a.txt", "a"));
     cluster.landed(&repo, id);

@@ -291,8 +291,11 @@ fn a_worker_that_prints_very_much_is_kept_whole() {
     cluster.sprintctl(&["wait", &id.to_string(), "--timeout", &limit]).succeeded();
     let kept = cluster.path().join("kept");
     let script = format!("'{}' worker logs {worker} > '{}'", sprintctl(), kept.display());
-    let read =
-        std::process::Command::new("sh").args(["-c", &script]).env("SPRINT_COORDINATOR", cluster.address()).status();
+    let read = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .env("SPRINT_COORDINATOR", cluster.address())
+        .env("SPRINT_CONFIG_DIR", cluster.contexts())
+        .status();
     assert!(read.expect("it runs").success());
     assert_eq!(std::fs::metadata(&kept).expect("was read").len(), bytes);
     let md5 = std::process::Command::new("md5sum").stdin(std::fs::File::open(&kept).expect("is there")).output();

@@ -21,8 +21,8 @@ pub(super) fn command(directory: &Path) -> Command {
 pub(super) fn command_of(program: &str, directory: &Path) -> Command {
     let mut command = Command::new(program);
     for (key, _) in std::env::vars_os() {
-        // Nor with what is ours: a database's password may be among it.
-        let ours = |key: &str| key.starts_with("SPRINT_") || (key.starts_with("GIT_") && !key.starts_with("GIT_SSH"));
+        // GIT_SSH… and GIT_SSL… say how upstreams are reached. Nor with what is ours: a database's password may be among it.
+        let ours = |key: &str| key.starts_with("SPRINT_") || (key.starts_with("GIT_") && !key.starts_with("GIT_SS"));
         if key.to_str().is_some_and(ours) {
             command.env_remove(&key);
         }

@@ -17,9 +17,14 @@ pub async fn may_fetch(sprint: &Sprint, who: &Identity, repo: &RepoName) -> Resu
     match who {
         Identity::Person { .. } => Ok(()),
         Identity::Outpost(outpost) => {
-            let filter = WorkerFilter { outpost: Some(outpost.clone()), live: true, ..WorkerFilter::default() };
-            let workers = sprint.store.workers(&filter).await?;
-            if workers.iter().any(|worker| worker.repo == *repo) {
+            let filter = WorkerFilter {
+                outpost: Some(outpost.clone()),
+                repo: Some(repo.clone()),
+                live: true,
+                limit: Some(1),
+                ..WorkerFilter::default()
+            };
+            if !sprint.store.workers(&filter).await?.is_empty() {
                 return Ok(());
             }
             Err(ServiceError::Forbidden(format!("outpost \"{outpost}\" has no worker of repo \"{repo}\"")))
@@ -60,6 +65,38 @@ impl AttemptRef {
     }
 }
 
+/// Whether somebody may ask what a push to a repo would start from: outposts that have, or had, a worker of it.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`], or what the store says.
+pub async fn may_begin_push(sprint: &Sprint, who: &Identity, repo: &RepoName) -> Result<(), ServiceError> {
+    let outpost = pusher(who)?;
+    let filter = WorkerFilter {
+        outpost: Some(outpost.clone()),
+        repo: Some(repo.clone()),
+        limit: Some(1),
+        ..WorkerFilter::default()
+    };
+    // The live ones are found at once; what comes late is pushed, too.
+    for live in [true, false] {
+        if !sprint.store.workers(&WorkerFilter { live, ..filter.clone() }).await?.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(ServiceError::Forbidden(format!("outpost \"{outpost}\" never had a worker of repo \"{repo}\"")))
+}
+
+/// The outpost that wants to push; nobody else does.
+fn pusher(who: &Identity) -> Result<&OutpostName, ServiceError> {
+    match who {
+        Identity::Outpost(outpost) => Ok(outpost),
+        Identity::Person { .. } => Err(ServiceError::Forbidden(
+            "people do not push here: a branch moves by the merge queue only; push to the upstream instead".to_owned(),
+        )),
+        Identity::Stranger => Err(stranger()),
+    }
+}
+
 /// Whether an outpost may make these updates: each to a ref of an attempt that it has, none a deletion.
 ///
 /// An attempt that is over has its own place: what comes late is kept there, and moves nothing.
@@ -72,16 +109,7 @@ pub async fn may_push(
     repo: &RepoName,
     updates: &[RefUpdate],
 ) -> Result<(), ServiceError> {
-    let outpost = match who {
-        Identity::Outpost(outpost) => outpost,
-        Identity::Person { .. } => {
-            return Err(ServiceError::Forbidden(
-                "people do not push here: a branch moves by the merge queue only; push to the upstream instead"
-                    .to_owned(),
-            ));
-        }
-        Identity::Stranger => return Err(stranger()),
-    };
+    let outpost = pusher(who)?;
     for update in updates {
         let refused = |why: &dyn fmt::Display| ServiceError::Forbidden(format!("{}: {why}", update.name));
         let Some(wanted) = AttemptRef::parse(&update.name) else {
@@ -117,6 +145,9 @@ fn check(workers: &[Worker], outpost: &OutpostName, repo: &RepoName, wanted: &At
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
+
     use super::*;
 
     #[test]
@@ -141,6 +172,17 @@ mod tests {
             "REFS/sprint/work/7/2",
         ] {
             assert_eq!(AttemptRef::parse(bad), None, "{bad:?} must be refused");
+        }
+    }
+    proptest! {
+        #[test]
+        fn fuzz_a_ref_is_read_only_as_it_is_written(
+            name in texts(&["refs/sprint/work/7/2", "refs/sprint/wip/7/2", "refs/sprint/late/work/12/3"])
+        ) {
+            let Some(AttemptRef { item, attempt, late }) = AttemptRef::parse(&name) else { return Ok(()) };
+            let written = [work_ref(item, attempt), wip_ref(item, attempt)];
+            let written = written.map(|name| if late { late_ref(&name) } else { name });
+            prop_assert!(written.contains(&name));
         }
     }
 }

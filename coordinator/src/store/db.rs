@@ -18,6 +18,11 @@ static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// PostgreSQL's advisory lock that one coordinator holds: "sprint" in ASCII.
 const ADVISORY_LOCK: i64 = 0x0073_7072_696e_7400;
 
+/// How long the lock of a coordinator that was killed a moment ago is waited for: the server comes to
+/// know of its end a little later.
+const LOCK_LIMIT: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// Readers beside the writer; reads are short, so a few suffice.
 const READERS: u32 = 4;
 
@@ -129,7 +134,11 @@ impl Connection {
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(connection) => connection.close().await?,
-            Self::Postgres(connection) => connection.close().await?,
+            Self::Postgres(mut connection) => {
+                // By itself the server gives it back some time after the connection has ended.
+                sqlx::query("select pg_advisory_unlock($1)").bind(ADVISORY_LOCK).execute(&mut connection).await?;
+                connection.close().await?;
+            }
         }
         Ok(())
     }
@@ -180,10 +189,17 @@ pub(crate) async fn open_sqlite(path: &Path) -> Result<(Connection, Pool), Store
 pub(crate) async fn open_postgres(url: &str) -> Result<(Connection, Pool), StoreError> {
     let options = PgConnectOptions::from_str(url)?.application_name("sprint-coordinator").disable_statement_logging();
     let mut writer = options.connect().await?;
-    let (held,): (bool,) =
-        sqlx::query_as("select pg_try_advisory_lock($1)").bind(ADVISORY_LOCK).fetch_one(&mut writer).await?;
-    if !held {
-        return Err(StoreError::InUse);
+    let give_up = tokio::time::Instant::now() + LOCK_LIMIT;
+    loop {
+        let (held,): (bool,) =
+            sqlx::query_as("select pg_try_advisory_lock($1)").bind(ADVISORY_LOCK).fetch_one(&mut writer).await?;
+        if held {
+            break;
+        }
+        if tokio::time::Instant::now() >= give_up {
+            return Err(StoreError::InUse);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
     }
     migrated(MIGRATOR.run(&mut writer).await)?;
     let pool = PgPoolOptions::new().max_connections(READERS).connect_with(options).await?;

@@ -30,6 +30,7 @@ pub struct ItemFilter {
 pub struct WorkerFilter {
     pub item: Option<ItemId>,
     pub outpost: Option<OutpostName>,
+    pub repo: Option<RepoName>,
     pub live: bool,
     pub limit: Option<u32>,
 }
@@ -154,7 +155,7 @@ impl Store {
     /// # Errors
     /// As [`Store::repo`].
     pub async fn workers(&self, filter: &WorkerFilter) -> Result<Vec<Worker>, StoreError> {
-        let WorkerFilter { item, outpost, live, limit } = filter;
+        let WorkerFilter { item, outpost, repo, live, limit } = filter;
         let mut conditions = Conditions::new();
         if *live {
             conditions.and("live = 1");
@@ -164,6 +165,9 @@ impl Store {
         }
         if let Some(outpost) = outpost {
             conditions.equal("outpost", outpost.as_str());
+        }
+        if let Some(repo) = repo {
+            conditions.equal("repo", repo.as_str());
         }
         self.found(conditions, *limit).await
     }

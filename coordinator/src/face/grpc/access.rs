@@ -38,7 +38,6 @@ const LINK: Allowed = Allowed::Roles(&[Outpost]);
 /// Every method of every service. A worker has no way here: it speaks with its outpost only.
 const TABLE: &[(&str, Allowed)] = &[
     ("/grpc.health.v1.Health/Check", Allowed::Anyone),
-    ("/grpc.health.v1.Health/List", LOOK),
     ("/grpc.health.v1.Health/Watch", LOOK),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", LOOK),
     ("/sprint.v1.Changes/Drop", STEER),

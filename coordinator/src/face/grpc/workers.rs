@@ -34,6 +34,7 @@ impl v1::workers_server::Workers for Face {
         let filter = WorkerFilter {
             item: item.map(ItemId::new),
             outpost: outpost.map(|name| name.parse()).transpose().map_err(malformed)?,
+            repo: None,
             live,
             limit: Some(limit).filter(|limit| *limit > 0),
         };

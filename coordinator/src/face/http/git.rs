@@ -1,36 +1,30 @@
-//! Smart HTTP by the `git` program: a request becomes one `git http-backend` (CGI, RFC 3875).
+//! Smart HTTP by the `git` program: a request becomes one `git http-backend`.
 
-use std::process::Stdio;
+mod asked;
+mod backend;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::extract::{Path, State as Extract};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use base64::Engine as _;
+use axum::extract::State as Extract;
+use axum::http::{Request, Response, StatusCode, header};
 use futures::StreamExt as _;
 use sprint_core::access::Caller;
-use sprint_core::ids::RepoName;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
-use tokio_util::io::ReaderStream;
 
+use self::asked::{Asked, Service};
+use self::backend::{BODY_PAUSE, Upload};
 use crate::face::Face;
-use crate::face::caller::{Peer, bearer};
+use crate::face::caller::Peer;
 use crate::service::code::{self, Commands, commands};
 use crate::service::error::Kind;
 use crate::service::{ServiceError, audit, repos};
 
-/// The header lines of a CGI answer; git's are far shorter.
-const MAX_HEAD: usize = 64;
-
-/// How long a request's body may pause.
-const BODY_PAUSE: Duration = Duration::from_secs(30);
-
 /// What is read of a refused push, so that its client comes to hear of it.
 const DRAINED_BYTES: usize = 64 << 20;
+
+/// The longest list of what a client that fetches wants and has; git's program takes no more either.
+const MAX_FETCH_BYTES: u64 = 10 << 20;
 
 /// What a request is served with.
 #[derive(Clone)]
@@ -39,38 +33,13 @@ pub(super) struct State {
     pub(super) programs: Arc<Semaphore>,
 }
 
-/// What a client may ask of a repository; everything else is not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
-    InfoRefs,
-    UploadPack,
-    ReceivePack,
-}
-
-impl Endpoint {
-    const ALL: [Self; 3] = [Self::InfoRefs, Self::UploadPack, Self::ReceivePack];
-
-    const fn path(self) -> &'static str {
-        match self {
-            Self::InfoRefs => "info/refs",
-            Self::UploadPack => "git-upload-pack",
-            Self::ReceivePack => "git-receive-pack",
-        }
-    }
-}
-
-pub(super) async fn serve(
-    Extract(state): Extract<State>,
-    Path(path): Path<String>,
-    request: Request<Body>,
-) -> Response<Body> {
+pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>) -> Response<Body> {
     let what = format!("git {} {}", request.method(), request.uri().path());
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return answer(StatusCode::INTERNAL_SERVER_ERROR, "the connection is not known");
     };
-    let token = bearer(request.headers()).map(ToOwned::to_owned).or_else(|| password(request.headers()));
-    let (caller, result) = match peer.identify(&state.face.sprint, token.as_deref()) {
-        Ok(caller) => (caller.clone(), answer_to(&state, &caller, &path, request).await),
+    let (caller, result) = match peer.identify(&state.face.sprint, asked::token(request.headers()).as_deref()) {
+        Ok(caller) => (caller.clone(), answer_to(&state, &caller, request).await),
         Err(error) => (peer.stranger(), Err(error)),
     };
     match result {
@@ -82,7 +51,7 @@ pub(super) async fn serve(
                 Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
                 Kind::Forbidden => StatusCode::FORBIDDEN,
                 Kind::Precondition | Kind::Exists | Kind::Exhausted | Kind::Unavailable | Kind::Internal => {
-                    tracing::error!(%error, path, "git could not be served");
+                    tracing::error!(%error, what, "git could not be served");
                     return answer(StatusCode::INTERNAL_SERVER_ERROR, "git could not be served");
                 }
             };
@@ -93,47 +62,74 @@ pub(super) async fn serve(
     }
 }
 
-async fn answer_to(
-    state: &State,
-    caller: &Caller,
-    path: &str,
-    request: Request<Body>,
-) -> Result<Response<Body>, ServiceError> {
+async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Result<Response<Body>, ServiceError> {
     let sprint = &state.face.sprint;
     let nothing = || ServiceError::NotFound("there is no such repository".to_owned());
-    let (name, endpoint) = split(path).ok_or_else(nothing)?;
-    let pushes = endpoint == Endpoint::ReceivePack || query_is_push(request.uri().query());
+    let uri = request.uri();
+    let path = uri.path().strip_prefix("/git/").unwrap_or_default();
+    let asked = Asked::read(request.method(), path, uri.query()).ok_or_else(nothing)?;
     let (head, body) = request.into_parts();
     let mut body = body.into_data_stream();
-    let (begin, commands) = if endpoint == Endpoint::ReceivePack {
-        if head.headers.contains_key(header::CONTENT_ENCODING) {
-            return Err(ServiceError::invalid("a push is not compressed as a whole"));
+    let mut commands = Commands::default();
+    let upload = match (asked.service, asked.begins) {
+        (Service::UploadPack, _) => {
+            code::may_fetch(sprint, &caller.identity, &asked.repo).await?;
+            metered(state, caller, &asked, body, MAX_FETCH_BYTES)
         }
-        // Who they are is looked at before anything that they send.
-        code::may_push(sprint, &caller.identity, &name, &[]).await?;
-        read_updates(&mut body).await?
-    } else {
-        (Bytes::new(), Commands::default())
-    };
-    if pushes {
-        match code::may_push(sprint, &caller.identity, &name, &commands.updates).await {
-            Ok(()) => {}
-            // Git shows its user what its own protocol says, and of an HTTP error the number only.
-            Err(ServiceError::Forbidden(why)) if !commands.updates.is_empty() => {
-                audit::refused(sprint, caller.clone(), &format!("git push {name}"), &why).await;
-                return Ok(refuse_push(&commands, &why, body).await);
+        (Service::ReceivePack, true) => {
+            code::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
+            metered(state, caller, &asked, body, 0)
+        }
+        (Service::ReceivePack, false) => {
+            if head.headers.contains_key(header::CONTENT_ENCODING) {
+                return Err(ServiceError::invalid("a push is not compressed as a whole"));
             }
-            Err(error) => return Err(error),
+            // Who they are is looked at before anything that they send.
+            code::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
+            let begin;
+            (begin, commands) = read_updates(&mut body).await?;
+            match code::may_push(sprint, &caller.identity, &asked.repo, &commands.updates).await {
+                Ok(()) => {}
+                // Git shows its user what its own protocol says, and of an HTTP error the number only.
+                Err(ServiceError::Forbidden(why)) => {
+                    audit::refused(sprint, caller.clone(), &format!("git push {}", asked.repo), &why).await;
+                    return Ok(refuse_push(&commands, &why, body).await);
+                }
+                Err(error) => return Err(error),
+            }
+            let begin = futures::stream::once(async { Ok(begin) });
+            begin.chain(metered(state, caller, &asked, body, sprint.settings.max_push_bytes)).boxed()
         }
-    } else {
-        code::may_fetch(sprint, &caller.identity, &name).await?;
-    }
-    let command = repos::http_backend(sprint, &name, &commands.updates).ok_or_else(nothing)?;
+    };
+    let command = repos::http_backend(sprint, &asked.repo, &commands.updates).ok_or_else(nothing)?;
     let permit = Arc::clone(&state.programs).acquire_owned().await.map_err(|_| nothing())?;
-    let answered = backend(command, &format!("/{name}.git/{}", endpoint.path()), &head, begin, body).await;
+    let answered = backend::run(command, &asked, &head.headers, upload).await;
     let response = answered.map_err(|error| ServiceError::Io(std::io::Error::other(error)))?;
     // Its turn lasts until the answer is out.
     Ok(response.map(|body| Body::from_stream(body.into_data_stream().map(move |chunk| (&permit, chunk).1))))
+}
+
+/// A body that is put on record when it becomes larger than it may be; git's program then refuses it in its
+/// own words.
+fn metered(state: &State, caller: &Caller, asked: &Asked, body: BodyDataStream, limit: u64) -> Upload {
+    let (sprint, caller) = (Arc::clone(&state.face.sprint), caller.clone());
+    let what = format!("git {} {}", asked.service.name(), asked.repo);
+    let mut left = Some(limit);
+    body.then(move |chunk| {
+        let room = left;
+        if let (Some(room), Ok(data)) = (room, &chunk) {
+            left = room.checked_sub(data.len() as u64);
+        }
+        let over = room.is_some() && left.is_none();
+        let record = over.then(|| (Arc::clone(&sprint), caller.clone(), what.clone()));
+        async move {
+            if let Some((sprint, caller, what)) = record {
+                audit::refused(&sprint, caller, &what, &format!("it is larger than {limit} bytes")).await;
+            }
+            chunk
+        }
+    })
+    .boxed()
 }
 
 /// Reads the beginning of a push, up to the end of its list of updates.
@@ -171,127 +167,14 @@ async fn refuse_push(commands: &Commands, why: &str, mut body: BodyDataStream) -
     response
 }
 
-/// Whether refs are asked for in order to push.
-fn query_is_push(query: Option<&str>) -> bool {
-    query.is_some_and(|query| query.split('&').any(|pair| pair == "service=git-receive-pack"))
-}
-
-/// The password of HTTP's basic authentication, which git sends where an address carries one: a token.
-fn password(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let text = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
-    let text = String::from_utf8(text).ok()?;
-    text.split_once(':').map(|(_, password)| password.to_owned())
-}
-
-fn split(path: &str) -> Option<(RepoName, Endpoint)> {
-    let (repo, endpoint) = path.split_once(".git/")?;
-    let endpoint = Endpoint::ALL.into_iter().find(|known| known.path() == endpoint)?;
-    Some((RepoName::new(repo).ok()?, endpoint))
-}
-
 fn answer(status: StatusCode, why: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{why}\n")));
     *response.status_mut() = status;
+    // Of plain text only does git show its user what is said.
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     if status == StatusCode::UNAUTHORIZED {
         let scheme = header::HeaderValue::from_static("Basic realm=\"sprint: a token as the password\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
     response
-}
-
-async fn backend(
-    mut command: Command,
-    path: &str,
-    head: &Parts,
-    begin: Bytes,
-    mut body: BodyDataStream,
-) -> anyhow::Result<Response<Body>> {
-    command
-        .env("PATH_INFO", path)
-        .env("REQUEST_METHOD", method(&head.method))
-        .env("QUERY_STRING", head.uri.query().unwrap_or_default())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    for (name, variable) in [
-        (header::CONTENT_TYPE.as_str(), "CONTENT_TYPE"),
-        (header::CONTENT_ENCODING.as_str(), "HTTP_CONTENT_ENCODING"),
-        (header::CONTENT_LENGTH.as_str(), "CONTENT_LENGTH"),
-        ("git-protocol", "GIT_PROTOCOL"),
-    ] {
-        if let Some(value) = text(&head.headers, name) {
-            command.env(variable, value);
-        }
-    }
-    let mut child = command.spawn()?;
-    let stdin = child.stdin.take();
-    let stdout = child.stdout.take().ok_or_else(|| anyhow::anyhow!("git http-backend has no output"))?;
-    let feed = async move {
-        let Some(mut stdin) = stdin else { return };
-        let mut next = Some(begin);
-        while let Some(data) = next {
-            // git may answer, and end, before it has read everything.
-            if stdin.write_all(&data).await.is_err() {
-                return;
-            }
-            // A body that stalls ends here, and git fails on what it lacks.
-            next = match tokio::time::timeout(BODY_PAUSE, body.next()).await {
-                Ok(Some(Ok(data))) => Some(data),
-                Ok(Some(Err(_)) | None) | Err(_) => None,
-            };
-        }
-    };
-    // The request is fed while the answer is read: git interleaves both.
-    let feeding = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(feed));
-    let mut output = BufReader::new(stdout);
-    let mut response = Response::builder();
-    for _ in 0..MAX_HEAD {
-        let mut line = String::new();
-        if output.read_line(&mut line).await? == 0 {
-            anyhow::bail!("git http-backend ended without an answer");
-        }
-        let line = line.trim_end();
-        if line.is_empty() {
-            break;
-        }
-        let Some((name, value)) = line.split_once(':') else { continue };
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("status") {
-            let code = value.split(' ').next().unwrap_or_default().parse::<u16>()?;
-            response = response.status(code);
-        } else {
-            response = response.header(name, value);
-        }
-    }
-    let stream = ReaderStream::new(output);
-    let stream = futures::stream::unfold((stream, child, feeding), |(mut stream, child, feeding)| async move {
-        let chunk: Option<std::io::Result<Bytes>> = stream.next().await;
-        if chunk.is_none() {
-            reap(child).await;
-            return None;
-        }
-        chunk.map(|chunk| (chunk, (stream, child, feeding)))
-    });
-    Ok(response.body(Body::from_stream(stream))?)
-}
-
-async fn reap(mut child: Child) {
-    match child.wait().await {
-        Ok(status) if status.success() => {}
-        Ok(status) => tracing::debug!(%status, "git http-backend ended so"),
-        Err(error) => tracing::warn!(%error, "git http-backend could not be waited for"),
-    }
-}
-
-fn method(method: &Method) -> &str {
-    method.as_str()
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
