@@ -6,6 +6,9 @@ use thiserror::Error;
 /// The longest list of updates that is read; an outpost's has two.
 pub const MAX_BYTES: usize = 64 << 10;
 
+/// The longest name of a ref: no file system takes a longer path.
+const LONGEST_NAME: usize = 4096;
+
 /// One update that a push asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefUpdate {
@@ -80,7 +83,10 @@ fn update(line: &[u8], first: bool) -> Result<RefUpdate, Malformed> {
     if !is_object(old) || !is_object(new) {
         return Err(Malformed("a line is not an update"));
     }
-    if name.is_empty() || name.chars().any(|char| char.is_control() || char.is_whitespace()) {
+    if name.len() > LONGEST_NAME
+        || name.is_empty()
+        || name.chars().any(|char| char.is_control() || char.is_whitespace())
+    {
         return Err(Malformed("a name holds what no name may"));
     }
     Ok(RefUpdate { name: name.to_owned(), deletes: new.bytes().all(|byte| byte == b'0') })
@@ -159,3 +165,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "commands_fuzz.rs"]
+mod fuzz;

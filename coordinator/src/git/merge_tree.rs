@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use sprint_core::ids::{CommitId, TreeId};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use super::{GitError, program};
@@ -61,56 +61,99 @@ impl MergeTree {
     async fn ask(&mut self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
         self.stdin.write_all(format!("{ours} {theirs}\n").as_bytes()).await?;
         self.stdin.flush().await?;
-        let status = self.field().await?;
-        let tree = self.field().await?;
-        match status.as_str() {
-            "1" => {
-                self.messages().await?;
-                let tree = TreeId::new(tree).map_err(|error| GitError::MergeTree(error.to_string()))?;
-                Ok(Merged::Clean { tree })
-            }
-            "0" => {
-                let mut paths = Vec::new();
-                loop {
-                    let entry = self.field().await?;
-                    if entry.is_empty() {
-                        break;
-                    }
-                    // "<mode> <object> <stage>\t<path>", up to three for a path.
-                    let path = entry.split_once('\t').map_or(entry.as_str(), |(_, path)| path).to_owned();
-                    if paths.last() != Some(&path) {
-                        paths.push(path);
-                    }
+        answer(&mut self.stdout).await
+    }
+}
+
+/// Reads one answer; its paths and texts are what workers have committed.
+async fn answer(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Merged, GitError> {
+    let status = field(from).await?;
+    let tree = field(from).await?;
+    match status.as_str() {
+        "1" => {
+            messages(from).await?;
+            let tree = TreeId::new(tree).map_err(|error| GitError::MergeTree(error.to_string()))?;
+            Ok(Merged::Clean { tree })
+        }
+        "0" => {
+            let mut paths = Vec::new();
+            loop {
+                let entry = field(from).await?;
+                if entry.is_empty() {
+                    break;
                 }
-                self.messages().await?;
-                paths.dedup();
-                Ok(Merged::Conflict { paths })
+                // "<mode> <object> <stage>\t<path>", up to three for a path.
+                let path = entry.split_once('\t').map_or(entry.as_str(), |(_, path)| path).to_owned();
+                if paths.last() != Some(&path) {
+                    paths.push(path);
+                }
             }
-            other => Err(GitError::MergeTree(format!("status {other:?}"))),
+            messages(from).await?;
+            paths.dedup();
+            Ok(Merged::Conflict { paths })
+        }
+        other => Err(GitError::MergeTree(format!("status {other:?}"))),
+    }
+}
+
+/// Passes over the messages: each is a count, so many paths, a type and a text.
+async fn messages(from: &mut (impl AsyncBufRead + Unpin)) -> Result<(), GitError> {
+    loop {
+        let count = field(from).await?;
+        if count.is_empty() {
+            return Ok(());
+        }
+        let count: usize = count.parse().map_err(|_| GitError::MergeTree(format!("message count {count:?}")))?;
+        for _ in 0..count.saturating_add(2) {
+            field(from).await?;
         }
     }
+}
 
-    /// Passes over the messages: each is a count, so many paths, a type and a text.
-    async fn messages(&mut self) -> Result<(), GitError> {
-        loop {
-            let count = self.field().await?;
-            if count.is_empty() {
-                return Ok(());
-            }
-            let count: usize = count.parse().map_err(|_| GitError::MergeTree(format!("message count {count:?}")))?;
-            for _ in 0..count + 2 {
-                self.field().await?;
-            }
-        }
+/// The next field, up to its NUL.
+async fn field(from: &mut (impl AsyncBufRead + Unpin)) -> Result<String, GitError> {
+    let mut bytes = Vec::new();
+    from.read_until(0, &mut bytes).await?;
+    if bytes.pop() != Some(0) {
+        return Err(GitError::MergeTree("it ended; are both commits there?".to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use proptest::prelude::*;
+    use sprint_core::fuzz::bytes;
+
+    use super::*;
+
+    const CLEAN: &[u8] = b"1\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0\0";
+    const CONFLICT: &[u8] = b"0\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0100644 b 1\ta.txt\0100644 b 2\ta.txt\0\01\0a.txt\0CONFLICT\0text\n\0\0";
+
+    fn read(mut bytes: &[u8]) -> (Result<Merged, GitError>, usize) {
+        let merged = answer(&mut bytes).now_or_never().expect("bytes do not wait");
+        (merged, bytes.len())
     }
 
-    /// The next field, up to its NUL.
-    async fn field(&mut self) -> Result<String, GitError> {
-        let mut bytes = Vec::new();
-        self.stdout.read_until(0, &mut bytes).await?;
-        if bytes.pop() != Some(0) {
-            return Err(GitError::MergeTree("it ended; are both commits there?".to_owned()));
+    #[test]
+    fn an_answer_is_read_to_its_end_and_not_beyond() {
+        let both = [CONFLICT, CLEAN].concat();
+        let (merged, left) = read(&both);
+        assert_eq!(merged.expect("is read"), Merged::Conflict { paths: vec!["a.txt".to_owned()] });
+        assert_eq!(left, CLEAN.len());
+        assert!(matches!(read(CLEAN), (Ok(Merged::Clean { .. }), 0)));
+    }
+
+    proptest! {
+        /// Whatever git says of what workers have committed is an answer, or an error.
+        #[test]
+        fn fuzz_any_answer_of_merge_tree_is_read_or_refused(output in bytes(vec![CLEAN.to_vec(), CONFLICT.to_vec()])) {
+            if let (Ok(merged), left) = read(&output) {
+                prop_assert!(left < output.len());
+                let whole = output[..output.len() - left].ends_with(b"\0");
+                prop_assert!(whole, "{merged:?}");
+            }
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -120,6 +120,9 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
+
     use super::*;
 
     #[test]
@@ -151,5 +154,14 @@ mod tests {
         assert_eq!(cut("a\r\nb\0c"), "a  b c");
         assert_eq!(cut(&"x".repeat(1000)).len(), LONGEST);
         assert_eq!(host("[::1]:50051"), "[::1]");
+    }
+    proptest! {
+        /// Whatever comes from outside is one line of bounded length in the record.
+        #[test]
+        fn fuzz_what_is_recorded_is_one_short_line(text in texts(&["git GET /git/web.git/info/refs", "[::1]:50051"])) {
+            let recorded = cut(&text);
+            prop_assert!(recorded.chars().count() <= LONGEST && !recorded.chars().any(char::is_control));
+            prop_assert!(text.starts_with(host(&text)));
+        }
     }
 }

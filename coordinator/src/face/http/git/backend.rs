@@ -51,7 +51,8 @@ pub(super) async fn run(
         }
     }
     let mut child = command.spawn()?;
-    let (stdin, stdout) = child.stdin.take().zip(child.stdout.take()).ok_or_else(|| anyhow::anyhow!("it has no pipes"))?;
+    let (stdin, stdout) =
+        child.stdin.take().zip(child.stdout.take()).ok_or_else(|| anyhow::anyhow!("it has no pipes"))?;
     // The request is fed while the answer is read: git interleaves both.
     let feeding = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(feed(stdin, body)));
     let mut output = BufReader::new(stdout);
