@@ -104,7 +104,7 @@ where_to_look() {
     say "  $dir/*.log              what the three daemons said"
     say "To ask it again:"
     say "  $bin/coordinator serve --data-dir $dir/coordinator --listen $address --http 127.0.0.1:$http_port &"
-    say "  export SPRINT_COORDINATOR=$address"
+    say "  export SPRINT_COORDINATOR=$address SPRINT_CONFIG_DIR=$SPRINT_CONFIG_DIR"
     say "  $bin/sprintctl item show 4; $bin/sprintctl worker list --all; $bin/sprintctl worker logs 1"
 }
 
@@ -127,6 +127,9 @@ grpc_port=$(free_port)
 http_port=$(free_port)
 address=127.0.0.1:$grpc_port
 export SPRINT_COORDINATOR=$address
+# Where the coordinator leaves its access for sprintctl: not among your own.
+export SPRINT_CONFIG_DIR=$dir/config
+unset SPRINT_TOKEN SPRINT_CONTEXT
 ctl=$bin/sprintctl
 
 # until_true SECONDS WHAT COMMAND...: waits until a command succeeds.
@@ -152,9 +155,13 @@ start_coordinator() {
     until_true 20 "the coordinator's start" coordinator_ready
 }
 
+# The token is needed the first time only; later the outpost has its certificate.
 start_outpost() {
-    "$bin/outpost-agent" join --coordinator "$address" --name "$1" --max-workers $slots --data-dir "$dir/$1" \
-        </dev/null >>"$dir/$1.log" 2>&1 &
+    local token=()
+    [ -e "$dir/$1/identity/cert.pem" ] ||
+        token=(--token "$("$bin/coordinator" token create --data-dir "$dir/coordinator" --kind outpost)")
+    "$bin/outpost-agent" join --coordinator "$address" "${token[@]}" \
+        --name "$1" --max-workers $slots --data-dir "$dir/$1" </dev/null >>"$dir/$1.log" 2>&1 &
     outpost_pid[$1]=$!
 }
 
@@ -186,7 +193,7 @@ until_true 20 "the outposts' joining" online 2
 
 head_line "Adding a repo and $item_count items"
 "$ctl" repo add wordkit "$dir/upstream.git" --run "DEMO_MEETING='$dir/meeting' '$here/agent.sh'" >"$dir/repo.txt"
-say "${faint}while it runs:  SPRINT_COORDINATOR=$address $ctl status$plain"
+say "${faint}while it runs:  SPRINT_CONFIG_DIR=$SPRINT_CONFIG_DIR SPRINT_COORDINATOR=$address $ctl status$plain"
 "$ctl" item add --repo wordkit -f "$here/items.jsonl" -o json >"$dir/items.json"
 mapfile -t ids < <(sed -n 's/^    "id": \([0-9]*\),$/\1/p' "$dir/items.json")
 mapfile -t titles < <(sed -n 's/^    "title": "\(.*\)",$/\1/p' "$dir/items.json")
@@ -271,7 +278,7 @@ tail_pid='' progress_pid=''
 # What has landed is pushed a moment later.
 pushed() {
     upstream_tip=$(git -C "$dir/upstream.git" rev-parse main)
-    own_tip=$(git ls-remote "http://127.0.0.1:$http_port/git/wordkit.git" refs/heads/main | cut -f 1)
+    own_tip=$(git -C "$dir/coordinator/repos/wordkit.git" rev-parse main)
     [ "$upstream_tip" = "$own_tip" ]
 }
 until_true 20 "the push of main to the upstream" pushed
