@@ -32,9 +32,9 @@ CASES ?= 1000000
 fuzz: ## Run every fuzz target with a million cases (or CASES=n); docs/security.md lists them
 	@deploy/setup.sh
 ifdef NEXTEST
-	PROPTEST_CASES=$(CASES) cargo nextest run --workspace --lib --bins --cargo-profile fuzz --no-fail-fast -E 'test(/fuzz_/)'
+	PROPTEST_CASES=$(CASES) cargo nextest run --workspace --cargo-profile fuzz --no-fail-fast -E 'test(/fuzz_/)'
 else
-	PROPTEST_CASES=$(CASES) cargo test --workspace --lib --bins --profile fuzz --no-fail-fast fuzz_
+	PROPTEST_CASES=$(CASES) cargo test --workspace --profile fuzz --no-fail-fast fuzz_
 endif
 
 lint: ## Check the form: rustfmt, clippy, rustdoc

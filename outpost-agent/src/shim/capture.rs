@@ -91,6 +91,9 @@ impl<W: Write> Log<W> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::bytes;
+
     use super::*;
 
     #[test]
@@ -113,5 +116,26 @@ mod tests {
         let mut again = Log { size: text.len() as u64, file: vec![], limit: 4 };
         assert_eq!(again.write(b"e").expect("is written"), Room::Gone);
         assert!(again.file.is_empty());
+    }
+
+    proptest! {
+        /// Of any output, what is held back is a beginning of the question, and the longest.
+        #[test]
+        fn fuzz_only_the_question_is_held_back(output in bytes(vec![QUESTION.to_vec(), [b"text", QUESTION].concat()])) {
+            let held = held_back(&output);
+            prop_assert!(QUESTION.starts_with(&output[output.len() - held..]));
+            let mut longer = held + 1..=QUESTION.len().min(output.len());
+            prop_assert!(longer.all(|longer| !QUESTION.starts_with(&output[output.len() - longer..])));
+        }
+
+        /// Whatever the sizes, no more than the limit is kept, beside one note.
+        #[test]
+        fn fuzz_a_log_keeps_to_its_limit(size in any::<u64>(), limit in any::<u64>(), output in bytes(vec![vec![b'x'; 64]])) {
+            // A file cannot be longer than this.
+            let (size, limit) = (size >> 1, limit >> 1);
+            let mut log = Log { file: vec![], size, limit };
+            let room = log.write(&output).expect("is written");
+            prop_assert_eq!(room == Room::Left, output.len() as u64 <= limit.saturating_sub(size));
+        }
     }
 }

@@ -59,3 +59,40 @@ pub(crate) struct Exit {
     /// What went wrong, where the results alone do not say.
     pub(crate) message: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::DeserializeOwned;
+    use sprint_core::fuzz::bytes;
+    use sprint_core::job::Assignment;
+
+    use super::*;
+
+    const PLAN: &[u8] = br#"{"round":1,"workspace":"/w","git_dir":"/g","prompt_file":"/p","env":{"A":"b"},"steps":[{"name":"a","argv":["sh","-c","true"],"env":{},"prompt":"file","success_codes":[0],"timeout_ms":1}]}"#;
+    const EXIT: &[u8] = br#"{"round":1,"cause":"hung_up","code":null,"steps":[],"disk_full":true,"message":"m"}"#;
+    const ASSIGNMENT: &[u8] = br#"{"worker":1,"repo":"web","item":2,"attempt":3,"role":"gate","change":null,"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","base_ref":"refs/heads/main","title":"t","prompt":"p","feedback":["f"],"steps":[{"name":"a","runtime":{"name":"shell","command":["sh"]},"run":"true","timeout":"2h"}]}"#;
+
+    /// Reads a file; what is read is written and read as the same.
+    fn check<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(
+        content: &[u8],
+    ) -> Result<(), TestCaseError> {
+        let Ok(read) = serde_json::from_slice::<T>(content) else { return Ok(()) };
+        let written = serde_json::to_vec(&read).expect("is written");
+        prop_assert_eq!(serde_json::from_slice::<T>(&written).expect("is read"), read);
+        Ok(())
+    }
+
+    proptest! {
+        /// Whatever a worker or a crash leaves in the files beside it is read whole, or not at all.
+        #[test]
+        fn fuzz_the_files_of_a_worker_are_read_whole_or_not(
+            content in bytes(vec![PLAN.to_vec(), EXIT.to_vec(), ASSIGNMENT.to_vec()])
+        ) {
+            check::<Plan>(&content)?;
+            check::<Exit>(&content)?;
+            check::<Assignment>(&content)?;
+            check::<String>(&content)?;
+        }
+    }
+}

@@ -78,6 +78,9 @@ pub(super) fn untimed(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
+
     use super::*;
 
     fn read(text: &str) -> Vec<Said> {
@@ -107,5 +110,37 @@ mod tests {
     fn quotes_inside_an_argument_are_kept() {
         assert_eq!(quoted("it's; a $HOME"), r"'it'\''s; a $HOME'");
         assert_eq!(untimed("a#{b}%H"), "a##{b}%%H");
+    }
+
+    /// What `/bin/sh` makes of a word in single quotes and with escaped ones between.
+    fn unquoted(text: &str) -> Option<String> {
+        let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
+        let parts = inner.split("'\\''").collect::<Vec<_>>();
+        parts.iter().all(|part| !part.contains('\'')).then(|| parts.join("'"))
+    }
+
+    proptest! {
+        /// Whatever tmux says, an answer to a command of ours is what stands between its begin and its own end.
+        #[test]
+        fn fuzz_any_lines_of_tmux_are_read(
+            text in texts(&["%begin 1 2 1\n%1\n%end 1 2 1\n%sessions-changed\n%begin 3 4 0\n%error 3 4 0\n"])
+        ) {
+            let answers = read(&text).into_iter().filter(|said| *said != Said::SessionsChanged).count();
+            let begun = text.lines().filter(|line| line.starts_with("%begin ") && line.ends_with('1')).count();
+            prop_assert!(answers <= begun);
+            for said in read(&text) {
+                if let Said::Done(output) | Said::Failed(output) = said {
+                    prop_assert!(text.contains(&output) || text.replace("\r\n", "\n").contains(&output));
+                }
+            }
+        }
+
+        /// A quoted argument is one word, whatever is in it, and no format.
+        #[test]
+        fn fuzz_a_quoted_argument_is_one_word(text in texts(&["it's; a $HOME", "#{pane_id} #(id) %H"])) {
+            prop_assert_eq!(unquoted(&quoted(&text)), Some(text.clone()));
+            let plain = untimed(&text).replace("##", "").replace("%%", "");
+            prop_assert!(!plain.contains(['#', '%']));
+        }
     }
 }

@@ -54,18 +54,7 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
             Err(error) => return Err(error),
         };
-        let mut recorded = Recorded::default();
-        let mut whole = 0;
-        for line in content.split_inclusive(|byte| *byte == b'\n') {
-            // A line that was cut off by a crash was never sent.
-            let Some(text) = line.strip_suffix(b"\n") else { break };
-            match serde_json::from_slice(text) {
-                Ok(Line::Report(report)) => recorded.reports.push(report),
-                Ok(Line::Acked(seq)) => recorded.acked = recorded.acked.max(seq),
-                Err(_) => break,
-            }
-            whole += line.len() as u64;
-        }
+        let (recorded, whole) = read(&content);
         Ok((Self { path, file: None, new: false, whole, waiting: vec![] }, recorded))
     }
 
@@ -120,6 +109,23 @@ impl Journal {
     }
 }
 
+/// Reads lines up to the first that is not whole; answers also how many bytes they are.
+fn read(content: &[u8]) -> (Recorded, u64) {
+    let mut recorded = Recorded::default();
+    let mut whole = 0;
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        // A line that was cut off by a crash was never sent.
+        let Some(text) = line.strip_suffix(b"\n") else { break };
+        match serde_json::from_slice(text) {
+            Ok(Line::Report(report)) => recorded.reports.push(report),
+            Ok(Line::Acked(seq)) => recorded.acked = recorded.acked.max(seq),
+            Err(_) => break,
+        }
+        whole += line.len() as u64;
+    }
+    (recorded, whole)
+}
+
 /// Syncs what the first report speaks of: the assignment beside the journal, and
 /// the names of both up to the directory of workers.
 fn sync_around(journal: &Path) -> io::Result<()> {
@@ -135,6 +141,8 @@ fn sync_around(journal: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::bytes;
     use sprint_core::ids::{Attempt, ItemId, WorkerId};
     use sprint_core::job::ReportBody;
 
@@ -161,5 +169,34 @@ mod tests {
         journal.add_ack(2);
         journal.flush(false).expect("is written");
         assert_eq!(Journal::load(path).expect("is read").1.acked, 2);
+    }
+
+    const VALID: &[u8] = br#"{"report":{"worker":1,"item":2,"attempt":3,"seq":1,"report":"accepted"}}
+{"report":{"worker":1,"item":2,"attempt":3,"seq":2,"report":"started","terminal":null}}
+{"acked":1}
+{"report":{"worker":1,"item":2,"attempt":3,"seq":3,"report":"finished","exit_code":0,"steps":[],"wip":null,"log_bytes":9,"log_tail":"x","outcome":"failed","reason":"y"}}
+"#;
+
+    #[test]
+    fn every_kind_of_line_is_read() {
+        let (recorded, whole) = read(VALID);
+        assert_eq!((recorded.reports.len(), recorded.acked, whole), (3, 1, VALID.len() as u64));
+    }
+
+    proptest! {
+        /// What is read of a journal is the same when it is read again, and when it is written again.
+        #[test]
+        fn fuzz_a_journal_is_read_up_to_its_first_bad_line(content in bytes(vec![VALID.to_vec()])) {
+            let (recorded, whole) = read(&content);
+            let whole = usize::try_from(whole).expect("is short");
+            prop_assert!(whole <= content.len() && (whole == 0 || content[whole - 1] == b'\n'));
+            let again = read(&content[..whole]);
+            prop_assert_eq!((&again.0.reports, again.0.acked, again.1), (&recorded.reports, recorded.acked, whole as u64));
+            let mut journal = Journal::new(PathBuf::new());
+            for report in &recorded.reports {
+                journal.add_report(report);
+            }
+            prop_assert_eq!(read(&journal.waiting).0.reports, recorded.reports);
+        }
     }
 }

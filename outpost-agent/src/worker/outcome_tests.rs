@@ -4,6 +4,9 @@ use sprint_core::ids::{Attempt, ChangeId, ItemId, RepoName, WorkerId};
 use sprint_core::job::Runtime;
 use sprint_core::worker::Role;
 
+use proptest::prelude::*;
+use sprint_core::fuzz::bytes;
+
 use super::*;
 
 const HEX: &str = "0123456789012345678901234567890123456789";
@@ -123,4 +126,23 @@ fn a_request_to_stop_is_the_reason_whatever_else_happened() {
         evidence.stop = Some("enough");
     });
     assert_eq!(verdict, Verdict::End(Outcome::Stopped { reason: "enough".to_owned() }));
+}
+
+const EXIT: &[u8] = br#"{"round":1,"cause":"completed","code":0,"steps":[{"name":"a","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1},{"name":"b","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1}],"disk_full":false,"message":null}"#;
+
+proptest! {
+    /// Whatever stands in `exit.json`, gates pass only if each of them is there, in order, and ended well.
+    #[test]
+    fn fuzz_no_exit_file_passes_gates_that_did_not_pass(content in bytes(vec![EXIT.to_vec()]), stops in any::<bool>()) {
+        let Ok(exit) = serde_json::from_slice::<Exit>(&content) else { return Ok(()) };
+        let gates = assignment(Some(ChangeId::new(1)), &["a", "b"]);
+        let verdict = judged(&gates, exit.clone(), &Left::default(), |evidence| {
+            evidence.stop = stops.then_some("it is not needed any more");
+        });
+        let passed = matches!(verdict, Verdict::End(Outcome::Passed { .. }));
+        let names = exit.steps.iter().take(2).map(|step| step.name.as_str()).collect::<Vec<_>>();
+        let well = |step: &StepResult| step.exit_code == Some(0) && step.signal.is_none() && !step.timed_out;
+        let all_well = names == ["a", "b"] && exit.steps.iter().take(2).all(well) && exit.cause == Cause::Completed;
+        prop_assert_eq!(passed, all_well && !stops);
+    }
 }

@@ -90,14 +90,37 @@ async fn converse(stream: UnixStream, shown: String) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read.take(LONGEST)).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let answer = match serde_json::from_str(&line) {
-            Ok(Request::Show) => shown.clone(),
-            Err(error) => {
-                serde_json::to_string(&Refused { error: format!("not a request: {error}") }).unwrap_or_default()
-            }
-        };
-        if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
+        if write.write_all(format!("{}\n", answer(&line, &shown)).as_bytes()).await.is_err() {
             return;
+        }
+    }
+}
+
+/// The answer to one line, on one line.
+fn answer(line: &str, shown: &str) -> String {
+    match serde_json::from_str(line) {
+        Ok(Request::Show) => shown.to_owned(),
+        Err(error) => serde_json::to_string(&Refused { error: format!("not a request: {error}") }).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever a worker writes is answered on one line, with what it may see or with a reason.
+        #[test]
+        fn fuzz_any_line_of_a_worker_is_answered(
+            line in texts(&["{\"op\":\"show\"}", "{\"op\":\"show\",\"worker\":2}", "[[[[{\"op\":\"done\"}]]]]"])
+        ) {
+            let answered = answer(&line, "{\"worker\":1}");
+            prop_assert!(!answered.contains(['\n', '\r']));
+            let answered: serde_json::Value = serde_json::from_str(&answered).expect("is JSON");
+            prop_assert!(answered["worker"] == 1 || answered["error"].is_string(), "{}", answered);
         }
     }
 }

@@ -82,6 +82,9 @@ fn plain(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::bytes;
+
     use super::*;
 
     #[test]
@@ -99,5 +102,22 @@ mod tests {
         assert_eq!(tail.bytes, 40_000);
         assert!(tail.text.len() <= KEPT && tail.text.ends_with('é') && tail.text.len() > KEPT - 4);
         assert_eq!(read(&dir.path().join("none")).expect("is read"), Tail::default());
+    }
+
+    proptest! {
+        /// Whatever an agent prints is shown as text: nothing in it does anything to the terminal of who reads it.
+        #[test]
+        fn fuzz_any_output_is_shown_as_plain_text(
+            output in bytes(vec![
+                b"\x1b[1;31mred\x1b[0m\r\n\x1b]0;title\x07a\x1b(Bb\x1b]8;;u\x1b\\c".to_vec(),
+                "\u{9b}31mé\u{9d}0;x\u{9c}\x1bPq\x1b\\".as_bytes().to_vec(),
+            ])
+        ) {
+            let text = plain(&output);
+            prop_assert!(text.chars().all(|char| !char.is_control() || char == '\n' || char == '\t'));
+            // A byte that is no text becomes three.
+            prop_assert!(text.len() <= 3 * output.len());
+            prop_assert_eq!(plain(text.as_bytes()), text);
+        }
     }
 }
