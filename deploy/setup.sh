@@ -24,6 +24,7 @@ need git "repositories and code" has git
 need tmux "the terminals of workers" has tmux
 need build-essential "C code of the embedded database and of libgit2" has cc
 if [ "${1:-}" = --tests ]; then
+    need iproute2 "tests of joining from another host make a network namespace; skipped without it" has ip
     need postgresql "the tests of the store run against it too; they are skipped without it" has_postgres
 fi
 [ ${#packages[@]} -gt 0 ] || exit 0

@@ -22,11 +22,15 @@ pub struct OutpostOptions {
     /// Where its data is, if not in the cluster's directory.
     pub data: Option<PathBuf>,
     pub more: Vec<String>,
+    /// Where it finds the coordinator, if not on loopback.
+    pub coordinator: Option<String>,
+    /// The network namespace that it runs in, if not ours.
+    pub namespace: Option<String>,
 }
 
 impl Default for OutpostOptions {
     fn default() -> Self {
-        Self { max_workers: 4, name: None, data: None, more: vec![] }
+        Self { max_workers: 4, name: None, data: None, more: vec![], coordinator: None, namespace: None }
     }
 }
 
@@ -65,11 +69,28 @@ impl Cluster {
     /// Starts a coordinator and so many outposts, named `local-1` and so on.
     #[track_caller]
     pub fn start(outposts: usize) -> Self {
+        Self::start_with(outposts, &[])
+    }
+
+    /// Starts a cluster whose coordinator has further options; it listens on loopback.
+    #[track_caller]
+    pub fn start_with(outposts: usize, options: &[&str]) -> Self {
+        Self::listening("127.0.0.1:0", outposts, options)
+    }
+
+    /// Starts a cluster whose coordinator listens on an address of the test's own.
+    #[track_caller]
+    pub fn listening(listen: &str, outposts: usize, options: &[&str]) -> Self {
         // Short: a socket's path may have 107 bytes only.
         let dir = tempfile::Builder::new().prefix("sprint-e2e.").tempdir_in("/tmp").expect("a directory");
         let data = dir.path().join("coordinator").display().to_string();
-        let args = ["serve", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-        let args = args.into_iter().chain(["--heartbeat", "1s"]).map(ToOwned::to_owned).collect();
+        let args = ["serve", "--data-dir", &data, "--listen", listen, "--http", "127.0.0.1:0"];
+        let args = args
+            .into_iter()
+            .chain(["--heartbeat", "1s"])
+            .chain(options.iter().copied())
+            .map(ToOwned::to_owned)
+            .collect();
         let coordinator = Daemon::new("coordinator", args, dir.path().join("coordinator.log"));
         let (grpc, http) = (String::new(), String::new());
         let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http };
@@ -77,7 +98,7 @@ impl Cluster {
         cluster.coordinator.env("SPRINT_CONFIG_DIR", &contexts);
         cluster.start_coordinator();
         // From now on it comes back where its outposts look for it.
-        cluster.coordinator.args[4].clone_from(&cluster.grpc);
+        cluster.coordinator.args[4] = format!("{}:{}", listen.trim_end_matches(":0"), cluster.port());
         cluster.coordinator.args[6].clone_from(&cluster.http);
         for number in 1..=outposts {
             cluster.add_outpost(&format!("local-{number}"), OutpostOptions::default());
@@ -103,6 +124,11 @@ impl Cluster {
         let data = self.coordinator_data().display().to_string();
         let args = [&["token", "create", "--data-dir", &data], args].concat();
         self.binary("coordinator", &args).succeeded().text().trim().to_owned()
+    }
+
+    /// The coordinator's gRPC port.
+    pub fn port(&self) -> u16 {
+        self.grpc.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port")
     }
 
     /// The coordinator's gRPC address.
@@ -186,7 +212,7 @@ impl Cluster {
 
     /// Starts an outpost; it may not be online yet.
     pub fn add_outpost(&mut self, name: &str, options: OutpostOptions) {
-        let OutpostOptions { max_workers, name: own_name, data, more } = options;
+        let OutpostOptions { max_workers, name: own_name, data, more, coordinator, namespace } = options;
         let data = data.unwrap_or_else(|| self.dir.path().join(name)).display().to_string();
         let mut args = ["join", "--name", own_name.as_deref().unwrap_or(name), "--data-dir", &data]
             .map(ToOwned::to_owned)
@@ -194,8 +220,11 @@ impl Cluster {
         args.extend(["--max-workers".to_owned(), max_workers.to_string()]);
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
-        outpost.env("SPRINT_COORDINATOR", &self.grpc);
-        outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
+        outpost.namespace = namespace;
+        outpost.env("SPRINT_COORDINATOR", coordinator.as_deref().unwrap_or(&self.grpc));
+        if !outpost.args.iter().any(|arg| arg == "--token") {
+            outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
+        }
         outpost.env("SECRET_OF_THE_AGENT", "hidden-from-workers");
         outpost.start();
         self.outposts.insert(name.to_owned(), outpost);
@@ -242,6 +271,37 @@ impl Cluster {
     /// Runs `sprintctl`.
     pub fn sprintctl(&self, args: &[&str]) -> Answer {
         ctl::run(&self.contexts(), &self.grpc, args)
+    }
+
+    /// Runs `sprintctl` with variables of the test's own.
+    pub fn sprintctl_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Answer {
+        ctl::run_with(&self.contexts(), &self.grpc, variables, args)
+    }
+
+    /// The tokens of outposts and people, but for the local admin's.
+    #[track_caller]
+    pub fn tokens(&self) -> Vec<Value> {
+        let all = self.json(&["token", "list", "--all"]);
+        let all = all.as_array().expect("a list").iter();
+        all.filter(|token| token["name"] != "local").cloned().collect()
+    }
+
+    /// The refusals on record.
+    #[track_caller]
+    pub fn refusals(&self) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["kind"] == "access_refused").collect()
+    }
+
+    /// Starts an outpost without its token from now on.
+    pub fn forget_token(&mut self, name: &str) {
+        self.outpost(name).unset("SPRINT_TOKEN");
+    }
+
+    /// Starts an outpost with another token from now on.
+    pub fn new_token(&mut self, name: &str) {
+        let token = self.token(&["--kind", "outpost"]);
+        self.outpost(name).unset("SPRINT_TOKEN");
+        self.outpost(name).env("SPRINT_TOKEN", &token);
     }
 
     /// Runs `sprintctl` with something on its standard input.

@@ -129,6 +129,12 @@ fn shown(args: &[&str]) -> String {
     text
 }
 
+pub(crate) fn run_with(contexts: &Path, address: &str, variables: &[(&str, &str)], args: &[&str]) -> Answer {
+    let mut command = command(contexts, address, args);
+    command.envs(variables.iter().copied());
+    Answer::new(shown(args), command.output().expect("sprintctl runs"))
+}
+
 pub(crate) fn run(contexts: &Path, address: &str, args: &[&str]) -> Answer {
     Answer::new(shown(args), command(contexts, address, args).output().expect("sprintctl runs"))
 }

@@ -16,23 +16,38 @@ pub(crate) struct Daemon {
     program: &'static str,
     pub(crate) args: Vec<String>,
     env: Vec<(String, String)>,
+    /// The network namespace to start it in.
+    pub(crate) namespace: Option<String>,
     log: PathBuf,
     child: Option<Child>,
 }
 
 impl Daemon {
     pub(crate) fn new(program: &'static str, args: Vec<String>, log: PathBuf) -> Self {
-        Self { program, args, env: vec![], log, child: None }
+        Self { program, args, env: vec![], namespace: None, log, child: None }
     }
 
     pub(crate) fn env(&mut self, key: &str, value: &str) {
         self.env.push((key.to_owned(), value.to_owned()));
     }
 
+    pub(crate) fn unset(&mut self, key: &str) {
+        self.env.retain(|(known, _)| known != key);
+    }
+
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.program);
         let log = || File::options().append(true).create(true).open(&self.log).expect("the log can be written");
-        let child = Command::new(binary(self.program))
+        let mut command = match &self.namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                // It becomes the program: there is no process between.
+                command.args(["netns", "exec", namespace]).arg(binary(self.program));
+                command
+            }
+            None => Command::new(binary(self.program)),
+        };
+        let child = command
             .args(&self.args)
             .env_remove("SPRINT_COORDINATOR")
             .env_remove("SPRINT_TOKEN")

@@ -2,18 +2,24 @@
 #![expect(clippy::missing_panics_doc, reason = "a test helper that cannot do its work fails the test")]
 
 mod binaries;
+mod certificates;
 mod cluster;
 mod ctl;
 mod daemon;
 mod git;
+mod netns;
 mod processes;
+mod readme;
 
 use std::time::{Duration, Instant};
 
+pub use certificates::{OwnCertificate, own_certificate};
 pub use cluster::{Cluster, Hold, OutpostOptions};
 pub use ctl::{Answer, Background};
 pub use git::{Repo, commit, git, git_as};
+pub use netns::Namespace;
 pub use processes::mentioning;
+pub use readme::{quickstart, run_apart};
 
 /// How long anything may take; a loaded machine is slow.
 pub const LIMIT: Duration = Duration::from_secs(30);

@@ -41,6 +41,8 @@ enum Ended {
     Closed,
     #[error("the coordinator did not answer the hello")]
     Silent,
+    #[error("the certificate was renewed; connecting with the new one")]
+    Renewed,
 }
 
 impl From<Status> for Ended {
@@ -80,6 +82,10 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             Err(ended) => ended,
         };
         let why = ended.to_string();
+        if matches!(ended, Ended::Renewed) {
+            tracing::info!("{why}");
+            continue;
+        }
         // A coordinator that is away for long is not worth a line for each try.
         if why == said {
             tracing::debug!(why, "still no session");
@@ -133,7 +139,7 @@ async fn session(
             message = down.message() => match message? {
                 Some(v1::CoordinatorMessage { body: Some(coordinator_message::Body::Certificate(new)) }) => {
                     match agent.identity.keep(new) {
-                        Ok(()) => tracing::info!("the certificate was renewed"),
+                        Ok(()) => return Err(Ended::Renewed),
                         Err(error) => tracing::error!(%error, "the next certificate cannot be used"),
                     }
                 }

@@ -1,0 +1,46 @@
+//! A network namespace of a test's own: a second machine, as far as addresses go.
+
+use std::process::Command;
+
+/// A namespace that reaches us, and we it, over a pair of interfaces; it goes with this value.
+#[derive(Debug)]
+pub struct Namespace {
+    pub name: String,
+    /// Our address, as the namespace sees us.
+    pub ours: String,
+}
+
+impl Namespace {
+    /// Makes one; none where this process may not.
+    pub fn make() -> Option<Self> {
+        // Unlikely to be in use, and no two tests of one run have the same.
+        let number = std::process::id() % 16_384;
+        let (name, outside) = (format!("sprint-{number}"), format!("sprv{number}"));
+        let subnet = format!("10.213.{}", number / 64);
+        let host = number % 64 * 4;
+        let (ours, theirs) = (format!("{subnet}.{}", host + 1), format!("{subnet}.{}", host + 2));
+        if !ip(&["netns", "add", &name]) {
+            return None;
+        }
+        let namespace = Self { name: name.clone(), ours: ours.clone() };
+        let inside = format!("spri{number}");
+        let made = ip(&["link", "add", &outside, "type", "veth", "peer", "name", &inside, "netns", &name])
+            && ip(&["addr", "add", &format!("{ours}/30"), "dev", &outside])
+            && ip(&["link", "set", &outside, "up"])
+            && ip(&["-n", &name, "addr", "add", &format!("{theirs}/30"), "dev", &inside])
+            && ip(&["-n", &name, "link", "set", &inside, "up"])
+            && ip(&["-n", &name, "link", "set", "lo", "up"]);
+        made.then_some(namespace)
+    }
+}
+
+fn ip(args: &[&str]) -> bool {
+    Command::new("ip").args(args).output().is_ok_and(|output| output.status.success())
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The pair of interfaces goes with it.
+        ip(&["netns", "del", &self.name]);
+    }
+}
