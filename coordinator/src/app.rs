@@ -140,9 +140,9 @@ fn given(config: &Config) -> Option<Given> {
 /// How a port is reached from this host, also where it listens on every address.
 fn on_this_host(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
     SocketAddr::new(ip, listening.port())
 }

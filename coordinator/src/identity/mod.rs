@@ -36,7 +36,7 @@ pub enum CertificateError {
 #[derive(Debug)]
 enum Source {
     /// Our own authority; these names beside those that this host has.
-    Own { key: Key, advertised: Vec<String>, dir: PathBuf },
+    Own { key: Box<Key>, advertised: Vec<String>, dir: PathBuf },
     /// Files of the user's: a chain up to the authority that clients are to trust, and its key.
     Given { chain: PathBuf, key: PathBuf },
 }
@@ -78,12 +78,11 @@ impl Certificates {
     ) -> Result<Self, CertificateError> {
         let dir = data.join("identity");
         let authority = Authority::load_or_make(&dir, now)?;
-        let source = match given {
-            Some(Given { chain, key }) => Source::Given { chain, key },
-            None => {
-                let key = Key::load_or_make(&dir.join("server.key"))?;
-                Source::Own { key, advertised: advertised.to_vec(), dir }
-            }
+        let source = if let Some(Given { chain, key }) = given {
+            Source::Given { chain, key }
+        } else {
+            let key = Box::new(Key::load_or_make(&dir.join("server.key"))?);
+            Source::Own { key, advertised: advertised.to_vec(), dir }
         };
         let present = load(&authority, &source, now)?;
         Ok(Self { authority, source, present: RwLock::new(present) })

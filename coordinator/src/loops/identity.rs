@@ -16,7 +16,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, local: LocalAdmin, stop: Cancellati
         }
         match sprint.certificates.refresh(now()) {
             Ok(true) => {
-                tracing::info!(names = ?sprint.certificates.names(), "another certificate is shown from now on")
+                tracing::info!(names = ?sprint.certificates.names(), "another certificate is shown from now on");
             }
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate cannot be renewed"),

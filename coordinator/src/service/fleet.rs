@@ -42,6 +42,9 @@ pub struct TerminalEnd<Out, In> {
     pub receiver: mpsc::Receiver<In>,
 }
 
+/// The outposts' ends of terminals that were asked for, and of whom.
+type Terminals = HashMap<u64, (OutpostName, TerminalEnd<Shown, Typed>)>;
+
 struct Live {
     instance: String,
     number: u64,
@@ -65,7 +68,7 @@ pub struct Held {
 #[derive(Default)]
 pub struct Fleet {
     live: Mutex<HashMap<OutpostName, Live>>,
-    terminals: Mutex<HashMap<u64, (OutpostName, TerminalEnd<Shown, Typed>)>>,
+    terminals: Mutex<Terminals>,
     numbers: AtomicU64,
 }
 
@@ -153,7 +156,7 @@ impl Fleet {
         terminals.remove(&session).map(|(_, end)| end)
     }
 
-    fn terminals(&self) -> MutexGuard<'_, HashMap<u64, (OutpostName, TerminalEnd<Shown, Typed>)>> {
+    fn terminals(&self) -> MutexGuard<'_, Terminals> {
         self.terminals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
