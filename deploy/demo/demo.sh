@@ -161,7 +161,8 @@ start_outpost() {
     [ -e "$dir/$1/identity/cert.pem" ] ||
         token=(--token "$("$bin/coordinator" token create --data-dir "$dir/coordinator" --kind outpost)")
     "$bin/outpost-agent" join --coordinator "$address" "${token[@]}" \
-        --name "$1" --max-workers $slots --data-dir "$dir/$1" </dev/null >>"$dir/$1.log" 2>&1 &
+        --name "$1" --max-workers $slots --data-dir "$dir/$1" \
+        --allow-read "$here" --allow-write "$dir/meeting" </dev/null >>"$dir/$1.log" 2>&1 &
     outpost_pid[$1]=$!
 }
 

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::link::Identity;
 use crate::paths::DataDir;
+use crate::sandbox::policy::Policy;
 use crate::tmux::Tmux;
 use crate::watch::{Grown, Watch};
 use crate::worker::fleet::Fleet;
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) settings: Settings,
+    /// What confines workers; none when that is switched off.
+    pub(crate) policy: Option<Policy>,
     pub(crate) data: DataDir,
     pub(crate) identity: Identity,
     pub(crate) tmux: Tmux,

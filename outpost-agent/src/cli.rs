@@ -1,5 +1,6 @@
 //! What people type.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +24,14 @@ pub(crate) enum Command {
     /// Runs one worker: the command of a tmux pane, started by the agent.
     #[command(hide = true)]
     Exec { dir: PathBuf },
+    /// Runs a command confined as a worker is: started by the agent.
+    #[command(hide = true)]
+    Within {
+        dir: PathBuf,
+        more: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Appends standard input to a worker's log: started by tmux.
     #[command(hide = true)]
     Capture { log: PathBuf, limit: u64, end: PathBuf },
@@ -58,12 +67,50 @@ pub(crate) struct Join {
     /// The most that is kept of one worker's terminal; the worker goes on beyond it.
     #[arg(long, env = "SPRINT_OUTPOST_LOG_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
     pub(crate) log_limit: u64,
+    #[command(flatten)]
+    pub(crate) sandbox: Sandbox,
     /// Takes nothing new, waits for the workers that run, and exits.
     #[arg(long, env = "SPRINT_OUTPOST_DRAIN")]
     pub(crate) drain: bool,
     /// How log lines are written.
     #[arg(long, env = "SPRINT_OUTPOST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+}
+
+/// How workers are confined.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Confinement of workers")]
+pub(crate) struct Sandbox {
+    /// Whether workers are confined: each to its own directory, the system and the tools in the home
+    /// directory (to read). The outpost's label `sandbox` says what this host can do.
+    #[arg(long = "sandbox", env = "SPRINT_OUTPOST_SANDBOX", value_enum, default_value_t = SandboxMode::BestEffort)]
+    pub(crate) mode: SandboxMode,
+    /// A file or directory that workers may read as well; may be given several times.
+    #[arg(long, env = "SPRINT_OUTPOST_ALLOW_READ", value_name = "PATH", value_delimiter = ':')]
+    pub(crate) allow_read: Vec<PathBuf>,
+    /// A file or directory that workers may change as well, and share; may be given several times.
+    #[arg(long, env = "SPRINT_OUTPOST_ALLOW_WRITE", value_name = "PATH", value_delimiter = ':')]
+    pub(crate) allow_write: Vec<PathBuf>,
+    /// How many processes one worker may have, where the host has control groups for us.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_PROCESSES", value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(8..))]
+    pub(crate) max_processes: u64,
+    /// How much memory one worker may have; without control groups, each of its processes
+    /// [default: no limit].
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_MEMORY", value_name = "SIZE", value_parser = bytes)]
+    pub(crate) max_memory: Option<u64>,
+    /// How many files one process of a worker may have open.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_OPEN_FILES", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(64..))]
+    pub(crate) max_open_files: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxMode {
+    /// Fully, or the agent does not start.
+    Require,
+    /// As far as the host can.
+    BestEffort,
+    /// Not at all.
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

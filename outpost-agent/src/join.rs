@@ -1,5 +1,6 @@
 //! `outpost-agent join`: builds the agent, runs it, and ends it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,10 +17,12 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::agent::{Agent, Settings};
-use crate::cli::{Join, LogFormat};
+use crate::cli::{self, Join, LogFormat};
 use crate::link::{self, Identity, IdentityError};
 use crate::paths::DataDir;
 use crate::preflight;
+use crate::sandbox::Limits;
+use crate::sandbox::host::{self, Wishes};
 use crate::secret;
 use crate::tmux::Tmux;
 use crate::watch::Watch;
@@ -130,19 +133,24 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         data_dir: _,
         warm,
         log_limit,
+        sandbox,
         drain,
         log_format: _,
     } = options;
+    let program = std::env::current_exe().context("this program's own path is unknown")?;
+    let policy = host::policy(wishes(sandbox), &data, &program)?;
+    let mut labels: BTreeMap<_, _> = labels.into_iter().collect();
+    labels.insert(host::LABEL.to_owned(), host::label(policy.as_ref()));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
         coordinator,
         name,
-        labels: labels.into_iter().collect(),
+        labels,
         max_workers: max_workers.unwrap_or(u32::try_from(cores).unwrap_or(u32::MAX)),
         log_limit,
         drain,
         instance: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
-        program: std::env::current_exe().context("this program's own path is unknown")?,
+        program,
         boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
     };
     let tasks = TaskTracker::new();
@@ -154,6 +162,7 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         repositories: Repositories::new(data.clone(), warm),
         watch: Watch::new(Arc::clone(&grown)).context("inotify cannot be used")?,
         settings,
+        policy,
         data,
         identity,
         tmux,
@@ -212,6 +221,12 @@ async fn watch_sessions(agent: Arc<Agent>) {
     }
 }
 
+fn wishes(options: cli::Sandbox) -> Wishes {
+    let cli::Sandbox { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
+    let limits = Limits { processes: max_processes, memory: max_memory, open_files: max_open_files };
+    Wishes { mode, limits, allow_read, allow_write }
+}
+
 fn start_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -265,7 +280,7 @@ fn lock(data: &DataDir) -> anyhow::Result<File> {
     let what = || format!("{} cannot be opened", path.display());
     let mut file =
         File::options().read(true).write(true).create(true).truncate(false).open(&path).with_context(what)?;
-    if file.try_lock().is_err() {
+    if !locked(&file) {
         let mut holder = String::new();
         file.read_to_string(&mut holder).with_context(what)?;
         bail!(
@@ -277,6 +292,18 @@ fn lock(data: &DataDir) -> anyhow::Result<File> {
     // On a full disk the lock itself still holds.
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).ok();
     Ok(file)
+}
+
+/// Takes the lock; waits a moment for one that an agent which was killed has left to a
+/// process that it was about to start.
+fn locked(file: &File) -> bool {
+    (0..50).any(|_| {
+        let taken = file.try_lock().is_ok();
+        if !taken {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        taken
+    })
 }
 
 fn display(path: &Path) -> String {

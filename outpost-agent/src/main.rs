@@ -8,6 +8,7 @@ mod join;
 mod link;
 mod paths;
 mod preflight;
+mod sandbox;
 mod secret;
 mod shim;
 mod tmux;
@@ -32,9 +33,13 @@ fn main() -> ExitCode {
                 return shim::capture(log.as_ref(), limit, end.as_ref());
             }
         }
+        [command, dir, more, _, ..] if command == "within" => {
+            return shim::within(dir.into(), more.into(), std::env::args_os().skip(4).collect());
+        }
         _ => {}
     }
     match Cli::parse().command {
+        Command::Within { dir, more, command } => shim::within(dir, more, command),
         Command::Exec { dir } => shim::run(dir),
         Command::Capture { log, limit, end } => shim::capture(&log, limit, &end),
         Command::Join(options) => {

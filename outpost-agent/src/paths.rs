@@ -138,6 +138,26 @@ impl WorkerDir {
         self.path.join("artifacts")
     }
 
+    /// What a worker finds at `/tmp`.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// What a worker finds as its home directory, where it has a view of its own.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path.join("home")
+    }
+
+    /// What a worker has changed in directories that it shares with others.
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.path.join("layers")
+    }
+
+    /// Empty: a worker's view of the file system is built on it.
+    pub(crate) fn stage(&self) -> PathBuf {
+        self.path.join("stage")
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join("worker.sock")
     }
@@ -170,10 +190,5 @@ impl WorkerDir {
     /// Why the coordinator wants the worker to end.
     pub(crate) fn stop(&self) -> PathBuf {
         self.path.join("stop.json")
-    }
-
-    /// The index that a snapshot of uncommitted work is built in.
-    pub(crate) fn wip_index(&self) -> PathBuf {
-        self.path.join("wip.index")
     }
 }

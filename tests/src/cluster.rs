@@ -131,6 +131,11 @@ impl Cluster {
         self.grpc.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port")
     }
 
+    /// A directory that workers may write to, besides their own.
+    pub fn shared(&self) -> PathBuf {
+        self.dir.path().join("shared")
+    }
+
     /// The coordinator's gRPC address.
     pub fn address(&self) -> &str {
         &self.grpc
@@ -218,6 +223,8 @@ impl Cluster {
             .map(ToOwned::to_owned)
             .to_vec();
         args.extend(["--max-workers".to_owned(), max_workers.to_string()]);
+        std::fs::create_dir_all(self.shared()).expect("is made");
+        args.extend(["--allow-write".to_owned(), self.shared().display().to_string()]);
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
         outpost.namespace = namespace;
@@ -422,7 +429,7 @@ impl Cluster {
 
     /// A place where a worker waits for the test.
     pub fn hold(&self, name: &str) -> Hold {
-        let (go, seen) = (self.dir.path().join(format!("{name}.go")), self.dir.path().join(format!("{name}.seen")));
+        let (go, seen) = (self.shared().join(format!("{name}.go")), self.shared().join(format!("{name}.seen")));
         let run = format!("touch '{}'; while ! test -e '{}'; do sleep 0.05; done", seen.display(), go.display());
         Hold { run, go, seen }
     }

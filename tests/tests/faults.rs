@@ -9,7 +9,7 @@ fn a_worker_goes_on_without_its_agent_and_is_adopted() {
     let mut cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
     let hold = cluster.hold("middle");
-    let starts = cluster.path().join("starts");
+    let starts = cluster.shared().join("starts");
     let run =
         format!("echo x >> '{}'; echo before; {}; echo after; {}", starts.display(), hold.run, commit("a.txt", "a"));
     let id = cluster.add(&repo, "Survives", &run);
@@ -279,7 +279,7 @@ fn a_worker_that_prints_very_much_is_kept_whole() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
     // A stream that repeats after no power of two, so that a lost or doubled block is seen.
-    let sum = cluster.path().join("sum");
+    let sum = cluster.shared().join("sum");
     let run = format!(
         "yes \"$(seq -s ' ' 1 1000)\" | tr -d '\\n' | head -c {bytes} | tee /dev/tty | md5sum > '{}'; {}",
         sum.display(),
@@ -335,14 +335,18 @@ fn a_full_disk_fails_the_worker_with_that_reason_and_the_agent_lives() {
     };
     let data = disk.0.join("data");
     let repo = cluster.repo("web", &[], &[]);
-    cluster.add_outpost("small", OutpostOptions { data: Some(data), max_workers: 1, ..OutpostOptions::default() });
+    let room = disk.0.join("room");
+    std::fs::create_dir(&room).expect("is made");
+    let more = vec!["--allow-write".to_owned(), room.display().to_string()];
+    cluster
+        .add_outpost("small", OutpostOptions { data: Some(data), max_workers: 1, more, ..OutpostOptions::default() });
     cluster.online("small");
-    let fat = disk.0.join("fat");
+    let fat = room.join("fat");
     let hold = cluster.hold("room");
     let fill = format!("head -c 100M /dev/zero > '{}' || exit 1", fat.display());
     let run = format!(
         "if ! test -e '{}'; then {fill}; fi; {}",
-        cluster.path().join("room.go").display(),
+        cluster.shared().join("room.go").display(),
         commit("a.txt", "a")
     );
     let id = cluster.add(&repo, "Fills the disk", &run);

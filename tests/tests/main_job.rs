@@ -43,7 +43,7 @@ fn an_item_waits_for_what_it_needs() {
 fn an_item_that_fails_three_times_is_blocked_with_the_reason() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
-    let notes = cluster.path().join("notes");
+    let notes = cluster.shared().join("notes");
     std::fs::create_dir(&notes).expect("is made");
     let run = format!(
         "cp \"$SPRINT_CONTEXT/feedback.md\" '{}/'$SPRINT_ATTEMPT 2>/dev/null; echo the lexer is broken; exit 3",
@@ -115,7 +115,7 @@ fn an_item_that_conflicts_goes_back_and_lands_on_its_second_attempt() {
     let repo = cluster.repo("web", &[("menu.txt", "soup\n")], &[]);
     let hold = cluster.hold("late");
     let change = "sed -i \"1s/$/ $SPRINT_TITLE/\" menu.txt; git commit -qam \"$SPRINT_TITLE\"";
-    let keep = format!("cp \"$SPRINT_FEEDBACK_FILE\" '{}' 2>/dev/null", cluster.path().join("told.md").display());
+    let keep = format!("cp \"$SPRINT_FEEDBACK_FILE\" '{}' 2>/dev/null", cluster.shared().join("told.md").display());
     let late = cluster.add(&repo, "late", &format!("{}; {keep}; {change}", hold.run));
     hold.reached();
     let early = cluster.add(&repo, "early", change);
@@ -126,7 +126,7 @@ fn an_item_that_conflicts_goes_back_and_lands_on_its_second_attempt() {
     assert_eq!(repo.file("menu.txt").as_deref(), Some("soup early late\n"));
     let changes = cluster.changes(late);
     assert_eq!(changes.iter().map(|change| &change["state"]).collect::<Vec<_>>(), ["conflicted", "landed"]);
-    let told = std::fs::read_to_string(cluster.path().join("told.md")).expect("it was told");
+    let told = std::fs::read_to_string(cluster.shared().join("told.md")).expect("it was told");
     assert!(told.contains("conflicts with main in menu.txt"), "{told}");
 }
 

@@ -230,7 +230,7 @@ fn an_item_goes_only_where_its_labels_are() {
 fn a_worker_is_given_its_own_names_and_no_secret() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
-    let kept = cluster.path().join("env.txt");
+    let kept = cluster.shared().join("env.txt");
     let run = format!("env > '{}'; {}", kept.display(), commit("a.txt", "a"));
     let id = cluster.add(&repo, "Looks around", &run);
     cluster.landed(&repo, id);
@@ -251,7 +251,7 @@ fn a_worker_is_given_its_own_names_and_no_secret() {
 fn a_worktree_holds_nothing_of_ours() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
-    let kept = cluster.path().join("status.txt");
+    let kept = cluster.shared().join("status.txt");
     let run = format!(
         "(git status --porcelain --ignored; git remote -v; ls -A) > '{}'; {}",
         kept.display(),

@@ -10,6 +10,7 @@ pub(crate) mod processes;
 mod signals;
 mod step;
 mod terminal;
+mod within;
 
 use std::fs::{self, File};
 use std::io;
@@ -19,11 +20,13 @@ use std::process::ExitCode;
 
 use crate::disk;
 use crate::paths::WorkerDir;
+use crate::sandbox::cgroup::Group;
 use plan::{Cause, Exit, Plan};
 use signals::Signals;
 use step::{Runner, say};
 
 pub(crate) use capture::run as capture;
+pub(crate) use within::run as within;
 
 /// Room for the results of one step in `exit.json`.
 const BYTES_PER_STEP: usize = 1024;
@@ -57,6 +60,7 @@ fn attempt(dir: &WorkerDir) -> io::Result<()> {
 
 fn run_steps(signals: &Signals, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
+    let groups = Groups::make(plan)?;
     let mut runner = Runner { signals, plan, cause: Cause::Completed };
     for step in &plan.steps {
         let result = runner.run(step)?;
@@ -69,7 +73,27 @@ fn run_steps(signals: &Signals, plan: &Plan, exit: &mut Exit) -> io::Result<()> 
             break;
         }
     }
+    drop(groups);
     Ok(())
+}
+
+/// A worker's control groups, for as long as something may run in them.
+struct Groups<'a>(&'a [Group]);
+
+impl<'a> Groups<'a> {
+    fn make(plan: &'a Plan) -> io::Result<Self> {
+        let Some(sandbox) = &plan.sandbox else { return Ok(Self(&[])) };
+        for group in &sandbox.cgroups {
+            group.make(&sandbox.limits)?;
+        }
+        Ok(Self(&sandbox.cgroups))
+    }
+}
+
+impl Drop for Groups<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Group::remove);
+    }
 }
 
 /// The file that becomes `exit.json`: made, locked and given its room before

@@ -6,18 +6,35 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sprint_core::job::{PromptDelivery, StepResult};
 
+use crate::paths::WorkerDir;
+use crate::sandbox::Sandbox;
+
 /// `exec.json`: everything the shim needs; it asks nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// 1, and one more each time the worker was sent back.
     pub(crate) round: u32,
     pub(crate) workspace: PathBuf,
-    /// The workspace's git directory, inside the mirror.
-    pub(crate) git_dir: PathBuf,
     pub(crate) prompt_file: PathBuf,
     /// The whole environment of the steps, apart from `TERM`.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) steps: Vec<PlanStep>,
+    /// What confines the steps; none when that is switched off.
+    pub(crate) sandbox: Option<Sandbox>,
+}
+
+impl Plan {
+    /// A plan without steps.
+    pub(crate) fn bare(dir: &WorkerDir, sandbox: Option<Sandbox>) -> Self {
+        Self {
+            round: 0,
+            workspace: dir.workspace(),
+            prompt_file: dir.prompt(),
+            env: BTreeMap::new(),
+            steps: vec![],
+            sandbox,
+        }
+    }
 }
 
 /// One command, ready to be run.

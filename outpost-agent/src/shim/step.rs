@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -61,13 +61,25 @@ impl Runner<'_> {
         };
         let main = match self.spawn(step) {
             Ok(main) => main,
-            Err(error) => {
+            Err(NotSpawned::Unconfined(why)) => {
+                return Err(io::Error::other(format!("its command could not be confined and did not run: {why}")));
+            }
+            Err(NotSpawned::Command(error)) => {
                 let program = step.argv.first().map_or("", String::as_str);
                 say(&format!("cannot run {program:?}: {error}"));
                 let exit_code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE };
                 return Ok(result(Ending { exit_code: Some(exit_code), signal: None }, false));
             }
         };
+        let groups = self.plan.sandbox.iter().flat_map(|sandbox| &sandbox.cgroups);
+        for group in groups {
+            // One that has ended already needs no limits.
+            if let Err(error) = group.take(main)
+                && error.raw_os_error() != Some(Errno::ESRCH as i32)
+            {
+                say(&format!("its limits cannot be set: {error}"));
+            }
+        }
         // A timeout beyond a century is none.
         let deadline =
             began.checked_add(Duration::from_millis(step.timeout_ms)).unwrap_or(began + Duration::from_hours(876_000));
@@ -98,9 +110,9 @@ impl Runner<'_> {
         Ok(result(ending.unwrap_or_default(), timed_out))
     }
 
-    fn spawn(&self, step: &PlanStep) -> io::Result<Pid> {
+    fn spawn(&self, step: &PlanStep) -> Result<Pid, NotSpawned> {
         let Some((program, arguments)) = step.argv.split_first() else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty").into());
         };
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.plan.workspace).env_clear().envs(&self.plan.env).envs(&step.env);
@@ -120,8 +132,19 @@ impl Runner<'_> {
                 command.arg(OsString::from_vec(prompt));
             }
         }
-        unblock_signals(&mut command);
-        let child = command.spawn()?;
+        let (mut said, tell) = io::pipe()?;
+        before_exec(&mut command, self.plan, tell);
+        let spawned = command.spawn();
+        // Its copies of the pipe's end go with it.
+        drop(command);
+        let child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                let mut why = String::new();
+                said.read_to_string(&mut why)?;
+                return Err(if why.is_empty() { error.into() } else { NotSpawned::Unconfined(why) });
+            }
+        };
         Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
     }
 
@@ -187,14 +210,41 @@ pub(super) fn say(text: &str) {
     writeln!(io::stderr(), "[sprint] {text}").ok();
 }
 
-/// Gives the command an empty signal mask. Rust lets a child inherit the mask, and one that
-/// inherits the shim's would neither hear Ctrl-C nor a request to end.
-#[expect(unsafe_code, reason = "the mask must be set between fork and exec, and only pre_exec is there")]
-fn unblock_signals(command: &mut Command) {
+/// Why there is no process.
+#[derive(Debug)]
+enum NotSpawned {
+    /// The command's own fault.
+    Command(io::Error),
+    /// The outpost's.
+    Unconfined(String),
+}
+
+impl From<io::Error> for NotSpawned {
+    fn from(error: io::Error) -> Self {
+        Self::Command(error)
+    }
+}
+
+/// Confines the command, and gives it an empty signal mask. Rust lets a child inherit the mask,
+/// and one that inherits the shim's would neither hear Ctrl-C nor a request to end.
+///
+/// What keeps it from being confined is written to `tell`: an error keeps only its number.
+#[expect(unsafe_code, reason = "a process is confined between fork and exec, and only pre_exec is there")]
+fn before_exec(command: &mut Command, plan: &Plan, mut tell: io::PipeWriter) {
     use std::os::unix::process::CommandExt as _;
-    // SAFETY: the closure makes one system call, sigprocmask, which is async-signal-safe;
-    // it allocates nothing and takes no lock.
+    let (sandbox, workspace) = (plan.sandbox.clone(), plan.workspace.clone());
+    let prepare = move || {
+        if let Some(sandbox) = &sandbox
+            && let Err(error) = sandbox.confine(&workspace)
+        {
+            tell.write_all(error.to_string().as_bytes())?;
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(SigSet::empty().thread_set_mask()?)
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed because another
+    // thread may have held a lock, such as the allocator's, at the fork. The shim has one thread.
     unsafe {
-        command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?));
+        command.pre_exec(prepare);
     }
 }

@@ -11,8 +11,8 @@ use thiserror::Error;
 use super::told::Told;
 use crate::environment;
 use crate::paths::WorkerDir;
+use crate::sandbox::Sandbox;
 use crate::shim::plan::{Plan, PlanStep};
-use crate::workspace::tree::Tree;
 
 /// A runtime whose command cannot be made sense of: the fault of who configured it.
 #[derive(Debug, Error)]
@@ -49,14 +49,19 @@ fn feedback(assignment: &Assignment, told: &Told) -> Option<String> {
 ///
 /// # Errors
 /// [`BadTemplate`].
-pub(crate) fn plan(assignment: &Assignment, told: &Told, dir: &WorkerDir, tree: &Tree) -> Result<Plan, BadTemplate> {
+pub(crate) fn plan(
+    assignment: &Assignment,
+    told: &Told,
+    dir: &WorkerDir,
+    sandbox: Option<Sandbox>,
+) -> Result<Plan, BadTemplate> {
     Ok(Plan {
         round: told.round(),
-        workspace: tree.path.clone(),
-        git_dir: tree.git_dir.clone(),
+        workspace: dir.workspace(),
         prompt_file: dir.prompt(),
-        env: variables(assignment, told, dir),
+        env: variables(assignment, told, dir, sandbox.as_ref()),
         steps: assignment.steps.iter().map(|step| plan_step(step, dir)).collect::<Result<_, _>>()?,
+        sandbox,
     })
 }
 
@@ -89,7 +94,12 @@ fn plan_step(step: &Step, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
 }
 
 /// The worker's whole environment, apart from `TERM` and what its runtime adds.
-fn variables(assignment: &Assignment, told: &Told, dir: &WorkerDir) -> BTreeMap<String, String> {
+fn variables(
+    assignment: &Assignment,
+    told: &Told,
+    dir: &WorkerDir,
+    sandbox: Option<&Sandbox>,
+) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = environment::plain()
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_string_lossy().into_owned()))
@@ -110,6 +120,11 @@ fn variables(assignment: &Assignment, told: &Told, dir: &WorkerDir) -> BTreeMap<
         ("SPRINT_SOCKET", text(&dir.socket())),
     ];
     variables.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    if let Some(sandbox) = sandbox {
+        // With a view of its own a worker has a `/tmp` of its own, whose name is short enough for sockets.
+        let view = sandbox.mechanisms.view.is_some();
+        variables.insert("TMPDIR".to_owned(), if view { "/tmp".to_owned() } else { text(&dir.temporary()) });
+    }
     if feedback(assignment, told).is_some() {
         variables.insert("SPRINT_FEEDBACK_FILE".to_owned(), text(&dir.feedback()));
     }

@@ -1,5 +1,6 @@
 //! The end of a round: the work is looked at, judged, saved, and the end is told.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sprint_core::ids::{CommitId, TreeId, late_ref, wip_ref, work_ref};
@@ -14,7 +15,7 @@ use super::task::Life;
 use crate::disk;
 use crate::shim::processes;
 use crate::workspace::git::GitError;
-use crate::workspace::save::{Left, Place, Workspace};
+use crate::workspace::save::{Left, Scratch, Workspace, tree_of};
 
 /// How long the capture may take to write the last bytes of a terminal.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
@@ -23,6 +24,13 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long to wait between pushes, at most; they go on for ever, since work is never given up.
 const PUSH_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// What became of a worker's work.
+struct Saved {
+    commits: Result<(), GitError>,
+    /// The snapshot of what was not committed, if there was anything.
+    wip: Result<Option<CommitId>, GitError>,
+}
 
 impl Life {
     /// Brings a round to its end. Whatever stops this in the middle, it can be done again.
@@ -33,18 +41,21 @@ impl Life {
             self.end_strays().await;
         }
         let workspace = self.workspace();
+        let mut scratch = Scratch::new(&self.cell.dir);
         let left = match &workspace {
-            Some(workspace) if self.cell.assignment.change.is_none() => match self.look(workspace).await {
-                Ok(left) => left,
-                Err(error) => {
-                    ended = Ended::Vanished(format!("its workspace cannot be read: {error}"));
-                    Left::default()
+            Some(workspace) if self.cell.assignment.change.is_none() => {
+                match self.look(workspace, &mut scratch).await {
+                    Ok(left) => left,
+                    Err(error) => {
+                        ended = Ended::Vanished(format!("its workspace cannot be read: {error}"));
+                        Left::default()
+                    }
                 }
-            },
+            }
             Some(_) | None => Left::default(),
         };
         let tree = match (&workspace, self.cell.assignment.change) {
-            (Some(workspace), Some(_)) => self.tree(workspace).await,
+            (Some(workspace), Some(_)) => self.tree(&workspace.mirror).await,
             (Some(_) | None, _) => None,
         };
         let stop = self.cell.stop_reason();
@@ -65,14 +76,23 @@ impl Life {
                 self.tell_for_sure(ReportBody::SentBack { reason }).await;
             }
             Verdict::End(outcome) => {
-                let (saved, ()) = tokio::join!(self.save(workspace.as_ref(), &left), self.close_terminal(&ended));
+                let saving = self.save(workspace.as_ref(), &left, &mut scratch);
+                let (saved, ()) = tokio::join!(saving, self.close_terminal(&ended));
+                drop(scratch);
                 self.conclude(&ended, outcome, saved).await;
             }
         }
     }
 
-    async fn conclude(&mut self, ended: &Ended, mut outcome: Outcome, saved: Result<Option<CommitId>, GitError>) {
-        let wip = match saved {
+    async fn conclude(&mut self, ended: &Ended, mut outcome: Outcome, saved: Saved) {
+        if let Err(error) = saved.commits {
+            tracing::error!(worker = %self.cell.id(), %error, "its commits could not be taken over");
+            if matches!(outcome, Outcome::Committed { .. }) {
+                outcome = Outcome::Failed { reason: "its commits cannot be read".to_owned() };
+            }
+            append(&mut outcome, &format!("; its commits could not be saved: {error}"));
+        }
+        let wip = match saved.wip {
             Ok(wip) => wip,
             Err(error) => {
                 tracing::error!(worker = %self.cell.id(), %error, "its uncommitted work could not be saved");
@@ -103,18 +123,25 @@ impl Life {
     }
 
     fn workspace(&self) -> Option<Workspace> {
-        let plan = self.plan.as_ref()?;
-        let workspace = Workspace { path: plan.workspace.clone(), git_dir: plan.git_dir.clone() };
-        workspace.path.is_dir().then_some(workspace)
+        self.plan.as_ref()?;
+        let repository = self.agent.repositories.get(&self.cell.assignment.repo);
+        let workspace = Workspace {
+            dir: self.cell.dir.clone(),
+            mirror: repository.mirror.path().to_owned(),
+            base: self.cell.assignment.base.clone(),
+            program: self.agent.program(),
+        };
+        self.cell.dir.workspace().is_dir().then_some(workspace)
     }
 
-    async fn look(&self, workspace: &Workspace) -> Result<Left, GitError> {
+    async fn look(&self, workspace: &Workspace, scratch: &mut Scratch) -> Result<Left, GitError> {
         let mut tries = 1;
         loop {
-            match workspace.look(&self.cell.assignment.base).await {
+            match workspace.look(scratch).await {
                 Err(error) if tries < TRIES => {
                     tracing::warn!(worker = %self.cell.id(), %error, "its workspace cannot be read; trying again");
                     tries += 1;
+                    *scratch = Scratch::after(&error, &self.cell.dir);
                     tokio::time::sleep(PAUSE).await;
                 }
                 looked => return looked,
@@ -122,8 +149,8 @@ impl Life {
         }
     }
 
-    async fn tree(&self, workspace: &Workspace) -> Option<TreeId> {
-        match workspace.tree_of(&self.cell.assignment.base).await {
+    async fn tree(&self, mirror: &Path) -> Option<TreeId> {
+        match tree_of(mirror, &self.cell.assignment.base).await {
             Ok(tree) => TreeId::new(tree).ok(),
             Err(error) => {
                 tracing::warn!(worker = %self.cell.id(), %error, "the candidate's tree cannot be read");
@@ -133,52 +160,71 @@ impl Life {
     }
 
     /// Brings commits and uncommitted changes to the coordinator, however long it takes.
-    async fn save(&self, workspace: Option<&Workspace>, left: &Left) -> Result<Option<CommitId>, GitError> {
-        let Some(workspace) = workspace else { return Ok(None) };
+    async fn save(&self, workspace: Option<&Workspace>, left: &Left, scratch: &mut Scratch) -> Saved {
+        let mut saved = Saved { commits: Ok(()), wip: Ok(None) };
+        let Some(workspace) = workspace else { return saved };
         let (item, attempt) = (self.cell.assignment.item, self.cell.assignment.attempt);
-        let mut refspecs: Vec<_> = left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))).collect();
-        let mut place = Place::Mirror { index: self.cell.dir.wip_index() };
-        let mut wip = Ok(None);
+        let mut refspecs = vec![];
         if left.uncommitted_count > 0 {
-            let parent = snapshot_parent(left, &self.cell.assignment);
-            match self.snapshot(workspace, &parent, &mut place).await {
-                Ok(commit) => {
-                    refspecs.push(format!("+{commit}:{}", wip_ref(item, attempt)));
-                    wip = Ok(Some(commit));
-                }
-                Err(error) => wip = Err(error),
+            saved.wip = self.snapshot(workspace, left, scratch).await.map(Some);
+        }
+        let wip = saved.wip.as_ref().ok().and_then(Option::as_ref);
+        match self.take_over(workspace, left.head.as_ref(), wip, scratch).await {
+            Ok(()) => {
+                refspecs.extend(left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))));
+                refspecs.extend(wip.map(|commit| format!("+{commit}:{}", wip_ref(item, attempt))));
+            }
+            Err(error) => {
+                saved = Saved { commits: Err(error), wip: Ok(None) };
             }
         }
         if !refspecs.is_empty() {
-            self.push(workspace, &refspecs, &place).await;
+            self.push(workspace, &refspecs, scratch).await;
         }
-        wip
+        saved
     }
 
-    async fn snapshot(
-        &self,
-        workspace: &Workspace,
-        parent: &CommitId,
-        place: &mut Place,
-    ) -> Result<CommitId, GitError> {
+    async fn snapshot(&self, workspace: &Workspace, left: &Left, scratch: &mut Scratch) -> Result<CommitId, GitError> {
+        let parent = snapshot_parent(left, &self.cell.assignment);
         let mut tries = 1;
         loop {
-            match workspace.snapshot(parent, place).await {
+            match workspace.snapshot(&parent, scratch).await {
                 Err(error) if tries < TRIES => {
                     tracing::warn!(worker = %self.cell.id(), %error, "its uncommitted work cannot be saved; trying again");
                     tries += 1;
-                    if error.says_full() || disk::is_full(self.agent.data.root()) {
-                        let repository = self.agent.repositories.get(&self.cell.assignment.repo);
-                        *place = Place::elsewhere(repository.mirror.path()).map_err(GitError::Start)?;
-                    }
                     tokio::time::sleep(PAUSE).await;
+                    // On another disk, perhaps.
+                    *scratch = Scratch::after(&error, &self.cell.dir);
+                    workspace.look(scratch).await?;
                 }
                 made => return made,
             }
         }
     }
 
-    async fn push(&self, workspace: &Workspace, refspecs: &[String], place: &Place) {
+    async fn take_over(
+        &self,
+        workspace: &Workspace,
+        head: Option<&CommitId>,
+        wip: Option<&CommitId>,
+        scratch: &Scratch,
+    ) -> Result<(), GitError> {
+        let commits: Vec<_> = head.into_iter().chain(wip).collect();
+        let mut tries = 1;
+        while !commits.is_empty() {
+            match workspace.take_over(&commits, scratch).await {
+                Err(error) if tries < TRIES => {
+                    tracing::warn!(worker = %self.cell.id(), %error, "its commits cannot be taken over; trying again");
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                taken => return taken,
+            }
+        }
+        Ok(())
+    }
+
+    async fn push(&self, workspace: &Workspace, refspecs: &[String], scratch: &Scratch) {
         let mut known = self.agent.repositories.remote.subscribe();
         let repo = self.cell.assignment.repo.as_str();
         let mut refspecs = refspecs.to_vec();
@@ -187,7 +233,7 @@ impl Life {
             let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
             // None: the agent is ending.
             let Some(remote) = remote else { return };
-            match workspace.push(&remote, repo, &refspecs, place).await {
+            match workspace.push(&remote, repo, &refspecs, scratch).await {
                 Ok(()) => return,
                 Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
                     tracing::warn!(worker = %self.cell.id(), "its attempt is over; its work is kept as late");

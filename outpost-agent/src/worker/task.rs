@@ -20,9 +20,10 @@ use super::socket;
 use super::told::{Phase, Told};
 use crate::agent::Agent;
 use crate::disk::{self, Durability};
+use crate::sandbox::Sandbox;
+use crate::sandbox::cgroup::Group;
 use crate::shim::plan::Plan;
 use crate::tmux::{NewSession, Presence, Tmux, TmuxError};
-use crate::workspace::tree::{self, Tree};
 
 /// A safety net: what happens is normally learnt from inotify and tmux.
 const TICK: Duration = Duration::from_secs(5);
@@ -172,12 +173,8 @@ impl Life {
     /// Makes the workspace, unless there is one from an earlier round, and the plan.
     async fn prepare(&mut self) {
         let cell = self.cell.clone();
-        let tree = match &self.plan {
-            Some(plan) if self.told.round() > 1 => {
-                // Its head is of no interest any more: the worker has it.
-                let head = cell.assignment.base.clone();
-                Ok(Tree { path: plan.workspace.clone(), git_dir: plan.git_dir.clone(), head })
-            }
+        let prepared = match &self.plan {
+            Some(_) if self.told.round() > 1 => Ok(()),
             Some(_) | None => {
                 let stopped = async {
                     while cell.stop_reason().is_none() {
@@ -185,20 +182,18 @@ impl Life {
                     }
                 };
                 tokio::select! {
-                    tree = self.agent.repositories.prepare(&cell.assignment, &cell.dir) => tree,
+                    prepared = self.agent.repositories.prepare(&cell.assignment, &cell.dir) => prepared,
                     // The next look at the facts sees it.
                     () = stopped => return,
                 }
             }
         };
-        let tree = match tree {
-            Ok(tree) => tree,
-            Err(error) => {
-                self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
-                return;
-            }
-        };
-        let plan = match brief::plan(&cell.assignment, &self.told, &cell.dir, &tree) {
+        if let Err(error) = prepared {
+            self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
+            return;
+        }
+        let sandbox = self.sandbox();
+        let plan = match brief::plan(&cell.assignment, &self.told, &cell.dir, sandbox) {
             Ok(plan) => plan,
             Err(error) => {
                 self.trouble = Some(Trouble::Assignment(error.to_string()));
@@ -206,12 +201,22 @@ impl Life {
             }
         };
         let written = brief::write_context(&cell.assignment, &self.told, &cell.dir)
+            .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
+                (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &cell.dir),
+                (Some(_) | None, _) => Ok(()),
+            })
             .and_then(|()| Ok(serde_json::to_vec(&plan)?))
             .and_then(|content| disk::write_atomic(&cell.dir.plan(), &content, Durability::Process));
         match written {
             Ok(()) => self.plan = Some(plan),
             Err(error) => self.trouble = Some(Trouble::Outpost(self.explain(&error, disk::says_full(&error)))),
         }
+    }
+
+    fn sandbox(&self) -> Option<Sandbox> {
+        let mirror = self.agent.repositories.get(&self.cell.assignment.repo);
+        let policy = self.agent.policy.as_ref()?;
+        Some(policy.sandbox(&self.agent.data, &self.cell.dir, mirror.mirror.path()))
     }
 
     /// What went wrong on this outpost, as people read it.
@@ -370,19 +375,15 @@ impl Life {
         let (cell, agent) = (self.cell.clone(), self.agent.clone());
         let id = cell.id();
         agent.watch.remove(id, &cell.dir);
-        if let Some(plan) = self.plan.clone() {
-            let refs = [format!("refs/heads/{}", cell.assignment.branch()), format!("refs/sprint/base/{id}")];
+        if self.plan.is_some() {
             let mirror = &agent.repositories.get(&cell.assignment.repo).mirror;
-            let trash = agent.data.trash();
-            let removed =
-                tokio::task::spawn_blocking(move || tree::remove(&plan.workspace, &plan.git_dir, &trash)).await;
-            if let Ok(Err(error)) = removed {
-                tracing::warn!(worker = %id, %error, "its workspace could not be removed");
-            }
-            if let Err(error) = mirror.remove_refs(&refs).await {
-                tracing::debug!(worker = %id, %error, "its local refs could not be removed");
+            if let Err(error) = mirror.remove_ref(&format!("refs/sprint/base/{id}")).await {
+                tracing::debug!(worker = %id, %error, "its local ref could not be removed");
             }
         }
+        // Left by a shim that was killed, if at all.
+        let sandbox = self.plan.as_ref().and_then(|plan| plan.sandbox.as_ref());
+        sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).for_each(Group::remove);
         let trash = agent.data.trash();
         let path = cell.dir.path().to_owned();
         match tokio::task::spawn_blocking(move || disk::discard(&path, &trash)).await {

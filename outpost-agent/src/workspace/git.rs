@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::environment;
 
@@ -58,7 +58,7 @@ impl Git {
     }
 
     pub(crate) fn with(urgency: Urgency, git_dir: &Path) -> Self {
-        let mut command = match urgency {
+        let command = match urgency {
             Urgency::Normal => Command::new("git"),
             Urgency::Background => {
                 let mut nice = Command::new("nice");
@@ -66,6 +66,11 @@ impl Git {
                 nice
             }
         };
+        Self::from(command, git_dir)
+    }
+
+    /// A command that ends in git's arguments.
+    pub(crate) fn from(mut command: Command, git_dir: &Path) -> Self {
         command
             .env_clear()
             .envs(environment::plain())
@@ -73,6 +78,7 @@ impl Git {
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
             .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
+            .args(["-c", "submodule.recurse=false"])
             .args(["-c", "maintenance.auto=false", "-c", "protocol.version=2", "-c", "advice.detachedHead=false"])
             // A server that stops talking is a failed try, not a hang.
             .args(["-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30"])
@@ -81,6 +87,19 @@ impl Git {
             .stdin(Stdio::null())
             .kill_on_drop(true);
         Self { command, name: String::new() }
+    }
+
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// Starts it with its output in a pipe, for another to read.
+    ///
+    /// # Errors
+    /// [`GitError::Start`].
+    pub(crate) fn spawn(mut self) -> Result<Child, GitError> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(GitError::Start)
     }
 
     /// Works on the files of a worktree.

@@ -172,14 +172,11 @@ impl Mirror {
         Ok(())
     }
 
-    /// Removes refs that no worker needs any more.
+    /// Removes a ref that no worker needs any more.
     ///
     /// # Errors
-    /// [`GitError`]; refs that do not exist are none.
-    pub(crate) async fn remove_refs(&self, refs: &[String]) -> Result<(), GitError> {
-        for name in refs {
-            Git::at(&self.path).args(["update-ref", "-d", name]).run().await?;
-        }
-        Ok(())
+    /// [`GitError`]; a ref that does not exist is none.
+    pub(crate) async fn remove_ref(&self, name: &str) -> Result<(), GitError> {
+        Git::at(&self.path).args(["update-ref", "-d", name]).run().await.map(drop)
     }
 }

@@ -1,11 +1,15 @@
 //! Code on the outpost: a mirror for each repo, a worktree for each worker.
+//!
+//! Everything in a mirror comes from the coordinator. What a worker makes stays in its own
+//! directory, and leaves it as a stream of objects that its own confinement has packed.
 
 pub(crate) mod git;
 pub(crate) mod mirror;
+mod own_git;
 mod pool;
 pub(crate) mod remote;
 pub(crate) mod save;
-pub(crate) mod tree;
+mod tree;
 
 use std::collections::HashMap;
 use std::io;
@@ -96,7 +100,7 @@ impl Repositories {
     ///
     /// # Errors
     /// [`PrepareError`].
-    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<Tree, PrepareError> {
+    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<(), PrepareError> {
         let repository = self.get(&assignment.repo);
         let mirror = repository.mirror.path();
         let wanted = Wanted {
@@ -117,21 +121,15 @@ impl Repositories {
             None => Tree::add(mirror, &workspace, &assignment.base, Urgency::Normal).await?,
         };
         if assignment.change.is_none() {
-            tree.begin_branch(mirror, &assignment.branch())?;
+            tree.begin_branch(&assignment.branch())?;
             repository.pool.expect(&assignment.base);
         }
-        Ok(tree)
+        Ok(())
     }
 
     /// Removes what an attempt to prepare has left when the agent ended in the middle of it.
     fn clear(&self, workspace: &Path) -> io::Result<()> {
-        if !workspace.exists() {
-            return Ok(());
-        }
-        match Tree::read(workspace) {
-            Ok(tree) => tree::remove(workspace, &tree.git_dir, &self.data.trash()),
-            Err(_) => crate::disk::discard(workspace, &self.data.trash()),
-        }
+        crate::disk::discard(workspace, &self.data.trash())
     }
 
     /// Says that a start is done, so that the pool may fill up.

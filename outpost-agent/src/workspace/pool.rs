@@ -9,7 +9,7 @@ use sprint_core::ids::CommitId;
 
 use super::PrepareError;
 use super::git::Urgency;
-use super::tree::{self, Tree};
+use super::tree::Tree;
 
 /// A name that is not whole yet.
 const UNFINISHED: &str = "new-";
@@ -52,7 +52,7 @@ impl Pool {
             }
             // Made half: the agent ended in the middle of it.
             (None, Ok(tree)) => {
-                tree::remove(path, &tree.git_dir, &self.trash).ok();
+                crate::disk::discard(&tree.path, &self.trash).ok();
             }
             (_, Err(_)) => {
                 crate::disk::discard(path, &self.trash).ok();
@@ -99,7 +99,7 @@ impl Pool {
             Job::Switch(mut tree) => match self.switch(&mut tree, &commit).await {
                 Ok(()) => tree,
                 Err(error) => {
-                    tree::remove(&tree.path, &tree.git_dir, &self.trash)?;
+                    crate::disk::discard(&tree.path, &self.trash)?;
                     return Err(error);
                 }
             },
@@ -166,7 +166,7 @@ mod tests {
         pool.expect(&one);
         while pool.tend(&mirror).await.expect("works") == Tended::Something {}
         fs::rename(warm.join("0"), warm.join("new-0")).expect("is renamed");
-        fs::remove_file(warm.join("1/.git")).expect("is damaged");
+        fs::remove_file(warm.join("1/.git/HEAD")).expect("is damaged");
 
         let pool = Pool::open(warm.clone(), trash, 3);
         assert_eq!(fs::read_dir(&warm).expect("a list").count(), 1);

@@ -1,12 +1,39 @@
 //! A worker's work: looked at, and brought to the coordinator before anything is removed.
+//!
+//! Whatever a worker has left may be a trap for who runs git on it: configuration, filters,
+//! hooks, repositories in the tree. So git looks at it within the worker's own confinement,
+//! with a git directory made for the purpose, and the agent's git gets a stream of objects,
+//! which it checks like one from the network.
 
+use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use sprint_core::ids::CommitId;
+use tokio::process::Command;
 
 use super::git::{Git, GitError};
+use super::own_git::OwnGit;
 use super::remote::Remote;
+use super::tree::repository;
+use crate::disk;
+use crate::paths::WorkerDir;
+
+/// How long git may take within a confinement, where a worker could have it wait for ever.
+const LIMIT: Duration = Duration::from_mins(15);
+/// How many paths a message names.
+const NAMED: usize = 5;
+
+const CONFIG: &str = "\
+[core]
+\trepositoryformatversion = 0
+\tbare = false
+[gc]
+\tauto = 0
+";
 
 /// What a worker has left in its workspace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,106 +45,146 @@ pub(crate) struct Left {
     pub(crate) uncommitted_count: usize,
 }
 
-/// A workspace and its git directory.
+/// A worker's workspace, and what is needed to look at it.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
-    pub(crate) path: PathBuf,
-    pub(crate) git_dir: PathBuf,
+    pub(crate) dir: WorkerDir,
+    pub(crate) mirror: PathBuf,
+    pub(crate) base: CommitId,
+    /// This program, which runs git as the worker would.
+    pub(crate) program: String,
 }
 
-/// How many paths a message names.
-const NAMED: usize = 5;
-
 impl Workspace {
+    fn path(&self) -> PathBuf {
+        self.dir.workspace()
+    }
+
     /// Looks for commits and for changes that are not committed.
     ///
     /// # Errors
     /// [`GitError`].
-    pub(crate) async fn look(&self, base: &CommitId) -> Result<Left, GitError> {
-        let newest = self.newest(base);
-        // Optional locks would write the worktree's own index.
-        let status = Git::at(&self.git_dir)
-            .work_tree(&self.path)
+    pub(crate) async fn look(&self, scratch: &Scratch) -> Result<Left, GitError> {
+        let head = self.prepare(scratch).map_err(GitError::Start)?;
+        if scratch.index == Index::Fresh {
+            limited(self.within(scratch).args(["read-tree", "HEAD"]).run()).await?;
+        }
+        let newest = self.newest(scratch, &head);
+        let status = self
+            .within(scratch)
             .env("GIT_OPTIONAL_LOCKS", "0")
             .args(["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal"])
+            // A repository in the tree is looked at from outside only.
+            .args(["--ignore-submodules=dirty"])
             .run();
-        let (newest, status) = tokio::try_join!(newest, status)?;
-        let head = CommitId::new(newest).ok();
+        let (newest, status) = tokio::try_join!(newest, limited(status))?;
         let changed = || status.split('\0').filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty());
         Ok(Left {
-            head,
+            head: CommitId::new(newest).ok(),
             uncommitted: changed().take(NAMED).map(str::to_owned).collect(),
             uncommitted_count: changed().count(),
         })
     }
 
-    /// The head, if it has commits that `base` does not have; empty otherwise.
-    async fn newest(&self, base: &CommitId) -> Result<String, GitError> {
-        // Usual for a worker that failed, and read without starting git.
-        if self.head_from_files().as_deref() == Some(base.as_str()) {
+    /// Makes the two git directories anew; says what the worker's HEAD is.
+    fn prepare(&self, scratch: &Scratch) -> io::Result<CommitId> {
+        let own = OwnGit::open(&self.path()).ok();
+        let head = own.as_ref().and_then(OwnGit::head).unwrap_or_else(|| self.base.clone());
+        scratch.clear()?;
+        let (mirror, worker) = (self.mirror.join("objects"), self.path().join(".git/objects"));
+        repository(&scratch.look, &[&worker, &mirror], CONFIG, &head)?;
+        repository(&scratch.saved, &[&mirror], CONFIG, &self.base)?;
+        if let Some(own) = own {
+            if scratch.index == Index::Copied {
+                own.copy("index", &scratch.look.join("index"))?;
+            }
+            own.copy("info/exclude", &scratch.look.join("info/exclude"))?;
+        }
+        Ok(head)
+    }
+
+    /// Git on a worker's files, within the worker's confinement.
+    fn within(&self, scratch: &Scratch) -> Git {
+        let mut command = Command::new(&self.program);
+        command.arg("within").arg(self.dir.path()).arg(&scratch.look).arg("git");
+        Git::from(command, &scratch.look).work_tree(&self.path()).env("GIT_NO_REPLACE_OBJECTS", "1")
+    }
+
+    /// The head, if it has commits that the start commit does not have; empty otherwise.
+    async fn newest(&self, scratch: &Scratch, head: &CommitId) -> Result<String, GitError> {
+        // Usual for a worker that failed.
+        if *head == self.base {
             return Ok(String::new());
         }
         // The first that is listed is where the walk began: the head.
-        Git::at(&self.git_dir).args(["rev-list", "--max-count=1", &format!("{base}..HEAD")]).run().await
-    }
-
-    /// What HEAD names, where plain files say so.
-    fn head_from_files(&self) -> Option<String> {
-        let head = std::fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
-        let Some(name) = head.trim_end().strip_prefix("ref: ") else { return Some(head.trim_end().to_owned()) };
-        // `mirror/worktrees/NAME`: branches belong to the mirror.
-        let mirror = self.git_dir.parent()?.parent()?;
-        Some(std::fs::read_to_string(mirror.join(name)).ok()?.trim_end().to_owned())
+        let range = format!("{}..{head}", self.base);
+        limited(self.within(scratch).args(["rev-list", "--max-count=1", &range]).run()).await
     }
 
     /// Makes a commit of everything that is not committed, without touching the
-    /// worktree's own index, HEAD or hooks.
+    /// worker's own index or HEAD.
     ///
     /// # Errors
     /// [`GitError`].
-    pub(crate) async fn snapshot(&self, parent: &CommitId, place: &Place) -> Result<CommitId, GitError> {
-        // A copy of the index saves git from reading every file again; without one it does.
-        let index = place.index();
-        std::fs::remove_file(index).ok();
-        std::fs::copy(self.git_dir.join("index"), index).ok();
-        let made = self.snapshot_with(parent, place).await;
-        std::fs::remove_file(index).ok();
-        made
-    }
-
-    async fn snapshot_with(&self, parent: &CommitId, place: &Place) -> Result<CommitId, GitError> {
-        let git = || place.apply(Git::at(&self.git_dir).work_tree(&self.path)).env("GIT_INDEX_FILE", place.index());
+    pub(crate) async fn snapshot(&self, parent: &CommitId, scratch: &Scratch) -> Result<CommitId, GitError> {
         // What cannot be read is left out rather than losing the rest.
-        let added = git().args(["add", "--all", "--ignore-errors"]).run().await;
+        let added = limited(self.within(scratch).args(["add", "--all", "--ignore-errors"]).run()).await;
         if let Err(error) = added {
             if error.says_full() {
                 return Err(error);
             }
-            tracing::warn!(workspace = %self.path.display(), %error, "some uncommitted files could not be saved");
+            tracing::warn!(workspace = %self.path().display(), %error, "some uncommitted files could not be saved");
         }
-        let tree = git().args(["write-tree"]).run().await?;
+        let tree = limited(self.within(scratch).args(["write-tree"]).run()).await?;
         let message = "Uncommitted work, as the worker left it";
-        let commit = git()
+        let commit = self
+            .within(scratch)
             .env("GIT_AUTHOR_NAME", "sprint")
             .env("GIT_AUTHOR_EMAIL", "sprint@localhost")
             .env("GIT_COMMITTER_NAME", "sprint")
             .env("GIT_COMMITTER_EMAIL", "sprint@localhost")
             .args(["commit-tree", &tree, "-p", parent.as_str(), "-m", message])
-            .run()
-            .await?;
-        CommitId::new(commit)
+            .run();
+        CommitId::new(limited(commit).await?)
             .map_err(|error| GitError::Failed { command: "commit-tree".to_owned(), said: error.to_string() })
     }
 
-    /// The tree of a commit.
+    /// Takes commits over into a git directory that the worker cannot reach.
     ///
     /// # Errors
-    /// [`GitError`].
-    pub(crate) async fn tree_of(&self, commit: &CommitId) -> Result<String, GitError> {
-        Git::at(&self.git_dir).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).run().await
+    /// [`GitError`]: what the worker has made is not whole, or not sound.
+    pub(crate) async fn take_over(&self, commits: &[&CommitId], scratch: &Scratch) -> Result<(), GitError> {
+        let wanted = scratch.look.join("wanted");
+        let list: Vec<_> = commits.iter().map(|commit| commit.as_str()).collect();
+        fs::write(&wanted, format!("{}\n^{}\n", list.join("\n"), self.base)).map_err(GitError::Start)?;
+        let wanted = fs::File::open(wanted).map_err(GitError::Start)?;
+        let mut packing = self
+            .within(scratch)
+            .stdin(wanted)
+            .args(["pack-objects", "--revs", "--thin", "--stdout", "--quiet", "--delta-base-offset"])
+            .spawn()?;
+        let pack: Stdio = match packing.stdout.take().map(TryInto::try_into) {
+            Some(Ok(pack)) => pack,
+            Some(Err(error)) => return Err(GitError::Start(error)),
+            None => return Err(GitError::Start(io::ErrorKind::BrokenPipe.into())),
+        };
+        let unpacked =
+            Git::at(&scratch.saved).stdin(pack).args(["index-pack", "--stdin", "--fix-thin", "--strict"]).run();
+        let packed = async {
+            let output = packing.wait_with_output().await.map_err(GitError::Start)?;
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            let command = "pack-objects".to_owned();
+            if output.status.success() { Ok(()) } else { Err(GitError::Failed { command, said }) }
+        };
+        // What packing says explains what unpacking says.
+        let (packed, unpacked) = tokio::join!(limited(packed), limited(unpacked));
+        packed.and(unpacked)?;
+        let mut whole = Git::at(&scratch.saved).args(["rev-list", "--objects", "--quiet"]);
+        whole = whole.args(commits.iter().map(|commit| commit.as_str())).args(["--not", self.base.as_str()]);
+        whole.run().await.map(drop)
     }
 
-    /// Pushes commits to refs of the coordinator's repository.
+    /// Pushes commits that were taken over to refs of the coordinator's repository.
     ///
     /// # Errors
     /// [`GitError`].
@@ -126,10 +193,10 @@ impl Workspace {
         remote: &Remote,
         repo: &str,
         refspecs: &[String],
-        place: &Place,
+        scratch: &Scratch,
     ) -> Result<(), GitError> {
         remote
-            .apply(place.apply(Git::at(&self.git_dir)))
+            .apply(Git::at(&scratch.saved))
             .args(["push", "--quiet", "--no-verify", &remote.address(repo)])
             .args(refspecs)
             .run()
@@ -138,31 +205,83 @@ impl Workspace {
     }
 }
 
-/// Where a snapshot's new objects go.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// Into the mirror, as usual.
-    Mirror { index: PathBuf },
-    /// Onto another disk, because the mirror's is full; they last until they are pushed.
-    Elsewhere { index: PathBuf, objects: PathBuf, mirror_objects: PathBuf, dir: PathBuf },
+/// The tree of the commit that a worker started from.
+///
+/// # Errors
+/// [`GitError`].
+pub(crate) async fn tree_of(mirror: &Path, commit: &CommitId) -> Result<String, GitError> {
+    Git::at(mirror).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).run().await
 }
 
-impl Place {
-    /// A directory on a file system that has room.
+async fn limited<T>(work: impl Future<Output = Result<T, GitError>>) -> Result<T, GitError> {
+    let said = || GitError::Failed { command: "within".to_owned(), said: format!("it took longer than {LIMIT:?}") };
+    tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| Err(said()))
+}
+
+/// Where work is on its way from the worker to the coordinator; removed with it.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// A git directory that sees the worker's objects, used within its confinement.
+    look: PathBuf,
+    /// The agent's own, with what was taken over.
+    saved: PathBuf,
+    /// Made for the two.
+    parent: Option<PathBuf>,
+    index: Index,
+}
+
+/// Where the index comes from that tells git what has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Index {
+    /// From the worker, which saves git from reading every file.
+    Copied,
+    /// From the head, since the worker's was of no use.
+    Fresh,
+}
+
+impl Scratch {
+    /// In the worker's directory; while that disk is full, on another if there is one.
+    pub(crate) fn new(dir: &WorkerDir) -> Self {
+        if disk::is_full(dir.path()) { Self::elsewhere_for(dir) } else { Self::in_its_place(dir) }
+    }
+
+    /// After an error, on another disk if that one was full.
+    pub(crate) fn after(error: &GitError, dir: &WorkerDir) -> Self {
+        let scratch = if error.says_full() { Self::elsewhere_for(dir) } else { Self::new(dir) };
+        scratch.with_fresh_index()
+    }
+
+    fn with_fresh_index(mut self) -> Self {
+        self.index = Index::Fresh;
+        self
+    }
+
+    fn elsewhere_for(dir: &WorkerDir) -> Self {
+        Self::elsewhere().unwrap_or_else(|_| Self::in_its_place(dir))
+    }
+
+    fn in_its_place(dir: &WorkerDir) -> Self {
+        Self {
+            look: dir.path().join("look.git"),
+            saved: dir.path().join("saved.git"),
+            parent: None,
+            index: Index::Copied,
+        }
+    }
+
+    /// A directory on a file system that has room; what is in it lasts until it is pushed.
     ///
     /// # Errors
     /// None could be made.
-    pub(crate) fn elsewhere(mirror: &Path) -> std::io::Result<Self> {
+    fn elsewhere() -> io::Result<Self> {
         let candidates = [PathBuf::from("/dev/shm"), std::env::temp_dir(), PathBuf::from("/var/tmp")];
-        let mut last = std::io::Error::new(std::io::ErrorKind::StorageFull, "no other disk has room either");
-        for parent in candidates.into_iter().filter(|parent| parent.is_dir() && !crate::disk::is_full(parent)) {
+        let mut last = io::Error::new(io::ErrorKind::StorageFull, "no other disk has room either");
+        for parent in candidates.into_iter().filter(|parent| parent.is_dir() && !disk::is_full(parent)) {
             let dir = parent.join(format!("sprint-save-{:016x}", fastrand::u64(..)));
-            match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+            match fs::DirBuilder::new().mode(0o700).create(&dir) {
                 Ok(()) => {
-                    let objects = dir.join("objects");
-                    std::fs::create_dir(&objects)?;
-                    let mirror_objects = mirror.join("objects");
-                    return Ok(Self::Elsewhere { index: dir.join("index"), objects, mirror_objects, dir });
+                    let (look, saved) = (dir.join("look.git"), dir.join("saved.git"));
+                    return Ok(Self { look, saved, parent: Some(dir), index: Index::Copied });
                 }
                 Err(error) => last = error,
             }
@@ -170,29 +289,23 @@ impl Place {
         Err(last)
     }
 
-    fn index(&self) -> &Path {
-        match self {
-            Self::Mirror { index } | Self::Elsewhere { index, .. } => index,
-        }
-    }
-
-    fn apply(&self, git: Git) -> Git {
-        match self {
-            Self::Mirror { .. } => git,
-            Self::Elsewhere { objects, mirror_objects, .. } => {
-                git.env("GIT_OBJECT_DIRECTORY", objects).env("GIT_ALTERNATE_OBJECT_DIRECTORIES", mirror_objects)
+    fn clear(&self) -> io::Result<()> {
+        for dir in [&self.look, &self.saved] {
+            match fs::remove_dir_all(dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 }
 
-impl Drop for Place {
+impl Drop for Scratch {
     fn drop(&mut self) {
-        match self {
-            Self::Mirror { .. } => {}
-            Self::Elsewhere { dir, .. } => {
-                std::fs::remove_dir_all(dir).ok();
-            }
+        self.clear().ok();
+        if let Some(parent) = &self.parent {
+            fs::remove_dir_all(parent).ok();
         }
     }
 }

@@ -1,4 +1,9 @@
-//! Worktrees of a mirror: made, moved and removed without asking git where that is safe.
+//! Worktrees with a repository of their own, whose objects are the mirror's: made, moved and
+//! removed without asking git where that is safe.
+//!
+//! A worker commits into its own `.git`, and can change nothing that another worker or the
+//! agent's git reads. For the same reason the agent's git must not use a `.git` that a worker
+//! has had: see `save`.
 
 use std::fs;
 use std::io;
@@ -8,23 +13,32 @@ use sprint_core::ids::CommitId;
 
 use super::PrepareError;
 use super::git::{Git, Urgency};
-use crate::disk::{self, Durability};
 
-/// A worktree and its git directory in the mirror.
+/// A tree's configuration. Nothing is collected behind a worker's back.
+const CONFIG: &str = "\
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = false
+\tlogallrefupdates = true
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[user]
+\tname = sprint
+\temail = sprint@localhost
+";
+
+/// A worktree with its `.git`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tree {
     pub(crate) path: PathBuf,
-    /// `mirror/worktrees/NAME`.
-    pub(crate) git_dir: PathBuf,
     pub(crate) head: CommitId,
 }
 
 impl Tree {
     /// Checks a commit out into a new worktree, detached.
-    ///
-    /// The git directory is made here, whole, and appears by a rename: `git worktree
-    /// add` makes it file by file, and other git commands, which look at every
-    /// worktree, fail when they come upon one that is half made.
     ///
     /// # Errors
     /// [`PrepareError`]; what was made of it is removed again.
@@ -34,37 +48,25 @@ impl Tree {
         commit: &CommitId,
         urgency: Urgency,
     ) -> Result<Self, PrepareError> {
-        let name = format!("{:016x}", fastrand::u64(..));
-        let tree = Self { path: path.to_owned(), git_dir: mirror.join("worktrees").join(&name), head: commit.clone() };
-        let made = tree.make(&mirror.join("unfinished").join(name));
+        let tree = Self { path: path.to_owned(), head: commit.clone() };
+        let made = repository(&tree.git_dir(), &[&mirror.join("objects")], CONFIG, commit);
         let checked_out = match made {
             Ok(()) => tree.check_out(urgency).await,
             Err(error) => Err(error.into()),
         };
         if let Err(error) = checked_out {
             fs::remove_dir_all(path).ok();
-            fs::remove_dir_all(&tree.git_dir).ok();
             return Err(error);
         }
         Ok(tree)
     }
 
-    /// Makes the worktree without its files; `unfinished` becomes its git directory.
-    fn make(&self, unfinished: &Path) -> io::Result<()> {
-        fs::create_dir_all(&self.path)?;
-        fs::create_dir_all(unfinished)?;
-        fs::write(unfinished.join("HEAD"), format!("{}\n", self.head))?;
-        fs::write(unfinished.join("commondir"), "../..\n")?;
-        fs::write(unfinished.join("gitdir"), format!("{}\n", self.path.join(".git").display()))?;
-        if let Some(worktrees) = self.git_dir.parent() {
-            fs::create_dir_all(worktrees)?;
-        }
-        fs::rename(unfinished, &self.git_dir)?;
-        fs::write(self.path.join(".git"), format!("gitdir: {}\n", self.git_dir.display()))
+    fn git_dir(&self) -> PathBuf {
+        self.path.join(".git")
     }
 
     async fn check_out(&self, urgency: Urgency) -> Result<(), PrepareError> {
-        Git::with(urgency, &self.git_dir)
+        Git::with(urgency, &self.git_dir())
             .work_tree(&self.path)
             .args(["checkout", "--quiet", "--force", "--detach", self.head.as_str()])
             .run()
@@ -77,10 +79,9 @@ impl Tree {
     /// # Errors
     /// Its files cannot be read, or are not what they should be.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        let git_dir = git_dir_of(path)?;
-        let head = fs::read_to_string(git_dir.join("HEAD"))?;
+        let head = fs::read_to_string(path.join(".git/HEAD"))?;
         let head = CommitId::new(head.trim()).map_err(io::Error::other)?;
-        Ok(Self { path: path.to_owned(), git_dir, head })
+        Ok(Self { path: path.to_owned(), head })
     }
 
     /// Moves it to `path`, on the same file system.
@@ -90,10 +91,7 @@ impl Tree {
     pub(crate) fn rename(&mut self, path: &Path) -> io::Result<()> {
         fs::rename(&self.path, path)?;
         path.clone_into(&mut self.path);
-        // The one file that says where the worktree is; the way back does not change.
-        // Replaced whole: git fails on one that it finds empty.
-        let back = format!("{}\n", path.join(".git").display());
-        disk::write_atomic(&self.git_dir.join("gitdir"), back.as_bytes(), Durability::Process)
+        Ok(())
     }
 
     /// Puts another commit into a worktree that nobody has worked in.
@@ -114,35 +112,27 @@ impl Tree {
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn begin_branch(&self, mirror: &Path, branch: &str) -> io::Result<()> {
+    pub(crate) fn begin_branch(&self, branch: &str) -> io::Result<()> {
         let name = format!("refs/heads/{branch}");
-        let file = mirror.join(&name);
-        let write = || {
-            if let Some(parent) = file.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(&file, format!("{}\n", self.head))
-        };
-        // Once more: git removes a directory of refs that it finds empty.
-        write().or_else(|_| write())?;
-        fs::write(self.git_dir.join("HEAD"), format!("ref: {name}\n"))
+        let file = self.git_dir().join(&name);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&file, format!("{}\n", self.head))?;
+        fs::write(self.git_dir().join("HEAD"), format!("ref: {name}\n"))
     }
 }
 
-/// The git directory that a worktree's `.git` file names.
-fn git_dir_of(path: &Path) -> io::Result<PathBuf> {
-    let text = fs::read_to_string(path.join(".git"))?;
-    let git_dir = text
-        .strip_prefix("gitdir: ")
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the worktree's .git file names no directory"))?;
-    Ok(PathBuf::from(git_dir.trim_end_matches('\n')))
-}
-
-/// Removes a worktree with its git directory; either may be gone already.
+/// Makes a git directory that reads further objects elsewhere, with a detached head.
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn remove(path: &Path, git_dir: &Path, trash: &Path) -> io::Result<()> {
-    disk::discard(path, trash)?;
-    disk::discard(git_dir, trash)
+pub(crate) fn repository(git_dir: &Path, objects: &[&Path], config: &str, head: &CommitId) -> io::Result<()> {
+    for name in ["objects/info", "refs/heads", "info"] {
+        fs::create_dir_all(git_dir.join(name))?;
+    }
+    let alternates: Vec<_> = objects.iter().map(|path| path.display().to_string()).collect();
+    fs::write(git_dir.join("objects/info/alternates"), alternates.join("\n") + "\n")?;
+    fs::write(git_dir.join("config"), config)?;
+    fs::write(git_dir.join("HEAD"), format!("{head}\n"))
 }

@@ -15,7 +15,7 @@ const COMMIT: &str = "echo a > a; git add a; git commit -qm a";
 
 /// A command line that waits for a file, and the file.
 fn gate(site: &Site, name: &str) -> (String, std::path::PathBuf) {
-    let path = site.path().join(name);
+    let path = site.outside().join(name);
     (format!("echo waiting; while ! test -e '{}'; do sleep 0.02; done", path.display()), path)
 }
 
@@ -60,7 +60,7 @@ async fn a_running_worker_is_adopted_and_not_started_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_killed_at_any_moment_runs_each_command_once() {
     let mut site = Site::start(&[]).await;
-    let runs = site.path().join("runs");
+    let runs = site.outside().join("runs");
     for round in 0..15_u64 {
         let worker = WorkerId::new(10 + round);
         let run = format!("echo {worker} >> '{}'; {COMMIT}", runs.display());
@@ -171,12 +171,7 @@ async fn nothing_is_left_of_a_forgotten_worker() {
     site.finished(worker).await;
     site.forgotten(worker).await;
     let mirror = site.data().join("mirrors/web.git");
-    eventually("the branch goes", || {
-        crate::support::git(&mirror, &["for-each-ref", "refs/heads", "refs/sprint"]).is_empty()
-    })
-    .await;
-    let trees = std::fs::read_dir(mirror.join("worktrees")).expect("a list").count();
-    assert_eq!(trees, 0);
+    eventually("its ref goes", || crate::support::git(&mirror, &["for-each-ref"]).is_empty()).await;
     assert_eq!(site.tmux(&["list-sessions", "-F", "#{session_name}"]).as_deref(), Some("control\n"));
 }
 

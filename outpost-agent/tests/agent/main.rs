@@ -2,6 +2,7 @@
 
 mod faults;
 mod logs;
+mod sandbox;
 mod session;
 mod speed;
 mod support;

@@ -16,7 +16,8 @@ async fn the_hello_says_what_the_outpost_offers_and_heartbeats_follow() {
     let (hello, beat) = site.coordinator.with(|state| (state.hellos[0].clone(), state.heartbeats[1]));
     assert_eq!((hello.outpost.as_str(), hello.max_workers, hello.draining), ("test", 7, false));
     assert_eq!(hello.labels.get("gpu").map(String::as_str), Some("yes"));
-    assert_eq!((hello.labels.len(), hello.instance.is_empty()), (2, false));
+    assert_eq!((hello.labels.len(), hello.instance.is_empty()), (3, false));
+    assert!(hello.labels.contains_key("sandbox"), "{:?}", hello.labels);
     let load = beat.load.expect("a load");
     assert!(load.free_disk_bytes > 0 && load.free_memory_bytes > 0);
 }

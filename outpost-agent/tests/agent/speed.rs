@@ -59,6 +59,32 @@ async fn starts_one_after_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
+async fn confinement_alone() {
+    let site = Site::start(&[]).await;
+    let worker = site.assign(site.item(1, "exit 1")).await;
+    site.finished(worker).await;
+    let dir = site.worker_dir(worker);
+    let plan = std::fs::read(dir.join("exec.json")).expect("a plan");
+    let mut open: serde_json::Value = serde_json::from_slice(&plan).expect("JSON");
+    open["sandbox"] = serde_json::Value::Null;
+    let open = serde_json::to_vec(&open).expect("JSON");
+    for (what, plan) in [("unconfined", &open), ("confined", &plan), ("unconfined", &open), ("confined", &plan)] {
+        std::fs::write(dir.join("exec.json"), plan).expect("is written");
+        let mut times = vec![];
+        for _ in 0..100 {
+            let began = now();
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_outpost-agent"));
+            let status = command.arg("within").arg(&dir).arg(dir.join("artifacts")).arg("/bin/true").status();
+            assert!(status.expect("runs").success());
+            times.push(now() - began);
+        }
+        times.sort_unstable();
+        println!("{what}: p50 {:.2} ms, p99 {:.2} ms", percentile(&times, 50), percentile(&times, 99));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
 async fn starts_all_at_once() {
     const COUNT: u64 = 200;
     let site = Site::start(&["--warm", "200"]).await;

@@ -52,6 +52,7 @@ impl Site {
         git(&repository, &["init", "--quiet", "--bare", "--initial-branch=main"]);
         let base = commit_file(&repository, "README", "hello\n");
         git(&repository, &["update-ref", "refs/heads/main", base.as_str()]);
+        std::fs::create_dir(dir.path().join("outside")).expect("is made");
         let coordinator = Coordinator::start(format!("file://{}", dir.path().display())).await;
         let data = dir.path().join("data it's");
         let options = options.iter().map(|option| (*option).to_owned()).collect();
@@ -70,6 +71,11 @@ impl Site {
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// A directory that workers may write to, besides their own.
+    pub(crate) fn outside(&self) -> PathBuf {
+        self.dir.path().join("outside")
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -91,15 +97,22 @@ impl Site {
             .args(["join", "--name", "test", "--coordinator", &self.coordinator.address()])
             .arg("--data-dir")
             .arg(&self.data)
+            .arg("--allow-write")
+            .arg(self.outside())
             .args(&self.options)
             .env("SECRET_OF_THE_AGENT", "hidden");
         command
     }
 
     pub(crate) fn start_agent(&mut self) {
+        let mut command = self.agent_command();
+        self.start_agent_by(&mut command);
+    }
+
+    /// Starts the agent by a command that becomes it.
+    pub(crate) fn start_agent_by(&mut self, command: &mut Command) {
         let log = std::fs::File::options().append(true).create(true).open(self.dir.path().join("agent.log"));
-        let child = self
-            .agent_command()
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a log"))

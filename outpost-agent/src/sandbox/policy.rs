@@ -1,0 +1,395 @@
+//! What a worker may touch: the system and its tools to read, its own directories to write.
+//!
+//! A list of what is allowed, never of what is not: what nobody thought of is out of reach.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::cgroup::Group;
+use super::{Access, Grant, Limits, Mechanisms, Sandbox};
+use crate::paths::{DataDir, WorkerDir};
+
+/// Programs, libraries and what they need to know of the host; its resolver lives in `/run`.
+const SYSTEM: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/opt",
+    "/nix",
+    "/gnu",
+    "/snap",
+    "/var/cache/fontconfig",
+    "/var/lib/ca-certificates",
+    "/run/current-system",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager/resolv.conf",
+];
+
+/// Secrets among it: whoever may read them on the host (as root may), a worker may not.
+const SECRETS: &[&str] = &[
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/krb5.keytab",
+    "/etc/kubernetes",
+    "/etc/rancher",
+    "/etc/sprint",
+    "/etc/ssl/private",
+    "/etc/wireguard",
+    "/etc/NetworkManager/system-connections",
+];
+
+/// In the home directory: tools, which nobody changes by using them.
+const TOOLS: &[&str] = &[
+    "bin",
+    ".asdf",
+    ".conda",
+    ".config/git",
+    ".deno",
+    ".dotnet",
+    ".ghcup",
+    ".goenv",
+    ".jenv",
+    ".linuxbrew",
+    ".local/bin",
+    ".local/lib",
+    ".local/share/claude",
+    ".local/share/fnm",
+    ".local/share/mise",
+    ".local/share/pipx",
+    ".local/share/pnpm",
+    ".local/share/uv",
+    ".nix-profile",
+    ".nodenv",
+    ".nvm",
+    ".opam",
+    ".pyenv",
+    ".rbenv",
+    ".rustup",
+    ".sdkman",
+    ".volta",
+    "anaconda3",
+    "miniconda3",
+    "miniforge3",
+    "sdk",
+];
+
+/// In the home directory: what its own program changes all the time.
+const STATE: &[&str] = &[
+    ".bun",
+    ".bundle",
+    ".cabal",
+    ".cargo",
+    ".claude",
+    ".codex",
+    ".config/goose",
+    ".config/opencode",
+    ".gem",
+    ".gemini",
+    ".gradle",
+    ".julia",
+    ".local/share/opencode",
+    ".m2",
+    ".npm",
+    ".nuget",
+    ".pub-cache",
+    ".stack",
+    ".yarn",
+    "go",
+];
+
+/// In the home directory: secrets in what is granted above, or whoever grants more.
+const HOME_SECRETS: &[&str] = &[
+    ".aws",
+    ".azure",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".config/gcloud",
+    ".config/gh",
+    ".config/sprint",
+    ".docker",
+    ".gem/credentials",
+    ".git-credentials",
+    ".gnupg",
+    ".kube",
+    ".local/share/keyrings",
+    ".local/state/sprint",
+    ".m2/settings.xml",
+    ".netrc",
+    ".npmrc",
+    ".password-store",
+    ".pypirc",
+    ".sprint",
+    ".ssh",
+];
+
+/// In the home directory: small files that a worker gets a copy of.
+const COPIED: &[&str] = &[".claude.json", ".gitconfig"];
+/// What is larger is no configuration.
+const COPIED_MOST: u64 = 4 << 20;
+
+/// What holds for every worker of this outpost.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) mechanisms: Mechanisms,
+    pub(crate) limits: Limits,
+    pub(crate) groups: Vec<Group>,
+    /// Tells this outpost's groups from another's on the same host.
+    pub(crate) group_prefix: String,
+    pub(crate) home: Option<PathBuf>,
+    /// The directories of `PATH`.
+    pub(crate) programs: Vec<PathBuf>,
+    pub(crate) allow_read: Vec<PathBuf>,
+    pub(crate) allow_write: Vec<PathBuf>,
+}
+
+impl Policy {
+    /// What confines the worker of a directory, with the host as it is now.
+    pub(crate) fn sandbox(&self, data: &DataDir, dir: &WorkerDir, mirror: &Path) -> Sandbox {
+        let mut list = List::default();
+        self.own(&mut list, dir, mirror);
+        for path in &self.allow_write {
+            list.add(path, Access::Write);
+        }
+        for path in &self.allow_read {
+            list.add(path, Access::Read);
+        }
+        self.of_home(&mut list, dir);
+        for path in SYSTEM {
+            list.add(Path::new(path), Access::Read);
+        }
+        for path in self.programs.iter().filter(|path| self.holds_programs(path, data)) {
+            list.add(path, Access::Read);
+        }
+        self.hide(&mut list, data);
+        let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
+        let group = format!("{}-{name}", self.group_prefix);
+        Sandbox {
+            mechanisms: self.mechanisms,
+            grants: list.finish(self.mechanisms.view.is_some()),
+            links: list.links.into_iter().collect(),
+            stage: dir.stage(),
+            limits: self.limits,
+            cgroups: self.groups.iter().map(|parent| parent.child(&group)).collect(),
+        }
+    }
+
+    fn own(&self, list: &mut List, dir: &WorkerDir, mirror: &Path) {
+        list.insert(dir.path().to_owned(), Access::Named);
+        list.insert(dir.workspace(), Access::Write);
+        list.insert(dir.artifacts(), Access::Write);
+        list.insert(dir.context(), Access::Read);
+        list.insert(mirror.join("objects"), Access::Read);
+        if self.mechanisms.view.is_some() {
+            list.add(Path::new("/tmp"), Access::Private { source: dir.temporary() });
+            list.add(Path::new("/var/tmp"), Access::Private { source: dir.temporary() });
+        } else {
+            list.insert(dir.temporary(), Access::Write);
+        }
+    }
+
+    fn of_home(&self, list: &mut List, dir: &WorkerDir) {
+        let Some(home) = &self.home else { return };
+        if self.mechanisms.view.is_some() {
+            list.add(home, Access::Private { source: dir.home() });
+        } else {
+            for name in COPIED {
+                list.add(&home.join(name), Access::Read);
+            }
+        }
+        for name in TOOLS {
+            list.add(&home.join(name), Access::Read);
+        }
+        for name in STATE {
+            let layer = dir.layers().join(name.replace('/', "-"));
+            list.add(&home.join(name), if self.mechanisms.layers { Access::Layered { layer } } else { Access::Read });
+        }
+    }
+
+    /// Whether a directory of `PATH` is only that.
+    fn holds_programs(&self, path: &Path, data: &DataDir) -> bool {
+        let holds = |inner: &Path| inner.starts_with(path);
+        path.is_absolute() && !self.home.as_deref().is_some_and(holds) && !holds(data.root())
+    }
+
+    fn hide(&self, list: &mut List, data: &DataDir) {
+        let home = self.home.iter().flat_map(|home| HOME_SECRETS.iter().map(|name| home.join(name)));
+        let explicit = |path: &PathBuf| self.allow_read.contains(path) || self.allow_write.contains(path);
+        let secrets = SECRETS.iter().map(PathBuf::from).chain(home).chain(host_keys());
+        for path in secrets.filter(|path| !explicit(path)) {
+            list.hide(&path, Shown::AsItIs);
+        }
+        // What is made on the way to a worker's own things must not look like the agent's.
+        list.hide(data.root(), Shown::InAnyWay);
+    }
+
+    /// Makes the directories that a sandbox speaks of, and the worker's copies.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn prepare(&self, sandbox: &Sandbox, dir: &WorkerDir) -> io::Result<()> {
+        fs::create_dir_all(dir.temporary())?;
+        fs::create_dir_all(&sandbox.stage)?;
+        for grant in &sandbox.grants {
+            match &grant.access {
+                Access::Private { source } => fs::create_dir_all(source)?,
+                Access::Layered { layer } => {
+                    fs::create_dir_all(layer.join("upper"))?;
+                    fs::create_dir_all(layer.join("work"))?;
+                }
+                Access::Named | Access::Read | Access::Write | Access::Hidden => {}
+            }
+        }
+        let Some(home) = self.home.as_ref().filter(|_| sandbox.mechanisms.view.is_some()) else { return Ok(()) };
+        for name in COPIED {
+            let (from, to) = (home.join(name), dir.home().join(name));
+            if !to.exists() && fs::metadata(&from).is_ok_and(|file| file.is_file() && file.len() <= COPIED_MOST) {
+                fs::copy(from, to)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The host's own SSH keys.
+fn host_keys() -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir("/etc/ssh").into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_none() && path.to_string_lossy().contains("ssh_host_"))
+}
+
+/// How a directory is granted in which something is to be hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    AsItIs,
+    /// Also if another stands in its place.
+    InAnyWay,
+}
+
+/// Grants in the making; the first that names a path stays.
+#[derive(Debug, Default)]
+struct List {
+    grants: Vec<Grant>,
+    links: BTreeSet<(PathBuf, PathBuf)>,
+}
+
+impl List {
+    /// Adds what is there, by its real path, with the links that lead to it.
+    fn add(&mut self, path: &Path, access: Access) {
+        let Ok(real) = path.canonicalize() else { return };
+        if real != path {
+            self.links.extend(links(path));
+        }
+        self.insert(real, access);
+    }
+
+    fn insert(&mut self, path: PathBuf, access: Access) {
+        if !self.grants.iter().any(|grant| grant.path == path) {
+            self.grants.push(Grant { path, access });
+        }
+    }
+
+    /// Hides what lies in something that is granted.
+    fn hide(&mut self, path: &Path, within: Shown) {
+        let Ok(path) = path.canonicalize() else { return };
+        let shown = |access: &Access| match access {
+            Access::Read | Access::Write | Access::Layered { .. } => true,
+            Access::Private { .. } => within == Shown::InAnyWay,
+            Access::Named | Access::Hidden => false,
+        };
+        let nearest = self
+            .grants
+            .iter()
+            .filter(|grant| grant.path != path && path.starts_with(&grant.path))
+            .max_by_key(|grant| grant.path.components().count());
+        if nearest.is_some_and(|grant| shown(&grant.access)) && readable(&path) {
+            self.insert(path, Access::Hidden);
+        }
+    }
+
+    /// The list, parents first, without what a parent grants already.
+    fn finish(&mut self, view: bool) -> Vec<Grant> {
+        let mut grants = std::mem::take(&mut self.grants);
+        grants.sort_by(|a, b| a.path.cmp(&b.path));
+        if !view {
+            grants = without_hidden(&grants);
+        }
+        let mut kept: Vec<Grant> = vec![];
+        for grant in grants {
+            let parent = kept.iter().rev().find(|parent| grant.path.starts_with(&parent.path));
+            if grant.access != Access::Read || parent.is_none_or(|parent| parent.access != Access::Read) {
+                kept.push(grant);
+            }
+        }
+        kept
+    }
+}
+
+/// What is hidden on a host without views: instead of a directory that holds it, each other entry is granted.
+fn without_hidden(grants: &[Grant]) -> Vec<Grant> {
+    let hidden: Vec<&Path> =
+        grants.iter().filter(|grant| grant.access == Access::Hidden).map(|grant| grant.path.as_path()).collect();
+    let mut kept = vec![];
+    let mut open: Vec<Grant> = grants.iter().filter(|grant| grant.access != Access::Hidden).cloned().collect();
+    while let Some(grant) = open.pop() {
+        let own_inside = grants.iter().any(|own| own.path == grant.path && own.access == Access::Named);
+        if hidden.contains(&grant.path.as_path()) && !own_inside {
+            continue;
+        }
+        if grant.access != Access::Named && hidden.iter().any(|path| path.starts_with(&grant.path)) {
+            for entry in fs::read_dir(&grant.path).into_iter().flatten().flatten() {
+                // A link is granted by what it leads to, or not at all.
+                if !entry.path().is_symlink() {
+                    open.push(Grant { path: entry.path(), access: grant.access.clone() });
+                }
+            }
+        } else {
+            kept.push(grant);
+        }
+    }
+    kept.sort_by(|a, b| a.path.cmp(&b.path));
+    kept
+}
+
+/// Whether there is anything to hide: what nobody here can read needs no hiding.
+fn readable(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::R_OK).is_ok()
+}
+
+/// The symbolic links that a path leads through, and what they say.
+fn links(path: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let mut found = vec![];
+    let mut open = path.to_owned();
+    // As many as the kernel follows.
+    for _ in 0..40 {
+        let mut walked = PathBuf::new();
+        let mut components = open.components();
+        let link = loop {
+            let Some(component) = components.next() else { return found };
+            walked.push(component);
+            if let Ok(target) = fs::read_link(&walked) {
+                break target;
+            }
+        };
+        let rest = components.as_path();
+        let parent = walked.parent().unwrap_or(Path::new("/"));
+        let parent = parent.canonicalize().unwrap_or_else(|_| parent.to_owned());
+        // Joined as the kernel does: an absolute target starts anew. `..` is left to the real path.
+        let next = parent.join(&link).join(rest);
+        found.push((walked, link));
+        open = next;
+    }
+    found
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

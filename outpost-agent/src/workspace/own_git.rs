@@ -1,0 +1,137 @@
+//! A worker's own `.git`, read as what it is: files of somebody who is not trusted.
+//!
+//! No git runs here. Nothing leads out of the directory, and nothing is waited for.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use sprint_core::ids::CommitId;
+
+/// More than any file of refs holds.
+const REFS_MOST: u64 = 64 << 20;
+/// More than any index holds.
+const INDEX_MOST: u64 = 1 << 30;
+/// How often a ref may lead to another.
+const LINKS: usize = 5;
+
+/// A worker's git directory.
+#[derive(Debug)]
+pub(crate) struct OwnGit {
+    dir: File,
+}
+
+impl OwnGit {
+    /// # Errors
+    /// There is none: it is no directory, or was removed.
+    pub(crate) fn open(workspace: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let dir = OpenOptions::new().read(true).custom_flags(flags.bits()).open(workspace.join(".git"))?;
+        Ok(Self { dir })
+    }
+
+    /// The commit that HEAD names, if files say so.
+    pub(crate) fn head(&self) -> Option<CommitId> {
+        let mut name = "HEAD".to_owned();
+        for _ in 0..LINKS {
+            let text = self.text(&name).ok().or_else(|| self.packed(&name))?;
+            let text = text.trim_end();
+            match text.strip_prefix("ref: ") {
+                Some(next) if next.starts_with("refs/") => next.clone_into(&mut name),
+                Some(_) => return None,
+                None => return CommitId::new(text).ok(),
+            }
+        }
+        None
+    }
+
+    fn packed(&self, name: &str) -> Option<String> {
+        let refs = self.text("packed-refs").ok()?;
+        refs.lines().find_map(|line| {
+            let (commit, found) = line.split_once(' ')?;
+            (found == name).then(|| commit.to_owned())
+        })
+    }
+
+    fn text(&self, name: &str) -> io::Result<String> {
+        let mut text = String::new();
+        self.file(name)?.take(REFS_MOST).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Copies a file of it, if there is such a file.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub(crate) fn copy(&self, name: &str, to: &Path) -> io::Result<()> {
+        let Ok(from) = self.file(name) else { return Ok(()) };
+        io::copy(&mut from.take(INDEX_MOST), &mut File::create(to)?).map(drop)
+    }
+
+    fn file(&self, name: &str) -> io::Result<File> {
+        let how = OpenHow::new()
+            // Opening a pipe would wait for its other end.
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+        let file = File::from(openat2(&self.dir, name, how)?);
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const ONE: &str = "1111111111111111111111111111111111111111";
+    const TWO: &str = "2222222222222222222222222222222222222222";
+
+    fn head(prepare: impl FnOnce(&Path)) -> Option<CommitId> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let git = dir.path().join(".git");
+        fs::create_dir_all(git.join("refs/heads")).expect("is made");
+        fs::write(git.join("packed-refs"), format!("# pack-refs\n{TWO} refs/heads/b\n")).expect("is written");
+        prepare(&git);
+        OwnGit::open(dir.path()).ok()?.head()
+    }
+
+    fn write(path: &Path, text: &str) {
+        fs::write(path, text).expect("is written");
+    }
+
+    #[test]
+    fn the_head_is_found_where_git_keeps_it() {
+        let is = |found: Option<CommitId>, commit: &str| assert_eq!(found.as_ref().map(CommitId::as_str), Some(commit));
+        is(head(|git| write(&git.join("HEAD"), &format!("{ONE}\n"))), ONE);
+        is(head(|git| write(&git.join("HEAD"), "ref: refs/heads/b\n")), TWO);
+        let loose = |git: &Path| {
+            write(&git.join("HEAD"), "ref: refs/heads/b\n");
+            write(&git.join("refs/heads/b"), ONE);
+        };
+        is(head(loose), ONE);
+    }
+
+    #[test]
+    fn what_leads_out_or_waits_is_not_read() {
+        let outside = tempfile::tempdir().expect("a directory");
+        let file = outside.path().join("HEAD");
+        write(&file, ONE);
+        assert_eq!(head(|git| symlink(&file, git.join("HEAD")).expect("is made")), None);
+        assert_eq!(head(|git| write(&git.join("HEAD"), "ref: refs/../../../etc/passwd")), None);
+        assert_eq!(head(|git| write(&git.join("HEAD"), "ref: HEAD")), None);
+        let pipe = |git: &Path| {
+            let made = std::process::Command::new("mkfifo").arg(git.join("HEAD")).status();
+            assert!(made.expect("mkfifo runs").success());
+        };
+        assert_eq!(head(pipe), None);
+        let elsewhere = |git: &Path| {
+            fs::remove_dir_all(git).expect("is removed");
+            symlink(outside.path(), git).expect("is made");
+        };
+        assert_eq!(head(elsewhere), None);
+    }
+}
