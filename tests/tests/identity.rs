@@ -69,7 +69,7 @@ fn an_outpost_renews_its_certificate_before_it_expires_and_works_on() {
 fn a_removed_outpost_is_out_at_once_and_its_work_is_done_elsewhere() {
     let mut cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
-    let (hold, second) = (cluster.hold("first"), cluster.path().join("second"));
+    let (hold, second) = (cluster.hold("first"), cluster.shared().join("second"));
     let id = cluster.add(
         &repo,
         "Wanders",

@@ -21,6 +21,23 @@ fn parent(stat: &str) -> Option<i32> {
     after.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// Whether a process descends from `root`, or is it.
+pub(crate) fn descends(pid: Pid, root: Pid) -> bool {
+    let mut pid = pid.as_raw();
+    // Nothing is nested as deep as that.
+    for _ in 0..10_000 {
+        if pid == root.as_raw() {
+            return true;
+        }
+        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        match parent(&String::from_utf8_lossy(&stat)) {
+            Some(above) if above > 1 => pid = above,
+            Some(_) | None => return false,
+        }
+    }
+    false
+}
+
 /// The children of a process as the kernel lists them; none where it does not.
 fn listed_children(pid: i32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -106,6 +123,7 @@ mod tests {
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         assert!(descendants(Pid::this()).contains(&pid));
         assert!(searched(Pid::this()).contains(&pid));
+        assert!(descends(pid, Pid::this()) && !descends(Pid::this(), pid));
         child.kill().expect("can be killed");
         child.wait().expect("ends");
     }

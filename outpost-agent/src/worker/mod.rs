@@ -7,6 +7,7 @@ mod journal;
 mod life;
 pub(crate) mod outbox;
 mod outcome;
+mod peer;
 mod reporter;
 mod shim_process;
 mod socket;

@@ -9,6 +9,9 @@ use super::life::Shim;
 use crate::paths::WorkerDir;
 use crate::shim::plan::Exit;
 
+/// More than a worker ever has.
+const ROUNDS: u32 = 8;
+
 /// Looks at the claim of a round.
 pub(crate) fn look(dir: &WorkerDir, round: u32) -> Shim {
     let Ok(claim) = File::open(dir.claim(round)) else { return Shim::NotBegun };
@@ -27,14 +30,24 @@ pub(crate) fn exit(dir: &WorkerDir, round: u32) -> Option<Exit> {
 
 /// Sends a signal to a round's shim, if it is alive.
 pub(crate) fn signal(dir: &WorkerDir, round: u32, signal: Signal) {
+    if let Some(pid) = pid(dir, round) {
+        kill(pid, signal).ok();
+    }
+}
+
+/// The shim of whichever round runs.
+pub(crate) fn living(dir: &WorkerDir) -> Option<Pid> {
+    // Each round is sent back by a report, of which there are few.
+    (1..=ROUNDS).rev().find_map(|round| pid(dir, round))
+}
+
+fn pid(dir: &WorkerDir, round: u32) -> Option<Pid> {
     if look(dir, round) != Shim::Alive {
-        return;
+        return None;
     }
     // The file has room reserved behind the number.
-    let content = fs::read(dir.claim(round)).unwrap_or_default();
-    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let pid = std::str::from_utf8(line).ok().and_then(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 1);
-    if let Some(pid) = pid {
-        kill(Pid::from_raw(pid), signal).ok();
-    }
+    let content = fs::read(dir.claim(round)).ok()?;
+    let line = content.split(|byte| *byte == b'\n').next()?;
+    let pid = std::str::from_utf8(line).ok()?.parse::<i32>().ok().filter(|pid| *pid > 1)?;
+    Some(Pid::from_raw(pid))
 }

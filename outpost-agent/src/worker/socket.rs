@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
+use super::peer;
 use crate::paths::WorkerDir;
 
 /// A request is a short line; what is longer is none.
@@ -73,9 +74,18 @@ pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: 
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, shown.clone()));
-                }
+                Ok((stream, _)) => match peer::belongs(&stream, dir) {
+                    Ok((true, _)) => {
+                        connections.spawn(converse(stream, shown.clone()));
+                    }
+                    Ok((false, pid)) => {
+                        let worker = assignment.worker;
+                        tracing::warn!(%worker, %pid, "refused a process that is not the worker's at its socket");
+                    }
+                    Err(error) => {
+                        tracing::warn!(worker = %assignment.worker, %error, "refused a process that is not known");
+                    }
+                },
                 Err(error) => {
                     tracing::warn!(worker = %assignment.worker, %error, "the worker's socket fails");
                     return;

@@ -169,22 +169,34 @@ async fn a_worker_sees_its_own_things_and_no_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_can_ask_its_socket_what_it_is_to_do() {
-    use std::io::{BufRead as _, Write as _};
     let site = Site::start(&[]).await;
-    let worker = site.assign(site.item(17, "sleep 1000")).await;
+    let ask = "import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['SPRINT_SOCKET']); \
+               s.sendall(b'{\\\"op\\\":\\\"show\\\"}\\n'); \
+               open(os.environ['SPRINT_ARTIFACTS'] + '/answer', 'wb').write(s.makefile('rb').readline())";
+    let worker = site.assign(site.item(17, &format!("python3 -c \"{ask}\"; exit 1"))).await;
+    site.finished(worker).await;
+    let answer = std::fs::read(site.worker_dir(worker).join("artifacts/answer")).expect("an answer");
+    let answer: serde_json::Value = serde_json::from_slice(&answer).expect("JSON");
+    assert_eq!((&answer["item"], &answer["title"]), (&117.into(), &"Make it \"so\"".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workers_socket_answers_nobody_else() {
+    use std::io::{Read as _, Write as _};
+    let site = Site::start(&[]).await;
+    let worker = site.assign(site.item(19, "sleep 1000")).await;
     site.started(worker).await;
     let path = site.worker_dir(worker).join("worker.sock");
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = std::os::unix::net::UnixStream::connect(path).expect("it listens");
-        stream.write_all(b"{\"op\":\"show\"}\n").expect("is asked");
-        let mut answer = String::new();
-        std::io::BufReader::new(stream).read_line(&mut answer).expect("it answers");
+        // It may be closed before anything is asked.
+        stream.write_all(b"{\"op\":\"show\"}\n").ok();
+        let mut answer = vec![];
+        stream.read_to_end(&mut answer).ok();
         answer
-    })
-    .await
-    .expect("asked");
-    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
-    assert_eq!((&answer["item"], &answer["title"]), (&117.into(), &"Make it \"so\"".into()));
+    });
+    assert_eq!(answer.await.expect("asked"), b"");
+    assert!(site.agent_log().contains("refused a process that is not the worker's"), "{}", site.agent_log());
     site.coordinator.stop_worker(worker, "enough").await;
     site.finished(worker).await;
 }
