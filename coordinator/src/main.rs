@@ -71,6 +71,19 @@ fn finish(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     }
 }
 
+/// Lets this process have as many open files as it may: each connection is one.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
+    match raised {
+        Ok(most) => tracing::debug!(most, "open files"),
+        Err(error) => {
+            tracing::warn!(%error, "the number of open files cannot be raised; there may be fewer connections")
+        }
+    }
+}
+
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -81,6 +94,7 @@ fn log(format: LogFormat) {
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
+    raise_file_limit();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let app = App::start(config).await?;

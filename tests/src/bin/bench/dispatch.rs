@@ -7,16 +7,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::figures::{Figures, rate};
+use crate::fleet::report;
 use crate::site::Site;
 
 const ITEMS: usize = 6_000;
 const SLOTS: u32 = 256;
-
-fn report(assignment: &v1::Assignment, seq: u64, body: v1::report::Body) -> v1::OutpostMessage {
-    let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
-    let report = v1::Report { worker, item, attempt, seq, body: Some(body) };
-    v1::OutpostMessage { body: Some(Up::Report(report)) }
-}
 
 pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     let site = Site::start().await?;
@@ -30,7 +25,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
         ..v1::Hello::default()
     };
     up.send(v1::OutpostMessage { body: Some(Up::Hello(hello)) }).await?;
-    let mut link = v1::link_client::LinkClient::new(site.stub("stub").await?);
+    let mut link = v1::link_client::LinkClient::new(site.stub("stub", &site.token(1).await?).await?);
     let mut down = link.session(ReceiverStream::new(messages)).await?.into_inner();
     site.add_items(ITEMS, "true").await?;
     let (mut finished, mut began) = (0, None);

@@ -11,6 +11,7 @@ use coordinator::service::logs::Logs;
 use coordinator::service::merge::{self, Step};
 use coordinator::service::{Settings, Sprint};
 use coordinator::store::{Location, Store, StoreError};
+use sprint_core::address::RepoAddress;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::ids::{Attempt, CommitId, RepoName, work_ref};
@@ -77,7 +78,7 @@ async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow
     let store = Store::open(Location::Sqlite(&directory.join("sprint.db"))).await?;
     let repos = GitRepos::open(directory.join("repos")).await?;
     let name = RepoName::new("bench")?;
-    let (branch, _) = repos.create(&name, &upstream.display().to_string(), None).await?;
+    let (branch, _) = repos.create(&name, &RepoAddress::new(upstream.display().to_string())?, None).await?;
     let bare = repos.get(&name)?;
     git(bare.path(), &["fetch", "--quiet", &upstream.display().to_string(), "refs/work/*:refs/work/*"])?;
     let repo = Repo {

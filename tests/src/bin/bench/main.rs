@@ -6,6 +6,7 @@
 mod dispatch;
 mod events;
 mod figures;
+mod fleet;
 mod idle;
 mod landing;
 mod logs;
@@ -38,6 +39,9 @@ fn main() -> anyhow::Result<()> {
         }
         if runs("logs") {
             logs::run(&mut figures).await?;
+        }
+        if runs("fleet") {
+            fleet::run(&mut figures).await?;
         }
         if runs("idle") {
             idle::run(&mut figures).await?;

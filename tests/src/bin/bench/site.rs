@@ -80,18 +80,19 @@ impl Site {
         self.directory.path()
     }
 
-    async fn token(&self) -> anyhow::Result<String> {
-        let request = v1::CreateTokenRequest { kind: "outpost".to_owned(), ..v1::CreateTokenRequest::default() };
+    /// A token with which so many outposts may join.
+    pub(crate) async fn token(&self, uses: u32) -> anyhow::Result<String> {
+        let request = v1::CreateTokenRequest { kind: "outpost".to_owned(), uses, ..v1::CreateTokenRequest::default() };
         let mut identity = v1::identity_client::IdentityClient::new(self.channel.clone());
         Ok(identity.create_token(request).await?.into_inner().text)
     }
 
     /// A connection of an outpost that the benchmark plays itself.
-    pub(crate) async fn stub(&self, name: &str) -> anyhow::Result<Connection> {
+    pub(crate) async fn stub(&self, name: &str, token: &str) -> anyhow::Result<Connection> {
         let key = Key::generate();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
         let request = v1::EnrolRequest {
-            token: self.token().await?,
+            token: token.to_owned(),
             outpost: name.to_owned(),
             csr: key.request().into(),
             now_ms: i64::try_from(now)?,
@@ -110,7 +111,7 @@ impl Site {
             .arg(&data)
             .args(["--max-workers", &max_workers.to_string(), "--warm", &warm.to_string()])
             .env("RUST_LOG", "warn")
-            .env("SPRINT_TOKEN", self.token().await?)
+            .env("SPRINT_TOKEN", self.token(1).await?)
             .spawn()?;
         self.daemons.push(agent);
         self.agents.push(data.clone());
