@@ -4,6 +4,7 @@
 //! identifiers are arguments. What must happen outside is returned as data.
 
 pub mod access;
+pub mod address;
 pub mod change;
 pub mod event;
 pub mod explain;

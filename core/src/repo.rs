@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::RepoAddress;
 use crate::gates::Gate;
 use crate::ids::RepoName;
 use crate::job::Runtime;
@@ -18,7 +19,7 @@ pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 pub struct Repo {
     pub name: RepoName,
     /// The upstream, fetched from and pushed to; none when the coordinator's copy is the only one.
-    pub url: Option<String>,
+    pub url: Option<RepoAddress>,
     /// The target branch, without `refs/heads/`.
     pub branch: String,
     /// The command line of each role, for items that bring none.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use sprint_core::address::RepoAddress;
 use sprint_core::gates::Gate;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Runtime;
@@ -139,7 +140,7 @@ impl RepoCommand {
         match self {
             Self::Add(args) => {
                 let request = args.request();
-                progress(&format!("cloning {} …", request.url));
+                progress(&format!("cloning {} …", RepoAddress::as_kept(request.url.clone())));
                 answered(app, repos.add(request).await?.into_inner())
             }
             Self::List => {
@@ -261,7 +262,7 @@ fn details(view: &RepoView, _: &Layout) -> String {
     let RepoView { repo, tip, gates_in_force, warnings: _ } = view;
     let mut text = fields(&[
         ("name", repo.name.to_string()),
-        ("upstream", repo.url.clone().unwrap_or_default()),
+        ("upstream", repo.url.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("branch", repo.branch.clone()),
         ("tip", tip.as_ref().map(ToString::to_string).unwrap_or_default()),
         (
@@ -297,7 +298,7 @@ mod tests {
         let view = RepoView {
             repo: Repo {
                 name: RepoName::new("web").unwrap(),
-                url: Some("https://example.org/web.git".to_owned()),
+                url: Some(RepoAddress::as_kept("https://ann:hunter2@example.org/web.git".to_owned())),
                 branch: "main".to_owned(),
                 run: [(Role::Developer, "./agent".to_owned()), (Role::Tester, "./check".to_owned())].into(),
                 runtimes: [(Role::Developer, Runtime::shell())].into(),

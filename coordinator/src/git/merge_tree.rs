@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     const CLEAN: &[u8] = b"1\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0\0";
-    const CONFLICT: &[u8] = b"0\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\0100644 b 1\ta.txt\0100644 b 2\ta.txt\0\01\0a.txt\0CONFLICT\0text\n\0\0";
+    const CONFLICT: &[u8] = b"0\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x00100644 b 1\ta.txt\x00100644 b 2\ta.txt\0\x001\0a.txt\0CONFLICT\0text\n\0\0";
 
     fn read(mut bytes: &[u8]) -> (Result<Merged, GitError>, usize) {
         let merged = answer(&mut bytes).now_or_never().expect("bytes do not wait");

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sprint_core::address::RepoAddress;
 use sprint_core::ids::{CommitId, RepoName};
 use thiserror::Error;
 
@@ -120,7 +121,7 @@ impl GitRepos {
     pub async fn create(
         &self,
         name: &RepoName,
-        url: &str,
+        url: &RepoAddress,
         branch: Option<&str>,
     ) -> Result<(String, CommitId), GitError> {
         let path = self.path(name);

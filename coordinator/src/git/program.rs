@@ -38,8 +38,13 @@ pub(super) fn command_of(program: &str, directory: &Path) -> Command {
 
 /// Runs git to its end and returns what it printed.
 pub(super) async fn run(directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+    run_command(command(directory), args, limit).await
+}
+
+/// As [`run`], for a command that was prepared.
+pub(super) async fn run_command(mut command: Command, args: &[&str], limit: Duration) -> Result<String, GitError> {
     let what = || args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default().to_owned();
-    let output = tokio::time::timeout(limit, command(directory).args(args).output())
+    let output = tokio::time::timeout(limit, command.args(args).output())
         .await
         .map_err(|_| GitError::TimedOut { command: what(), limit })?
         .map_err(GitError::NoProgram)?;

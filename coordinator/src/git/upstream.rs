@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::ids::CommitId;
 
 use super::program::{self, TRANSFER_LIMIT};
@@ -27,20 +28,83 @@ pub enum Pushed {
     },
 }
 
+/// Answers git's question for a user and a password from the environment: its arguments everybody on this
+/// host can read.
+const HELPER: &str = "!f() { test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' \"$SPRINT_GIT_USER\" \"$SPRINT_GIT_PASSWORD\"; }; f";
+
+/// An upstream, as git is told of it.
+struct Reach<'a> {
+    address: &'a RepoAddress,
+    /// What git may be told, and say.
+    url: String,
+    credentials: Option<Credentials>,
+}
+
+impl<'a> Reach<'a> {
+    fn new(address: &'a RepoAddress) -> Self {
+        let (url, credentials) = address.reach();
+        Self { address, url, credentials }
+    }
+
+    /// Runs git, which may reach the upstream; what it says of a failure holds no secret.
+    async fn git(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+        let mut command = program::command(directory);
+        if let Some(Credentials { user, password }) = &self.credentials {
+            command.env("SPRINT_GIT_USER", user).env("SPRINT_GIT_PASSWORD", password);
+            let own = format!("credential.{}.helper", origin(&self.url));
+            // Only ours is asked, for this server only: none else learns the secret, or keeps it.
+            let settings = [("credential.helper", ""), (own.as_str(), HELPER)];
+            command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+            for (number, (key, value)) in settings.into_iter().enumerate() {
+                command.env(format!("GIT_CONFIG_KEY_{number}"), key);
+                command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
+            }
+        }
+        match program::run_command(command, args, limit).await {
+            Err(GitError::Failed { command, stderr }) => {
+                Err(GitError::Failed { command, stderr: self.address.scrub(&stderr) })
+            }
+            ran => ran,
+        }
+    }
+
+    /// As [`Self::git`], where a failure says most likely that the upstream cannot be reached.
+    async fn ask(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+        let unreachable = |stderr| Err(GitError::Unreachable { url: self.address.to_string(), stderr });
+        match self.git(directory, args, limit).await {
+            Err(GitError::Failed { command: _, stderr }) => unreachable(stderr),
+            Err(GitError::TimedOut { command: _, limit }) => {
+                unreachable(format!("no answer within {}", humantime::format_duration(limit)))
+            }
+            answered => answered,
+        }
+    }
+}
+
+/// The scheme and host of a URL.
+fn origin(url: &str) -> &str {
+    let url = url.rsplit_once("::").filter(|(_, url)| url.contains("://")).map_or(url, |(_, url)| url);
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let slashes = url[host..].len() - url[host..].trim_start_matches('/').len();
+    let end = url[host + slashes..].find('/').map_or(url.len(), |end| host + slashes + end);
+    &url[..end]
+}
+
 /// The ref that remembers where the upstream's branch was last seen.
 fn seen_ref(branch: &str) -> String {
     format!("refs/sprint/upstream/{branch}")
 }
 
-/// Clones one branch and the tags of `url` into a new bare repository at `path`.
+/// Clones one branch and the tags of an upstream into a new bare repository at `path`.
 pub(super) async fn clone(
     path: &Path,
     hooks: &Path,
-    url: &str,
+    address: &RepoAddress,
     branch: Option<&str>,
 ) -> Result<(String, CommitId), GitError> {
     std::fs::create_dir_all(path)?;
-    let (branch, tip) = ask(path, url, branch).await?;
+    let upstream = Reach::new(address);
+    let (branch, tip) = find(path, &upstream, branch).await?;
     program::run(path, &["init", "--quiet", "--bare", "--initial-branch", &branch, "."], ASK_LIMIT).await?;
     let hooks = hooks.to_string_lossy();
     for (key, value) in [
@@ -55,59 +119,45 @@ pub(super) async fn clone(
         program::run(path, &["config", key, value], ASK_LIMIT).await?;
     }
     let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
-    let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", url, &heads];
-    program::run(path, &args, TRANSFER_LIMIT).await.map_err(|error| unreachable(url, error))?;
+    let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", &upstream.url, &heads];
+    upstream.ask(path, &args, TRANSFER_LIMIT).await?;
     program::run(path, &["update-ref", &seen_ref(&branch), &format!("refs/heads/{branch}")], ASK_LIMIT).await?;
     Ok((branch, tip))
 }
 
 /// Asks the upstream for its branches; answers the one wanted, or the one its HEAD names.
-async fn ask(directory: &Path, url: &str, branch: Option<&str>) -> Result<(String, CommitId), GitError> {
-    let asked = program::run(directory, &["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"], ASK_LIMIT).await;
-    let printed = asked.map_err(|error| unreachable(url, error))?;
+async fn find(directory: &Path, upstream: &Reach<'_>, branch: Option<&str>) -> Result<(String, CommitId), GitError> {
+    let args = ["ls-remote", "--symref", "--", &upstream.url, "HEAD", "refs/heads/*"];
+    let printed = upstream.ask(directory, &args, ASK_LIMIT).await?;
+    let (head, branches) = branches(&printed);
+    let url = || upstream.address.to_string();
+    if branches.is_empty() {
+        return Err(GitError::Empty { url: url() });
+    }
+    let wanted = branch.or(head).unwrap_or("main");
+    match branches.iter().find(|(name, _)| *name == wanted) {
+        Some((name, tip)) => Ok(((*name).to_owned(), tip.clone())),
+        None => Err(GitError::NoBranch {
+            url: url(),
+            branch: wanted.to_owned(),
+            present: branches.iter().take(10).map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+        }),
+    }
+}
+
+/// What `git ls-remote --symref` prints: the branch that HEAD names, and all branches with their tips.
+fn branches(printed: &str) -> (Option<&str>, Vec<(&str, CommitId)>) {
     let mut head = None;
     let mut branches = Vec::new();
     for line in printed.lines() {
         let Some((left, right)) = line.split_once('\t') else { continue };
         if let Some(target) = left.strip_prefix("ref: refs/heads/") {
-            head = Some(target.to_owned());
-        } else if let Some(name) = right.strip_prefix("refs/heads/") {
-            branches.push((name.to_owned(), left.to_owned()));
+            head = Some(target);
+        } else if let (Some(name), Ok(tip)) = (right.strip_prefix("refs/heads/"), CommitId::new(left)) {
+            branches.push((name, tip));
         }
     }
-    if branches.is_empty() {
-        return Err(GitError::Empty { url: url.to_owned() });
-    }
-    let wanted = branch.map(ToOwned::to_owned).or(head).unwrap_or_else(|| "main".to_owned());
-    let found = branches.iter().find(|(name, _)| *name == wanted);
-    match found.map(|(name, tip)| (name.clone(), CommitId::new(tip.as_str()))) {
-        Some((name, Ok(tip))) => Ok((name, tip)),
-        Some((_, Err(_))) | None => Err(GitError::NoBranch {
-            url: url.to_owned(),
-            branch: wanted,
-            present: branches.iter().take(10).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
-        }),
-    }
-}
-
-fn unreachable(url: &str, error: GitError) -> GitError {
-    match error {
-        GitError::Failed { command: _, stderr } => GitError::Unreachable { url: url.to_owned(), stderr },
-        GitError::TimedOut { command: _, limit } => GitError::Unreachable {
-            url: url.to_owned(),
-            stderr: format!("no answer within {}", humantime::format_duration(limit)),
-        },
-        other @ (GitError::NoProgram(_)
-        | GitError::TooOld { .. }
-        | GitError::Library(_)
-        | GitError::Unreachable { .. }
-        | GitError::Empty { .. }
-        | GitError::NoBranch { .. }
-        | GitError::NoTip(_)
-        | GitError::Missing(_)
-        | GitError::MergeTree(_)
-        | GitError::Io(_)) => other,
-    }
+    (head, branches)
 }
 
 impl GitRepo {
@@ -115,10 +165,11 @@ impl GitRepo {
     ///
     /// # Errors
     /// [`GitError::Unreachable`] when the upstream does not answer.
-    pub async fn fetch_upstream(&self, url: &str, branch: &str) -> Result<Fetched, GitError> {
+    pub async fn fetch_upstream(&self, address: &RepoAddress, branch: &str) -> Result<Fetched, GitError> {
+        let upstream = Reach::new(address);
         let refspec = format!("+refs/heads/{branch}:{}", seen_ref(branch));
-        let args = ["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", url, &refspec];
-        program::run(self.path(), &args, TRANSFER_LIMIT).await.map_err(|error| unreachable(url, error))?;
+        let args = ["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &upstream.url, &refspec];
+        upstream.ask(self.path(), &args, TRANSFER_LIMIT).await?;
         let tip = self.upstream_seen(branch)?;
         tip.map(|tip| Fetched { tip }).ok_or_else(|| GitError::NoTip(branch.to_owned()))
     }
@@ -136,9 +187,11 @@ impl GitRepo {
     /// # Errors
     /// [`GitError::Unreachable`] when the upstream does not answer, [`GitError::Failed`] when it refuses
     /// for another reason than having moved.
-    pub async fn push_upstream(&self, url: &str, branch: &str, tip: &CommitId) -> Result<Pushed, GitError> {
+    pub async fn push_upstream(&self, address: &RepoAddress, branch: &str, tip: &CommitId) -> Result<Pushed, GitError> {
+        let upstream = Reach::new(address);
         let refspec = format!("{tip}:refs/heads/{branch}");
-        match program::run(self.path(), &["push", "--quiet", "--no-verify", url, &refspec], TRANSFER_LIMIT).await {
+        let args = ["push", "--quiet", "--no-verify", &upstream.url, &refspec];
+        match upstream.git(self.path(), &args, TRANSFER_LIMIT).await {
             Ok(_) => {
                 self.set_ref(&seen_ref(branch), tip)?;
                 Ok(Pushed::Done)
@@ -152,3 +205,7 @@ impl GitRepo {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "upstream_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 //! intent, compare-and-swap, record, upstream push, and can be resumed after each.
 
 use serde_json::json;
+use sprint_core::address::RepoAddress;
 use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{CONFIG_FILE, Gate, parse_config};
@@ -219,7 +220,7 @@ async fn follow_upstream(
     sprint: &Sprint,
     git: &GitRepo,
     repo: &Repo,
-    url: &str,
+    url: &RepoAddress,
     tip: &CommitId,
 ) -> Result<Option<Step>, ServiceError> {
     let upstream = git.fetch_upstream(url, &repo.branch).await?.tip;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
+use sprint_core::address::RepoAddress;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{self, CONFIG_FILE, Gate};
 use sprint_core::ids::{CommitId, RepoName};
@@ -24,7 +25,7 @@ const SAVING: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct NewRepo {
     pub name: RepoName,
-    pub url: String,
+    pub url: RepoAddress,
     pub branch: Option<String>,
     pub run: BTreeMap<Role, String>,
     pub max_attempts: Option<u32>,
@@ -62,9 +63,6 @@ pub struct Described {
 pub async fn add(sprint: &Sprint, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
     let NewRepo { name, url, branch, run, max_attempts, limits, gates } = new;
     check(&gates, max_attempts)?;
-    if url.trim().is_empty() || url.starts_with('-') {
-        return Err(ServiceError::Invalid(format!("\"{url}\" is not the address of a git repository")));
-    }
     let taken = || {
         ServiceError::Exists(format!(
             "there is a repo \"{name}\" already; choose another name, or see it with: sprintctl repo show {name}"
@@ -93,7 +91,7 @@ pub async fn add(sprint: &Sprint, new: NewRepo, by: Actor) -> Result<Described, 
                 if tx.repo(&repo.name).await?.is_some() {
                     return Ok(None);
                 }
-                let data = json!({ "url": repo.url, "branch": repo.branch });
+                let data = json!({ "url": repo.url.as_ref().map(ToString::to_string), "branch": repo.branch });
                 tx.save_repo(repo.clone(), event(EventKind::RepoAdded, &repo.name, &by, data));
                 Ok::<_, ServiceError>(Some(repo))
             })

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 
+use sprint_core::address::RepoAddress;
 use sprint_core::ids::RepoName;
 use sprint_core::job::Runtime;
 use sprint_core::repo::Repo;
@@ -15,7 +16,8 @@ impl From<Repo> for v1::Repo {
         let Repo { name, url, branch, run, runtimes, gates, max_attempts, limits, halted, created_at } = repo;
         Self {
             name: name.into(),
-            url,
+            // What it lets its reader do stays here.
+            url: url.map(|url| url.to_string()),
             branch,
             run: run.into_iter().map(|(role, run)| (role.to_string(), run)).collect(),
             runtimes: runtimes.into_iter().map(|(role, runtime)| (role.to_string(), runtime.into())).collect(),
@@ -35,7 +37,7 @@ impl TryFrom<v1::Repo> for Repo {
         let v1::Repo { name, url, branch, run, runtimes, gates, max_attempts, limits, halted, created_at_ms } = repo;
         Ok(Self {
             name: RepoName::new(name)?,
-            url,
+            url: url.map(RepoAddress::as_kept),
             branch,
             run: by_role(run)?,
             runtimes: by_role(runtimes)?

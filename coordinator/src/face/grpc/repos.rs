@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use sprint_core::address::RepoAddress;
 use sprint_core::job::Runtime;
 use sprint_core::worker::Role;
 use sprint_proto::convert::{Malformed, by_role};
@@ -9,6 +10,7 @@ use tonic::{Request, Response, Status};
 use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
+use crate::service::ServiceError;
 use crate::service::repos::{self, Change, Described, NewRepo};
 
 fn answer(described: Described) -> Response<v1::RepoAnswer> {
@@ -28,7 +30,7 @@ impl v1::repos_server::Repos for Face {
         let v1::AddRepoRequest { name, url, branch, run, max_attempts, limits, gates } = request.into_inner();
         let new = NewRepo {
             name: name.parse().map_err(malformed)?,
-            url,
+            url: RepoAddress::new(url).map_err(|error| of(ServiceError::invalid(error)))?,
             branch: Some(branch).filter(|branch| !branch.is_empty()),
             run: by_role(run).map_err(malformed)?,
             max_attempts: Some(max_attempts).filter(|max| *max > 0),

@@ -1,0 +1,92 @@
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use proptest::prelude::*;
+use sprint_core::fuzz::bytes;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const TIP: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// A server that wants a password, and what it was shown; it has nothing, also for those who know one.
+async fn server() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let shown = Arc::<Mutex<Vec<String>>>::default();
+    let seen = Arc::clone(&shown);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (read, mut write) = stream.split();
+            let mut lines = BufReader::new(read).lines();
+            let mut answer = "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"";
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(value) = line.strip_prefix("Authorization: Basic ") {
+                    seen.lock().expect("not poisoned").push(value.to_owned());
+                    answer = "403 Forbidden";
+                }
+                if line.is_empty() {
+                    let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                    write.write_all(answer.as_bytes()).await.ok();
+                    break;
+                }
+            }
+        }
+    });
+    (address, shown)
+}
+
+#[tokio::test]
+async fn a_password_reaches_the_server_and_no_message() {
+    let (host, shown) = server().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let address = RepoAddress::new(format!("http://ann:hunter2%40x@{host}/web.git")).expect("an address");
+    let error = find(dir.path(), &Reach::new(&address), None).await.expect_err("there is nothing").to_string();
+    assert!(error.contains(&format!("http://***@{host}/web.git")) && !error.contains("hunter2"), "{error}");
+    let expected = base64::engine::general_purpose::STANDARD.encode("ann:hunter2@x");
+    assert!(shown.lock().expect("not poisoned").contains(&expected), "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_in_no_message() {
+    // Nobody listens there.
+    let dir = tempfile::tempdir().expect("a directory");
+    for url in ["https://hunter2token@127.0.0.1:1/web.git", "https://ann:hunter2token@127.0.0.1:1/web.git"] {
+        let address = RepoAddress::new(url).expect("an address");
+        let error = find(dir.path(), &Reach::new(&address), None).await.expect_err("nobody answers");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("https://***@127.0.0.1:1/web.git") && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_is_for_its_own_server_only() {
+    for (url, expected) in [
+        ("https://example.org/a/b.git", "https://example.org"),
+        ("https://example.org:8443/a", "https://example.org:8443"),
+        ("https://example.org", "https://example.org"),
+        ("https:///example.org/a", "https:///example.org"),
+        ("https::https://example.org/a", "https://example.org"),
+        ("http://[::1]:8080/a", "http://[::1]:8080"),
+    ] {
+        assert_eq!(origin(url), expected);
+    }
+}
+
+proptest! {
+    /// Whatever a server says that it has, a branch is one with a tip.
+    #[test]
+    fn fuzz_any_answer_of_an_upstream_is_read(
+        printed in bytes(vec![format!("ref: refs/heads/main\tHEAD\n{TIP}\tHEAD\n{TIP}\trefs/heads/main\n").into_bytes()])
+    ) {
+        let printed = String::from_utf8_lossy(&printed);
+        let (head, branches) = branches(&printed);
+        prop_assert!(head.is_none_or(|head| !head.contains(['\n', '\t'])));
+        prop_assert!(branches.len() <= printed.lines().count());
+        for (name, tip) in branches {
+            let line = format!("{tip}\trefs/heads/{name}");
+            prop_assert!(printed.lines().any(|printed| printed == line));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Where a repo comes from: an address that may carry a secret, which is shown nowhere.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "***";
+
+/// The address of a git repository, as its owner gave it: a URL, `user@host:path`, or a path.
+///
+/// It is kept whole, and shown without what it lets its reader do.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RepoAddress(String);
+
+/// What an address lets its reader in with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub user: String,
+    /// Empty where the user's name is a token.
+    pub password: String,
+}
+
+/// Why a text cannot be the address of a repo; it is not shown, since it may hold a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidAddress {
+    #[error("this is not the address of a git repository; give a URL, or a path on the coordinator's host")]
+    NoAddress,
+    #[error("the address has a query or a fragment (? or #), which git's servers have no use for; leave it out")]
+    Query,
+    #[error(
+        "the address carries a password, which git takes for http and https only; for ssh give the coordinator's user a key"
+    )]
+    Password,
+    #[error(
+        "it is not clear where the user and the password in the address end; escape what they are made of, as in %2f for / and %40 for @, and an @ in the path, too"
+    )]
+    Escapes,
+}
+
+/// An address in pieces; together they are the whole.
+struct Parts<'a> {
+    /// The scheme, with what divides it from what follows.
+    before: &'a str,
+    /// What stands before the `@`.
+    user: Option<&'a str>,
+    after: &'a str,
+}
+
+impl RepoAddress {
+    /// Takes an address that somebody gives.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`].
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidAddress> {
+        let address = Self(text.into());
+        if address.0.trim().is_empty() || address.0.starts_with('-') || address.0.chars().any(char::is_control) {
+            return Err(InvalidAddress::NoAddress);
+        }
+        let Parts { user, after, .. } = address.parts();
+        match user {
+            Some(user) if address.is_http() && credentials(user).is_none() => Err(InvalidAddress::Escapes),
+            _ if address.is_http() && after.contains(['?', '#']) => Err(InvalidAddress::Query),
+            Some(_) if !address.is_http() && address.is_secret() => Err(InvalidAddress::Password),
+            Some(_) | None => Ok(address),
+        }
+    }
+
+    /// Takes an address as the record or the wire has it.
+    pub fn as_kept(text: String) -> Self {
+        Self(text)
+    }
+
+    /// What git is told, which everybody on its host can read, and what it asks for then.
+    pub fn reach(&self) -> (String, Option<Credentials>) {
+        let Parts { before, user, after } = self.parts();
+        match user.filter(|_| self.is_http()).and_then(credentials) {
+            Some(credentials) => (format!("{before}{after}"), Some(credentials)),
+            None => (self.0.clone(), None),
+        }
+    }
+
+    /// A text that may repeat the address, such as what git says of it, without the address's secrets.
+    pub fn scrub(&self, text: &str) -> String {
+        let Some(user) = self.parts().user.filter(|_| self.is_secret()) else { return text.to_owned() };
+        let decoded = credentials(user).map(|Credentials { user, password }| [user, password]).unwrap_or_default();
+        let (name, password) = user.split_once(':').unwrap_or((user, ""));
+        let [decoded_name, decoded_password] = decoded;
+        // The longest first: it holds the others.
+        let mut secrets = vec![user, password, &decoded_password];
+        if password.is_empty() {
+            secrets.extend([name, &decoded_name]);
+        }
+        let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+    }
+
+    /// Whether what stands before its `@` is for nobody else's eyes. A name at a host that is reached by ssh is.
+    fn is_secret(&self) -> bool {
+        let has_password = |user: &str| user.split('@').next().is_some_and(|first| first.contains(':'));
+        self.parts().user.is_some_and(|user| self.is_http() || has_password(user))
+    }
+
+    /// Whether git's own client for HTTP reaches it, also as in `https::https://…`.
+    fn is_http(&self) -> bool {
+        let scheme = self.0.split_once("://").map_or("", |(scheme, _)| scheme);
+        let scheme = scheme.rsplit(':').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let text = self.0.as_str();
+        let begin = text.find("://").map_or(0, |at| at + 3);
+        let whole = Parts { before: "", user: None, after: text };
+        if begin > 0 && text[..begin].to_ascii_lowercase().ends_with("file://") {
+            return whole;
+        }
+        // Clients take more slashes than two for two.
+        let begin = if begin > 0 { text.len() - text[begin..].trim_start_matches('/').len() } else { 0 };
+        let rest = &text[begin..];
+        // Behind a scheme, what stands before any `@` may be a password with a slash in it.
+        let end = if begin > 0 { rest.len() } else { rest.find('/').unwrap_or(rest.len()) };
+        match rest[..end].rfind('@') {
+            Some(at) => Parts { before: &text[..begin], user: Some(&rest[..at]), after: &rest[at + 1..] },
+            None => whole,
+        }
+    }
+}
+
+/// Reads `user:password`, unescaped; none when it goes beyond the host, or is not text on one line.
+fn credentials(user: &str) -> Option<Credentials> {
+    if user.contains(['/', '?', '#', '@']) {
+        return None;
+    }
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    Some(Credentials { user: unescaped(user)?, password: unescaped(password)? })
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' {
+            let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+            u8::try_from(digit()? * 16 + digit()?).ok()?
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
+}
+
+impl fmt::Display for RepoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { before, user, after } = self.parts();
+        let after = if self.is_http() { after.split(['?', '#']).next().unwrap_or_default() } else { after };
+        match user {
+            Some(_) if self.is_secret() => write!(f, "{before}{HIDDEN}@{after}"),
+            Some(user) => write!(f, "{before}{user}@{after}"),
+            None => f.write_str(after),
+        }
+    }
+}
+
+impl fmt::Debug for RepoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RepoAddress({self})")
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;
