@@ -298,7 +298,7 @@ mod tests {
         let view = RepoView {
             repo: Repo {
                 name: RepoName::new("web").unwrap(),
-                url: Some(RepoAddress::as_kept("https://ann:hunter2@example.org/web.git".to_owned())),
+                url: Some(RepoAddress::as_kept("https://***@example.org/web.git".to_owned())),
                 branch: "main".to_owned(),
                 run: [(Role::Developer, "./agent".to_owned()), (Role::Tester, "./check".to_owned())].into(),
                 runtimes: [(Role::Developer, Runtime::shell())].into(),
