@@ -105,7 +105,7 @@ async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Sprint>, Serv
     };
     let certificates = Arc::new(Certificates::open(data, &config.advertise, given(config), now())?);
     let tls = certificates.server_config()?;
-    let sprint = Arc::new(Sprint::new(store, git, logs, certificates, settings));
+    let sprint = Arc::new(Sprint::new(store, git, logs, certificates, data.to_owned(), settings));
     Ok((sprint, tls))
 }
 
@@ -151,7 +151,7 @@ fn on_this_host(listening: SocketAddr) -> SocketAddr {
 ///
 /// # Errors
 /// A text for people.
-fn make_data_dir(data: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_data_dir(data: &Path) -> anyhow::Result<()> {
     sprint_identity::private::make_dir(data)
         .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
     // One that an earlier version made may be open to others; keys are in it now.

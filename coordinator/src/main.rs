@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use coordinator::app::App;
+use coordinator::command::backup::{self, BackupArgs, RestoreArgs};
 use coordinator::command::check::{self, CheckArgs};
 use coordinator::command::token::{self, TokenCommand};
 use coordinator::config::{Config, Flags, LogFormat};
@@ -38,6 +39,12 @@ enum Command {
     ///
     /// It works while the coordinator runs, too.
     Check(CheckArgs),
+    /// Writes the record, the repositories, the logs and the keys into one file.
+    ///
+    /// It works while the coordinator runs, too; the file is of one moment.
+    Backup(BackupArgs),
+    /// Fills an empty data directory from a backup.
+    Restore(RestoreArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +53,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(&flags),
         Command::Token(command) => finish(token::run(command)),
         Command::Check(args) => finish(check::run(args)),
+        Command::Backup(args) => finish(backup::write(args)),
+        Command::Restore(args) => finish(backup::read(args)),
     }
 }
 

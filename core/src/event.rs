@@ -69,6 +69,7 @@ crate::words! {
         TokenUsed => "token_used",
         TokenRevoked => "token_revoked",
         CertificateIssued => "certificate_issued",
+        RecordRestored => "record_restored",
         AccessRefused => "access_refused",
     }
 }

@@ -114,12 +114,17 @@ impl Cluster {
         self.dir.path().join("contexts")
     }
 
+    /// Runs `coordinator` on this cluster's data directory.
+    #[track_caller]
+    pub fn coordinator_command(&self, command: &[&str], args: &[&str]) -> Answer {
+        let data = self.coordinator_data().display().to_string();
+        self.binary("coordinator", &[command, &["--data-dir", &data], args].concat())
+    }
+
     /// Makes a token with `coordinator token create`.
     #[track_caller]
     pub fn token(&self, args: &[&str]) -> String {
-        let data = self.coordinator_data().display().to_string();
-        let args = [&["token", "create", "--data-dir", &data], args].concat();
-        self.binary("coordinator", &args).succeeded().text().trim().to_owned()
+        self.coordinator_command(&["token", "create"], args).succeeded().text().trim().to_owned()
     }
 
     /// The coordinator's gRPC port.

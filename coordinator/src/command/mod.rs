@@ -1,5 +1,6 @@
 //! What `coordinator` can do beside serving: for the person who has the data directory.
 
+pub mod backup;
 pub mod check;
 pub mod token;
 
@@ -34,9 +35,12 @@ enum Reach {
 }
 
 impl Place {
+    fn config(self) -> anyhow::Result<Config> {
+        Config::load(&Flags { data_dir: self.data_dir, config: self.config, ..Flags::default() })
+    }
+
     async fn reach(self) -> anyhow::Result<Reach> {
-        let flags = Flags { data_dir: self.data_dir, config: self.config, ..Flags::default() };
-        let config = Config::load(&flags)?;
+        let config = self.config()?;
         anyhow::ensure!(
             config.data_dir.is_dir(),
             "there is no data directory {}; start the coordinator first (coordinator serve), or name it with --data-dir",

@@ -1,6 +1,7 @@
 //! The coordinator's bare repositories: objects and refs through git2, merges and
 //! transport through the `git` program.
 
+mod archive;
 pub mod commands;
 mod merge_tree;
 mod program;
@@ -16,6 +17,7 @@ use sprint_core::address::RepoAddress;
 use sprint_core::ids::{CommitId, RepoName};
 use thiserror::Error;
 
+pub use archive::Refs;
 pub use commands::RefUpdate;
 pub use merge_tree::Merged;
 pub use repository::{CompareAndSwap, GitRepo};

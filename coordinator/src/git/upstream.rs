@@ -105,7 +105,17 @@ pub(super) async fn clone(
     std::fs::create_dir_all(path)?;
     let upstream = Reach::new(address);
     let (branch, tip) = find(path, &upstream, branch).await?;
-    program::run(path, &["init", "--quiet", "--bare", "--initial-branch", &branch, "."], ASK_LIMIT).await?;
+    init(path, hooks, &branch).await?;
+    let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
+    let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", &upstream.url, &heads];
+    upstream.ask(path, &args, TRANSFER_LIMIT).await?;
+    program::run(path, &["update-ref", &seen_ref(&branch), &format!("refs/heads/{branch}")], ASK_LIMIT).await?;
+    Ok((branch, tip))
+}
+
+/// Makes an empty bare repository as ours are.
+pub(super) async fn init(path: &Path, hooks: &Path, branch: &str) -> Result<(), GitError> {
+    program::run(path, &["init", "--quiet", "--bare", "--initial-branch", branch, "."], ASK_LIMIT).await?;
     let hooks = hooks.to_string_lossy();
     for (key, value) in [
         ("core.hooksPath", hooks.as_ref()),
@@ -118,11 +128,7 @@ pub(super) async fn clone(
     ] {
         program::run(path, &["config", key, value], ASK_LIMIT).await?;
     }
-    let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
-    let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", &upstream.url, &heads];
-    upstream.ask(path, &args, TRANSFER_LIMIT).await?;
-    program::run(path, &["update-ref", &seen_ref(&branch), &format!("refs/heads/{branch}")], ASK_LIMIT).await?;
-    Ok((branch, tip))
+    Ok(())
 }
 
 /// Asks the upstream for its branches; answers the one wanted, or the one its HEAD names.

@@ -74,6 +74,7 @@ impl ServiceError {
             Self::Unauthenticated(_) | Self::Token(_) => Kind::Unauthenticated,
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Exhausted(_) => Kind::Exhausted,
+            Self::Store(StoreError::NotEmpty) => Kind::Precondition,
             Self::Store(StoreError::Closed) => Kind::Unavailable,
             Self::Git(_) | Self::Store(_) | Self::Io(_) => Kind::Internal,
         }

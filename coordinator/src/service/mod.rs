@@ -5,6 +5,7 @@ pub mod admin;
 pub mod assignment;
 pub mod attempts;
 pub mod audit;
+pub mod backup;
 pub mod changes;
 pub mod check;
 pub mod code;
@@ -88,6 +89,8 @@ pub struct Sprint {
     pub fleet: fleet::Fleet,
     pub settings: Settings,
     pub certificates: Arc<Certificates>,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
     pub refusals: audit::Refusals,
     pub enrolment_attempts: attempts::Attempts,
     pub started_at: Timestamp,
@@ -101,6 +104,7 @@ impl Sprint {
         git: GitRepos,
         logs: Arc<logs::Logs>,
         certificates: Arc<Certificates>,
+        data_dir: PathBuf,
         settings: Settings,
     ) -> Self {
         Self {
@@ -110,6 +114,7 @@ impl Sprint {
             fleet: fleet::Fleet::default(),
             settings,
             certificates,
+            data_dir,
             refusals: audit::Refusals::default(),
             enrolment_attempts: attempts::Attempts::default(),
             started_at: now(),

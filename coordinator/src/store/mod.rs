@@ -9,6 +9,7 @@ mod directory;
 mod entity;
 mod notice;
 mod read;
+mod restore;
 mod tx;
 mod writer;
 
@@ -40,6 +41,8 @@ pub enum StoreError {
     Corrupt { table: &'static str, error: serde_json::Error },
     #[error("the change could not be made durable, and was not made: {0}")]
     CommitFailed(String),
+    #[error("the database is not empty; restore into one that nothing was ever kept in")]
+    NotEmpty,
     #[error("the coordinator is shutting down")]
     Closed,
 }

@@ -62,6 +62,11 @@ pub struct Tx {
     job: Slots,
     job_events: Vec<NewEvent>,
     job_notices: BTreeSet<Notice>,
+    /// Events that have their numbers already, from a backup.
+    job_restored: Vec<Event>,
+    /// The least numbers that may be given next.
+    job_floors: Vec<(&'static str, u64)>,
+    batch_floors: Vec<(&'static str, u64)>,
     job_numbers: Numbers,
 }
 
@@ -82,6 +87,9 @@ impl Tx {
             job: Slots::default(),
             job_events: Vec::new(),
             job_notices: BTreeSet::new(),
+            job_restored: Vec::new(),
+            job_floors: Vec::new(),
+            batch_floors: Vec::new(),
             job_numbers: Numbers::default(),
         };
         tx.reload().await?;
@@ -228,6 +236,21 @@ impl Tx {
         self.job_events.push(event);
     }
 
+    /// Takes an entity over as it is, without an event of its own.
+    pub(super) fn take<E: Entity>(&mut self, entity: E) {
+        E::rows(&mut self.job).insert(entity.key(), Some(entity));
+    }
+
+    /// Takes events over with the numbers that they have.
+    pub(super) fn take_events(&mut self, events: Vec<Event>) {
+        self.job_restored = events;
+    }
+
+    /// Gives numbers of a table from `next` on only.
+    pub(super) fn set_floor(&mut self, table: &'static str, next: u64) {
+        self.job_floors.push((table, next));
+    }
+
     async fn get<E: Entity>(&mut self, key: &E::Key) -> Result<Option<E>, StoreError> {
         for slots in [&mut self.job, &mut self.batch, &mut self.cache] {
             if let Some(found) = E::rows(slots).get(key) {
@@ -276,10 +299,17 @@ impl Tx {
         let mut slots = std::mem::take(&mut self.job);
         let events = std::mem::take(&mut self.job_events);
         let notices = std::mem::take(&mut self.job_notices);
+        let restored = std::mem::take(&mut self.job_restored);
+        let floors = std::mem::take(&mut self.job_floors);
         if !keep {
             self.job_numbers = self.batch_numbers;
             return;
         }
+        if let Some(last) = restored.last() {
+            self.job_numbers.seq = last.seq.get() + 1;
+        }
+        self.batch_events.extend(restored);
+        self.batch_floors.extend(floors);
         for NewEvent { kind, repo, item, actor, data } in events {
             let seq = Seq::new(self.job_numbers.seq);
             self.job_numbers.seq += 1;
@@ -319,6 +349,7 @@ impl Tx {
         self.batch_events.clear();
         self.batch_notices.clear();
         self.batch_directory = Default::default();
+        self.batch_floors.clear();
         self.cache = Slots::default();
         // Until the numbers are known again, nothing may be committed.
         self.broken = true;
@@ -347,6 +378,14 @@ impl Tx {
             let rows: Vec<(i64,)> =
                 self.connection.fetch(format!("select coalesce(max({key}), 0) from {table}"), vec![]).await?;
             *number = rows.first().map_or(1, |(max,)| u64::try_from(*max).unwrap_or(0) + 1);
+        }
+        let floors: Vec<(String, i64)> =
+            self.connection.fetch("select name, next from floors".to_owned(), vec![]).await?;
+        for (name, floor) in floors {
+            let number = ["items", "workers", "changes", "events"].iter().position(|table| *table == name);
+            if let Some(number) = number.and_then(|number| next.get_mut(number)) {
+                *number = (*number).max(u64::try_from(floor).unwrap_or(0));
+            }
         }
         let [item, worker, change, seq] = next;
         let last: Vec<(i64,)> =
@@ -392,6 +431,11 @@ impl Tx {
         self.write::<Outpost>().await?;
         self.write::<Token>().await?;
         self.write_events().await?;
+        for (name, next) in std::mem::take(&mut self.batch_floors) {
+            let sql =
+                "insert into floors (name, next) values ($1, $2) on conflict (name) do update set next = excluded.next";
+            self.connection.execute(sql.to_owned(), vec![name.into(), next.into()]).await?;
+        }
         self.cache.absorb(std::mem::take(&mut self.batch));
         Ok(())
     }

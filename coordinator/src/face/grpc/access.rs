@@ -74,6 +74,8 @@ const TABLE: &[(&str, Allowed)] = &[
     ("/sprint.v1.Repos/List", LOOK),
     ("/sprint.v1.Repos/Remove", RULE),
     ("/sprint.v1.Repos/Set", STEER),
+    // It holds every key.
+    ("/sprint.v1.System/Backup", RULE),
     ("/sprint.v1.System/Check", RULE),
     ("/sprint.v1.System/Status", LOOK),
     // It types into an agent's terminal.

@@ -1,15 +1,19 @@
 use sprint_core::ids::{ItemId, Seq};
 use sprint_proto::v1;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::status::of;
 use crate::face::Face;
-use crate::service::{EventFilter, check, events};
+use crate::service::{EventFilter, backup, check, events};
 
 /// Batches on their way to a slow reader; beyond this the record is read no faster than it reads.
 const BATCHES: usize = 4;
+
+/// Bytes of a backup in one message.
+const CHUNK_BYTES: usize = 256 << 10;
 
 #[tonic::async_trait]
 impl v1::events_server::Events for Face {
@@ -59,6 +63,35 @@ impl v1::events_server::Events for Face {
 
 #[tonic::async_trait]
 impl v1::system_server::System for Face {
+    type BackupStream = ReceiverStream<Result<v1::BackupChunk, Status>>;
+
+    async fn backup(&self, _: Request<v1::BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+        let (sender, receiver) = mpsc::channel(BATCHES);
+        // The archive is written by blocking calls, on a thread that may block.
+        let (reader, out) = std::io::pipe().map_err(|error| of(error.into()))?;
+        let reader = tokio::fs::File::from_std(std::os::fd::OwnedFd::from(reader).into());
+        let sprint = std::sync::Arc::clone(&self.sprint);
+        let writing = tokio::task::spawn_blocking(move || {
+            tokio::runtime::Handle::current().block_on(backup::write(&sprint, out))
+        });
+        self.tasks.spawn(async move {
+            let mut chunks = tokio_util::io::ReaderStream::with_capacity(reader, CHUNK_BYTES);
+            while let Some(Ok(data)) = chunks.next().await {
+                if sender.send(Ok(v1::BackupChunk { data })).await.is_err() {
+                    return;
+                }
+            }
+            let failed = match writing.await {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => of(error),
+                Err(error) => Status::internal(error.to_string()),
+            };
+            // The reader may be gone; then nobody is left to be told.
+            let _ = sender.send(Err(failed)).await;
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
     async fn check(&self, _: Request<v1::CheckRequest>) -> Result<Response<v1::CheckResponse>, Status> {
         let check::Checked { items, workers, changes, events, violations } =
             check::check(&self.sprint).await.map_err(of)?;

@@ -94,7 +94,14 @@ async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow
         created_at: coordinator::service::now(),
     };
     let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
-    let sprint = Sprint::new(store, repos, Logs::open(directory.join("logs"))?, certificates, Settings::default());
+    let sprint = Sprint::new(
+        store,
+        repos,
+        Logs::open(directory.join("logs"))?,
+        certificates,
+        directory.to_owned(),
+        Settings::default(),
+    );
     let heads = heads.to_vec();
     let queued: Result<(), StoreError> = sprint
         .store

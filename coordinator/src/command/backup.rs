@@ -1,0 +1,105 @@
+//! `coordinator backup` and `coordinator restore`: the whole of a coordinator in one file.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use sprint_proto::v1;
+use sprint_proto::v1::system_client::SystemClient;
+
+use super::{Place, Reach, of};
+use crate::app::{self, Offline};
+use crate::service::{backup, check};
+
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The file to write; there must be none of that name
+    file: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The file that `coordinator backup` wrote
+    file: PathBuf,
+}
+
+/// Writes a backup. It appears whole, or not at all.
+///
+/// # Errors
+/// A text for people.
+pub async fn write(args: BackupArgs) -> anyhow::Result<()> {
+    let BackupArgs { place, file } = args;
+    anyhow::ensure!(!file.exists(), "{} is there already; name another file", file.display());
+    let unfinished = file.with_added_extension("unfinished");
+    let what = || format!("{} cannot be written", unfinished.display());
+    // It holds every key.
+    let mut out =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).with_context(what)?;
+    match place.reach().await? {
+        Reach::Offline(offline) => {
+            let written = backup::write(&offline.sprint, out.try_clone()?).await;
+            offline.close().await;
+            written?;
+        }
+        Reach::Running(connection) => {
+            let mut chunks = SystemClient::new(connection).backup(v1::BackupRequest {}).await.map_err(of)?.into_inner();
+            while let Some(v1::BackupChunk { data }) = chunks.message().await.map_err(of)? {
+                out.write_all(&data).with_context(what)?;
+            }
+        }
+    }
+    out.sync_all().with_context(what)?;
+    std::fs::rename(&unfinished, &file).with_context(what)?;
+    println!("{}: {} bytes; it holds keys, so keep it as you keep those", file.display(), file.metadata()?.len());
+    Ok(())
+}
+
+/// Fills an empty data directory from a backup, and checks it.
+///
+/// # Errors
+/// A text for people.
+pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
+    let RestoreArgs { place, file } = args;
+    let from = File::open(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let config = place.config()?;
+    let data = &config.data_dir;
+    anyhow::ensure!(
+        is_empty(data),
+        "{} is not empty; restore into a directory that does not exist yet (--data-dir)",
+        data.display()
+    );
+    app::make_data_dir(data)?;
+    let offline = Offline::open(&config).await?.context("another coordinator uses the directory")?;
+    let restored = async {
+        let manifest = backup::read(&offline.sprint, std::io::BufReader::new(from)).await?;
+        anyhow::Ok((manifest, check::check(&offline.sprint).await?))
+    };
+    let restored = restored.await;
+    offline.close().await;
+    let (manifest, checked) =
+        restored.with_context(|| format!("nothing was restored; remove {} before you try again", data.display()))?;
+    for violation in &checked.violations {
+        println!("{violation}");
+    }
+    println!(
+        "restored what version {} wrote at {}: {} items, {} events; start it with: coordinator serve --data-dir {}",
+        manifest.version,
+        manifest.made_at,
+        checked.items,
+        checked.events,
+        data.display()
+    );
+    anyhow::ensure!(checked.violations.is_empty(), "{} things do not hold in it", checked.violations.len());
+    Ok(())
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
+}
