@@ -5,6 +5,7 @@
 //! and `loops` call services and nothing below them.
 
 pub mod app;
+pub mod command;
 pub mod config;
 pub mod face;
 pub mod git;
@@ -12,4 +13,3 @@ pub mod identity;
 pub mod loops;
 pub mod service;
 pub mod store;
-pub mod token_command;

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use coordinator::app::App;
+use coordinator::command::check::{self, CheckArgs};
+use coordinator::command::token::{self, TokenCommand};
 use coordinator::config::{Config, Flags, LogFormat};
-use coordinator::token_command::{self, TokenCommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -33,13 +34,18 @@ enum Command {
     /// machines the same is: sprintctl token.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Checks the whole record, and that each landed commit is in its branch; exits with 1 when something is wrong.
+    ///
+    /// It works while the coordinator runs, too.
+    Check(CheckArgs),
 }
 
 fn main() -> ExitCode {
     sprint_identity::init();
     match Cli::parse().command {
         Command::Serve(flags) => serve(&flags),
-        Command::Token(command) => finish(token_command::run(command)),
+        Command::Token(command) => finish(token::run(command)),
+        Command::Check(args) => finish(check::run(args)),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod address;
 pub mod change;
+pub mod check;
 pub mod event;
 pub mod explain;
 #[cfg(any(test, feature = "fuzz"))]

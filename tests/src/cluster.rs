@@ -458,8 +458,25 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Ends the coordinator, and checks that what it leaves is sound.
+    fn check(&mut self) {
+        self.coordinator.kill_9();
+        let data = self.coordinator_data().display().to_string();
+        // A test that wants a database to be unreadable has none to check.
+        let answer = self.binary("coordinator", &["check", "--data-dir", &data]);
+        let unreadable = ["newer than this coordinator", "there is no data directory"];
+        if !unreadable.iter().any(|words| answer.stderr.contains(words)) {
+            answer.succeeded();
+        }
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check();
+        }
         if std::thread::panicking() {
             self.tell();
         }

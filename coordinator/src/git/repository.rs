@@ -1,5 +1,6 @@
 //! One bare repository: objects, refs, merges.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -87,6 +88,18 @@ impl GitRepo {
             return Ok(true);
         }
         Ok(self.objects().graph_descendant_of(oid(descendant.as_str())?, oid(ancestor.as_str())?)?)
+    }
+
+    /// Every commit that a branch holds.
+    ///
+    /// # Errors
+    /// [`GitError::NoTip`] when there is no such branch.
+    pub fn history(&self, branch: &str) -> Result<BTreeSet<CommitId>, GitError> {
+        let tip = oid(self.tip(branch)?.as_str())?;
+        let objects = self.objects();
+        let mut walk = objects.revwalk()?;
+        walk.push(tip)?;
+        walk.map(|found| Ok(commit_id(found?))).collect()
     }
 
     /// Whether a commit is here.

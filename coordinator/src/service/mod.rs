@@ -6,6 +6,7 @@ pub mod assignment;
 pub mod attempts;
 pub mod audit;
 pub mod changes;
+pub mod check;
 pub mod code;
 pub mod enrol;
 pub mod error;

@@ -3,6 +3,7 @@
 //! All changes go through one writer (`writer.rs`), which commits many waiting
 //! transactions with one fsync; reads use connections of their own.
 
+mod check;
 mod db;
 mod directory;
 mod entity;

@@ -15,7 +15,7 @@ use sprint_core::token::Token;
 use sprint_core::worker::Worker;
 
 use super::StoreError;
-use super::db::{Connection, Value};
+use super::db::{Connection, Shape, Value};
 use super::directory::Directory;
 use super::entity::{Entity, Rows, Slots, insert};
 use super::notice::Notice;
@@ -242,7 +242,7 @@ impl Tx {
         Ok(Some(entity))
     }
 
-    async fn search<E: Entity>(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
+    pub(super) async fn search<E: Entity>(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
         debug_assert!(self.job.is_empty(), "a job searches before it saves");
         self.flush().await?;
         let rows: Vec<(String,)> = self.fetch(sql.to_owned(), values).await?;
@@ -250,6 +250,10 @@ impl Tx {
     }
 
     async fn fetch(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<(String,)>, StoreError> {
+        self.rows(sql, values).await
+    }
+
+    pub(super) async fn rows<T: Shape>(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<T>, StoreError> {
         let fetched = self.connection.fetch(sql, values).await;
         self.broken |= fetched.is_err();
         fetched

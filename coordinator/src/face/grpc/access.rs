@@ -74,6 +74,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ("/sprint.v1.Repos/List", LOOK),
     ("/sprint.v1.Repos/Remove", RULE),
     ("/sprint.v1.Repos/Set", STEER),
+    ("/sprint.v1.System/Check", RULE),
     ("/sprint.v1.System/Status", LOOK),
     // It types into an agent's terminal.
     ("/sprint.v1.Workers/Attach", STEER),

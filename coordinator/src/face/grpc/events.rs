@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::status::of;
 use crate::face::Face;
-use crate::service::{EventFilter, events};
+use crate::service::{EventFilter, check, events};
 
 /// Batches on their way to a slow reader; beyond this the record is read no faster than it reads.
 const BATCHES: usize = 4;
@@ -59,6 +59,13 @@ impl v1::events_server::Events for Face {
 
 #[tonic::async_trait]
 impl v1::system_server::System for Face {
+    async fn check(&self, _: Request<v1::CheckRequest>) -> Result<Response<v1::CheckResponse>, Status> {
+        let check::Checked { items, workers, changes, events, violations } =
+            check::check(&self.sprint).await.map_err(of)?;
+        let (items, workers, changes) = (items as u64, workers as u64, changes as u64);
+        Ok(Response::new(v1::CheckResponse { items, workers, changes, events, violations }))
+    }
+
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
         let status = events::status(&self.sprint).await.map_err(of)?;
         Ok(Response::new(v1::StatusResponse {

@@ -1,23 +1,18 @@
 //! `coordinator token`: for the person who has the data directory, whether the coordinator runs or not.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use sprint_core::event::Actor;
 use sprint_core::ids::{PersonName, TokenId};
 use sprint_core::token::TokenKind;
 use sprint_core::view::TokenView;
-use sprint_identity::connect::{Connection, connect};
-use sprint_identity::context::Context;
 use sprint_proto::v1;
 use sprint_proto::v1::identity_client::IdentityClient;
 
-use crate::app::Offline;
-use crate::config::{Config, Flags};
+use super::{Place, Reach, of};
+use crate::service::now;
 use crate::service::tokens::{self, NewToken};
-use crate::service::{admin, now};
 
 /// What `coordinator token` can do.
 #[derive(Debug, Clone, Subcommand)]
@@ -68,45 +63,6 @@ pub struct Revoke {
     id: TokenId,
 }
 
-/// Where the coordinator keeps its data, as for `serve`.
-#[derive(Debug, Clone, Args)]
-struct Place {
-    /// Where the record is kept [default: ~/.local/state/sprint/coordinator]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The configuration file of `coordinator serve`
-    #[arg(long, value_name = "FILE", env = "SPRINT_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-impl Place {
-    async fn reach(self) -> anyhow::Result<Reach> {
-        let flags = Flags { data_dir: self.data_dir, config: self.config, ..Flags::default() };
-        let config = Config::load(&flags)?;
-        anyhow::ensure!(
-            config.data_dir.is_dir(),
-            "there is no data directory {}; start the coordinator first (coordinator serve), or name it with --data-dir",
-            config.data_dir.display()
-        );
-        if let Some(offline) = Offline::open(&config).await? {
-            return Ok(Reach::Offline(Box::new(offline)));
-        }
-        let path = config.data_dir.join(admin::FILE);
-        let context = Context::read(&path).context("the running coordinator cannot be asked")?;
-        let connection =
-            connect(&context.coordinator, &context.trusted(), &context.credential()?, |endpoint| endpoint).await?;
-        Ok(Reach::Running(IdentityClient::new(connection)))
-    }
-}
-
-/// How the record is reached.
-enum Reach {
-    /// The coordinator runs: it is asked, as its local admin.
-    Running(IdentityClient<Connection>),
-    /// It does not: its record is opened.
-    Offline(Box<Offline>),
-}
-
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
 }
@@ -125,7 +81,8 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                     offline.close().await;
                     made?.1.reveal()
                 }
-                Reach::Running(mut identity) => {
+                Reach::Running(connection) => {
+                    let mut identity = IdentityClient::new(connection);
                     let ttl_ms = ttl.map_or(0, |ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
                     let request = v1::CreateTokenRequest {
                         kind: kind.to_string(),
@@ -146,7 +103,8 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                     offline.close().await;
                     listed?.into_iter().map(Into::into).collect()
                 }
-                Reach::Running(mut identity) => {
+                Reach::Running(connection) => {
+                    let mut identity = IdentityClient::new(connection);
                     identity.list_tokens(v1::ListTokensRequest { all }).await.map_err(of)?.into_inner().tokens
                 }
             };
@@ -161,7 +119,8 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                     offline.close().await;
                     revoked?.into()
                 }
-                Reach::Running(mut identity) => {
+                Reach::Running(connection) => {
+                    let mut identity = IdentityClient::new(connection);
                     let request = v1::RevokeTokenRequest { id: id.into() };
                     identity.revoke_token(request).await.map_err(of)?.into_inner()
                 }
@@ -170,11 +129,6 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn of(status: tonic::Status) -> anyhow::Error {
-    anyhow::anyhow!("{}", status.message())
 }
 
 fn print(token: &TokenView) {

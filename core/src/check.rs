@@ -1,0 +1,180 @@
+//! What must hold of the record as a whole, whatever happened to whom and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use crate::change::{Change, ChangeState};
+use crate::ids::{ItemId, WorkerId};
+use crate::item::{Item, Stage};
+use crate::outpost::Outpost;
+use crate::repo::Repo;
+use crate::worker::Worker;
+
+/// The record, read at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    pub repos: Vec<Repo>,
+    pub items: Vec<Item>,
+    pub workers: Vec<Worker>,
+    pub changes: Vec<Change>,
+    pub outposts: Vec<Outpost>,
+    /// How many events there are, and the number of the last.
+    pub events: u64,
+    pub last_event: u64,
+    /// How often each item was recorded as landed.
+    pub landings: BTreeMap<ItemId, u64>,
+}
+
+/// What does not hold, each as a sentence; empty for a sound record.
+pub fn violations(record: &Record) -> Vec<String> {
+    let mut check = Check { record, items: BTreeMap::new(), workers: BTreeMap::new(), found: Vec::new() };
+    check.items.extend(record.items.iter().map(|item| (item.id, item)));
+    check.workers.extend(record.workers.iter().map(|worker| (worker.id, worker)));
+    check.events();
+    for item in &record.items {
+        check.item(item);
+    }
+    check.workers_of_items();
+    for change in &record.changes {
+        check.change(change);
+    }
+    check.found
+}
+
+struct Check<'a> {
+    record: &'a Record,
+    items: BTreeMap<ItemId, &'a Item>,
+    workers: BTreeMap<WorkerId, &'a Worker>,
+    found: Vec<String>,
+}
+
+impl Check<'_> {
+    fn say(&mut self, what: impl Display) {
+        self.found.push(what.to_string());
+    }
+
+    fn events(&mut self) {
+        let Record { events, last_event, .. } = self.record;
+        if events != last_event {
+            self.say(format_args!(
+                "there are {events} events, and the last has the number {last_event}: some are missing"
+            ));
+        }
+        for (item, times) in &self.record.landings {
+            if *times > 1 {
+                self.say(format_args!("item {item} landed {times} times"));
+            }
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        let id = item.id;
+        if !self.record.repos.iter().any(|repo| repo.name == item.repo) && !is_over(item) {
+            self.say(format_args!("item {id} is of repo \"{}\", which is not there", item.repo));
+        }
+        for other in item.needs.iter().chain(&item.parent) {
+            if !self.items.contains_key(other) {
+                self.say(format_args!("item {id} names item {other}, which is not there"));
+            }
+        }
+        match &item.stage {
+            Stage::InProgress { lease } => match self.workers.get(&lease.worker) {
+                Some(worker) if worker.item != id || worker.attempt != item.attempt || worker.change.is_some() => {
+                    let worker = worker.id;
+                    self.say(format_args!("item {id} is leased to worker {worker}, which works on something else"));
+                }
+                Some(worker) if !worker.state.is_live() => {
+                    let (worker, state) = (worker.id, worker.state.name());
+                    self.say(format_args!("item {id} is leased to worker {worker}, which is {state}"));
+                }
+                Some(_) => {}
+                None => self.say(format_args!("item {id} is leased to worker {}, which is not there", lease.worker)),
+            },
+            Stage::Merging { change } => {
+                let found = self.record.changes.iter().find(|known| known.id == *change);
+                match found {
+                    Some(found) if found.item != id || found.attempt != item.attempt => {
+                        self.say(format_args!("item {id} waits for change {change}, which is another attempt's"));
+                    }
+                    Some(found) if !found.state.is_pending() => {
+                        let state = found.state.name();
+                        self.say(format_args!("item {id} waits for change {change}, which is {state}"));
+                    }
+                    Some(_) => {}
+                    None => self.say(format_args!("item {id} waits for change {change}, which is not there")),
+                }
+            }
+            Stage::Inbox
+            | Stage::Planning
+            | Stage::Ready
+            | Stage::InReview
+            | Stage::InTests
+            | Stage::InDocs
+            | Stage::Done { .. }
+            | Stage::Blocked { .. }
+            | Stage::Cancelled { .. } => {}
+        }
+    }
+
+    fn workers_of_items(&mut self) {
+        let mut working = BTreeSet::new();
+        for worker in self.record.workers.iter().filter(|worker| worker.state.is_live()) {
+            let (id, item) = (worker.id, worker.item);
+            if !self.record.outposts.iter().any(|outpost| outpost.name == worker.outpost) {
+                self.say(format_args!(
+                    "worker {id} holds a slot of outpost \"{}\", which is not there",
+                    worker.outpost
+                ));
+            }
+            let Some(on) = self.items.get(&item) else {
+                self.say(format_args!("worker {id} is on item {item}, which is not there"));
+                continue;
+            };
+            // One that was told to end may outlive its lease, until its work is saved.
+            if worker.change.is_some() || worker.stop_reason.is_some() {
+                continue;
+            }
+            if on.worker() != Some(id) {
+                let stage = on.stage.name();
+                self.say(format_args!("worker {id} works on item {item}, which is {stage} and not leased to it"));
+            }
+            if !working.insert(item) {
+                self.say(format_args!("two workers work on item {item} at once"));
+            }
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        let id = change.id;
+        match self.items.get(&change.item) {
+            None => self.say(format_args!("change {id} is of item {}, which is not there", change.item)),
+            Some(item) => {
+                let is_waited_for = matches!(item.stage, Stage::Merging { change } if change == id);
+                let (item, stage) = (item.id, item.stage.name());
+                if change.state.is_pending() && !is_waited_for {
+                    self.say(format_args!("change {id} is in the queue, and its item {item} is {stage}"));
+                }
+                if matches!(change.state, ChangeState::Landed { .. })
+                    && !matches!(self.items[&item].stage, Stage::Done { .. })
+                {
+                    self.say(format_args!("change {id} has landed, and its item {item} is {stage}"));
+                }
+            }
+        }
+        if let ChangeState::Gating { worker: Some(worker), .. } = &change.state {
+            let runs =
+                self.workers.get(worker).is_some_and(|worker| worker.state.is_live() && worker.change == Some(id));
+            if !runs {
+                self.say(format_args!("change {id} waits for worker {worker}, which does not gate it"));
+            }
+        }
+    }
+}
+
+fn is_over(item: &Item) -> bool {
+    matches!(item.stage, Stage::Done { .. } | Stage::Cancelled { .. })
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
