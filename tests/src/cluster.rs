@@ -22,15 +22,11 @@ pub struct OutpostOptions {
     /// Where its data is, if not in the cluster's directory.
     pub data: Option<PathBuf>,
     pub more: Vec<String>,
-    /// Where it finds the coordinator, if not on loopback.
-    pub coordinator: Option<String>,
-    /// The network namespace that it runs in, if not ours.
-    pub namespace: Option<String>,
 }
 
 impl Default for OutpostOptions {
     fn default() -> Self {
-        Self { max_workers: 4, name: None, data: None, more: vec![], coordinator: None, namespace: None }
+        Self { max_workers: 4, name: None, data: None, more: vec![] }
     }
 }
 
@@ -217,7 +213,7 @@ impl Cluster {
 
     /// Starts an outpost; it may not be online yet.
     pub fn add_outpost(&mut self, name: &str, options: OutpostOptions) {
-        let OutpostOptions { max_workers, name: own_name, data, more, coordinator, namespace } = options;
+        let OutpostOptions { max_workers, name: own_name, data, more } = options;
         let data = data.unwrap_or_else(|| self.dir.path().join(name)).display().to_string();
         let mut args = ["join", "--name", own_name.as_deref().unwrap_or(name), "--data-dir", &data]
             .map(ToOwned::to_owned)
@@ -227,14 +223,38 @@ impl Cluster {
         args.extend(["--allow-write".to_owned(), self.shared().display().to_string()]);
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
-        outpost.namespace = namespace;
-        outpost.env("SPRINT_COORDINATOR", coordinator.as_deref().unwrap_or(&self.grpc));
-        if !outpost.args.iter().any(|arg| arg == "--token") {
-            outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
-        }
+        outpost.env("SPRINT_COORDINATOR", &self.grpc);
+        outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
         outpost.env("SECRET_OF_THE_AGENT", "hidden-from-workers");
         outpost.start();
         self.outposts.insert(name.to_owned(), outpost);
+    }
+
+    /// Joins by a command line as a person types it, in another network namespace and a home of its own;
+    /// answers the name that the outpost has given itself.
+    #[track_caller]
+    pub fn join_from(&mut self, namespace: &crate::Namespace, command: &str) -> String {
+        let mut words = command.split_whitespace().map(ToOwned::to_owned);
+        assert_eq!(words.next().as_deref(), Some("outpost-agent"));
+        let mut outpost = Daemon::new("outpost-agent", words.collect(), self.dir.path().join("far.log"));
+        outpost.namespace = Some(namespace.name.clone());
+        let home = self.dir.path().join("far");
+        std::fs::create_dir(&home).expect("is made");
+        outpost.env("HOME", &home.display().to_string());
+        outpost.start();
+        self.outposts.insert("far".to_owned(), outpost);
+        let name = crate::eventually_some("it is online", || {
+            let list = self.json(&["outpost", "list"]);
+            let online = list.as_array()?.iter().find(|outpost| outpost["state"] == "online")?;
+            Some(online["name"].as_str()?.to_owned())
+        });
+        // Where its data is: what it started is ended there.
+        let data = format!("far/.local/state/sprint/outpost-{name}");
+        assert!(self.dir.path().join(&data).is_dir(), "its data is below its home: {data}");
+        if let Some(outpost) = self.outposts.remove("far") {
+            self.outposts.insert(data, outpost);
+        }
+        name
     }
 
     fn outpost(&mut self, name: &str) -> &mut Daemon {

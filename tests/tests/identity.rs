@@ -11,26 +11,18 @@ fn an_outpost_joins_from_another_host_with_the_two_commands_of_the_readme() {
     // Made first: the certificate names the addresses that the host has.
     let mut cluster = Cluster::listening("0.0.0.0:0", 0, &[]);
     let readme = include_str!("../../README.md");
-    let commands =
-        ["sprintctl token create --kind outpost", "outpost-agent join --coordinator HOST:50051 --token TOKEN"];
-    for command in commands {
-        assert!(readme.contains(command), "the README says how: {command}");
-    }
-    let token = cluster.sprintctl(&["token", "create", "--kind", "outpost"]).succeeded().text().trim().to_owned();
-    let coordinator = Some(format!("{}:{}", namespace.ours, cluster.port()));
-    let options = OutpostOptions {
-        coordinator,
-        namespace: Some(namespace.name.clone()),
-        more: vec!["--token".to_owned(), token],
-        ..OutpostOptions::default()
+    let line = |begin: &str| {
+        let found = readme.lines().find(|line| line.starts_with(begin) && !line.ends_with('&'));
+        found.unwrap_or_else(|| panic!("the README has no line {begin:?}"))
     };
-    cluster.add_outpost("far", options);
-    cluster.online("far");
+    let create = line("sprintctl token create --kind outpost").split_whitespace().skip(1).collect::<Vec<_>>();
+    let token = cluster.sprintctl(&create).succeeded().text().trim().to_owned();
+    let join = line("outpost-agent join").replace("HOST:50051", &format!("{}:{}", namespace.ours, cluster.port()));
+    let name = cluster.join_from(&namespace, &join.replace("TOKEN", &token));
     let repo = cluster.repo("web", &[], &[]);
     let id = cluster.add(&repo, "Made far away", &commit("far.txt", "far"));
     cluster.landed(&repo, id);
-    let worker = cluster.workers(id)[0]["outpost"].clone();
-    assert_eq!(worker, "far");
+    assert_eq!(cluster.workers(id)[0]["outpost"], name);
 }
 
 #[test]
@@ -155,6 +147,8 @@ fn a_token_is_made_while_the_coordinator_is_down_too() {
     let token = cluster.token(&["--kind", "viewer", "--name", "ann"]);
     cluster.start_coordinator();
     cluster.sprintctl_with(&[("SPRINT_TOKEN", &token)], &["status"]).succeeded();
+    let audit = cluster.sprintctl(&["audit", "-o", "json", "--since", "0"]).succeeded().text();
+    assert!(audit.lines().any(|line| line.contains("token_created") && line.contains("the data directory")), "{audit}");
 }
 
 #[test]

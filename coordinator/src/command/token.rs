@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use sprint_core::event::Actor;
 use sprint_core::ids::{PersonName, TokenId};
 use sprint_core::token::TokenKind;
 use sprint_core::view::TokenView;
@@ -11,8 +10,8 @@ use sprint_proto::v1;
 use sprint_proto::v1::identity_client::IdentityClient;
 
 use super::{Place, Reach, of};
-use crate::service::now;
 use crate::service::tokens::{self, NewToken};
+use crate::service::{access, now};
 
 /// What `coordinator token` can do.
 #[derive(Debug, Clone, Subcommand)]
@@ -77,7 +76,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let text = match place.reach().await? {
                 Reach::Offline(offline) => {
                     let new = NewToken { kind, ttl, uses, name_prefix, name };
-                    let made = tokens::create(&offline.sprint, new, Actor::Coordinator).await;
+                    let made = tokens::create(&offline.sprint, new, access::local_admin()).await;
                     offline.close().await;
                     made?.1.reveal()
                 }
@@ -115,7 +114,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
         TokenCommand::Revoke(Revoke { place, id }) => {
             let revoked: v1::Token = match place.reach().await? {
                 Reach::Offline(offline) => {
-                    let revoked = tokens::revoke(&offline.sprint, id, Actor::Coordinator).await;
+                    let revoked = tokens::revoke(&offline.sprint, id, access::local_admin()).await;
                     offline.close().await;
                     revoked?.into()
                 }

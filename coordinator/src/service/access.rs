@@ -1,8 +1,8 @@
 //! Finding out who calls.
 
-use sprint_core::access::{Caller, Identity};
+use sprint_core::access::{Caller, Identity, PersonRole};
 use sprint_core::event::Actor;
-use sprint_core::ids::{KeyId, SecretHash};
+use sprint_core::ids::{KeyId, PersonName, SecretHash};
 use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
@@ -77,7 +77,9 @@ pub fn changes(sprint: &Sprint) -> watch::Receiver<()> {
     sprint.store.directory().changes()
 }
 
-/// Somebody who calls, as the cause of events.
-pub fn actor(identity: Identity, from: String) -> Actor {
-    Actor::Caller(Caller { identity, from })
+/// Whoever has the data directory, and needs no call: what they do is part of the audit, too.
+pub fn local_admin() -> Actor {
+    let name = PersonName::new("local").expect("a name");
+    let identity = Identity::Person { role: PersonRole::Admin, name };
+    Actor::Caller(Caller { identity, from: "the data directory".to_owned() })
 }
