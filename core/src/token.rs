@@ -118,13 +118,9 @@ impl Token {
     /// [`TokenRefused`]; `self` is unchanged.
     pub fn spend(&mut self, outpost: &OutpostName, now: Timestamp) -> Result<(), TokenRefused> {
         self.check(now)?;
-        let (id, kind) = (self.id.clone(), self.kind());
+        let id = self.id.clone();
         match &mut self.grant {
-            Grant::Access { .. } => Err(TokenRefused::WrongKind {
-                id,
-                kind,
-                hint: "people use it with: sprintctl login; an outpost needs one of: coordinator token create --kind outpost",
-            }),
+            Grant::Access { .. } => Err(self.not_for_outposts()),
             Grant::Join { uses, used, name_prefix } => {
                 if !outpost.as_str().starts_with(name_prefix.as_str()) {
                     return Err(TokenRefused::WrongName { id, prefix: name_prefix.clone(), name: outpost.clone() });
@@ -135,6 +131,26 @@ impl Token {
                 *used += 1;
                 Ok(())
             }
+        }
+    }
+
+    /// Lets an outpost that joined with it ask once more for what it was answered.
+    ///
+    /// # Errors
+    /// [`TokenRefused`].
+    pub fn again(&self, now: Timestamp) -> Result<(), TokenRefused> {
+        self.check(now)?;
+        match self.grant {
+            Grant::Join { .. } => Ok(()),
+            Grant::Access { .. } => Err(self.not_for_outposts()),
+        }
+    }
+
+    fn not_for_outposts(&self) -> TokenRefused {
+        TokenRefused::WrongKind {
+            id: self.id.clone(),
+            kind: self.kind(),
+            hint: "people use it with: sprintctl login; an outpost needs one of: coordinator token create --kind outpost",
         }
     }
 

@@ -1,12 +1,15 @@
 //! Ports: connections are counted, secured, served and ended here.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::Request;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +23,7 @@ use tower::Service as _;
 
 use super::Face;
 use super::caller::Peer;
+use super::calls::Calls;
 use super::connections::{Connections, Counted, Limits};
 use crate::service::audit;
 
@@ -37,8 +41,8 @@ const STRANGER_LIMIT: Duration = Duration::from_secs(10);
 /// How long the headers of a request may take.
 const HEADERS_LIMIT: Duration = Duration::from_secs(10);
 
-/// The headers of one request at most, in bytes.
-const HEADERS_BYTES: u32 = 16 << 10;
+/// Headers beyond so many bytes HTTP/2 does not even hand over; [`Calls`] says no, and why, much earlier.
+const HEADERS_CEILING: u32 = 128 << 10;
 
 /// How long accepting waits when the process has no file left for another connection.
 const NO_FILES_PAUSE: Duration = Duration::from_millis(100);
@@ -122,11 +126,22 @@ impl Port {
             .keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .max_concurrent_streams(self.streams)
-            .max_header_list_size(HEADERS_BYTES);
-        let (router, standing) = (self.router.clone(), Arc::clone(&peer.standing));
+            .max_header_list_size(HEADERS_CEILING);
+        let standing = Arc::clone(&peer.standing);
+        let calls = Calls::new(self.face.clone(), peer.clone(), self.streams);
+        let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
-            router.clone().call(request)
+            let (calls, mut router) = (Arc::clone(&calls), router.clone());
+            async move {
+                let call = match calls.begin(request.headers(), request.uri()).await {
+                    Ok(call) => call,
+                    Err(refusal) => return Ok(refusal),
+                };
+                let response = router.call(request).await?;
+                // It lasts until its answer is out.
+                Ok::<_, Infallible>(response.map(|body| Body::new(body.map_frame(move |frame| (&call, frame).1))))
+            }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);

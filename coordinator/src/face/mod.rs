@@ -1,6 +1,7 @@
 //! How callers reach the services: one TLS port for gRPC and git, plain HTTP on loopback.
 
 mod caller;
+mod calls;
 mod connections;
 pub mod grpc;
 pub mod http;

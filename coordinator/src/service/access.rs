@@ -5,6 +5,7 @@ use sprint_core::event::Actor;
 use sprint_core::ids::{KeyId, PersonName, SecretHash};
 use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 use super::{ServiceError, Sprint};
 use crate::store::Directory;
@@ -69,6 +70,11 @@ pub(super) fn known(found: Option<Token>, shown: &TokenText, kind: TokenKind) ->
 /// What is kept of a token's secret.
 pub(super) fn hash(token: &TokenText) -> SecretHash {
     SecretHash::new(sprint_identity::sha256(token.secret().as_bytes())).expect("a SHA-256 has 64 digits")
+}
+
+/// Rings whenever somebody may have been let in or shut out.
+pub fn changes(sprint: &Sprint) -> watch::Receiver<()> {
+    sprint.store.directory().changes()
 }
 
 /// Whoever has the data directory, and needs no call: what they do is part of the audit, too.

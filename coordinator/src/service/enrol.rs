@@ -66,7 +66,13 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
     let now = tx.now();
     let known = tx.outpost(&name).await?;
     if known.as_ref().is_some_and(|known| known.key.as_ref() == Some(&key)) {
-        return Ok(token.check(now)?);
+        return Ok(token.again(now)?);
+    }
+    if let Some(other) = tx.outposts().await?.into_iter().find(|other| other.key.as_ref() == Some(&key)) {
+        return Err(ServiceError::Exists(format!(
+            "this key is outpost \"{}\"'s; each outpost has a key, and a --data-dir, of its own",
+            other.name
+        )));
     }
     if known.as_ref().is_some_and(|known| known.key.is_some()) {
         return Err(ServiceError::Exists(format!(

@@ -9,12 +9,15 @@ use sprint_core::ids::{KeyId, OutpostName, TokenId};
 use sprint_core::outpost::Outpost;
 use sprint_core::token::{Proof, Token};
 
+use tokio::sync::watch;
+
 use super::entity::Rows;
 
 /// The outposts and tokens that are on record.
 #[derive(Debug, Default)]
 pub struct Directory {
     known: RwLock<Known>,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +42,11 @@ impl Directory {
     pub fn token_of_key(&self, key: &KeyId) -> Option<Token> {
         let known = self.read();
         known.token_keys.get(key).and_then(|id| known.tokens.get(id)).cloned()
+    }
+
+    /// Rings whenever somebody is let in or shut out.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
@@ -82,5 +90,7 @@ impl Directory {
                 }
             }
         }
+        drop(known);
+        self.changes.send_replace(());
     }
 }

@@ -109,6 +109,9 @@ pub(crate) fn kill_marked(mark: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
+
     use super::*;
 
     #[test]
@@ -126,5 +129,14 @@ mod tests {
         assert!(descends(pid, Pid::this()) && !descends(Pid::this(), pid));
         child.kill().expect("can be killed");
         child.wait().expect("ends");
+    }
+    proptest! {
+        /// Whatever a process calls itself, its parent is its parent.
+        #[test]
+        fn fuzz_no_name_of_a_process_changes_its_parent(name in texts(&["sh", ") R 1 (", "a b) S 1 1 1"]), above in 2..4_194_304_i32) {
+            let stat = format!("9 ({name}) S {above} 9 9 0 -1 4194304 0");
+            prop_assert_eq!(parent(&stat), Some(above));
+            prop_assert!(parent(&name).is_none_or(|found| name.contains(&found.to_string())));
+        }
     }
 }

@@ -34,25 +34,7 @@ impl OwnGit {
 
     /// The commit that HEAD names, if files say so.
     pub(crate) fn head(&self) -> Option<CommitId> {
-        let mut name = "HEAD".to_owned();
-        for _ in 0..LINKS {
-            let text = self.text(&name).ok().or_else(|| self.packed(&name))?;
-            let text = text.trim_end();
-            match text.strip_prefix("ref: ") {
-                Some(next) if next.starts_with("refs/") => next.clone_into(&mut name),
-                Some(_) => return None,
-                None => return CommitId::new(text).ok(),
-            }
-        }
-        None
-    }
-
-    fn packed(&self, name: &str) -> Option<String> {
-        let refs = self.text("packed-refs").ok()?;
-        refs.lines().find_map(|line| {
-            let (commit, found) = line.split_once(' ')?;
-            (found == name).then(|| commit.to_owned())
-        })
+        follow(|name| self.text(name).ok())
     }
 
     fn text(&self, name: &str) -> io::Result<String> {
@@ -80,10 +62,35 @@ impl OwnGit {
     }
 }
 
+/// Goes from HEAD to a commit over files that are read by their names.
+fn follow(read: impl Fn(&str) -> Option<String>) -> Option<CommitId> {
+    let mut name = "HEAD".to_owned();
+    for _ in 0..LINKS {
+        let text = read(&name).or_else(|| packed(&read("packed-refs")?, &name))?;
+        let text = text.trim_end();
+        match text.strip_prefix("ref: ") {
+            Some(next) if next.starts_with("refs/") => next.clone_into(&mut name),
+            Some(_) => return None,
+            None => return CommitId::new(text).ok(),
+        }
+    }
+    None
+}
+
+fn packed(refs: &str, name: &str) -> Option<String> {
+    refs.lines().find_map(|line| {
+        let (commit, found) = line.split_once(' ')?;
+        (found == name).then(|| commit.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
 
     use super::*;
 
@@ -133,5 +140,27 @@ mod tests {
             symlink(outside.path(), git).expect("is made");
         };
         assert_eq!(head(elsewhere), None);
+    }
+    proptest! {
+        /// Whatever a worker writes into its `.git`, HEAD is a commit or nothing, after a bounded number of looks.
+        #[test]
+        fn fuzz_any_files_may_be_a_git_directory(
+            first in texts(&["ref: refs/heads/a\n", ONE]),
+            second in texts(&["ref: refs/heads/b\n", TWO]),
+            list in texts(&["# pack-refs\n2222222222222222222222222222222222222222 refs/heads/b\n"]),
+        ) {
+            let looks = std::cell::Cell::new(0);
+            let found = follow(|name| {
+                looks.set(looks.get() + 1);
+                match name {
+                    "HEAD" => Some(first.clone()),
+                    "packed-refs" => Some(list.clone()),
+                    _ => name.ends_with('a').then(|| second.clone()),
+                }
+            });
+            prop_assert!(looks.get() <= 2 * LINKS);
+            let texts = [&first, &second, &list];
+            prop_assert!(found.is_none_or(|commit| texts.iter().any(|text| text.contains(commit.as_str()))));
+        }
     }
 }

@@ -55,6 +55,11 @@ pub(crate) struct Workspace {
     pub(crate) program: String,
 }
 
+/// The paths in what `git status --porcelain -z` prints.
+fn changed(status: &str) -> impl Iterator<Item = &str> {
+    status.split('\0').filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty())
+}
+
 impl Workspace {
     fn path(&self) -> PathBuf {
         self.dir.workspace()
@@ -78,7 +83,7 @@ impl Workspace {
             .args(["--ignore-submodules=dirty"])
             .run();
         let (newest, status) = tokio::try_join!(newest, limited(status))?;
-        let changed = || status.split('\0').filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty());
+        let changed = || changed(&status);
         Ok(Left {
             head: CommitId::new(newest).ok(),
             uncommitted: changed().take(NAMED).map(str::to_owned).collect(),
@@ -306,6 +311,24 @@ impl Drop for Scratch {
         self.clear().ok();
         if let Some(parent) = &self.parent {
             fs::remove_dir_all(parent).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sprint_core::fuzz::texts;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever a worker calls its files, each changed one is counted once.
+        #[test]
+        fn fuzz_any_status_is_read(status in texts(&["?? a.txt\0 M é/b c\n.txt\0", "R  new\0A  \"q\"\0"])) {
+            let entries = status.split('\0').filter(|entry| !entry.is_empty()).count();
+            prop_assert!(changed(&status).count() <= entries);
+            prop_assert!(changed(&status).all(|path| !path.is_empty() && status.contains(path)));
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Who may call what. What is not listed is refused.
 
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::Response;
 use sprint_core::access::{Caller, Identity, Role};
-use std::time::Duration;
-use tonic::Status;
+use tonic::{Code, Status};
 
+use super::known::Call;
 use super::status::of;
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
@@ -108,14 +112,44 @@ pub(super) async fn check(State(face): State<Face>, mut request: Request, next: 
         audit::refused(&face.sprint, caller, method(request.uri()), status.message()).await;
         return refusal(&status);
     }
-    let is_stranger = caller.identity == Identity::Stranger;
-    request.extensions_mut().insert(caller);
-    if !is_stranger {
-        return next.run(request).await;
+    request.extensions_mut().insert(caller.clone());
+    let method = method(request.uri()).to_owned();
+    let response = match &caller.identity {
+        Identity::Stranger => match tokio::time::timeout(STRANGER_LIMIT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => refusal(&Status::deadline_exceeded("the call did not come to its end in time")),
+        },
+        Identity::Person { .. } => {
+            let token = bearer(request.headers()).map(ToOwned::to_owned);
+            let (sprint, caller, method) = (Arc::clone(&face.sprint), caller.clone(), method.clone());
+            Call { sprint, peer, token, caller, method }.run(next.run(request)).await
+        }
+        // Its calls look by themselves whether it still belongs here.
+        Identity::Outpost(_) => next.run(request).await,
+    };
+    if let Some(status) = response.extensions().get::<Status>().filter(|status| is_refusal(status, &caller)) {
+        audit::refused(&face.sprint, caller, &method, status.message()).await;
     }
-    match tokio::time::timeout(STRANGER_LIMIT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => refusal(&Status::deadline_exceeded("the call did not come to its end in time")),
+    response
+}
+
+/// Whether a failed call is one that was refused, rather than one whose answer is no.
+///
+/// People ask for what is not there, or not possible as things stand; outposts and strangers have no reason to.
+fn is_refusal(status: &Status, caller: &Caller) -> bool {
+    match status.code() {
+        Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::OutOfRange
+        | Code::Unauthenticated => true,
+        // What the coordinator failed at has a cause; what made no sense to begin with has none.
+        Code::Internal => status.source().is_none(),
+        Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition | Code::Unimplemented => {
+            !matches!(caller.identity, Identity::Person { .. })
+        }
+        Code::Ok | Code::Cancelled | Code::Unknown | Code::Aborted | Code::Unavailable | Code::DataLoss => false,
     }
 }
 

@@ -9,9 +9,9 @@ use tonic::{Request, Response, Status};
 use super::status::{malformed, of};
 use super::{caller, caller_of};
 use crate::face::Face;
+use crate::service::ServiceError;
 use crate::service::enrol::{self, Enrolled, Enrolment};
 use crate::service::tokens::{self, NewToken};
-use crate::service::{ServiceError, audit};
 
 pub(super) fn certificate(enrolled: Enrolled) -> v1::Certificate {
     let Enrolled { issued, trust_pem } = enrolled;
@@ -32,15 +32,15 @@ fn enrolment(request: v1::EnrolRequest, from: String) -> Result<Enrolment, Statu
 #[tonic::async_trait]
 impl v1::identity_server::Identity for Face {
     async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::Certificate>, Status> {
-        let caller = caller_of(&request)?.clone();
-        let address = caller.from.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+        let from = caller_of(&request)?.from.clone();
+        let address = from.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
         let attempts = &self.sprint.enrolment_attempts;
         let result = if attempts.are_exhausted(&address) {
             Err(of(ServiceError::Exhausted(
                 "too many failed tries to join came from this address; wait a minute".to_owned(),
             )))
         } else {
-            match enrolment(request.into_inner(), caller.from.clone()) {
+            match enrolment(request.into_inner(), from) {
                 Ok(enrolment) => enrol::enrol(&self.sprint, enrolment).await.map_err(of),
                 Err(status) => Err(status),
             }
@@ -49,7 +49,6 @@ impl v1::identity_server::Identity for Face {
             Ok(enrolled) => Ok(Response::new(certificate(enrolled))),
             Err(status) => {
                 attempts.failed(&address);
-                audit::refused(&self.sprint, caller, "Identity/Enrol", status.message()).await;
                 Err(status)
             }
         }

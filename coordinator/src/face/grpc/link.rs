@@ -11,12 +11,12 @@ use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::time::Timestamp;
 use sprint_proto::v1;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::caller_of;
 use crate::face::Face;
 use crate::face::caller::Peer;
-use crate::service::{Sprint, now, outposts};
+use crate::service::{Sprint, audit, now, outposts};
 
 /// An outpost's call, which may last for days.
 #[derive(Debug, Clone)]
@@ -53,6 +53,13 @@ impl Link {
         while now() < at {
             tokio::time::sleep(at.since(now()).min(LOOK)).await;
         }
+    }
+}
+
+/// Records that a call was ended for what its outpost is or sent.
+async fn record(face: &Face, link: &Link, method: &str, status: &Status) {
+    if status.code() != Code::Unavailable {
+        audit::refused(&face.sprint, link.caller.clone(), method, status.message()).await;
     }
 }
 

@@ -5,6 +5,7 @@ mod changes;
 mod events;
 mod identity;
 mod items;
+mod known;
 mod link;
 mod outposts;
 mod repos;

@@ -1,12 +1,13 @@
 //! The one place where a use case's error becomes a gRPC status.
 
+use std::sync::Arc;
+
 use sprint_proto::convert::Malformed;
 use tonic::Status;
 
 use crate::service::ServiceError;
 use crate::service::error::Kind;
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 pub(super) fn of(error: ServiceError) -> Status {
     let message = error.to_string();
     match error.kind() {
@@ -20,7 +21,9 @@ pub(super) fn of(error: ServiceError) -> Status {
         Kind::Unavailable => Status::unavailable(message),
         Kind::Internal => {
             tracing::error!(error = %message, "a call failed inside the coordinator");
-            Status::internal(message)
+            let mut status = Status::internal(message);
+            status.set_source(Arc::new(error));
+            status
         }
     }
 }

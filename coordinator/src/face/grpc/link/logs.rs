@@ -10,10 +10,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::super::status::of;
-use super::{Link, expired, removed};
+use super::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service::logs::OpenLog;
-use crate::service::{ServiceError, audit, now, workers};
+use crate::service::{ServiceError, access, audit, now, workers};
 
 /// Acknowledgements on their way; one for each worker and batch.
 const ACKS: usize = 256;
@@ -48,23 +48,24 @@ impl Stream {
         let link = self.link.clone();
         let end = link.expired();
         tokio::pin!(end);
+        let mut changes = access::changes(&self.face.sprint);
         loop {
+            changes.borrow_and_update();
+            if !self.link.is_member(&self.face.sprint) {
+                return self.end(removed()).await;
+            }
             let first = tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.sender.closed() => return,
-                () = &mut end => {
-                    // The outpost may be gone; then nobody is left to be told.
-                    let _ = self.sender.send(Err(expired())).await;
-                    return;
-                }
+                () = &mut end => return self.end(expired()).await,
+                _ = changes.changed() => continue,
                 message = input.message() => match message {
                     Ok(Some(chunk)) => chunk,
                     Ok(None) | Err(_) => return,
                 },
             };
             if !self.link.is_member(&self.face.sprint) {
-                let _ = self.sender.send(Err(removed())).await;
-                return;
+                return self.end(removed()).await;
             }
             let mut bytes = first.data.len();
             let mut batch = vec![first];
@@ -76,11 +77,16 @@ impl Stream {
             }
             if let Err(status) = self.take(batch).await {
                 tracing::warn!(%status, "a log stream failed; its outpost sends again what was not acknowledged");
-                // The outpost may be gone; then nobody is left to be told.
-                let _ = self.sender.send(Err(status)).await;
-                return;
+                return self.end(status).await;
             }
         }
+    }
+
+    /// Ends the stream for a reason.
+    async fn end(self, status: Status) {
+        record(&self.face, &self.link, "Link/Logs", &status).await;
+        // The outpost may be gone; then nobody is left to be told.
+        let _ = self.sender.send(Err(status)).await;
     }
 
     async fn take(&mut self, batch: Vec<v1::LogChunk>) -> Result<(), Status> {
@@ -91,23 +97,19 @@ impl Stream {
         for chunk in &batch {
             let id = WorkerId::new(chunk.worker);
             if !self.open.contains_key(&id) {
-                match workers::get(&self.face.sprint, id).await {
-                    Ok(worker) if worker.outpost == self.link.outpost => {}
-                    // Nor for another's: an outpost writes what its own workers print.
-                    Ok(_) => {
-                        let why = format!("worker {id} is not one of this outpost's");
-                        audit::refused(&self.face.sprint, self.link.caller.clone(), "Link/Logs", &why).await;
-                        acks.push(v1::LogAck { worker: id.get(), durable: chunk.offset + chunk.data.len() as u64 });
-                        continue;
-                    }
-                    // No file for a worker that is not on record; one such must not hold up the
-                    // others' logs, so its bytes count as taken.
-                    Err(ServiceError::NotFound(why)) => {
-                        tracing::warn!(worker = %id, why, "log bytes of an unknown worker were passed over");
-                        acks.push(v1::LogAck { worker: id.get(), durable: chunk.offset + chunk.data.len() as u64 });
-                        continue;
-                    }
+                // An outpost writes what its own workers print. One chunk that is for none of them must not hold
+                // up the others, so its bytes count as taken.
+                let why = match workers::get(&self.face.sprint, id).await {
+                    Ok(worker) if worker.outpost == self.link.outpost => None,
+                    Ok(_) => Some(format!("worker {id} is not one of this outpost's")),
+                    Err(ServiceError::NotFound(why)) => Some(why),
                     Err(error) => return Err(of(error)),
+                };
+                if let Some(why) = why {
+                    audit::refused(&self.face.sprint, self.link.caller.clone(), "Link/Logs", &why).await;
+                    let durable = chunk.offset.saturating_add(chunk.data.len() as u64);
+                    acks.push(v1::LogAck { worker: id.get(), durable });
+                    continue;
                 }
                 let log = self.face.sprint.logs.append(id).map_err(|error| of(error.into()))?;
                 self.open.insert(id, log);

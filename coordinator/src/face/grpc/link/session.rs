@@ -15,11 +15,11 @@ use tonic::{Status, Streaming};
 
 use super::super::identity::certificate;
 use super::super::status::{malformed, of};
-use super::{Link, expired, removed};
+use super::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service::fleet::{AttachRequest, Held};
 use crate::service::outposts::{self, Hello, Present, Reconcile};
-use crate::service::{assignment, audit, enrol, reports, workers};
+use crate::service::{assignment, enrol, reports, workers};
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -45,9 +45,10 @@ pub(super) async fn open(
     };
     let hello = read_hello(hello)?;
     if hello.outpost != link.outpost {
-        let why = format!("the hello names outpost \"{}\", and the certificate is another's", hello.outpost);
-        audit::refused(&face.sprint, link.caller, "Link/Session", &why).await;
-        return Err(Status::permission_denied(format!("{why}: outpost \"{}\"", link.outpost)));
+        return Err(Status::permission_denied(format!(
+            "the hello names outpost \"{}\", and the certificate is another's: outpost \"{}\"",
+            hello.outpost, link.outpost
+        )));
     }
     let (held, reconcile) = outposts::connect(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
@@ -116,6 +117,7 @@ impl Session {
         let ended = self.serve(input, &mut held, reconcile).await;
         if let Err(Ended(Some(status))) = ended {
             tracing::warn!(outpost = %self.outpost, %status, "an outpost's session failed");
+            record(&self.face, &self.link, "Link/Session", &status).await;
             // The outpost may be gone; then nobody is left to be told.
             let _ = self.down.try_send(Err(status));
         }
@@ -191,15 +193,8 @@ impl Session {
                     outposts::heartbeat(&self.face.sprint, &self.outpost, load, draining).await.map_err(of)?;
                 }
                 Some(Up::Renew(v1::Renew { csr })) => {
-                    let renewed = enrol::renew(&self.face.sprint, &self.outpost, &csr).await;
-                    match renewed.map_err(of) {
-                        Ok(enrolled) => self.send(Down::Certificate(certificate(enrolled))).await?,
-                        Err(status) => {
-                            let caller = self.link.caller.clone();
-                            audit::refused(&self.face.sprint, caller, "Link/Session renew", status.message()).await;
-                            return Err(status.into());
-                        }
-                    }
+                    let renewed = enrol::renew(&self.face.sprint, &self.outpost, &csr).await.map_err(of)?;
+                    self.send(Down::Certificate(certificate(renewed))).await?;
                 }
                 Some(Up::Hello(_)) => return Err(Status::invalid_argument("a session has one hello").into()),
                 None => {}

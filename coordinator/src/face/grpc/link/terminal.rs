@@ -10,6 +10,7 @@ use tonic::{Status, Streaming};
 
 use super::Link;
 use crate::face::Face;
+use crate::service::access;
 use crate::service::fleet::{TerminalEnd, Typed};
 
 /// Keystrokes on their way; a person types slower than this fills.
@@ -28,9 +29,13 @@ pub(super) async fn open(
         .ok_or_else(|| Status::not_found("nobody asked for this terminal, or somebody has it already"))?;
     let (keys, receiver) = mpsc::channel(KEYS);
     let (stop, sprint, link) = (face.stop.clone(), Arc::clone(&face.sprint), link.clone());
+    let mut changes = access::changes(&sprint);
     face.tasks.spawn(async move {
         let mut next = Some(first);
-        loop {
+        let end = link.expired();
+        tokio::pin!(end);
+        while link.is_member(&sprint) {
+            changes.borrow_and_update();
             if let Some(v1::TerminalOutput { session: _, data, ended }) = next.take() {
                 let over = ended.is_some();
                 let output = ended.map_or_else(|| Ok(data.to_vec()), Err);
@@ -40,11 +45,12 @@ pub(super) async fn open(
                     return;
                 }
             }
-            if !link.is_member(&sprint) {
-                return;
-            }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
+                // Before anything that would still be passed on.
+                _ = changes.changed() => {}
+                () = &mut end => return,
                 key = typed.recv() => match key {
                     Some(Typed { data, columns, rows }) => {
                         let input = v1::AttachInput { worker: 0, data: Bytes::from(data), columns, rows };
