@@ -4,11 +4,14 @@
 
 mod calls;
 mod connection;
+mod enrolment;
+mod link;
 mod session;
 mod site;
 mod table;
 mod wire;
 
+use sprint_core::event::EventKind;
 use sprint_identity::connect::Credential;
 use tonic::{Code, Request};
 
@@ -55,4 +58,58 @@ async fn no_method_but_joining_is_open_to_strangers() {
         let what = method.trim_start_matches("/sprint.v1.");
         assert!(refusals.iter().any(|event| event.data["what"] == what), "{what} is not on record");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joining_takes_the_right_token_the_right_name_and_a_key_of_ones_own() {
+    let site = Site::start(&[]);
+    withstand(&site, enrolment::table()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_race_for_five_uses_exactly_five_get_in() {
+    let site = Site::start(&[]);
+    let since = site.last_seq().await;
+    let (won, lost) = enrolment::race(&site, 5, |number| format!("racer-{number}")).await;
+    assert_eq!(won, 5, "{lost:?}");
+    assert!(lost.iter().all(|why| why.contains("is used up: 5 joined")), "{lost:?}");
+    assert_eq!(site.refusals(since).await.len(), 45, "each of the others is on record");
+    let joined = site.audit(since).await.into_iter().filter(|event| event.kind == EventKind::OutpostJoined).count();
+    assert_eq!(joined, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_race_for_one_name_exactly_one_gets_it() {
+    let site = Site::start(&[]);
+    let since = site.last_seq().await;
+    let (won, lost) = enrolment::race(&site, 50, |_| "gpu-1".to_owned()).await;
+    assert_eq!(won, 1, "{lost:?}");
+    assert!(lost.iter().all(|why| why.contains("already, with another key")), "{lost:?}");
+    assert_eq!(site.refusals(since).await.len(), 49);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_says_what_the_coordinator_decides_whatever_was_asked_for() {
+    let site = Site::start(&[]);
+    enrolment::ambitious(&site).await.expect("nothing of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outpost_s_word_counts_for_itself_only() {
+    let site = Site::start(&[]);
+    let pair = link::Pair::make(&site).await;
+    let mut attacks = link::hellos(&pair);
+    attacks.extend(link::reports(&pair));
+    withstand(&site, attacks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outpost_that_is_put_out_is_out_at_once() {
+    let site = Site::start(&[]);
+    withstand(&site, link::put_out()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_passes_through_the_terminal_of_a_removed_outpost() {
+    link::terminal_of_removed(&Site::start(&[])).await;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use sprint_core::event::Event;
 use tokio::task::JoinSet;
 
 use crate::site::{LIMIT, Site};
@@ -45,6 +46,12 @@ where
 }
 
 impl Attack {
+    /// Makes the record say that somebody else did it.
+    pub(crate) fn by(mut self, who: &'static str) -> Self {
+        self.who = who;
+        self
+    }
+
     /// Makes it come from where everybody calls from, after the rows before it.
     pub(crate) fn from_home(mut self) -> Self {
         self.apart = false;
@@ -65,21 +72,19 @@ impl Attack {
         // A connection's end is recorded when it has ended.
         let deadline = tokio::time::Instant::now() + LIMIT;
         loop {
-            let refusals = site.refusals(since).await;
-            let found = refusals.iter().any(|event| {
-                let origin = event.origin.as_deref().and_then(|origin| origin.rsplit_once(':')).map(|(host, _)| host);
-                event.actor == who
-                    && origin == Some(from.to_string().as_str())
-                    && event.data.to_string().contains(recorded)
+            let mut refusals = site.refusals(since).await;
+            refusals.retain(|event| {
+                let origin = event.origin.as_deref().and_then(|origin| origin.rsplit_once(':'));
+                origin.is_some_and(|(host, _)| host == from.to_string())
             });
-            if found {
+            let tells = |event: &Event| event.data.to_string().replace("\\\"", "\"").contains(recorded);
+            if refusals.iter().any(|event| event.actor == who && tells(event)) {
                 return Ok(());
             }
             if tokio::time::Instant::now() > deadline {
-                let from_there =
-                    refusals.iter().map(|event| format!("{} {:?} {}", event.actor, event.origin, event.data));
-                let from_there = from_there.collect::<Vec<_>>().join("\n    ");
-                return Err(format!("{name}: no {recorded:?} of {who} from {from} on record, but\n    {from_there}"));
+                let found = refusals.iter().map(|event| format!("\n    {} {}", event.actor, event.data));
+                let found = found.collect::<String>();
+                return Err(format!("{name}: no {recorded:?} of {who} from {from} on record, but{found}"));
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
