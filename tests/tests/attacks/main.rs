@@ -5,6 +5,7 @@
 mod calls;
 mod connection;
 mod enrolment;
+mod git;
 mod link;
 mod session;
 mod site;
@@ -112,4 +113,26 @@ async fn an_outpost_that_is_put_out_is_out_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_passes_through_the_terminal_of_a_removed_outpost() {
     link::terminal_of_removed(&Site::start(&[])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_goes_where_the_merge_queue_wants_it_and_to_whom_it_was_given() {
+    let site = Site::start(&["--max-push-mib", "1"]);
+    let work = git::Work::make(&site).await;
+    let before = git::refs(&site, "web");
+    let mut attacks = git::pushes(&work);
+    attacks.extend(git::fetches(&work));
+    withstand(&site, attacks).await;
+    let branches =
+        |refs: &str| refs.lines().filter(|line| line.starts_with("refs/heads/")).collect::<Vec<_>>().join("\n");
+    assert_eq!(branches(&git::refs(&site, "web")), branches(&before), "no branch has moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn git_is_served_by_the_letter() {
+    let site = Site::start(&[]);
+    let work = git::Work::make(&site).await;
+    let before = git::refs(&site, "web");
+    withstand(&site, git::raw(&work)).await;
+    assert_eq!(git::refs(&site, "web"), before, "nothing has moved");
 }
