@@ -130,6 +130,7 @@ impl Port {
         let standing = Arc::clone(&peer.standing);
         let calls = Calls::new(self.face.clone(), peer.clone(), self.streams);
         let router = self.router.clone();
+        let all = Arc::clone(&calls);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             let (calls, mut router) = (Arc::clone(&calls), router.clone());
@@ -154,7 +155,10 @@ impl Port {
             tokio::select! {
                 ended = connection.as_mut() => return match ended.map_err(|error| of_connection(error.as_ref())) {
                     Ok(()) | Err(Ended::ByItself) => Ok(()),
-                    Err(Ended::InSilence) => standing.is_used().then_some(()).ok_or_else(no_caller),
+                    Err(Ended::InSilence) => {
+                        let is_due = standing.is_known() || (standing.is_used() && all.are_over());
+                        is_due.then_some(()).ok_or_else(no_caller)
+                    }
                     Err(Ended::ForWhatItDid(why)) => Err(why),
                 },
                 () = &mut no_call, if waiting_for_call => {
@@ -162,7 +166,7 @@ impl Port {
                     if standing.is_known() {
                         continue;
                     }
-                    return standing.is_used().then_some(()).ok_or_else(no_caller);
+                    return (standing.is_used() && all.are_over()).then_some(()).ok_or_else(no_caller);
                 }
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;

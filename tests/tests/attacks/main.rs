@@ -6,6 +6,7 @@ mod calls;
 mod connection;
 mod enrolment;
 mod git;
+mod limits;
 mod link;
 mod session;
 mod site;
@@ -135,4 +136,10 @@ async fn git_is_served_by_the_letter() {
     let before = git::refs(&site, "web");
     withstand(&site, git::raw(&work)).await;
     assert_eq!(git::refs(&site, "web"), before, "nothing has moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_much_is_refused_and_what_is_not_whole_is_not_read() {
+    let site = Site::start(&["--max-connections-per-address", &limits::CONNECTIONS.to_string()]);
+    withstand(&site, limits::table()).await;
 }
