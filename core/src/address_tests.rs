@@ -74,7 +74,7 @@ fn what_git_says_of_an_address_is_scrubbed() {
 
 /// A text as an address writes it.
 fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 proptest! {

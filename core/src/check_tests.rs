@@ -135,9 +135,12 @@ fn a_sound_record_has_nothing_to_say() {
     assert_eq!(violations(&Record::default()), Vec::<String>::new());
 }
 
+/// Makes a sound record unsound in one way.
+type Spoiler = Box<dyn Fn(&mut Record)>;
+
 #[test]
 fn each_way_to_be_unsound_is_found() {
-    let spoilers: Vec<(&str, Box<dyn Fn(&mut Record)>)> = vec![
+    let spoilers: Vec<(&str, Spoiler)> = vec![
         ("some are missing", Box::new(|record| record.events = 8)),
         ("landed 2 times", Box::new(|record| *record.landings.entry(ItemId::new(3)).or_default() = 2)),
         ("names item 9", Box::new(|record| record.items[0].needs = BTreeSet::from([ItemId::new(9)]))),

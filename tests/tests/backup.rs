@@ -9,7 +9,7 @@ fn a_restored_coordinator_goes_on_where_its_backup_was_made() {
     let done = cluster.add(&repo, "Before", &commit("before.txt", "before"));
     cluster.landed(&repo, done);
     let hold = cluster.hold("during");
-    let held = cluster.add(&repo, "During", &format!("{}; {}", hold.run, commit("during.txt", "during")));
+    let during = cluster.add(&repo, "During", &format!("{}; {}", hold.run, commit("during.txt", "during")));
     hold.reached();
     let file = cluster.path().join("backup.tar");
     // While it runs, and a worker works.
@@ -31,8 +31,8 @@ fn a_restored_coordinator_goes_on_where_its_backup_was_made() {
     cluster.online("local-1");
     assert_eq!(cluster.item(done)["stage"], "done");
     hold.release();
-    cluster.landed(&repo, held);
-    assert_eq!(cluster.workers(held).len(), 1);
+    cluster.landed(&repo, during);
+    assert_eq!(cluster.workers(during).len(), 1);
     // What landed after the backup is still upstream, and the restored coordinator followed it.
     let history = sprint_tests::git(&repo.upstream, &["log", "--format=%H", "main"]);
     assert!(history.contains(&tip), "nothing that was pushed is taken back: {history}");

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ use crate::shim::processes::descendants;
 
 /// How often what a process has forked is looked for.
 const ROUNDS: usize = 4;
+/// How often new processes are looked for that are to be stopped.
+const STOPS: usize = 64;
 
 /// What a hierarchy can limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,10 +82,21 @@ impl Group {
     ///
     /// The kernel takes some 10 ms for a move, so that the process runs already. What it
     /// forks once it has moved is born here; what it has forked before is found and moved.
+    /// All of it stands still meanwhile: what forks faster than it is moved would get away.
     ///
     /// # Errors
     /// Those of the file system.
     pub(crate) fn take(&self, main: Pid) -> io::Result<()> {
+        let stopped = stop_all(main);
+        let taken = self.take_stopped(main);
+        for pid in stopped {
+            // It may have been ended meanwhile.
+            kill(pid, Signal::SIGCONT).ok();
+        }
+        taken
+    }
+
+    fn take_stopped(&self, main: Pid) -> io::Result<()> {
         let file = self.path.join("cgroup.procs");
         fs::write(&file, main.to_string())?;
         for _ in 0..ROUNDS {
@@ -101,6 +115,23 @@ impl Group {
     pub(crate) fn remove(&self) {
         fs::remove_dir(&self.path).ok();
     }
+}
+
+/// Stops a process and everything below it, until nothing below it runs; answers whom.
+fn stop_all(main: Pid) -> HashSet<Pid> {
+    let mut stopped = HashSet::new();
+    for _ in 0..STOPS {
+        let new: Vec<Pid> =
+            std::iter::once(main).chain(descendants(main)).filter(|pid| !stopped.contains(pid)).collect();
+        if new.is_empty() {
+            break;
+        }
+        for pid in new {
+            kill(pid, Signal::SIGSTOP).ok();
+            stopped.insert(pid);
+        }
+    }
+    stopped
 }
 
 /// The groups in which this process may make others.

@@ -13,8 +13,9 @@ use nix::unistd::Pid;
 use sprint_core::job::{PromptDelivery, StepResult};
 
 use super::plan::{Cause, Plan, PlanStep};
-use super::processes::signal_descendants;
+use super::processes::{descendants, signal_descendants};
 use super::signals::{Signals, Wake};
+use crate::sandbox::cgroup::Group;
 
 /// How long a command that must end may take to do so by itself.
 const GRACE: Duration = Duration::from_secs(5);
@@ -22,6 +23,12 @@ const GRACE: Duration = Duration::from_secs(5);
 const GRACE_LEFT_BEHIND: Duration = Duration::from_millis(500);
 /// How long the kernel may take to end what was killed.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// After how long it is first looked how many processes a command has, and after how long it is limited
+/// in any case; doubling in between.
+const FIRST_LOOK: Duration = Duration::from_millis(40);
+const LAST_LOOK: Duration = Duration::from_millis(2_560);
+/// As many processes are limited at once.
+const MANY: usize = 48;
 /// How often what forks faster than it is killed is listed again.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
@@ -71,15 +78,9 @@ impl Runner<'_> {
                 return Ok(result(Ending { exit_code: Some(exit_code), signal: None }, false));
             }
         };
-        let groups = self.plan.sandbox.iter().flat_map(|sandbox| &sandbox.cgroups);
-        for group in groups {
-            // One that has ended already needs no limits.
-            if let Err(error) = group.take(main)
-                && error.raw_os_error() != Some(Errno::ESRCH as i32)
-            {
-                say(&format!("its limits cannot be set: {error}"));
-            }
-        }
+        let groups: Vec<&Group> = self.plan.sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).collect();
+        // When it is looked at next whether it belongs into its groups by now.
+        let mut look = (!groups.is_empty()).then_some(FIRST_LOOK);
         // A timeout beyond a century is none.
         let deadline =
             began.checked_add(Duration::from_millis(step.timeout_ms)).unwrap_or(began + Duration::from_hours(876_000));
@@ -97,7 +98,10 @@ impl Runner<'_> {
                 grace = GRACE;
                 break;
             }
-            match self.signals.wait(deadline)? {
+            if let Some(after) = look.filter(|after| began.elapsed() >= *after) {
+                look = self.limit(main, &groups, after);
+            }
+            match self.signals.wait(look.map_or(deadline, |after| deadline.min(began + after)))? {
                 Wake::Child | Wake::Nothing => {}
                 wake @ (Wake::Terminate | Wake::HangUp) => {
                     self.note(wake);
@@ -146,6 +150,27 @@ impl Runner<'_> {
             }
         };
         Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
+    }
+
+    /// Moves a command into its groups once it has run for a while, or starts many processes; answers
+    /// when to look again.
+    ///
+    /// A move makes every fork on the host wait for some 10 ms. Most commands that are over at once never
+    /// need one, and a burst of starts is not held up by it.
+    #[expect(clippy::unused_self, reason = "it is a step of the runner's")]
+    fn limit(&self, main: Pid, groups: &[&Group], after: Duration) -> Option<Duration> {
+        if after < LAST_LOOK && descendants(main).len() < MANY {
+            return Some((after * 2).min(LAST_LOOK));
+        }
+        for group in groups {
+            // One that has ended already needs no limits.
+            if let Err(error) = group.take(main)
+                && error.raw_os_error() != Some(Errno::ESRCH as i32)
+            {
+                say(&format!("its limits cannot be set: {error}"));
+            }
+        }
+        None
     }
 
     fn note(&mut self, wake: Wake) {
