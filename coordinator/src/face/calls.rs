@@ -50,6 +50,11 @@ impl Calls {
         Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Body::from(format!("{why}\n"))).into_response())
     }
 
+    /// Whether every call was answered.
+    pub(super) fn are_over(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0
+    }
+
     async fn record(&self, headers: &HeaderMap, what: &str, why: &str) {
         let sprint = &self.face.sprint;
         let caller = self.peer.identify(sprint, bearer(headers)).unwrap_or_else(|_| self.peer.stranger());

@@ -130,6 +130,7 @@ impl Port {
         let standing = Arc::clone(&peer.standing);
         let calls = Calls::new(self.face.clone(), peer.clone(), self.streams);
         let router = self.router.clone();
+        let all = Arc::clone(&calls);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             let (calls, mut router) = (Arc::clone(&calls), router.clone());
@@ -152,14 +153,20 @@ impl Port {
         let mut stopping = false;
         loop {
             tokio::select! {
-                ended = connection.as_mut() => return ended.or_else(|error| of_connection(error.as_ref())),
+                ended = connection.as_mut() => return match ended.map_err(|error| of_connection(error.as_ref())) {
+                    Ok(()) | Err(Ended::ByItself) => Ok(()),
+                    Err(Ended::InSilence) => {
+                        let is_due = standing.is_known() || (standing.is_used() && all.are_over());
+                        is_due.then_some(()).ok_or_else(no_caller)
+                    }
+                    Err(Ended::ForWhatItDid(why)) => Err(why),
+                },
                 () = &mut no_call, if waiting_for_call => {
                     waiting_for_call = false;
                     if standing.is_known() {
                         continue;
                     }
-                    let why = "nobody who is known called over it";
-                    return if standing.is_used() { Ok(()) } else { Err(why.to_owned()) };
+                    return (standing.is_used() && all.are_over()).then_some(()).ok_or_else(no_caller);
                 }
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
@@ -170,17 +177,34 @@ impl Port {
     }
 }
 
-/// Whether the end of a connection is one that peers have by themselves, or one for what it did.
-fn of_connection(error: &(dyn StdError + 'static)) -> Result<(), String> {
-    let mut text = error.to_string();
-    let mut next = Some(error);
+fn no_caller() -> String {
+    "nobody who is known called over it".to_owned()
+}
+
+/// Why a connection ended with an error.
+enum Ended {
+    /// As connections do.
+    ByItself,
+    /// Its other side said nothing for too long.
+    InSilence,
+    ForWhatItDid(String),
+}
+
+fn of_connection(error: &(dyn StdError + 'static)) -> Ended {
+    let (mut texts, mut next) = (Vec::new(), Some(error));
     while let Some(error) = next {
         if error.is::<std::io::Error>() {
-            return Ok(());
+            return Ended::ByItself;
         }
-        text = error.to_string();
+        texts.push(error.to_string());
         next = error.source();
     }
-    let ordinary = ["connection closed before message completed", "operation was canceled", "keep-alive timed out"];
-    if ordinary.iter().any(|words| text.contains(words)) { Ok(()) } else { Err(text) }
+    let says = |words: &[&str]| texts.iter().any(|text| words.iter().any(|words| text.contains(words)));
+    if says(&["keep-alive timed out", "operation timed out", "read header from client timeout"]) {
+        Ended::InSilence
+    } else if says(&["connection closed before message completed", "operation was canceled"]) {
+        Ended::ByItself
+    } else {
+        Ended::ForWhatItDid(texts.pop().unwrap_or_default())
+    }
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_mins(1);
 
 /// Failed tries from one address in a window. Those that succeed are not counted: a thousand
-/// outposts may join from behind one address.
-const MOST: u32 = 60;
+/// outposts may join from behind one address. Fewer than the refusals that have an event of their own, so that
+/// the record tells of the flood at once.
+const MOST: u32 = 30;
 
 /// Addresses that are told apart at once.
 const ADDRESSES: usize = 4096;

@@ -51,13 +51,13 @@ pub async fn enrol(sprint: &Sprint, enrolment: Enrolment) -> Result<Enrolled, Se
 }
 
 fn check_clock(theirs: Timestamp, ours: Timestamp) -> Result<(), ServiceError> {
-    let (off, way) = if theirs < ours { (ours.since(theirs), "behind") } else { (theirs.since(ours), "ahead") };
+    let (off, way) = if theirs < ours { (ours.since(theirs), "behind") } else { (theirs.since(ours), "ahead of") };
     if off <= CLOCK_TOLERANCE {
         return Ok(());
     }
     let off = humantime::format_duration(Duration::from_secs(off.as_secs()));
     Err(ServiceError::Precondition(format!(
-        "this host's clock is {off} {way} of the coordinator's; set the clock (chrony) and join again"
+        "this host's clock is {off} {way} the coordinator's; set the clock (chrony) and join again"
     )))
 }
 

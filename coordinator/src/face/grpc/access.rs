@@ -18,7 +18,7 @@ use crate::face::caller::{Peer, bearer};
 use crate::service::audit;
 
 /// How long a call of a stranger may take: its body may trickle in, or not come at all.
-const STRANGER_LIMIT: Duration = Duration::from_secs(10);
+const STRANGER_LIMIT: Duration = Duration::from_secs(8);
 
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod asked;
 mod backend;
+mod record;
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use sprint_core::access::Caller;
 use tokio::sync::Semaphore;
 
 use self::asked::{Asked, Service};
-use self::backend::{BODY_PAUSE, Upload};
+use self::backend::BODY_PAUSE;
+use self::record::Record;
 use crate::face::Face;
 use crate::face::caller::Peer;
 use crate::service::code::{self, Commands, commands};
@@ -70,15 +72,16 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
     let asked = Asked::read(request.method(), path, uri.query()).ok_or_else(nothing)?;
     let (head, body) = request.into_parts();
     let mut body = body.into_data_stream();
+    let record = Record::new(sprint, caller, &asked);
     let mut commands = Commands::default();
     let upload = match (asked.service, asked.begins) {
         (Service::UploadPack, _) => {
             code::may_fetch(sprint, &caller.identity, &asked.repo).await?;
-            metered(state, caller, &asked, body, MAX_FETCH_BYTES)
+            record.upload(body, MAX_FETCH_BYTES)
         }
         (Service::ReceivePack, true) => {
             code::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
-            metered(state, caller, &asked, body, 0)
+            record.upload(body, 0)
         }
         (Service::ReceivePack, false) => {
             if head.headers.contains_key(header::CONTENT_ENCODING) {
@@ -92,44 +95,22 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
                 Ok(()) => {}
                 // Git shows its user what its own protocol says, and of an HTTP error the number only.
                 Err(ServiceError::Forbidden(why)) => {
-                    audit::refused(sprint, caller.clone(), &format!("git push {}", asked.repo), &why).await;
+                    record.refused(&why).await;
                     return Ok(refuse_push(&commands, &why, body).await);
                 }
                 Err(error) => return Err(error),
             }
             let begin = futures::stream::once(async { Ok(begin) });
-            begin.chain(metered(state, caller, &asked, body, sprint.settings.max_push_bytes)).boxed()
+            begin.chain(record.upload(body, sprint.settings.max_push_bytes)).boxed()
         }
     };
     let command = repos::http_backend(sprint, &asked.repo, &commands.updates).ok_or_else(nothing)?;
     let permit = Arc::clone(&state.programs).acquire_owned().await.map_err(|_| nothing())?;
     let answered = backend::run(command, &asked, &head.headers, upload).await;
     let response = answered.map_err(|error| ServiceError::Io(std::io::Error::other(error)))?;
+    let response = record.answer(&asked, response).await;
     // Its turn lasts until the answer is out.
     Ok(response.map(|body| Body::from_stream(body.into_data_stream().map(move |chunk| (&permit, chunk).1))))
-}
-
-/// A body that is put on record when it becomes larger than it may be; git's program then refuses it in its
-/// own words.
-fn metered(state: &State, caller: &Caller, asked: &Asked, body: BodyDataStream, limit: u64) -> Upload {
-    let (sprint, caller) = (Arc::clone(&state.face.sprint), caller.clone());
-    let what = format!("git {} {}", asked.service.name(), asked.repo);
-    let mut left = Some(limit);
-    body.then(move |chunk| {
-        let room = left;
-        if let (Some(room), Ok(data)) = (room, &chunk) {
-            left = room.checked_sub(data.len() as u64);
-        }
-        let over = room.is_some() && left.is_none();
-        let record = over.then(|| (Arc::clone(&sprint), caller.clone(), what.clone()));
-        async move {
-            if let Some((sprint, caller, what)) = record {
-                audit::refused(&sprint, caller, &what, &format!("it is larger than {limit} bytes")).await;
-            }
-            chunk
-        }
-    })
-    .boxed()
 }
 
 /// Reads the beginning of a push, up to the end of its list of updates.
