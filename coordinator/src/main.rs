@@ -94,7 +94,7 @@ fn raise_file_limit() {
     match raised {
         Ok(most) => tracing::debug!(most, "open files"),
         Err(error) => {
-            tracing::warn!(%error, "the number of open files cannot be raised; there may be fewer connections")
+            tracing::warn!(%error, "the number of open files cannot be raised; there may be fewer connections");
         }
     }
 }

@@ -185,6 +185,7 @@ fn refusal(status: &Status) -> Response {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fmt::Write as _;
 
     use prost::Message as _;
     use sprint_proto::DESCRIPTORS;
@@ -233,7 +234,7 @@ mod tests {
         for (method, _) in TABLE.iter().chain([&("/sprint.v1.Items/Unheard", Allowed::Anyone)]) {
             let who = identities.iter().filter(|(_, identity)| may(&caller(identity.clone()), method).is_ok());
             let who = who.map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
-            table.push_str(&format!("{method:60} {who}\n"));
+            writeln!(table, "{method:60} {who}").expect("a string takes everything");
         }
         insta::assert_snapshot!(table);
     }

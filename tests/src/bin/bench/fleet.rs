@@ -61,7 +61,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
         tokio::select! {
             _ = tick.tick() => pace.add_permits(1),
             Some(wait) = times.recv() => waits.push(wait),
-            Some(_) = starts.recv() => {}
+            Some(()) = starts.recv() => {}
         }
     }
     let share = (cpu(pid)? - before) / began.elapsed().as_secs_f64();
