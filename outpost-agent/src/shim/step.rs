@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use sprint_core::job::{PromptDelivery, StepResult};
 
 use super::plan::{Cause, Plan, PlanStep};
-use super::processes::{descendants, signal_descendants};
+use super::processes::signal_descendants;
 use super::signals::{Signals, Wake};
 use crate::sandbox::cgroup::Group;
 
@@ -27,8 +27,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// in any case; doubling in between.
 const FIRST_LOOK: Duration = Duration::from_millis(40);
 const LAST_LOOK: Duration = Duration::from_millis(2_560);
-/// As many processes are limited at once.
-const MANY: usize = 48;
+/// So many more on the host, and a command is limited at once: one of them may be forking without end.
+const MANY: usize = 2_000;
 /// How often what forks faster than it is killed is listed again.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
@@ -81,6 +81,7 @@ impl Runner<'_> {
         let groups: Vec<&Group> = self.plan.sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).collect();
         // When it is looked at next whether it belongs into its groups by now.
         let mut look = (!groups.is_empty()).then_some(FIRST_LOOK);
+        let before = tasks();
         // A timeout beyond a century is none.
         let deadline =
             began.checked_add(Duration::from_millis(step.timeout_ms)).unwrap_or(began + Duration::from_hours(876_000));
@@ -99,7 +100,7 @@ impl Runner<'_> {
                 break;
             }
             if let Some(after) = look.filter(|after| began.elapsed() >= *after) {
-                look = self.limit(main, &groups, after);
+                look = limit(main, &groups, after, before);
             }
             match self.signals.wait(look.map_or(deadline, |after| deadline.min(began + after)))? {
                 Wake::Child | Wake::Nothing => {}
@@ -152,27 +153,6 @@ impl Runner<'_> {
         Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
     }
 
-    /// Moves a command into its groups once it has run for a while, or starts many processes; answers
-    /// when to look again.
-    ///
-    /// A move makes every fork on the host wait for some 10 ms. Most commands that are over at once never
-    /// need one, and a burst of starts is not held up by it.
-    #[expect(clippy::unused_self, reason = "it is a step of the runner's")]
-    fn limit(&self, main: Pid, groups: &[&Group], after: Duration) -> Option<Duration> {
-        if after < LAST_LOOK && descendants(main).len() < MANY {
-            return Some((after * 2).min(LAST_LOOK));
-        }
-        for group in groups {
-            // One that has ended already needs no limits.
-            if let Err(error) = group.take(main)
-                && error.raw_os_error() != Some(Errno::ESRCH as i32)
-            {
-                say(&format!("its limits cannot be set: {error}"));
-            }
-        }
-        None
-    }
-
     fn note(&mut self, wake: Wake) {
         match wake {
             Wake::Terminate => self.cause = Cause::Terminated,
@@ -210,6 +190,34 @@ impl Runner<'_> {
         }
         Ok(())
     }
+}
+
+/// Moves a command into its groups once it has run for a while, or the host's processes become many;
+/// answers when to look again.
+///
+/// A move makes every fork on the host wait for some 10 ms. Commands that are over at once never need
+/// one, and a burst of starts is not held up by it.
+fn limit(main: Pid, groups: &[&Group], after: Duration, before: usize) -> Option<Duration> {
+    // Counting a command's own processes takes a look at all of the host's, and costs far more.
+    if after < LAST_LOOK && tasks() < before + MANY {
+        return Some((after * 2).min(LAST_LOOK));
+    }
+    for group in groups {
+        // One that has ended already needs no limits.
+        if let Err(error) = group.take(main)
+            && error.raw_os_error() != Some(Errno::ESRCH as i32)
+        {
+            say(&format!("its limits cannot be set: {error}"));
+        }
+    }
+    None
+}
+
+/// How many processes and threads the host has.
+fn tasks() -> usize {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let all = text.split(['/', ' ']).nth(4);
+    all.and_then(|all| all.parse().ok()).unwrap_or(0)
 }
 
 /// Collects every child that has ended; says whether any is left.
