@@ -59,6 +59,8 @@ pub struct Cluster {
     outposts: BTreeMap<String, Daemon>,
     grpc: String,
     http: String,
+    /// How much daemons say that are started from now on, if not as usual.
+    log_level: Option<&'static str>,
 }
 
 impl Cluster {
@@ -89,7 +91,7 @@ impl Cluster {
             .collect();
         let coordinator = Daemon::new("coordinator", args, dir.path().join("coordinator.log"));
         let (grpc, http) = (String::new(), String::new());
-        let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http };
+        let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http, log_level: None };
         let contexts = cluster.contexts().display().to_string();
         cluster.coordinator.env("SPRINT_CONFIG_DIR", &contexts);
         cluster.start_coordinator();
@@ -207,6 +209,15 @@ impl Cluster {
         });
     }
 
+    /// Starts the coordinator again, and lets it and every outpost that is added from now on log all they can.
+    #[track_caller]
+    pub fn log_everything(&mut self) {
+        self.log_level = Some("trace");
+        self.coordinator.env("RUST_LOG", "trace");
+        self.kill_coordinator();
+        self.start_coordinator();
+    }
+
     pub fn kill_coordinator(&mut self) {
         self.coordinator.kill_9();
     }
@@ -229,6 +240,9 @@ impl Cluster {
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
         outpost.env("SPRINT_COORDINATOR", &self.grpc);
+        if let Some(level) = self.log_level {
+            outpost.env("RUST_LOG", level);
+        }
         outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
         outpost.env("SECRET_OF_THE_AGENT", "hidden-from-workers");
         outpost.start();

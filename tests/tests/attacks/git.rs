@@ -21,7 +21,8 @@ const ZERO: &str = "0000000000000000000000000000000000000000";
 pub(crate) struct Work {
     a: Member,
     /// Held open, so that their workers stay alive.
-    _sessions: Mutex<Vec<Session>>,
+    #[expect(dead_code, reason = "it is dropped with the rest")]
+    sessions: Mutex<Vec<Session>>,
     /// The live attempt of `a`, its second at the item, and that of `b`.
     of_a: v1::Assignment,
     of_b: v1::Assignment,
@@ -48,8 +49,8 @@ impl Work {
         std::fs::write(clone.join("evil.txt"), "evil\n").expect("is written");
         sprint_tests::git(&clone, &["add", "-A"]);
         sprint_tests::git(&clone, &["commit", "--quiet", "-m", "evil"]);
-        let _sessions = Mutex::new(vec![of_a, of_b]);
-        Arc::new(Self { a, _sessions, of_a: second, of_b: other, clone })
+        let sessions = Mutex::new(vec![of_a, of_b]);
+        Arc::new(Self { a, sessions, of_a: second, of_b: other, clone })
     }
 
     fn own_ref(&self) -> String {
@@ -98,7 +99,7 @@ fn push(work: &Arc<Work>, name: &'static str, told: &'static str, refspecs: Vec<
         assert_eq!(refs(&site, "web"), before, "nothing at all is updated");
         pushed
     })
-    .from_home()
+    .one_by_one()
 }
 
 pub(crate) fn pushes(work: &Arc<Work>) -> Vec<Attack> {
@@ -140,7 +141,7 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
     let row =
         |name, who, told, recorded, run: fn(Arc<Site>, Arc<Work>) -> futures::future::BoxFuture<'static, Outcome>| {
             let work = Arc::clone(work);
-            attack(name, who, told, recorded, move |site, _| run(site, work)).from_home()
+            attack(name, who, told, recorded, move |site, _| run(site, work)).one_by_one()
         };
     vec![
         row("the deletion of one's own work", "outpost/a", "is not deleted", "is not deleted", |site, work| {

@@ -139,7 +139,7 @@ pub(crate) fn table() -> Vec<Attack> {
         }),
         attack("a thousand headers", STRANGER, "431", "connection", async |site: Arc<Site>, from| {
             let mut stream = site.tls(from, &Credential::None, &[b"http/1.1"]).await?;
-            let many = (0..1000).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
+            let many = (0..1000).map(|number| format!("X-{number}: a\r\n")).collect::<Vec<_>>().concat();
             refused(http1(&mut stream, &format!("GET /healthz HTTP/1.1\r\n{many}"), b"").await)
         }),
         attack(

@@ -97,7 +97,7 @@ async fn log_stream(
 }
 
 /// A worker's log as the coordinator has it.
-async fn log_of(site: &Site, worker: u64) -> Vec<u8> {
+fn log_of(site: &Site, worker: u64) -> Vec<u8> {
     std::fs::read(site.cluster.coordinator_data().join(format!("logs/{worker}.log"))).unwrap_or_default()
 }
 
@@ -158,15 +158,15 @@ pub(crate) fn hellos(pair: &OfPair) -> Vec<Attack> {
 pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
     let row = |name, told, report: v1::Report| {
         let pair = Arc::clone(pair);
-        attack(name, "outpost/a", told, told, move |site, from| reported(site, from, pair, report)).from_home()
+        attack(name, "outpost/a", told, told, move |site, from| reported(site, from, pair, report)).one_by_one()
     };
     let ending = |name, told, message: Up| {
         let pair = Arc::clone(pair);
-        attack(name, "outpost/a", told, told, move |site, from| ended_by(site, from, pair, message)).from_home()
+        attack(name, "outpost/a", told, told, move |site, from| ended_by(site, from, pair, message)).one_by_one()
     };
     let with = |name, told, run: fn(Arc<Site>, IpAddr, OfPair) -> futures::future::BoxFuture<'static, Outcome>| {
         let pair = Arc::clone(pair);
-        attack(name, "outpost/a", told, told, move |site, from| run(site, from, pair)).from_home()
+        attack(name, "outpost/a", told, told, move |site, from| run(site, from, pair)).one_by_one()
     };
     let of_b = &pair.of_b;
     let committed = v1::finished::Outcome::Committed("a".repeat(40));
@@ -240,7 +240,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
         }),
         with("another's log", "is not one of this outpost's", |site, from, pair| {
             Box::pin(async move {
-                let before = log_of(&site, pair.of_b.worker).await;
+                let before = log_of(&site, pair.of_b.worker);
                 let chunk = v1::LogChunk {
                     worker: pair.of_b.worker,
                     offset: before.len() as u64,
@@ -248,7 +248,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
                 };
                 let ack = log(&site, from, &pair.a, chunk).await;
                 // It is told that all is well, so that it does not send the same for ever.
-                if log_of(&site, pair.of_b.worker).await == before {
+                if log_of(&site, pair.of_b.worker) == before {
                     Err(format!("{ack:?}, but worker {} is not one of this outpost's", pair.of_b.worker))
                 } else {
                     Ok("it was written".to_owned())
@@ -268,7 +268,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
             Box::pin(async move {
                 let chunk = v1::LogChunk { worker: 999_999, offset: 0, data: b"forged".to_vec().into() };
                 log(&site, from, &pair.a, chunk).await.map_err(|status| format!("{status:?}"))?;
-                let written = log_of(&site, 999_999).await;
+                let written = log_of(&site, 999_999);
                 if written.is_empty() {
                     Err("there is no worker 999999".to_owned())
                 } else {

@@ -8,6 +8,7 @@ mod enrolment;
 mod git;
 mod limits;
 mod link;
+mod secrets;
 mod session;
 mod site;
 mod table;
@@ -142,4 +143,26 @@ async fn git_is_served_by_the_letter() {
 async fn too_much_is_refused_and_what_is_not_whole_is_not_read() {
     let site = Site::start(&["--max-connections-per-address", &limits::CONNECTIONS.to_string()]);
     withstand(&site, limits::table()).await;
+}
+
+#[test]
+fn no_secret_of_a_whole_session_is_anywhere_else() {
+    secrets::whole_session();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_a_silent_upstream_is_shown_nowhere() {
+    secrets::upstream_that_does_not_answer().await;
+}
+
+#[test]
+fn the_password_of_an_upstream_is_kept_and_not_shown() {
+    secrets::upstream_with_a_password();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_shown_to_its_own_coordinator_only() {
+    secrets::impostor().await;
+    let site = Site::start(&[]);
+    withstand(&site, secrets::mistaken()).await;
 }

@@ -1,5 +1,6 @@
 //! The table: each row is an attack, how it must be refused, and what must be on record then.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl Attack {
     }
 
     /// Makes it come from where everybody calls from, after the rows before it.
-    pub(crate) fn from_home(mut self) -> Self {
+    pub(crate) fn one_by_one(mut self) -> Self {
         self.apart = false;
         self
     }
@@ -95,6 +96,8 @@ impl Attack {
 pub(crate) async fn withstand(site: &Arc<Site>, attacks: Vec<Attack>) {
     let (apart, home): (Vec<_>, Vec<_>) = attacks.into_iter().partition(|attack| attack.apart);
     let count = apart.len() + home.len();
+    let names = apart.iter().chain(&home).map(|attack| attack.name).collect::<BTreeSet<_>>();
+    assert_eq!(names.len(), count, "each row has a name of its own");
     let mut running = JoinSet::new();
     for (attack, number) in apart.into_iter().zip(1_u8..) {
         running.spawn(attack.withstood(Arc::clone(site), Ipv4Addr::new(127, 0, 1, number).into()));
