@@ -258,6 +258,16 @@ impl Events for Scripted {
 
 #[tonic::async_trait]
 impl System for Scripted {
+    type BackupStream = Lines<v1::BackupChunk>;
+
+    async fn backup(&self, _: Request<v1::BackupRequest>) -> Answer<Self::BackupStream> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn check(&self, _: Request<v1::CheckRequest>) -> Answer<v1::CheckResponse> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn status(&self, _: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         let last_seq = self.with(|script| script.last_seq);
         Ok(Response::new(v1::StatusResponse { last_seq, ..Default::default() }))
