@@ -18,6 +18,7 @@ use crate::cli::App;
 use crate::failure::Failure;
 use crate::output::{note, progress};
 use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
+use crate::secret;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RepoCommand {
@@ -46,7 +47,8 @@ pub(crate) enum RepoCommand {
 pub(crate) struct AddArgs {
     /// A name for it: a-z, 0-9, '.', '_' and '-'
     name: RepoName,
-    /// Where to clone from and push to: a URL, or a path on the coordinator's host
+    /// Where to clone from and push to: a URL, or a path on the coordinator's host; "-" reads it from standard
+    /// input, which is the way for one with a password
     url: String,
     /// The branch that work lands on [default: the upstream's HEAD]
     #[arg(long)]
@@ -139,7 +141,10 @@ impl RepoCommand {
         let mut repos = app.client.repos();
         match self {
             Self::Add(args) => {
-                let request = args.request();
+                let mut request = args.request();
+                if request.url == "-" {
+                    secret::read_line("address").await?.trim().clone_into(&mut request.url);
+                }
                 progress(&format!("cloning {} …", RepoAddress::as_kept(request.url.clone())));
                 answered(app, repos.add(request).await?.into_inner())
             }

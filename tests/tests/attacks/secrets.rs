@@ -182,7 +182,7 @@ pub(crate) fn upstream_with_a_password() {
     let mut secrets = Secrets(vec![]);
     secrets.add_token("the upstream's password", &token);
     let url = format!("http://mirror:{token}@{}/git/web.git", cluster.http());
-    cluster.sprintctl(&["repo", "add", "mirror", &url, "--gate", "true=true"]).succeeded();
+    cluster.feed(&["repo", "add", "mirror", "-", "--gate", "true=true"], url.as_bytes()).succeeded();
     let args = [
         "item",
         "add",

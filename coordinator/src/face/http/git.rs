@@ -3,6 +3,7 @@
 mod asked;
 mod backend;
 mod record;
+mod turns;
 
 use std::sync::Arc;
 
@@ -11,11 +12,11 @@ use axum::extract::State as Extract;
 use axum::http::{Request, Response, StatusCode, header};
 use futures::StreamExt as _;
 use sprint_core::access::Caller;
-use tokio::sync::Semaphore;
 
 use self::asked::{Asked, Service};
 use self::backend::BODY_PAUSE;
 use self::record::Record;
+use self::turns::Turns;
 use crate::face::Face;
 use crate::face::caller::Peer;
 use crate::service::code::{self, Commands, commands};
@@ -31,8 +32,14 @@ const MAX_FETCH_BYTES: u64 = 10 << 20;
 /// What a request is served with.
 #[derive(Clone)]
 pub(super) struct State {
-    pub(super) face: Face,
-    pub(super) programs: Arc<Semaphore>,
+    face: Face,
+    turns: Arc<Turns>,
+}
+
+impl State {
+    pub(super) fn new(face: &Face) -> Self {
+        Self { face: face.clone(), turns: Arc::default() }
+    }
 }
 
 pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>) -> Response<Body> {
@@ -105,12 +112,12 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
         }
     };
     let command = repos::http_backend(sprint, &asked.repo, &commands.updates).ok_or_else(nothing)?;
-    let permit = Arc::clone(&state.programs).acquire_owned().await.map_err(|_| nothing())?;
+    let turn = state.turns.take(caller).await;
     let answered = backend::run(command, &asked, &head.headers, upload).await;
     let response = answered.map_err(|error| ServiceError::Io(std::io::Error::other(error)))?;
     let response = record.answer(&asked, response).await;
     // Its turn lasts until the answer is out.
-    Ok(response.map(|body| Body::from_stream(body.into_data_stream().map(move |chunk| (&permit, chunk).1))))
+    Ok(response.map(|body| Body::from_stream(body.into_data_stream().map(move |chunk| (&turn, chunk).1))))
 }
 
 /// Reads the beginning of a push, up to the end of its list of updates.

@@ -7,19 +7,15 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
-use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::Face;
 use super::caller::Peer;
 use crate::service::audit;
 
-/// Git programs that serve at once; requests beyond wait their turn.
-const GIT_PROGRAMS: usize = 64;
-
 /// The paths, and an answer for all others.
 pub fn router(face: &Face) -> Router {
-    let git = git::State { face: face.clone(), programs: std::sync::Arc::new(Semaphore::new(GIT_PROGRAMS)) };
+    let git = git::State::new(face);
     Router::new()
         .route("/git/{*path}", any(git::serve).with_state(git))
         .route("/healthz", get(async || "ok\n"))
