@@ -286,7 +286,8 @@ pub(crate) fn people() -> Vec<Attack> {
                 let mut items = v1::items_client::ItemsClient::new(channel);
                 let (waited, ()) =
                     tokio::join!(tokio::time::timeout(LIMIT, items.wait(with_token(request, &text))), async {
-                        tokio::time::sleep(Duration::from_millis(300)).await;
+                        // That somebody waits, nothing shows.
+                        tokio::time::sleep(Duration::from_secs(1)).await;
                         site.revoke(&token).await;
                     });
                 match waited {

@@ -370,7 +370,7 @@ pub(crate) fn put_out() -> Vec<Attack> {
         )),
         row("a session beyond its certificate", "the certificate has expired", "short", |site, from, member| {
             Box::pin(async move {
-                let credential = site.issued(&member.key(), now(), Duration::from_secs(3));
+                let credential = site.issued(&member.key(), now(), Duration::from_secs(5));
                 let short = Member { credential, ..member };
                 let mut session = own_session(&site, from, &short).await?;
                 Err(session.ended().await.message().to_owned())
@@ -378,7 +378,7 @@ pub(crate) fn put_out() -> Vec<Attack> {
         }),
         row("logs beyond their certificate", "the certificate has expired", "short-logs", |site, from, member| {
             Box::pin(async move {
-                let credential = site.issued(&member.key(), now(), Duration::from_secs(3));
+                let credential = site.issued(&member.key(), now(), Duration::from_secs(5));
                 let short = Member { credential, ..member };
                 let (_chunks, mut acks) = log_stream(&site, from, &short, v1::LogChunk::default())
                     .await
@@ -397,7 +397,7 @@ pub(crate) fn put_out() -> Vec<Attack> {
             "short-call",
             |site, from, member| {
                 Box::pin(async move {
-                    let credential = site.issued(&member.key(), now(), Duration::from_secs(3));
+                    let credential = site.issued(&member.key(), now(), Duration::from_secs(5));
                     let channel = site.channel(from, &credential).await.expect("it connects");
                     let who = |channel| call(channel, "/sprint.v1.Identity/WhoAmI", tonic::Request::new(()));
                     who(channel.clone()).await.expect("it is known");
