@@ -1,7 +1,7 @@
 # What people and CI run. Every target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fuzz lint bench
+.PHONY: help setup build demo test soak load sim fuzz lint bench
 
 NEXTEST := $(shell cargo nextest --version 2>/dev/null)
 
@@ -26,6 +26,19 @@ ifdef NEXTEST
 else
 	cargo test --workspace
 endif
+
+SEEDS ?= 10000
+
+sim: setup ## Simulate the coordinator with 10,000 seeds (or SEEDS=n), and the merge queue over its whole sweep
+	SPRINT_SEEDS=$(SEEDS) cargo test -p coordinator --profile fuzz --test simulation -- --nocapture
+	cargo run --release -p merge-sim -- --verbose
+
+soak: setup ## Run the daemons under load and faults for 10 minutes (ARGS='--time 1h --seed 7')
+	cargo run -p sprint-tests --bin soak -- $(ARGS)
+
+load: ## Measure a coordinator under 1,000 simulated outposts (ARGS='--outposts 100 --kills 10')
+	@deploy/setup.sh
+	cargo run --release -p sprint-tests --bin load -- $(ARGS)
 
 CASES ?= 1000000
 

@@ -2,7 +2,7 @@
 # Installs what building, running and testing need and this machine has not; does nothing when all is there.
 #
 #   deploy/setup.sh          what running needs: git, tmux, a C compiler
-#   deploy/setup.sh --tests  also what some tests need: PostgreSQL
+#   deploy/setup.sh --tests  also what some tests need: PostgreSQL, network namespaces, clocks that jump
 set -euo pipefail
 
 packages=()
@@ -25,6 +25,7 @@ need tmux "the terminals of workers" has tmux
 need build-essential "C code of the embedded database and of libgit2" has cc
 if [ "${1:-}" = --tests ]; then
     need iproute2 "tests of joining from another host make a network namespace; skipped without it" has ip
+    need faketime "clocks jump in the soak; they stay right without it" has faketime
     need postgresql "the tests of the store run against it too; they are skipped without it" has_postgres
 fi
 [ ${#packages[@]} -gt 0 ] || exit 0

@@ -22,7 +22,7 @@ use crate::git::GitRepos;
 use crate::identity::{Certificates, Given};
 use crate::loops;
 use crate::service::logs::Logs;
-use crate::service::{LocalAdmin, Settings, Sprint, admin, now, outposts};
+use crate::service::{LocalAdmin, Settings, Sprint, admin, now, presence};
 use crate::store::{Location, Store};
 
 /// A shutdown that takes longer is cut short: everything that matters is on the disk.
@@ -49,7 +49,7 @@ impl App {
         let data = &data.canonicalize()?;
         let lock = lock(data)?;
         let (sprint, tls) = open(config, data).await?;
-        outposts::all_offline(&sprint).await?;
+        presence::all_offline(&sprint).await?;
 
         let (grpc_listener, grpc) = bind("--listen", config.listen).await?;
         let (http_listener, http) = bind("--http", config.http).await?;
@@ -100,6 +100,7 @@ async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Sprint>, Serv
     let settings = Settings {
         heartbeat: config.heartbeat,
         disconnect_grace: config.disconnect_grace,
+        snapshot_every: config.snapshot_every,
         outpost_certificate_ttl: config.outpost_cert_ttl,
         max_push_bytes: config.max_push_mib << 20,
     };

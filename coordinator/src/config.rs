@@ -49,6 +49,10 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disconnect_grace: Option<String>,
+    /// How often outposts bring the uncommitted work of their workers; 0s: only when a worker ends [default: 1m]
+    #[arg(long, value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_every: Option<String>,
     /// How often outposts say that they are there [default: 5s]
     #[arg(long, value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +109,8 @@ pub struct Config {
     pub log_format: LogFormat,
     #[serde(default = "default_grace", with = "sprint_core::gates::duration_text")]
     pub disconnect_grace: Duration,
+    #[serde(default = "default_snapshot_every", with = "sprint_core::gates::duration_text")]
+    pub snapshot_every: Duration,
     #[serde(default = "default_heartbeat", with = "sprint_core::gates::duration_text")]
     pub heartbeat: Duration,
     #[serde(default)]
@@ -142,6 +148,10 @@ const fn default_grace() -> Duration {
     Duration::from_mins(10)
 }
 
+const fn default_snapshot_every() -> Duration {
+    Duration::from_mins(1)
+}
+
 const fn default_heartbeat() -> Duration {
     Duration::from_secs(5)
 }
@@ -163,13 +173,14 @@ const fn default_max_push_mib() -> u64 {
 }
 
 /// The keys that the environment may set, as `SPRINT_<KEY>`.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "data_dir",
     "listen",
     "http",
     "database_url",
     "log_format",
     "disconnect_grace",
+    "snapshot_every",
     "heartbeat",
     "advertise",
     "tls_cert",

@@ -5,6 +5,7 @@
 //! and `loops` call services and nothing below them.
 
 pub mod app;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod face;

@@ -4,14 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Refused;
 use crate::gates::Gate;
-use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::time::Timestamp;
 
 crate::words! {
     /// The name of a change's state, without what the state holds.
     pub enum ChangeStateName as "change state" {
         Queued => "queued",
-        Gating => "gating",
         Landing => "landing",
         Landed => "landed",
         Failed => "failed",
@@ -19,7 +18,7 @@ crate::words! {
     }
 }
 
-/// The merge commit built for a change: what is gated, and exactly what lands.
+/// A commit built for one change or more: what is gated, and exactly what lands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     pub commit: CommitId,
@@ -34,12 +33,9 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ChangeState {
+    // An older record says "gating" of one whose candidate was being gated.
+    #[serde(alias = "gating")]
     Queued,
-    /// Its candidate's gates run, or wait for a slot while `worker` is none.
-    Gating {
-        candidate: Candidate,
-        worker: Option<WorkerId>,
-    },
     /// The intent to move the branch from `candidate.base` to `candidate.commit` is on record.
     Landing {
         candidate: Candidate,
@@ -59,7 +55,6 @@ impl ChangeState {
     pub const fn name(&self) -> ChangeStateName {
         match self {
             Self::Queued => ChangeStateName::Queued,
-            Self::Gating { .. } => ChangeStateName::Gating,
             Self::Landing { .. } => ChangeStateName::Landing,
             Self::Landed { .. } => ChangeStateName::Landed,
             Self::Failed { .. } => ChangeStateName::Failed,
@@ -70,7 +65,7 @@ impl ChangeState {
     /// Whether it is still in the queue.
     pub const fn is_pending(&self) -> bool {
         match self {
-            Self::Queued | Self::Gating { .. } | Self::Landing { .. } => true,
+            Self::Queued | Self::Landing { .. } => true,
             Self::Landed { .. } | Self::Failed { .. } | Self::Conflicted { .. } => false,
         }
     }
@@ -87,9 +82,6 @@ pub struct Change {
     pub head: CommitId,
     #[serde(flatten)]
     pub state: ChangeState,
-    /// Gate runs that infrastructure ended, in a row; sets the pause before the next.
-    pub losses: u32,
-    pub not_before: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -98,36 +90,26 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeEvent {
-    /// Its candidate was built, and has gates to pass.
-    Gated {
+    /// It is to land, alone or with others: the branch moves to exactly what passed in this trial.
+    LandingBegun {
         candidate: Candidate,
+        /// None: it has nothing to bring, or a person landed it.
+        trial: Option<TrialId>,
     },
-    /// An outpost was found to run the gates.
-    GateAssigned {
-        worker: WorkerId,
-    },
-    /// All gates passed for exactly this commit and tree.
-    GatesPassed {
-        commit: CommitId,
-        tree: TreeId,
-    },
+    /// Its gates failed twice on a tree whose other changes are known to be good.
     GatesFailed {
         reason: String,
+        trial: TrialId,
     },
-    /// Infrastructure ended the gate run; nobody is blamed.
-    GatesLost {
-        reason: String,
-        retry_at: Timestamp,
-    },
-    /// Its candidate was built, and no gate is configured.
-    Ungated {
-        candidate: Candidate,
+    /// A change whose commits it contains was sent back.
+    ParentFailed {
+        parent: ChangeId,
     },
     /// The merge with the tip does not go by itself.
     Conflicted {
         paths: Vec<String>,
     },
-    /// The tip is no longer the candidate's base.
+    /// The branch was moved by other hands before the landing: it is as if that had not begun.
     TipMoved,
     /// The branch holds the candidate.
     Landed,
@@ -140,12 +122,9 @@ pub enum ChangeEvent {
 impl ChangeEvent {
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Gated { .. } => "gated",
-            Self::GateAssigned { .. } => "gate_assigned",
-            Self::GatesPassed { .. } => "gates_passed",
+            Self::LandingBegun { .. } => "landing_begun",
             Self::GatesFailed { .. } => "gates_failed",
-            Self::GatesLost { .. } => "gates_lost",
-            Self::Ungated { .. } => "ungated",
+            Self::ParentFailed { .. } => "parent_failed",
             Self::Conflicted { .. } => "conflicted",
             Self::TipMoved => "tip_moved",
             Self::Landed => "landed",
@@ -159,12 +138,8 @@ impl ChangeEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeEffect {
-    /// A gate run waits for a slot: wake the scheduler.
-    Schedule,
     /// The queue can go on: wake the merge queue.
     Merge,
-    /// Its gate worker is not needed any more.
-    StopWorker { worker: WorkerId },
 }
 
 impl Change {
@@ -174,44 +149,21 @@ impl Change {
     /// [`Refused::Illegal`] when the state does not accept `event`; `self` is unchanged.
     pub fn apply(&mut self, event: ChangeEvent, now: Timestamp) -> Result<Vec<ChangeEffect>, Refused> {
         let effects = match (&self.state, event) {
-            (ChangeState::Queued, ChangeEvent::Gated { candidate }) => {
-                self.state = ChangeState::Gating { candidate, worker: None };
-                vec![ChangeEffect::Schedule]
-            }
-            (ChangeState::Queued, ChangeEvent::Ungated { candidate }) => {
+            (ChangeState::Queued, ChangeEvent::LandingBegun { candidate, trial: _ }) => {
                 self.state = ChangeState::Landing { candidate };
+                vec![ChangeEffect::Merge]
+            }
+            (ChangeState::Queued, ChangeEvent::GatesFailed { reason, trial: _ }) => {
+                self.state = ChangeState::Failed { reason };
+                vec![ChangeEffect::Merge]
+            }
+            (ChangeState::Queued, ChangeEvent::ParentFailed { parent }) => {
+                self.state = ChangeState::Failed { reason: follows(parent) };
                 vec![ChangeEffect::Merge]
             }
             (ChangeState::Queued, ChangeEvent::Conflicted { paths }) => {
                 self.state = ChangeState::Conflicted { paths };
                 vec![ChangeEffect::Merge]
-            }
-            (ChangeState::Gating { candidate, worker: None }, ChangeEvent::GateAssigned { worker }) => {
-                self.state = ChangeState::Gating { candidate: candidate.clone(), worker: Some(worker) };
-                vec![]
-            }
-            // Only a result for this very candidate counts; another tree's proves nothing.
-            (ChangeState::Gating { candidate, worker: Some(_) }, ChangeEvent::GatesPassed { commit, tree })
-                if candidate.commit == commit && candidate.tree == tree =>
-            {
-                self.losses = 0;
-                self.state = ChangeState::Landing { candidate: candidate.clone() };
-                vec![ChangeEffect::Merge]
-            }
-            (ChangeState::Gating { worker: Some(_), .. }, ChangeEvent::GatesFailed { reason }) => {
-                self.state = ChangeState::Failed { reason };
-                vec![ChangeEffect::Merge]
-            }
-            (ChangeState::Gating { candidate, worker: Some(_) }, ChangeEvent::GatesLost { reason: _, retry_at }) => {
-                self.losses += 1;
-                self.not_before = Some(retry_at);
-                self.state = ChangeState::Gating { candidate: candidate.clone(), worker: None };
-                vec![ChangeEffect::Schedule]
-            }
-            (ChangeState::Gating { worker, .. }, ChangeEvent::TipMoved) => {
-                let stop = worker.map(|worker| ChangeEffect::StopWorker { worker });
-                self.requeue();
-                stop.into_iter().chain([ChangeEffect::Merge]).collect()
             }
             (ChangeState::Landing { .. }, ChangeEvent::TipMoved) => {
                 self.requeue();
@@ -220,11 +172,6 @@ impl Change {
             (ChangeState::Landing { candidate }, ChangeEvent::Landed) => {
                 self.state = ChangeState::Landed { candidate: candidate.clone() };
                 vec![ChangeEffect::Merge]
-            }
-            (ChangeState::Gating { worker, .. }, ChangeEvent::Dropped { reason }) => {
-                let stop = worker.map(|worker| ChangeEffect::StopWorker { worker });
-                self.state = ChangeState::Failed { reason };
-                stop.into_iter().chain([ChangeEffect::Merge]).collect()
             }
             // A change that is being landed cannot be taken back: the branch may have moved already.
             (ChangeState::Queued, ChangeEvent::Dropped { reason }) => {
@@ -244,17 +191,13 @@ impl Change {
     }
 
     fn requeue(&mut self) {
-        self.losses = 0;
-        self.not_before = None;
         self.state = ChangeState::Queued;
     }
 
     /// The candidate that is being gated, landed or was landed.
     pub const fn candidate(&self) -> Option<&Candidate> {
         match &self.state {
-            ChangeState::Gating { candidate, .. }
-            | ChangeState::Landing { candidate }
-            | ChangeState::Landed { candidate } => Some(candidate),
+            ChangeState::Landing { candidate } | ChangeState::Landed { candidate } => Some(candidate),
             ChangeState::Queued | ChangeState::Failed { .. } | ChangeState::Conflicted { .. } => None,
         }
     }
@@ -263,12 +206,14 @@ impl Change {
         match &self.state {
             ChangeState::Failed { reason } => reason.clone(),
             ChangeState::Conflicted { paths } => format!("conflicts in {}", paths.join(", ")),
-            ChangeState::Queued
-            | ChangeState::Gating { .. }
-            | ChangeState::Landing { .. }
-            | ChangeState::Landed { .. } => String::new(),
+            ChangeState::Queued | ChangeState::Landing { .. } | ChangeState::Landed { .. } => String::new(),
         }
     }
+}
+
+/// Why a change leaves the queue with another one.
+pub fn follows(parent: ChangeId) -> String {
+    format!("its branch contains change {parent}, which was sent back")
 }
 
 #[cfg(test)]

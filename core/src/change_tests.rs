@@ -1,45 +1,23 @@
 #![expect(clippy::single_match_else, reason = "taken or refused: both arms state the property")]
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-
-fn commit(digit: &str) -> CommitId {
-    CommitId::new(digit.repeat(40)).expect("forty digits")
-}
-
-fn tree(digit: &str) -> TreeId {
-    TreeId::new(digit.repeat(40)).expect("forty digits")
-}
+use crate::fixtures;
 
 fn candidate() -> Candidate {
-    let gate = Gate { name: "test".to_owned(), run: "true".to_owned(), timeout: Duration::from_secs(1) };
-    Candidate { commit: commit("c"), tree: tree("d"), base: commit("b"), gates: vec![gate] }
+    fixtures::candidate()
 }
 
 fn change(state: ChangeState) -> Change {
-    Change {
-        id: ChangeId::new(5),
-        repo: RepoName::new("demo").expect("a name"),
-        item: ItemId::new(1),
-        attempt: Attempt::new(1),
-        head: commit("a"),
-        state,
-        losses: 0,
-        not_before: None,
-        created_at: Timestamp::from_millis(0),
-        updated_at: Timestamp::from_millis(0),
-    }
+    fixtures::change(5, 1, state)
 }
 
 fn states() -> Vec<(&'static str, ChangeState)> {
     vec![
         ("queued", ChangeState::Queued),
-        ("gating (waits)", ChangeState::Gating { candidate: candidate(), worker: None }),
-        ("gating (runs)", ChangeState::Gating { candidate: candidate(), worker: Some(WorkerId::new(7)) }),
         ("landing", ChangeState::Landing { candidate: candidate() }),
         ("landed", ChangeState::Landed { candidate: candidate() }),
         ("failed", ChangeState::Failed { reason: "why".to_owned() }),
@@ -50,14 +28,9 @@ fn states() -> Vec<(&'static str, ChangeState)> {
 fn events() -> Vec<(&'static str, ChangeEvent)> {
     let reason = || "why".to_owned();
     vec![
-        ("gated", ChangeEvent::Gated { candidate: candidate() }),
-        ("gate_assigned", ChangeEvent::GateAssigned { worker: WorkerId::new(7) }),
-        ("gates_passed", ChangeEvent::GatesPassed { commit: commit("c"), tree: tree("d") }),
-        ("gates_passed (another commit)", ChangeEvent::GatesPassed { commit: commit("e"), tree: tree("d") }),
-        ("gates_passed (another tree)", ChangeEvent::GatesPassed { commit: commit("c"), tree: tree("e") }),
-        ("gates_failed", ChangeEvent::GatesFailed { reason: reason() }),
-        ("gates_lost", ChangeEvent::GatesLost { reason: reason(), retry_at: Timestamp::from_millis(9) }),
-        ("ungated", ChangeEvent::Ungated { candidate: candidate() }),
+        ("landing_begun", ChangeEvent::LandingBegun { candidate: candidate(), trial: Some(TrialId::new(3)) }),
+        ("gates_failed", ChangeEvent::GatesFailed { reason: reason(), trial: TrialId::new(3) }),
+        ("parent_failed", ChangeEvent::ParentFailed { parent: ChangeId::new(2) }),
         ("conflicted", ChangeEvent::Conflicted { paths: vec!["a".to_owned()] }),
         ("tip_moved", ChangeEvent::TipMoved),
         ("landed", ChangeEvent::Landed),
@@ -85,26 +58,18 @@ fn the_whole_table_of_states_and_events() {
 }
 
 proptest! {
-    /// A change with gates lands only after a pass for its very candidate; what landed stays landed.
+    /// A change lands only by an intent; what landed stays landed.
     #[test]
-    fn fuzz_nothing_lands_without_its_own_pass(history in proptest::collection::vec(0..13_usize, 0..60)) {
+    fn fuzz_nothing_lands_without_an_intent(history in proptest::collection::vec(0..8_usize, 0..60)) {
         let mut change = change(ChangeState::Queued);
-        let mut passed = false;
         for kind in history {
             let before = change.clone();
             let (name, event) = events().swap_remove(kind);
             match change.apply(event, Timestamp::from_millis(1)) {
                 Ok(_) => {
                     prop_assert!(before.state.name() != ChangeStateName::Landed);
-                    prop_assert!(!name.starts_with("gates_passed ("), "another tree's pass counted");
-                    match change.state.name() {
-                        ChangeStateName::Landing => passed |= name == "gates_passed" || name == "ungated",
-                        ChangeStateName::Landed => prop_assert!(passed),
-                        ChangeStateName::Queued
-                        | ChangeStateName::Gating
-                        | ChangeStateName::Failed
-                        | ChangeStateName::Conflicted => passed = false,
-                    }
+                    let landed = change.state.name() == ChangeStateName::Landed;
+                    prop_assert_eq!(landed, before.state.name() == ChangeStateName::Landing && name == "landed");
                 }
                 Err(_) => prop_assert_eq!(&change, &before),
             }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use crate::change::{Change, ChangeState};
-use crate::ids::{ItemId, WorkerId};
+use crate::ids::{ItemId, TrialId, WorkerId};
 use crate::item::{Item, Stage};
 use crate::outpost::Outpost;
 use crate::repo::Repo;
+use crate::trial::Trial;
 use crate::worker::Worker;
 
 /// The record, read at one moment.
@@ -17,6 +18,7 @@ pub struct Record {
     pub items: Vec<Item>,
     pub workers: Vec<Worker>,
     pub changes: Vec<Change>,
+    pub trials: Vec<Trial>,
     pub outposts: Vec<Outpost>,
     /// How many events there are, and the number of the last.
     pub events: u64,
@@ -38,6 +40,7 @@ pub fn violations(record: &Record) -> Vec<String> {
     for change in &record.changes {
         check.change(change);
     }
+    check.trials();
     check.found
 }
 
@@ -79,7 +82,7 @@ impl Check<'_> {
         }
         match &item.stage {
             Stage::InProgress { lease } => match self.workers.get(&lease.worker) {
-                Some(worker) if worker.item != id || worker.attempt != item.attempt || worker.change.is_some() => {
+                Some(worker) if worker.item != id || worker.attempt != item.attempt || worker.is_gate() => {
                     let worker = worker.id;
                     self.say(format_args!("item {id} is leased to worker {worker}, which works on something else"));
                 }
@@ -126,12 +129,15 @@ impl Check<'_> {
                     worker.outpost
                 ));
             }
+            if worker.is_gate() {
+                continue;
+            }
             let Some(on) = self.items.get(&item) else {
                 self.say(format_args!("worker {id} is on item {item}, which is not there"));
                 continue;
             };
             // One that was told to end may outlive its lease, until its work is saved.
-            if worker.change.is_some() || worker.stop_reason.is_some() {
+            if worker.stop_reason.is_some() {
                 continue;
             }
             if on.worker() != Some(id) {
@@ -161,11 +167,31 @@ impl Check<'_> {
                 }
             }
         }
-        if let ChangeState::Gating { worker: Some(worker), .. } = &change.state {
-            let runs =
-                self.workers.get(worker).is_some_and(|worker| worker.state.is_live() && worker.change == Some(id));
-            if !runs {
-                self.say(format_args!("change {id} waits for worker {worker}, which does not gate it"));
+    }
+
+    fn trials(&mut self) {
+        let trials: BTreeMap<TrialId, &Trial> = self.record.trials.iter().map(|trial| (trial.id, trial)).collect();
+        for trial in &self.record.trials {
+            for run in &trial.runs {
+                let Some(worker) = run.worker() else { continue };
+                let runs = self.workers.get(&worker).is_some_and(|worker| {
+                    worker.state.is_live() && worker.gate.as_ref().is_some_and(|gate| gate.trial == trial.id)
+                });
+                if !runs {
+                    let (id, gate) = (trial.id, &run.gate.name);
+                    self.say(format_args!(
+                        "trial {id} waits for worker {worker}, which does not run its gate {gate:?}"
+                    ));
+                }
+            }
+        }
+        for worker in self.record.workers.iter().filter(|worker| worker.state.is_live() && worker.stop_reason.is_none())
+        {
+            let Some(gate) = &worker.gate else { continue };
+            let awaited = trials.get(&gate.trial).is_some_and(|trial| trial.run_of(worker.id).is_some());
+            if !awaited {
+                let (id, trial) = (worker.id, gate.trial);
+                self.say(format_args!("worker {id} runs a gate of trial {trial}, which does not wait for it"));
             }
         }
     }

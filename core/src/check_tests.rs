@@ -1,128 +1,31 @@
 use super::*;
-use crate::change::Candidate;
-use crate::ids::{Attempt, ChangeId, CommitId, RepoName, TreeId};
-use crate::item::{ItemKind, Lease, Priority};
-use crate::outpost::OutpostState;
-use crate::repo::DEFAULT_MAX_ATTEMPTS;
-use crate::time::Timestamp;
-use crate::worker::{Role, WorkerState};
-
-fn commit() -> CommitId {
-    CommitId::new("1".repeat(40)).expect("a commit")
-}
-
-fn repo() -> RepoName {
-    RepoName::new("web").expect("a name")
-}
-
-fn lease(worker: u64) -> Lease {
-    Lease { worker: WorkerId::new(worker), outpost: "a".parse().expect("a name") }
-}
+use crate::fixtures::{self, candidate, change, commit, lease, worker};
+use crate::ids::{Attempt, ChangeId, TrialId};
+use crate::trial::RunState;
+use crate::worker::{GateOf, Role, WorkerState};
 
 fn item(id: u64, stage: Stage) -> Item {
-    Item {
-        id: ItemId::new(id),
-        repo: repo(),
-        kind: ItemKind::Task,
-        title: String::new(),
-        description: String::new(),
-        acceptance: vec![],
-        priority: Priority::Medium,
-        labels: BTreeSet::new(),
-        requires: BTreeMap::new(),
-        parent: None,
-        needs: BTreeSet::new(),
-        run: None,
-        stage,
-        attempt: Attempt::new(1),
-        failures: 0,
-        losses: 0,
-        not_before: None,
-        feedback: vec![],
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
-    }
-}
-
-fn worker(id: u64, item: u64, state: WorkerState) -> Worker {
-    Worker {
-        id: WorkerId::new(id),
-        repo: repo(),
-        item: ItemId::new(item),
-        change: None,
-        attempt: Attempt::new(1),
-        role: Role::Developer,
-        outpost: "a".parse().expect("a name"),
-        state,
-        base: commit(),
-        stop_reason: None,
-        terminal: None,
-        assigned_at: Timestamp::default(),
-        started_at: None,
-        ended_at: None,
-        report_seq: 0,
-        log_bytes: None,
-    }
-}
-
-fn change(id: u64, item: u64, state: ChangeState) -> Change {
-    Change {
-        id: ChangeId::new(id),
-        repo: repo(),
-        item: ItemId::new(item),
-        attempt: Attempt::new(1),
-        head: commit(),
-        state,
-        losses: 0,
-        not_before: None,
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
-    }
-}
-
-fn candidate() -> Candidate {
-    let tree = TreeId::new("2".repeat(40)).expect("a tree");
-    Candidate { commit: commit(), tree, base: commit(), gates: vec![] }
+    Item { stage, ..fixtures::item(id, 1) }
 }
 
 /// One item at work, one being gated, one done.
 fn sound() -> Record {
     let mut gate = worker(2, 2, WorkerState::Running);
-    gate.change = Some(ChangeId::new(1));
+    gate.role = Role::Gate;
+    gate.gate = Some(GateOf { trial: TrialId::new(1), name: "test".to_owned() });
+    let mut trial = fixtures::trial(1, &[(1, 2)]);
+    trial.runs[0].state = RunState::Running { worker: WorkerId::new(2) };
     Record {
-        repos: vec![Repo {
-            name: repo(),
-            url: None,
-            branch: "main".to_owned(),
-            run: BTreeMap::new(),
-            runtimes: BTreeMap::new(),
-            gates: vec![],
-            max_attempts: DEFAULT_MAX_ATTEMPTS,
-            limits: BTreeMap::new(),
-            halted: None,
-            created_at: Timestamp::default(),
-        }],
+        repos: vec![fixtures::repo()],
         items: vec![
             item(1, Stage::InProgress { lease: lease(1) }),
             item(2, Stage::Merging { change: ChangeId::new(1) }),
-            item(3, Stage::Done { commit: Some(commit()) }),
+            item(3, Stage::Done { commit: Some(commit("a")) }),
         ],
         workers: vec![worker(1, 1, WorkerState::Running), gate],
-        changes: vec![
-            change(1, 2, ChangeState::Gating { candidate: candidate(), worker: Some(WorkerId::new(2)) }),
-            change(2, 3, ChangeState::Landed { candidate: candidate() }),
-        ],
-        outposts: vec![Outpost {
-            name: "a".parse().expect("a name"),
-            key: None,
-            labels: BTreeMap::new(),
-            max_workers: 2,
-            state: OutpostState::Online,
-            version: String::new(),
-            draining: false,
-            joined_at: Timestamp::default(),
-            last_seen: Timestamp::default(),
-        }],
+        changes: vec![change(1, 2, ChangeState::Queued), change(2, 3, ChangeState::Landed { candidate: candidate() })],
+        trials: vec![trial],
+        outposts: vec![fixtures::outpost()],
         events: 9,
         last_event: 9,
         landings: BTreeMap::from([(ItemId::new(3), 1)]),
@@ -161,7 +64,7 @@ fn each_way_to_be_unsound_is_found() {
             "two workers work on item 1 at once",
             Box::new(|record| record.workers.push(worker(3, 1, WorkerState::Running))),
         ),
-        ("outpost \"a\", which is not there", Box::new(|record| record.outposts.clear())),
+        ("outpost \"here\", which is not there", Box::new(|record| record.outposts.clear())),
         (
             "waits for change 1, which is failed",
             Box::new(|record| {
@@ -175,11 +78,12 @@ fn each_way_to_be_unsound_is_found() {
         ("is in the queue, and its item 2 is ready", Box::new(|record| record.items[1].stage = Stage::Ready)),
         ("has landed, and its item 3 is ready", Box::new(|record| record.items[2].stage = Stage::Ready)),
         (
-            "waits for worker 2, which does not gate it",
+            "waits for worker 2, which does not run its gate",
             Box::new(|record| {
                 record.workers[1].state = WorkerState::Done { exit_code: Some(0) };
             }),
         ),
+        ("which does not wait for it", Box::new(|record| record.trials.clear())),
         ("of item 3, which is not there", Box::new(|record| record.items.retain(|item| item.id.get() != 3))),
     ];
     for (expected, spoil) in spoilers {

@@ -10,6 +10,7 @@ use crate::change::ChangeEvent;
 use crate::ids::{ItemId, OutpostName, RepoName, Seq};
 use crate::item::ItemEvent;
 use crate::time::Timestamp;
+use crate::trial::TrialEvent;
 use crate::worker::WorkerEvent;
 
 crate::words! {
@@ -19,9 +20,12 @@ crate::words! {
         RepoChanged => "repo_changed",
         RepoRemoved => "repo_removed",
         RepoHalted => "repo_halted",
+        RepoFrozen => "repo_frozen",
         RepoResumed => "repo_resumed",
         RepoSynced => "repo_synced",
+        RepoPushing => "repo_pushing",
         RepoPushed => "repo_pushed",
+        RepoPushLost => "repo_push_lost",
         ItemAdded => "item_added",
         ItemEdited => "item_edited",
         ItemReadied => "item_readied",
@@ -47,10 +51,22 @@ crate::words! {
         WorkerLost => "worker_lost",
         WorkerStopRequested => "worker_stop_requested",
         ChangeQueued => "change_queued",
+        ChangeLandingBegun => "change_landing_begun",
+        ChangeParentFailed => "change_parent_failed",
+        TrialBegun => "trial_begun",
+        TrialGateAssigned => "trial_gate_assigned",
+        TrialGatePassed => "trial_gate_passed",
+        TrialGateFailed => "trial_gate_failed",
+        TrialGateExcused => "trial_gate_excused",
+        TrialGateLost => "trial_gate_lost",
+        TrialConfirming => "trial_confirming",
+        TrialCancelled => "trial_cancelled",
+        TrialRetired => "trial_retired",
+        ChangeGatesFailed => "change_gates_failed",
+        // Older records have the five that follow; trials have taken their place.
         ChangeGated => "change_gated",
         ChangeGateAssigned => "change_gate_assigned",
         ChangeGatesPassed => "change_gates_passed",
-        ChangeGatesFailed => "change_gates_failed",
         ChangeGatesLost => "change_gates_lost",
         ChangeUngated => "change_ungated",
         ChangeConflicted => "change_conflicted",
@@ -62,6 +78,10 @@ crate::words! {
         OutpostConnected => "outpost_connected",
         OutpostDisconnected => "outpost_disconnected",
         OutpostDraining => "outpost_draining",
+        OutpostChanged => "outpost_changed",
+        OutpostPaused => "outpost_paused",
+        OutpostUnpaused => "outpost_unpaused",
+        OutpostFoundSession => "outpost_found_session",
         OutpostResumed => "outpost_resumed",
         OutpostRemoved => "outpost_removed",
         ReportRefused => "report_refused",
@@ -206,17 +226,33 @@ impl Recorded for WorkerEvent {
 impl Recorded for ChangeEvent {
     fn kind(&self) -> EventKind {
         match self {
-            Self::Gated { .. } => EventKind::ChangeGated,
-            Self::GateAssigned { .. } => EventKind::ChangeGateAssigned,
-            Self::GatesPassed { .. } => EventKind::ChangeGatesPassed,
+            Self::LandingBegun { .. } => EventKind::ChangeLandingBegun,
             Self::GatesFailed { .. } => EventKind::ChangeGatesFailed,
-            Self::GatesLost { .. } => EventKind::ChangeGatesLost,
-            Self::Ungated { .. } => EventKind::ChangeUngated,
+            Self::ParentFailed { .. } => EventKind::ChangeParentFailed,
             Self::Conflicted { .. } => EventKind::ChangeConflicted,
             Self::TipMoved => EventKind::ChangeTipMoved,
             Self::Landed => EventKind::ChangeLanded,
             Self::Dropped { .. } => EventKind::ChangeDropped,
             Self::Retried => EventKind::ChangeRetried,
+        }
+    }
+
+    fn data(&self) -> Value {
+        details(self)
+    }
+}
+
+impl Recorded for TrialEvent {
+    fn kind(&self) -> EventKind {
+        match self {
+            Self::GateAssigned { .. } => EventKind::TrialGateAssigned,
+            Self::GatePassed { .. } => EventKind::TrialGatePassed,
+            Self::GateFailed { .. } => EventKind::TrialGateFailed,
+            Self::GateExcused { .. } => EventKind::TrialGateExcused,
+            Self::GateLost { .. } => EventKind::TrialGateLost,
+            Self::Confirming => EventKind::TrialConfirming,
+            Self::Cancelled { .. } => EventKind::TrialCancelled,
+            Self::Retired => EventKind::TrialRetired,
         }
     }
 

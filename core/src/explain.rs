@@ -1,10 +1,15 @@
 //! What an item or a change waits for, in words; derived, never stored.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeState};
+use crate::ids::{CommitId, OutpostName};
 use crate::item::{Item, Stage};
+use crate::merge_queue::Standing;
 use crate::schedule::{Hold, Unplaced};
+use crate::trial::{RunState, Trial, TrialState};
 
 /// The answer to "why is nothing happening?".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,10 @@ pub struct ItemSurroundings {
     pub ahead: usize,
     /// What its change waits for, while it is in the merge queue.
     pub change: Option<Explanation>,
+    /// The outposts that are there and take nothing new, each with why.
+    pub resting: Vec<(OutpostName, String)>,
+    /// For how long the outpost that works on it still keeps it, while it is cut off.
+    pub lapses_in: Option<Duration>,
     /// The repo has no command line for its role, and the item brings none.
     pub nothing_to_run: bool,
 }
@@ -50,10 +59,19 @@ pub fn explain_item(item: &Item, around: &ItemSurroundings) -> Explanation {
             Explanation::stuck(format!("it is in {}; move it on with: sprintctl item ready {id}", item.stage.name()))
         }
         Stage::Ready => explain_ready(item, around),
-        Stage::InProgress { lease } => Explanation::waiting(format!(
-            "worker {} works on attempt {} on outpost {}; watch it with: sprintctl worker logs -f {}",
-            lease.worker, item.attempt, lease.outpost, lease.worker
-        )),
+        Stage::InProgress { lease } => match around.lapses_in {
+            Some(left) => Explanation::waiting(format!(
+                "worker {} has attempt {}, and its outpost {} is cut off; if it is not back in {}, another attempt begins elsewhere",
+                lease.worker,
+                item.attempt,
+                lease.outpost,
+                humantime::format_duration(Duration::from_secs(left.as_secs()))
+            )),
+            None => Explanation::waiting(format!(
+                "worker {} works on attempt {} on outpost {}; watch it with: sprintctl worker logs -f {}",
+                lease.worker, item.attempt, lease.outpost, lease.worker
+            )),
+        },
         Stage::InReview | Stage::InTests | Stage::InDocs => {
             Explanation::waiting(format!("it is in {}", item.stage.name()))
         }
@@ -120,7 +138,13 @@ fn explain_ready(item: &Item, around: &ItemSurroundings) -> Explanation {
                 wanted.join(", ")
             ))
         }
-        Some(Hold::NotReady) | None => unplaced(around.unplaced.as_ref(), around.ahead),
+        Some(Hold::NotReady) | None => {
+            let mut explanation = unplaced(around.unplaced.as_ref(), around.ahead);
+            let resting =
+                around.resting.iter().map(|(outpost, why)| format!("outpost {outpost} takes nothing new: {why}"));
+            explanation.lines.extend(resting);
+            explanation
+        }
     }
 }
 
@@ -145,14 +169,20 @@ fn unplaced(reason: Option<&Unplaced>, ahead: usize) -> Explanation {
 /// What is known around a change when it is explained.
 #[derive(Debug, Clone, Default)]
 pub struct ChangeSurroundings {
-    /// The pending changes of its repo that go before it.
-    pub ahead: usize,
+    /// How it stands in the queue, while it is there.
+    pub standing: Option<Standing>,
+    /// The trial that is most likely to land it.
+    pub trial: Option<Trial>,
     /// Why the merge queue of its repo stands still.
     pub halted: Option<String>,
     /// Why the merge queue of its repo failed when it last tried.
     pub trouble: Option<String>,
-    /// Where the scheduler would put its gate run.
+    /// Where the scheduler would put the trial's next gate.
     pub unplaced: Option<Unplaced>,
+    /// The branch's tip, when that itself failed twice, and why.
+    pub red_tip: Option<(CommitId, String)>,
+    /// Why nothing lands, while gates go on.
+    pub frozen: Option<String>,
 }
 
 /// Explains what `change` waits for.
@@ -174,19 +204,7 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
         ));
     }
     match &change.state {
-        ChangeState::Queued if around.ahead > 0 => {
-            Explanation::waiting(format!("{} changes go before it in the merge queue", around.ahead))
-        }
-        ChangeState::Queued => Explanation::waiting("it is the next; its candidate is being built"),
-        ChangeState::Gating { candidate, worker: Some(worker) } => Explanation::waiting(format!(
-            "worker {worker} runs its gates on candidate {}; watch it with: sprintctl worker logs -f {worker}",
-            candidate.commit.short()
-        )),
-        ChangeState::Gating { worker: None, .. } => {
-            let mut explanation = unplaced(around.unplaced.as_ref(), 0);
-            explanation.lines.insert(0, "its gates wait for a slot".to_owned());
-            explanation
-        }
+        ChangeState::Queued => explain_queued(change, around),
         ChangeState::Landing { candidate } => {
             Explanation::waiting(format!("candidate {} passed and is being landed", candidate.commit.short()))
         }
@@ -196,5 +214,77 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
             change.reason(),
             change.id
         )),
+    }
+}
+
+fn explain_queued(change: &Change, around: &ChangeSurroundings) -> Explanation {
+    let mut lines = Vec::new();
+    let Some(standing) = &around.standing else {
+        return Explanation::waiting("it came just now; the merge queue looks at it at its next turn");
+    };
+    lines.push(format!("it is number {} in the merge queue of {}", standing.position, change.repo));
+    if !standing.waits_for.is_empty() {
+        let others = standing.waits_for.iter().map(ToString::to_string).collect::<Vec<_>>();
+        lines.push(format!("what it touches, changes before it touch, too; it waits for change {}", others.join(", ")));
+    }
+    match &around.trial {
+        Some(trial) => explain_trial(change, trial, around, &mut lines),
+        None => {
+            lines.push("no trial of it runs yet: others are more likely to be needed, or slots are short".to_owned());
+        }
+    }
+    lines.push(format!("the chance that it lands is put at {:.0} %", standing.chance * 100.0));
+    if let Some(left) = standing.expected {
+        lines.push(format!("expected in about {}", humantime::format_duration(Duration::from_secs(left.as_secs()))));
+    }
+    if let Some((tip, reason)) = &around.red_tip {
+        lines.push(format!(
+            "the branch itself does not pass its gates at {}: {reason}; nobody is blamed for that, and what mends it lands; mend it by an item, or at the upstream",
+            tip.short()
+        ));
+    }
+    if let Some(reason) = &around.frozen {
+        lines.push(format!(
+            "nothing lands, the merge queue is frozen: {reason}; go on with: sprintctl repo set {} --resume",
+            change.repo
+        ));
+    }
+    Explanation { lines, stuck: around.frozen.is_some() || around.red_tip.is_some() }
+}
+
+/// How a trial of a change stands.
+fn explain_trial(change: &Change, trial: &Trial, around: &ChangeSurroundings, lines: &mut Vec<String>) {
+    let with = trial.members.iter().filter(|member| member.change != change.id);
+    let with = with.map(|member| member.change.to_string()).collect::<Vec<_>>();
+    let with = if with.is_empty() { String::new() } else { format!(" with change {}", with.join(", ")) };
+    let (id, base) = (trial.id, trial.candidate.base.short());
+    lines.push(match &trial.state {
+        TrialState::Gating if trial.confirming => {
+            format!("trial {id} (on {base}{with}) failed once; its failed gates run again on the same tree")
+        }
+        TrialState::Gating => format!("trial {id} gates it on {base}{with}"),
+        TrialState::Passed => format!("trial {id} (on {base}{with}) has passed"),
+        TrialState::Suspect { reason, detail: _ } => format!("trial {id} (on {base}{with}) failed once: {reason}"),
+        TrialState::Failed { reason, detail: _ } => format!("trial {id} (on {base}{with}) failed: {reason}"),
+        TrialState::Unmergeable { paths } => {
+            format!("trial {id}: it does not merge{with}: conflicts in {}", paths.join(", "))
+        }
+        TrialState::Cancelled { reason } => format!("trial {id} was cancelled: {reason}"),
+    });
+    for run in &trial.runs {
+        let name = &run.gate.name;
+        match &run.state {
+            RunState::Running { worker } => lines
+                .push(format!("worker {worker} runs gate {name:?}; watch it with: sprintctl worker logs -f {worker}")),
+            RunState::Waiting { not_before: Some(until) } => {
+                lines.push(format!("gate {name:?} pauses until {until} after an infrastructure failure"));
+            }
+            RunState::Waiting { not_before: None } => {}
+            RunState::Passed | RunState::Failed | RunState::Cancelled => {}
+        }
+    }
+    if trial.startable().next().is_some() {
+        lines.push("its gates wait for a slot".to_owned());
+        lines.extend(unplaced(around.unplaced.as_ref(), 0).lines);
     }
 }

@@ -66,6 +66,10 @@ number!(
     ChangeId, "a change id"
 );
 number!(
+    /// A trial's number, unique in one coordinator.
+    TrialId, "a trial id"
+);
+number!(
     /// An event's place in the record: 1, 2, 3, … without a gap.
     Seq, "an event sequence number"
 );
@@ -248,9 +252,9 @@ pub fn late_ref(name: &str) -> String {
     name.replacen("refs/sprint/", "refs/sprint/late/", 1)
 }
 
-/// The ref that keeps a change's candidate commit while it is gated.
-pub fn candidate_ref(change: ChangeId) -> String {
-    format!("refs/sprint/candidate/{change}")
+/// The ref that keeps a candidate while it is gated.
+pub fn candidate_ref(commit: &CommitId) -> String {
+    format!("refs/sprint/candidate/{commit}")
 }
 
 #[cfg(test)]

@@ -6,43 +6,15 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixtures::{self, commit, lease};
 use crate::fuzz::texts;
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_000)
 }
 
-fn commit() -> CommitId {
-    CommitId::new("a".repeat(40)).expect("forty digits")
-}
-
-fn lease() -> Lease {
-    Lease { worker: WorkerId::new(7), outpost: OutpostName::new("here").expect("a name") }
-}
-
 fn item(stage: Stage) -> Item {
-    Item {
-        id: ItemId::new(1),
-        repo: RepoName::new("demo").expect("a name"),
-        kind: ItemKind::Task,
-        title: "a title".to_owned(),
-        description: String::new(),
-        acceptance: vec![],
-        priority: Priority::Medium,
-        labels: BTreeSet::new(),
-        requires: BTreeMap::new(),
-        parent: None,
-        needs: BTreeSet::new(),
-        run: None,
-        stage,
-        attempt: Attempt::new(2),
-        failures: 0,
-        losses: 0,
-        not_before: None,
-        feedback: vec![],
-        created_at: Timestamp::from_millis(0),
-        updated_at: Timestamp::from_millis(0),
-    }
+    Item { stage, ..fixtures::item(1, 2) }
 }
 
 fn stages() -> Vec<Stage> {
@@ -50,7 +22,7 @@ fn stages() -> Vec<Stage> {
         Stage::Inbox,
         Stage::Planning,
         Stage::Ready,
-        Stage::InProgress { lease: lease() },
+        Stage::InProgress { lease: lease(7) },
         Stage::InReview,
         Stage::InTests,
         Stage::Merging { change: ChangeId::new(5) },
@@ -65,14 +37,14 @@ fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
     let reason = || "why".to_owned();
     vec![
         ItemEvent::Readied,
-        ItemEvent::Leased { attempt, lease: lease() },
+        ItemEvent::Leased { attempt, lease: lease(7) },
         ItemEvent::Delivered { attempt, change },
         ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3 },
         ItemEvent::AttemptLost { attempt, reason: reason(), retry_at: Timestamp::from_millis(9_000) },
         ItemEvent::Rejected { change, reason: reason(), detail: String::new(), max_attempts: 3 },
-        ItemEvent::Landed { change, commit: commit() },
+        ItemEvent::Landed { change, commit: commit("a") },
         ItemEvent::ChildrenDone,
-        ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit() },
+        ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit("a") },
         ItemEvent::Requeued { change },
         ItemEvent::Retried,
         ItemEvent::Blocked { reason: reason() },
@@ -96,9 +68,9 @@ fn the_whole_table_of_stages_and_events() {
     let mut table = String::new();
     for stage in stages() {
         for (event, live) in events(Attempt::new(2), ChangeId::new(5)).into_iter().map(|event| (event, "")).chain([
-            (ItemEvent::Leased { attempt: Attempt::new(3), lease: lease() }, " (next attempt)"),
+            (ItemEvent::Leased { attempt: Attempt::new(3), lease: lease(7) }, " (next attempt)"),
             (ItemEvent::Delivered { attempt: Attempt::new(1), change: ChangeId::new(5) }, " (older attempt)"),
-            (ItemEvent::Landed { change: ChangeId::new(6), commit: commit() }, " (another change)"),
+            (ItemEvent::Landed { change: ChangeId::new(6), commit: commit("a") }, " (another change)"),
         ]) {
             let mut item = item(stage.clone());
             let name = event.name();
@@ -114,7 +86,7 @@ fn the_last_allowed_failure_blocks_with_the_reason_and_keeps_every_feedback() {
     let mut item = item(Stage::Ready);
     item.attempt = Attempt::default();
     for round in 1..=3 {
-        item.apply(ItemEvent::Leased { attempt: item.attempt.next(), lease: lease() }, now()).expect("it is ready");
+        item.apply(ItemEvent::Leased { attempt: item.attempt.next(), lease: lease(7) }, now()).expect("it is ready");
         let failed = ItemEvent::AttemptFailed {
             attempt: item.attempt,
             reason: format!("broken {round}"),
@@ -130,7 +102,7 @@ fn the_last_allowed_failure_blocks_with_the_reason_and_keeps_every_feedback() {
 
 #[test]
 fn infrastructure_blames_nobody() {
-    let mut item = item(Stage::InProgress { lease: lease() });
+    let mut item = item(Stage::InProgress { lease: lease(7) });
     let lost = ItemEvent::AttemptLost {
         attempt: Attempt::new(2),
         reason: "gone".to_owned(),

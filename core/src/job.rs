@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gates::duration_text;
+use crate::gates::{Gate, GateVerdict, duration_text};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
 use crate::worker::{Role, Terminal};
 
@@ -71,6 +71,19 @@ pub struct Step {
     pub timeout: Duration,
 }
 
+/// Work of an earlier attempt that another one starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The attempt that made it.
+    pub attempt: Attempt,
+    /// Where its commits end; the commit that it started from, if it had made none.
+    pub commit: CommitId,
+    /// The snapshot of what it had not committed: a commit whose one parent is `commit`.
+    pub uncommitted: Option<CommitId>,
+    /// The ref of the coordinator's repository that reaches both.
+    pub from_ref: String,
+}
+
 /// Everything an outpost needs to run a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -91,9 +104,21 @@ pub struct Assignment {
     /// One text for each earlier attempt, for `context/feedback.md`.
     pub feedback: Vec<String>,
     pub steps: Vec<Step>,
+    /// How a gate run is judged: a gate for each step, in the same order; empty for a worker on an item.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
+    /// Earlier work that the workspace holds from its start; `base` stays what it is compared with.
+    pub resumed: Option<Resumed>,
+    /// It is ended when it has neither printed nor computed for so long.
+    #[serde(with = "duration_text::optional")]
+    pub hung_after: Option<Duration>,
 }
 
 impl Assignment {
+    pub fn is_gate(&self) -> bool {
+        self.role == Role::Gate
+    }
+
     /// The branch that a worker on an item commits to in its workspace.
     pub fn branch(&self) -> String {
         format!("sprint/{}/{}", self.item, self.attempt)
@@ -112,13 +137,21 @@ pub struct StepResult {
 }
 
 /// How a worker ended, after its work was saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// Commits are at `refs/sprint/work/<item>/<attempt>`.
     Committed { head: CommitId },
-    /// Every step of a gate run passed, for this commit and tree.
-    Passed { commit: CommitId, tree: TreeId },
+    /// The gates ran to an end for this commit and tree: a verdict for each, up to the first that did not pass.
+    ///
+    /// What outposts of before wrote as `passed` judged no report, and is read as no verdict at all.
+    #[serde(alias = "passed")]
+    Gated {
+        commit: CommitId,
+        tree: TreeId,
+        #[serde(default)]
+        verdicts: Vec<GateVerdict>,
+    },
     /// It ended by its own fault: a step failed, or it left nothing to take.
     Failed { reason: String },
     /// The outpost could not run it, or lost it; nobody is blamed.
@@ -128,7 +161,7 @@ pub enum Outcome {
 }
 
 /// What an outpost says of one of its workers, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub worker: WorkerId,
     pub item: ItemId,
@@ -140,7 +173,7 @@ pub struct Report {
 }
 
 /// The news in a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum ReportBody {
     /// The assignment is on the outpost's disk.

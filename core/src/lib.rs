@@ -5,22 +5,30 @@
 
 pub mod access;
 pub mod address;
+pub mod attempt_ref;
 pub mod change;
 pub mod check;
+pub mod clock;
+pub mod config;
 pub mod event;
 pub mod explain;
+#[cfg(any(test, feature = "testing"))]
+pub mod fixtures;
+pub mod footprint;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod gates;
 pub mod ids;
 pub mod item;
 pub mod job;
+pub mod merge_queue;
 pub mod outpost;
 pub mod repo;
 pub mod schedule;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod trial;
 pub mod view;
 pub mod worker;
 

@@ -1,9 +1,11 @@
 //! An outpost: a host that offers slots for workers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gates::duration_text;
 use crate::ids::{KeyId, OutpostName};
 use crate::time::Timestamp;
 
@@ -30,6 +32,12 @@ pub struct Outpost {
     pub version: String,
     /// Set by `outpost drain`, cleared by `outpost resume`; outlives connections.
     pub draining: bool,
+    /// Why it takes nothing new for the time being, by its own word: too little disk, say.
+    #[serde(default)]
+    pub paused: Option<String>,
+    /// How long it keeps its leases while it is cut off; the coordinator's own setting when none.
+    #[serde(with = "duration_text::optional", default)]
+    pub disconnect_grace: Option<Duration>,
     pub joined_at: Timestamp,
     pub last_seen: Timestamp,
 }

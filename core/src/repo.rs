@@ -1,18 +1,58 @@
 //! A repo: a git repository under management, with its limits, gates and runtimes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::RepoAddress;
-use crate::gates::Gate;
-use crate::ids::RepoName;
+use crate::gates::{Gate, duration_text};
+use crate::ids::{CommitId, RepoName};
 use crate::job::Runtime;
 use crate::time::Timestamp;
 use crate::worker::Role;
 
 /// How often an item is tried when the repo does not say.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
+
+/// How long a worker on an item may run when the repo does not say.
+pub const DEFAULT_MAX_DURATION: Duration = Duration::from_hours(2);
+
+/// For how long a worker may show no sign of life when the repo does not say.
+pub const DEFAULT_HUNG_AFTER: Duration = Duration::from_mins(5);
+
+crate::words! {
+    /// What a further attempt at an item starts from.
+    pub enum Resume as "resume mode" {
+        /// The target branch, as the first did.
+        Clean => "clean",
+        /// Where the attempt before it stood, with what that had not committed.
+        Wip => "wip",
+        /// The commits of the attempt before it.
+        Branch => "branch",
+    }
+}
+
+/// The intent to bring the upstream's branch from one commit to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamPush {
+    /// None: the upstream had no such branch.
+    pub from: Option<CommitId>,
+    pub to: CommitId,
+}
+
+const fn default_resume() -> Resume {
+    Resume::Clean
+}
+
+const fn default_max_duration() -> Duration {
+    DEFAULT_MAX_DURATION
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the type of the field")]
+const fn default_hung_after() -> Option<Duration> {
+    Some(DEFAULT_HUNG_AFTER)
+}
 
 /// A git repository under management.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +73,20 @@ pub struct Repo {
     pub limits: BTreeMap<Role, u32>,
     /// Why the merge queue of this repo stands still, when it does.
     pub halted: Option<String>,
+    /// Why nothing lands, while gates go on.
+    #[serde(default)]
+    pub frozen: Option<String>,
+    #[serde(default = "default_resume")]
+    pub resume: Resume,
+    /// How long a worker on an item may run.
+    #[serde(with = "duration_text", default = "default_max_duration")]
+    pub max_duration: Duration,
+    /// For how long a worker on an item may neither print nor compute; no limit when none.
+    #[serde(with = "duration_text::optional", default = "default_hung_after")]
+    pub hung_after: Option<Duration>,
+    /// The push to the upstream that is under way, or that a crash has interrupted.
+    #[serde(default)]
+    pub pushing: Option<UpstreamPush>,
     pub created_at: Timestamp,
 }
 

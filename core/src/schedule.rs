@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ChangeId, ItemId, OutpostName, RepoName};
+use crate::gates::Need;
+use crate::ids::{ItemId, OutpostName, RepoName};
 use crate::item::{Item, ItemKind, Priority, StageName};
 use crate::time::Timestamp;
-use crate::worker::Role;
+use crate::worker::{GateOf, Role};
 
 /// Waiting this long lifts work by one level of priority, so that urgent work
 /// never starves old work for ever.
 pub const AGING: Duration = Duration::from_mins(30);
 
 /// Work that waits for a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// A candidate to gate: goes first, since it frees the merge queue.
-    Gate(ChangeId),
+    /// A gate of a trial: goes first, since it frees the merge queue.
+    Gate(GateOf),
     /// An attempt at an item.
     Item(ItemId),
 }
@@ -34,6 +35,10 @@ pub struct Request {
     pub priority: Priority,
     pub since: Timestamp,
     pub requires: BTreeMap<String, String>,
+    /// Labels that a gate needs.
+    pub needs: Vec<Need>,
+    /// Outposts that could not do it; they are asked only when there is no other.
+    pub avoid: Vec<OutpostName>,
 }
 
 /// An outpost that is online, and what it offers.
@@ -90,7 +95,7 @@ pub fn assign(ready: &[Request], outposts: &[Capacity], limits: &Limits) -> Vec<
             chosen.active += 1;
             *chosen.active_by_repo.entry(request.repo.clone()).or_default() += 1;
             *limits.active.entry((request.repo.clone(), request.role)).or_default() += 1;
-            placements.push(Placement { work: request.work, outpost: chosen.outpost.clone() });
+            placements.push(Placement { work: request.work.clone(), outpost: chosen.outpost.clone() });
             if outposts.iter().all(|outpost| outpost.active >= outpost.max_workers) {
                 break;
             }
@@ -113,21 +118,32 @@ pub fn place(request: &Request, outposts: &[Capacity], limits: &Limits) -> Resul
     {
         return Err(Unplaced::RoleLimit { max: *max });
     }
-    let mut matching =
-        outposts.iter().enumerate().filter(|(_, outpost)| carries(&outpost.labels, &request.requires)).peekable();
-    if matching.peek().is_none() {
+    let carry = |outpost: &Capacity| {
+        carries(&outpost.labels, &request.requires) && request.needs.iter().all(|need| need.is_met(&outpost.labels))
+    };
+    let mut matching: Vec<_> = outposts.iter().enumerate().filter(|(_, outpost)| carry(outpost)).collect();
+    if matching.is_empty() {
         return Err(Unplaced::NoMatchingLabels);
     }
+    // One that may do better is waited for.
+    let fresh = |outpost: &Capacity| !request.avoid.contains(&outpost.outpost);
+    if matching.iter().any(|(_, outpost)| fresh(outpost)) {
+        matching.retain(|(_, outpost)| fresh(outpost));
+    }
     matching
+        .into_iter()
         .filter(|(_, outpost)| outpost.active < outpost.max_workers)
-        .min_by_key(|(_, outpost)| {
-            // Load in parts per million, so that the order is total without floating point.
-            let load = u64::from(outpost.active) * 1_000_000 / u64::from(outpost.max_workers);
-            let same_repo = outpost.active_by_repo.get(&request.repo).copied().unwrap_or(0);
-            (load, same_repo, Reverse(outpost.max_workers), outpost.outpost.clone())
-        })
+        .min_by(|(_, one), (_, other)| preference(one, request).cmp(&preference(other, request)))
         .map(|(index, _)| index)
         .ok_or(Unplaced::NoFreeSlot)
+}
+
+/// What makes an outpost the better place; the smaller, the better.
+fn preference<'a>(outpost: &'a Capacity, request: &Request) -> (u64, u32, Reverse<u32>, &'a OutpostName) {
+    // Load in parts per million, so that the order is total without floating point.
+    let load = u64::from(outpost.active) * 1_000_000 / u64::from(outpost.max_workers);
+    let same_repo = outpost.active_by_repo.get(&request.repo).copied().unwrap_or(0);
+    (load, same_repo, Reverse(outpost.max_workers), &outpost.outpost)
 }
 
 fn carries(labels: &BTreeMap<String, String>, requires: &BTreeMap<String, String>) -> bool {
@@ -137,7 +153,7 @@ fn carries(labels: &BTreeMap<String, String>, requires: &BTreeMap<String, String
 /// The place in the order; smaller goes first. A level of priority is a head start
 /// of [`AGING`], so work that waits long enough passes any newcomer, whatever its priority.
 pub fn rank(request: &Request) -> (bool, i64, Work) {
-    (matches!(request.work, Work::Item(_)), urgency(request.priority, request.since), request.work)
+    (matches!(request.work, Work::Item(_)), urgency(request.priority, request.since), request.work.clone())
 }
 
 /// The time since which work counts as waiting, in epoch milliseconds, with its
@@ -187,10 +203,13 @@ pub fn hold(item: &Item, parent_kind: Option<ItemKind>, open_needs: &BTreeSet<It
     }
 }
 
-/// The pause before the next try after `losses` infrastructure failures in a row:
-/// half a second, doubled each time, at most a minute.
+/// The pause before the next try when `losses` infrastructure failures in a row came before this one:
+/// none at first, then half a second, doubled each time, at most a minute.
 pub fn pause_after(losses: u32) -> Duration {
-    let doubled = 500_u64.saturating_mul(1 << losses.min(10));
+    let doubled = match losses {
+        0 => 0,
+        more => 250_u64.saturating_mul(1 << more.min(10)),
+    };
     Duration::from_millis(doubled.min(60_000))
 }
 

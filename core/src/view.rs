@@ -1,16 +1,20 @@
 //! The JSON that scripts rely on: flat, stable, `snake_case`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::change::{Change, ChangeStateName};
-use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, WorkerId};
+use crate::change::ChangeStateName;
+use crate::gates::duration_text;
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, TreeId, TrialId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
+use crate::merge_queue::{ChangeSeen, Standing};
 use crate::outpost::{Load, Outpost, OutpostState};
 use crate::time::Timestamp;
 use crate::token::TokenKind;
-use crate::worker::{Role, Worker, WorkerStateName};
+use crate::trial::{GateRun, Purpose, RunState, RunStateName, Trial, TrialStateName};
+use crate::worker::{GateOf, Role, Worker, WorkerStateName};
 
 /// An item as scripts see it.
 #[derive(Debug, Clone, Serialize)]
@@ -94,7 +98,7 @@ pub struct WorkerView {
     pub exit_code: Option<i32>,
     pub reason: String,
     pub repo: RepoName,
-    pub change: Option<ChangeId>,
+    pub gate: Option<GateOf>,
     pub base: CommitId,
     pub assigned_at: Timestamp,
     pub started_at: Option<Timestamp>,
@@ -114,7 +118,7 @@ impl From<Worker> for WorkerView {
             exit_code,
             reason,
             repo: worker.repo,
-            change: worker.change,
+            gate: worker.gate,
             base: worker.base,
             assigned_at: worker.assigned_at,
             started_at: worker.started_at,
@@ -130,7 +134,9 @@ pub struct ChangeView {
     pub item: ItemId,
     pub attempt: Attempt,
     pub state: ChangeStateName,
-    /// The commit that is gated, landing or landed.
+    /// How it stands in the queue, while it is there.
+    pub standing: Option<Standing>,
+    /// The commit that is landing, or has landed.
     pub candidate: Option<CommitId>,
     pub reason: String,
     pub repo: RepoName,
@@ -141,10 +147,11 @@ pub struct ChangeView {
     pub updated_at: Timestamp,
 }
 
-impl From<Change> for ChangeView {
-    fn from(change: Change) -> Self {
+impl From<ChangeSeen> for ChangeView {
+    fn from(ChangeSeen { change, standing }: ChangeSeen) -> Self {
         let candidate = change.candidate();
         Self {
+            standing,
             candidate: candidate.map(|candidate| candidate.commit.clone()),
             base: candidate.map(|candidate| candidate.base.clone()),
             gates: candidate
@@ -163,6 +170,135 @@ impl From<Change> for ChangeView {
     }
 }
 
+/// A trial as scripts see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrialView {
+    pub id: TrialId,
+    pub state: TrialStateName,
+    pub repo: RepoName,
+    pub purpose: Purpose,
+    /// In the order of the queue.
+    pub changes: Vec<ChangeId>,
+    pub commit: CommitId,
+    pub tree: TreeId,
+    pub base: CommitId,
+    pub reason: String,
+    /// It failed once; its failed gates run again.
+    pub confirming: bool,
+    pub same_as: Option<TrialId>,
+    pub runs: Vec<GateRunView>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// One gate of a trial as scripts see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GateRunView {
+    pub gate: String,
+    pub state: RunStateName,
+    pub worker: Option<WorkerId>,
+    pub reason: String,
+    pub flaky: bool,
+    pub failures: u32,
+    pub findings: Vec<String>,
+    pub duration_ms: u64,
+}
+
+impl From<Trial> for TrialView {
+    fn from(trial: Trial) -> Self {
+        let reason = trial.reason();
+        let Trial {
+            id,
+            repo,
+            purpose,
+            members,
+            candidate,
+            runs,
+            state,
+            confirming,
+            same_as,
+            retired: _,
+            created_at,
+            updated_at,
+        } = trial;
+        Self {
+            id,
+            state: state.name(),
+            repo,
+            purpose,
+            changes: members.into_iter().map(|member| member.change).collect(),
+            commit: candidate.commit,
+            tree: candidate.tree,
+            base: candidate.base,
+            reason,
+            confirming,
+            same_as,
+            runs: runs.into_iter().map(Into::into).collect(),
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+impl From<GateRun> for GateRunView {
+    fn from(run: GateRun) -> Self {
+        let worker = run.worker();
+        let GateRun { gate, state, failures, losses: _, excuses: _, avoid: _, flaky, verdict } = run;
+        let (reason, findings, duration_ms) = match verdict {
+            Some(verdict) => {
+                let findings = verdict.findings.iter().map(ToString::to_string).collect();
+                (verdict.reason, findings, verdict.duration_ms)
+            }
+            None => (String::new(), vec![], 0),
+        };
+        Self { gate: gate.name, state: state.name(), worker, reason, flaky, failures, findings, duration_ms }
+    }
+}
+
+/// How a gate did of late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GateRecord {
+    pub name: String,
+    pub runs: u32,
+    pub passed: u32,
+    pub failed: u32,
+    /// Runs that failed and then passed on the same tree.
+    pub flaky: u32,
+    #[serde(with = "duration_text::optional")]
+    pub median: Option<Duration>,
+}
+
+impl GateRecord {
+    /// How the gates of these trials did, by name.
+    pub fn of(trials: &[Trial]) -> Vec<Self> {
+        let mut records = BTreeMap::<&str, (Self, Vec<u64>)>::new();
+        // One that has another's result ran nothing.
+        for run in trials.iter().filter(|trial| trial.same_as.is_none()).flat_map(|trial| &trial.runs) {
+            let Some(verdict) = &run.verdict else { continue };
+            let empty = || {
+                (Self { name: run.gate.name.clone(), runs: 0, passed: 0, failed: 0, flaky: 0, median: None }, vec![])
+            };
+            let (record, durations) = records.entry(&run.gate.name).or_insert_with(empty);
+            record.runs += 1;
+            record.flaky += u32::from(run.flaky);
+            match run.state {
+                RunState::Passed => {
+                    record.passed += 1;
+                    durations.push(verdict.duration_ms);
+                }
+                RunState::Failed => record.failed += 1,
+                RunState::Waiting { .. } | RunState::Running { .. } | RunState::Cancelled => {}
+            }
+        }
+        let finish = |(mut record, mut durations): (Self, Vec<u64>)| {
+            durations.sort_unstable();
+            record.median = durations.get(durations.len() / 2).copied().map(Duration::from_millis);
+            record
+        };
+        records.into_values().map(finish).collect()
+    }
+}
+
 /// An outpost with what runs on it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OutpostView {
@@ -174,10 +310,17 @@ pub struct OutpostView {
     pub last_seen: Timestamp,
     pub version: String,
     pub load: Option<Load>,
+    /// Why it takes nothing new for the time being.
+    pub paused: Option<String>,
+    #[serde(with = "duration_text::optional")]
+    pub disconnect_grace: Option<Duration>,
+    /// While it is cut off and holds leases: how long it still keeps them.
+    #[serde(with = "duration_text::optional")]
+    pub lapses_in: Option<Duration>,
 }
 
 impl OutpostView {
-    pub fn new(outpost: Outpost, active_workers: u32, load: Option<Load>) -> Self {
+    pub fn new(outpost: Outpost, active_workers: u32, load: Option<Load>, lapses_in: Option<Duration>) -> Self {
         Self {
             name: outpost.name,
             state: outpost.state,
@@ -187,6 +330,9 @@ impl OutpostView {
             last_seen: outpost.last_seen,
             version: outpost.version,
             load,
+            paused: outpost.paused,
+            disconnect_grace: outpost.disconnect_grace,
+            lapses_in,
         }
     }
 }

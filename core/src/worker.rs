@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
-use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+use crate::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
+use crate::job::Resumed;
 use crate::time::Timestamp;
 
 crate::words! {
@@ -91,14 +92,22 @@ pub struct Terminal {
     pub tmux_session: String,
 }
 
+/// Which gate of which trial a worker runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GateOf {
+    pub trial: TrialId,
+    pub name: String,
+}
+
 /// One agent at work: a role, an outpost, a workspace, one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     pub id: WorkerId,
     pub repo: RepoName,
     pub item: ItemId,
-    /// The change whose candidate it gates; none for a worker on an item.
-    pub change: Option<ChangeId>,
+    /// What it runs a gate of; none for a worker on an item.
+    #[serde(default)]
+    pub gate: Option<GateOf>,
     pub attempt: Attempt,
     pub role: Role,
     pub outpost: OutpostName,
@@ -106,6 +115,9 @@ pub struct Worker {
     pub state: WorkerState,
     /// The commit that its workspace starts from.
     pub base: CommitId,
+    /// Earlier work that its workspace starts with.
+    #[serde(default)]
+    pub resumed: Option<Resumed>,
     /// What it was asked to end for, once it was.
     pub stop_reason: Option<String>,
     pub terminal: Option<Terminal>,
@@ -228,6 +240,16 @@ impl Worker {
             }
         };
         Ok(effects)
+    }
+
+    /// Whether it runs a gate; its item is then that of the trial's last change, or 0.
+    pub fn is_gate(&self) -> bool {
+        self.role == Role::Gate
+    }
+
+    /// Whether its outpost must be told of it: it is to begin there, or to end.
+    pub const fn is_to_be_told(&self) -> bool {
+        self.state.is_live() && (matches!(self.state, WorkerState::Assigned) || self.stop_reason.is_some())
     }
 
     fn end(&mut self, now: Timestamp) -> Vec<WorkerEffect> {

@@ -5,26 +5,10 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixtures;
 
 fn worker(state: WorkerState) -> Worker {
-    Worker {
-        id: WorkerId::new(7),
-        repo: RepoName::new("demo").expect("a name"),
-        item: ItemId::new(1),
-        change: None,
-        attempt: Attempt::new(1),
-        role: Role::Developer,
-        outpost: OutpostName::new("here").expect("a name"),
-        state,
-        base: CommitId::new("a".repeat(40)).expect("forty digits"),
-        stop_reason: None,
-        terminal: None,
-        assigned_at: Timestamp::from_millis(0),
-        started_at: None,
-        ended_at: None,
-        report_seq: 0,
-        log_bytes: None,
-    }
+    fixtures::worker(7, 1, state)
 }
 
 fn states() -> Vec<WorkerState> {

@@ -215,7 +215,7 @@ progress() {
             item_attempt_lost) words="${red}attempt lost$plain" ;;
             change_conflicted) words="${red}conflicts$plain" ;;
             change_gates_failed) words="${red}gate failed$plain" ;;
-            change_gates_lost) words="${red}gate run lost$plain" ;;
+            trial_gate_lost) words="${red}gate run lost$plain" ;;
             item_landed) words="${green}landed$plain" ;;
             item_children_done) words="${green}done$plain" ;;
             item_blocked) words="${red}blocked$plain" ;;
@@ -303,7 +303,7 @@ happened() { # the events of one item, in words
             words["item_attempt_lost"] = "lost"
             words["change_conflicted"] = "conflict"
             words["change_gates_failed"] = "gate failed"
-            words["change_gates_lost"] = "gate run lost"
+            words["trial_gate_lost"] = "gate run lost"
             words["item_landed"] = "landed"
             words["item_children_done"] = "all its parts are done"
         }' "$dir/events.txt"

@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sprint_core::ids::OutpostName;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::link::Identity;
 use crate::paths::DataDir;
+use crate::room::{Pause, Wanted};
 use crate::sandbox::policy::Policy;
+use crate::sessions::Strangers;
 use crate::tmux::Tmux;
 use crate::watch::{Grown, Watch};
 use crate::worker::fleet::Fleet;
 use crate::worker::outbox::Outbox;
+use crate::worker::snapshots::Pace;
 use crate::workspace::Repositories;
 
 /// What the agent was started with.
@@ -26,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) max_workers: u32,
     pub(crate) log_limit: u64,
     pub(crate) drain: bool,
+    pub(crate) room: Wanted,
     /// New for each start.
     pub(crate) instance: String,
     /// This program, for the shim.
@@ -46,6 +51,10 @@ pub(crate) struct Agent {
     pub(crate) repositories: Repositories,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) fleet: Fleet,
+    pub(crate) snapshots: Pace,
+    pub(crate) strangers: Strangers,
+    /// Why nothing new is taken for the time being.
+    pub(crate) pause: watch::Sender<Option<Pause>>,
     pub(crate) watch: Watch,
     pub(crate) grown: Arc<Grown>,
     pub(crate) tasks: TaskTracker,

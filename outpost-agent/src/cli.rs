@@ -67,6 +67,14 @@ pub(crate) struct Join {
     /// The most that is kept of one worker's terminal; the worker goes on beyond it.
     #[arg(long, env = "SPRINT_OUTPOST_LOG_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
     pub(crate) log_limit: u64,
+    /// Takes nothing new while less than this is free on the data directory's disk, or less than a twentieth of it
+    /// if that is less. Worktrees that are kept ready go first.
+    #[arg(long, env = "SPRINT_OUTPOST_MIN_FREE_DISK", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) min_free_disk: u64,
+    /// Takes nothing new while the data directory holds more than this: mirrors, worktrees, logs and what is kept;
+    /// measured once a minute [default: no limit].
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_DISK", value_name = "SIZE", value_parser = bytes)]
+    pub(crate) max_disk: Option<u64>,
     #[command(flatten)]
     pub(crate) sandbox: Sandbox,
     /// Takes nothing new, waits for the workers that run, and exits.

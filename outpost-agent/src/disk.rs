@@ -2,8 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use sprint_failpoint::{Point, pass};
 
 /// Below this many free bytes a disk counts as full: git and logs fail next.
 const FULL: u64 = 1 << 20;
@@ -56,8 +60,51 @@ pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of `statvfs`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    total_and_free_bytes(path).map(|(_, free)| free)
+}
+
+/// The size of the file system of `path`, and what an ordinary user can still write to it.
+///
+/// # Errors
+/// Those of `statvfs`.
+pub(crate) fn total_and_free_bytes(path: &Path) -> io::Result<(u64, u64)> {
     let stat = nix::sys::statvfs::statvfs(path)?;
-    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+    Ok((bytes(stat.blocks()), bytes(stat.blocks_available())))
+}
+
+/// Lists a directory below another, which may be changing: no link is followed on the way.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn list_below(root: &File, path: &Path) -> io::Result<fs::ReadDir> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let name = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let dir = openat2(root, name, how)?;
+    // By its descriptor: its name may lead elsewhere by now.
+    fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd()))
+}
+
+/// What a directory holds, in bytes on the disk; what cannot be read counts as nothing.
+///
+/// # Errors
+/// There is no such directory.
+pub(crate) fn used_bytes(path: &Path) -> io::Result<u64> {
+    let root = File::open(path)?;
+    let mut used = 0;
+    let mut open = vec![PathBuf::new()];
+    while let Some(dir) = open.pop() {
+        for entry in list_below(&root, &dir).into_iter().flatten().flatten() {
+            let Ok(data) = entry.metadata() else { continue };
+            used += data.blocks() * 512;
+            if data.is_dir() {
+                open.push(dir.join(entry.file_name()));
+            }
+        }
+    }
+    Ok(used)
 }
 
 /// Whether next to nothing can be written to the file system of `path`.
@@ -78,21 +125,41 @@ pub(crate) fn reserve<F: AsFd>(file: F, bytes: i64) -> io::Result<()> {
     Ok(nix::fcntl::posix_fallocate(file, 0, bytes)?)
 }
 
+/// Removes a directory with what is in it, if it is there.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Renames a directory, if it is there, and makes the directory around its new name.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn set_aside(path: &Path, target: &Path) -> io::Result<()> {
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::rename(path, target) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Removes a directory tree by renaming it into `trash` first, so that a half
 /// deleted tree is never mistaken for a whole one.
 ///
 /// # Errors
 /// Those of the rename; what cannot be deleted afterwards stays in `trash`.
 pub(crate) fn discard(path: &Path, trash: &Path) -> io::Result<()> {
-    fs::create_dir_all(trash)?;
-    let name = format!("{:016x}", fastrand::u64(..));
-    let target = trash.join(name);
-    match fs::rename(path, &target) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    }
-    if let Err(error) = fs::remove_dir_all(&target) {
+    let target = trash.join(format!("{:016x}", fastrand::u64(..)));
+    set_aside(path, &target)?;
+    pass(Point::RemoveAfter);
+    if let Err(error) = remove_dir(&target) {
         tracing::warn!(path = %target.display(), %error, "a removed directory could not be deleted completely");
     }
     Ok(())

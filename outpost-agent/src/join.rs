@@ -6,12 +6,13 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use sprint_core::ids::OutpostName;
 use sprint_core::token::TokenText;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
@@ -21,22 +22,23 @@ use crate::cli::{self, Join, LogFormat};
 use crate::link::{self, Identity, IdentityError};
 use crate::paths::DataDir;
 use crate::preflight;
+use crate::room::{self, Wanted};
 use crate::sandbox::Limits;
 use crate::sandbox::host::{self, Wishes};
 use crate::secret;
+use crate::sessions::{self, Strangers};
 use crate::tmux::Tmux;
 use crate::watch::Watch;
 use crate::worker::fleet::{self, Fleet};
-use crate::workspace::Repositories;
+use crate::worker::hung;
+use crate::worker::snapshots::Pace;
+use crate::workspace::{Repositories, locks};
 
 /// How long everything may take to end; workers are not part of it.
 const END_LIMIT: Duration = Duration::from_secs(1);
 /// How long joining waits between two tries, at first and at last.
 const ENROL_PAUSE: Duration = Duration::from_millis(200);
 const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long a burst of ended sessions is collected before tmux is asked.
-const SETTLE: Duration = Duration::from_millis(100);
-
 /// Runs the agent until it is told to end, or has drained.
 ///
 /// # Errors
@@ -133,6 +135,8 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         data_dir: _,
         warm,
         log_limit,
+        min_free_disk,
+        max_disk,
         sandbox,
         drain,
         log_format: _,
@@ -149,6 +153,7 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         max_workers: max_workers.unwrap_or(u32::try_from(cores).unwrap_or(u32::MAX)),
         log_limit,
         drain,
+        room: Wanted { free: min_free_disk, most: max_disk },
         instance: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
         program,
         boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
@@ -163,15 +168,19 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         watch: Watch::new(Arc::clone(&grown)).context("inotify cannot be used")?,
         settings,
         policy,
-        data,
         identity,
         tmux,
         outbox: Arc::default(),
         fleet: Fleet::default(),
+        snapshots: Pace::default(),
+        strangers: Strangers::open(data.strangers()),
+        pause: watch::Sender::default(),
+        data,
         grown,
         tasks,
         stop,
     });
+    locks::sweep(&agent.data.mirrors(), SystemTime::now());
     fleet::adopt(&agent).context("the data directory cannot be read")?;
     Ok(agent)
 }
@@ -179,7 +188,9 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
 fn spawn_loops(agent: &Arc<Agent>) {
     let all = agent.clone();
     agent.spawn(async move { all.repositories.tend(all.stop.clone()).await });
-    agent.spawn(watch_sessions(agent.clone()));
+    agent.spawn(sessions::watch(agent.clone()));
+    agent.spawn(hung::watch(agent.clone()));
+    agent.spawn(room::watch(agent.clone()));
     agent.spawn(link::hold_session(agent.clone()));
     agent.spawn(link::ship_logs(agent.clone()));
     let trash = agent.data.trash();
@@ -189,36 +200,6 @@ fn spawn_loops(agent: &Arc<Agent>) {
             fs::remove_dir_all(entry.path()).ok();
         }
     });
-}
-
-/// Wakes workers whose sessions have gone: those that end by themselves are known
-/// by their exit, this is for the others.
-async fn watch_sessions(agent: Arc<Agent>) {
-    let mut known = std::collections::BTreeSet::new();
-    let mut strangers = vec![];
-    loop {
-        agent.tmux.sessions_changed().await;
-        let (now, others) = loop {
-            tokio::time::sleep(SETTLE).await;
-            // Lost in the middle: the next answer comes from a new connection, and
-            // perhaps from a new server, which has none of the sessions.
-            if let Ok(sessions) = agent.tmux.sessions().await {
-                break sessions;
-            }
-        };
-        for cell in agent.fleet.all() {
-            if known.contains(&cell.id()) && !now.contains(&cell.id()) {
-                cell.wake.notify_one();
-            }
-        }
-        let unknown = now.iter().filter(|worker| agent.fleet.get(**worker).is_none()).map(|w| Tmux::session(*w));
-        let others: Vec<_> = others.into_iter().chain(unknown).collect();
-        if !others.is_empty() && others != strangers {
-            tracing::warn!(sessions = ?others, "tmux has sessions that belong to no worker; they are left alone");
-        }
-        strangers = others;
-        known = now;
-    }
 }
 
 fn wishes(options: cli::Sandbox) -> Wishes {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 use sprint_core::ids::{RepoName, WorkerId};
+use sprint_core::job::Assignment;
 
 /// A little less than what the kernel takes, for the names that tmux derives.
 const LONGEST_SOCKET: usize = 100;
@@ -73,7 +74,11 @@ impl DataDir {
 
     /// The worktrees of a repo that are ready to be taken.
     pub(crate) fn warm(&self, repo: &RepoName) -> PathBuf {
-        self.root.join("warm").join(repo.as_str())
+        self.warm_trees().join(repo.as_str())
+    }
+
+    pub(crate) fn warm_trees(&self) -> PathBuf {
+        self.root.join("warm")
     }
 
     pub(crate) fn mirrors(&self) -> PathBuf {
@@ -86,6 +91,16 @@ impl DataDir {
 
     pub(crate) fn worker(&self, id: WorkerId) -> WorkerDir {
         WorkerDir { path: self.workers().join(id.to_string()) }
+    }
+
+    /// Where a worker's directory is kept that holds what could not be saved.
+    pub(crate) fn kept(&self, Assignment { item, attempt, worker, .. }: &Assignment) -> PathBuf {
+        self.root.join("kept").join(format!("{item}-{attempt}-{worker}"))
+    }
+
+    /// What sessions showed that are no worker's.
+    pub(crate) fn strangers(&self) -> PathBuf {
+        self.root.join("strangers")
     }
 
     /// What was renamed away and is being deleted.
@@ -156,6 +171,16 @@ impl WorkerDir {
     /// Empty: a worker's view of the file system is built on it.
     pub(crate) fn stage(&self) -> PathBuf {
         self.path.join("stage")
+    }
+
+    /// Why the directory is to be kept.
+    pub(crate) fn keep(&self) -> PathBuf {
+        self.path.join("keep")
+    }
+
+    /// The newest snapshot of its work that the coordinator has, or was to get.
+    pub(crate) fn snapshot(&self) -> PathBuf {
+        self.path.join("snapshot.json")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -8,11 +8,15 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use prost::Message;
 use sprint_core::address::RepoAddress;
-use sprint_core::change::{Candidate, Change};
+use sprint_core::change::Candidate;
 use sprint_core::event::Event;
 use sprint_core::fuzz::bytes;
+use sprint_core::gates::GateVerdict;
 use sprint_core::item::{Item, Stage};
-use sprint_core::job::{Assignment, Report, Runtime, Step};
+use sprint_core::merge_queue::ChangeSeen;
+use sprint_core::view::TrialView;
+
+use sprint_core::job::{Assignment, Outcome, Report, Runtime, Step};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::view::TokenView;
@@ -45,6 +49,10 @@ const WORDS: &[&str] = &[
     "online",
     "viewer",
     "0a1b2c3d",
+    "lcov",
+    "coverage >= 80%",
+    "passed",
+    "warning",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
     "item_leased",
@@ -110,7 +118,16 @@ fn valid() -> Vec<Vec<u8>> {
         terminal: Some(terminal),
         ..v1::Worker::default()
     };
-    let gate = v1::Gate { name: "test".to_owned(), run: "true".to_owned(), timeout_ms: 9 };
+    let gate = v1::Gate {
+        name: "test".to_owned(),
+        run: "true".to_owned(),
+        timeout_ms: 9,
+        retries: 1,
+        stage: Some(2),
+        needs: vec!["gpu=a100".to_owned()],
+        report: vec![v1::ReportFile { kind: "junit".to_owned(), path: "j.xml".to_owned() }],
+        require: vec!["tests > 3".to_owned()],
+    };
     let candidate = v1::Candidate { commit: commit(), tree: commit(), base: commit(), gates: vec![gate.clone()] };
     let change = v1::Change {
         id: 5,
@@ -131,7 +148,10 @@ fn valid() -> Vec<Vec<u8>> {
         url: Some("https://ann:hunter2@example.org/web.git".to_owned()),
         run: HashMap::from([("developer".to_owned(), "true".to_owned())]),
         runtimes: HashMap::from([("tester".to_owned(), runtime.clone())]),
-        gates: vec![gate],
+        gates: vec![gate.clone()],
+        resume: "wip".to_owned(),
+        hung_after_ms: Some(300_000),
+        pushing: Some(v1::UpstreamPush { from: None, to: commit() }),
         ..v1::Repo::default()
     };
     let outpost = v1::Outpost {
@@ -151,9 +171,22 @@ fn valid() -> Vec<Vec<u8>> {
         role: "gate".to_owned(),
         base: commit(),
         steps: vec![step.clone()],
+        gates: vec![gate.clone()],
+        resumed: Some(v1::Resumed { commit: commit(), ..v1::Resumed::default() }),
         ..v1::Assignment::default()
     };
-    let outcome = v1::finished::Outcome::Passed(v1::Passed { commit: commit(), tree: commit() });
+    let finding =
+        v1::Finding { file: "a.rs".to_owned(), line: Some(3), level: "warning".to_owned(), message: "odd".to_owned() };
+    let verdict = v1::GateVerdict {
+        gate: "test".to_owned(),
+        outcome: "failed".to_owned(),
+        reason: "why".to_owned(),
+        metrics: HashMap::from([("coverage".to_owned(), 82.5)]),
+        findings: vec![finding],
+        duration_ms: 7,
+    };
+    let gated = v1::Gated { commit: commit(), tree: commit(), verdicts: vec![verdict] };
+    let outcome = v1::finished::Outcome::Gated(gated);
     let finished = v1::Finished { wip: Some(commit()), outcome: Some(outcome), ..v1::Finished::default() };
     let report =
         v1::Report { worker: 7, seq: 1, body: Some(v1::report::Body::Finished(finished)), ..v1::Report::default() };
@@ -206,12 +239,27 @@ fn has_secret(bytes: &[u8]) -> bool {
     url.is_some_and(|url| RepoAddress::as_kept(url.clone()).to_string() != url)
 }
 
+#[test]
+fn a_pass_of_an_outpost_that_reads_no_report_is_none() {
+    let passed = v1::finished::Outcome::Passed(v1::Passed { commit: commit(), tree: commit() });
+    let outcome = Outcome::try_from(passed).expect("is read");
+    assert!(matches!(&outcome, Outcome::Lost { reason } if reason.contains("update it")), "{outcome:?}");
+}
+
+#[test]
+fn a_figure_that_is_no_number_is_refused() {
+    let metrics = HashMap::from([("coverage".to_owned(), f64::NAN)]);
+    let verdict = v1::GateVerdict { outcome: "passed".to_owned(), metrics, ..v1::GateVerdict::default() };
+    assert!(GateVerdict::try_from(verdict).is_err());
+}
+
 fn check_all(bytes: &[u8]) -> Result<(), TestCaseError> {
     check::<v1::Item, Item>(bytes)?;
     check::<v1::Stage, Stage>(bytes)?;
     check::<v1::Worker, Worker>(bytes)?;
     check::<v1::Candidate, Candidate>(bytes)?;
-    check::<v1::Change, Change>(bytes)?;
+    check::<v1::Change, ChangeSeen>(bytes)?;
+    check::<v1::Trial, TrialView>(bytes)?;
     check::<v1::Runtime, Runtime>(bytes)?;
     check::<v1::Repo, Repo>(bytes)?;
     check::<v1::Outpost, Outpost>(bytes)?;

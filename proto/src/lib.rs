@@ -1,7 +1,7 @@
 //! The wire: generated code of `sprint.v1`, and the one mapping between wire and domain.
 
 /// The generated messages, clients and servers.
-#[expect(clippy::pedantic, reason = "generated code")]
+#[expect(clippy::pedantic, clippy::large_enum_variant, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("sprint.v1");
 }

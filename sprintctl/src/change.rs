@@ -1,15 +1,22 @@
 //! `sprintctl change`.
 
 use clap::{Args, Subcommand};
-use sprint_core::change::Change;
+use std::time::Duration;
+
+use serde::Serialize;
+use sprint_core::event::Event;
 use sprint_core::explain::Explanation;
+use sprint_core::gates::Gate;
 use sprint_core::ids::{ChangeId, CommitId, ItemId, RepoName};
-use sprint_core::view::ChangeView;
+use sprint_core::merge_queue::ChangeSeen;
+use sprint_core::view::{ChangeView, GateRunView, TrialView};
 use sprint_proto::convert::Malformed;
 use sprint_proto::v1;
 
 use crate::cli::App;
+use crate::event;
 use crate::failure::Failure;
+use crate::gate;
 use crate::render::{Cell, Column, Layout, ago, commas, fields, many_lines, section, table};
 
 #[derive(Debug, Subcommand)]
@@ -23,6 +30,16 @@ pub(crate) enum ChangeCommand {
     },
     /// Say what a change waits for
     Explain {
+        /// The change's number
+        id: ChangeId,
+    },
+    /// Print a repo's queue: what waits for what, and what is gated
+    Graph {
+        /// The repo
+        repo: RepoName,
+    },
+    /// Print the decisions that led a change to where it is
+    Why {
         /// The change's number
         id: ChangeId,
     },
@@ -67,13 +84,26 @@ impl ChangeCommand {
                 app.output.list(&views(found)?, "changes", list)
             }
             Self::Show { id } => {
-                let change = view(changes.get(request(id)).await?.into_inner())?;
+                let seen = ChangeSeen::try_from(changes.get(request(id)).await?.into_inner())?;
+                let gates = seen.change.candidate().map_or(vec![], |candidate| candidate.gates.clone());
+                let change = ChangeView::from(seen);
                 let explanation = Explanation::from(changes.explain(request(id)).await?.into_inner());
-                app.output.one(&change, |change, _| details(change, &explanation))
+                app.output.one(&change, |change, _| details(change, &gates, &explanation))
             }
             Self::Explain { id } => {
                 let explanation = Explanation::from(changes.explain(request(id)).await?.into_inner());
                 app.output.one(&explanation, |explanation, _| many_lines(&explanation.lines.join("\n")))
+            }
+            Self::Graph { repo } => {
+                let graph = changes.graph(v1::RepoQueueRequest { repo: repo.into() }).await?.into_inner();
+                app.output.one(&GraphView::try_from(graph)?, graph_text)
+            }
+            Self::Why { id } => {
+                let events = changes.why(request(id)).await?.into_inner().events;
+                let events = events.into_iter().map(Event::try_from).collect::<Result<Vec<_>, _>>()?;
+                app.output.list(&events, "decisions", |events, layout| {
+                    events.iter().map(|event| event::line(event, layout) + "\n").collect()
+                })
             }
             Self::Retry { id } => changed(app, changes.retry(request(id)).await?.into_inner()),
             Self::Drop { id, reason } => {
@@ -95,8 +125,25 @@ impl ListArgs {
     }
 }
 
+/// A repo's queue, as scripts see it.
+#[derive(Debug, Serialize)]
+struct GraphView {
+    changes: Vec<ChangeView>,
+    trials: Vec<TrialView>,
+}
+
+impl TryFrom<v1::Graph> for GraphView {
+    type Error = Malformed;
+
+    fn try_from(graph: v1::Graph) -> Result<Self, Malformed> {
+        let v1::Graph { changes, trials } = graph;
+        let trials = trials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(Self { changes: views(changes)?, trials })
+    }
+}
+
 fn view(change: v1::Change) -> Result<ChangeView, Malformed> {
-    Ok(Change::try_from(change)?.into())
+    Ok(ChangeSeen::try_from(change)?.into())
 }
 
 pub(crate) fn views(changes: Vec<v1::Change>) -> Result<Vec<ChangeView>, Malformed> {
@@ -115,10 +162,9 @@ fn list(changes: &[ChangeView], layout: &Layout) -> String {
         Column::number("ITEM"),
         Column::number("TRY"),
         Column::word("HEAD"),
-        Column::word("CANDIDATE"),
+        Column::number("PLACE"),
         Column::word("AGE"),
-        Column::text("GATES"),
-        Column::text("REASON"),
+        Column::text("NOW"),
     ];
     let rows = changes.iter().map(|change| {
         vec![
@@ -128,16 +174,64 @@ fn list(changes: &[ChangeView], layout: &Layout) -> String {
             Cell::new(change.item),
             Cell::new(change.attempt),
             Cell::new(change.head.short()),
-            Cell::maybe(change.candidate.as_ref().map(CommitId::short)),
+            Cell::maybe(change.standing.as_ref().map(|standing| standing.position)),
             Cell::new(ago(layout, change.created_at)),
-            Cell::new(commas(&change.gates)),
-            Cell::gist(&change.reason),
+            Cell::gist(&present(change)),
         ]
     });
     table(layout, &columns, rows.collect())
 }
 
-fn details(change: &ChangeView, explanation: &Explanation) -> String {
+/// What becomes of a change now, in a few words.
+fn present(change: &ChangeView) -> String {
+    let Some(standing) = &change.standing else {
+        return match (&change.candidate, change.reason.as_str()) {
+            (Some(candidate), "") => format!("{} on {}", change.state, candidate.short()),
+            (_, reason) => reason.to_owned(),
+        };
+    };
+    let mut words = Vec::new();
+    if let (Some(trial), Some(state)) = (standing.trial, standing.trial_state) {
+        let with = if standing.with.is_empty() { String::new() } else { format!(" with {}", commas(&standing.with)) };
+        words.push(format!("trial {trial}{with}: {state}"));
+    }
+    if !standing.waits_for.is_empty() {
+        words.push(format!("behind {}", commas(&standing.waits_for)));
+    }
+    words.push(format!("chance {:.0} %", standing.chance * 100.0));
+    if let Some(left) = standing.expected {
+        words.push(format!("about {}", humantime::format_duration(Duration::from_secs(left.as_secs()))));
+    }
+    words.join(", ")
+}
+
+fn graph_text(graph: &GraphView, layout: &Layout) -> String {
+    let columns = [
+        Column::number("TRIAL"),
+        Column::word("STATE"),
+        Column::word("BASE"),
+        Column::word("TREE"),
+        Column::text("CHANGES"),
+        Column::text("GATES"),
+    ];
+    let gate = |run: &GateRunView| match run.worker {
+        Some(worker) => format!("{} {} (worker {worker})", run.gate, run.state),
+        None => format!("{} {}", run.gate, run.state),
+    };
+    let rows = graph.trials.iter().map(|trial| {
+        vec![
+            Cell::new(trial.id),
+            Cell::state(trial.state),
+            Cell::new(trial.base.short()),
+            Cell::new(trial.tree.as_str().get(..10).unwrap_or_default()),
+            Cell::new(if trial.changes.is_empty() { trial.purpose.to_string() } else { commas(&trial.changes) }),
+            Cell::new(commas(trial.runs.iter().map(gate).collect::<Vec<_>>())),
+        ]
+    });
+    list(&graph.changes, layout) + "\n" + &table(layout, &columns, rows.collect())
+}
+
+fn details(change: &ChangeView, gates: &[Gate], explanation: &Explanation) -> String {
     let commit = |commit: Option<&CommitId>| commit.map(ToString::to_string).unwrap_or_default();
     let mut text = fields(&[
         ("change", change.id.to_string()),
@@ -147,10 +241,10 @@ fn details(change: &ChangeView, explanation: &Explanation) -> String {
         ("head", change.head.to_string()),
         ("candidate", commit(change.candidate.as_ref())),
         ("base", commit(change.base.as_ref())),
-        ("gates", commas(&change.gates)),
         ("created", change.created_at.to_string()),
         ("updated", change.updated_at.to_string()),
     ]);
+    text += &section("gates", &gate::gates(gates));
     text += &section("reason", &change.reason);
     text += &section("now", &explanation.lines.join("\n"));
     text
@@ -172,6 +266,7 @@ mod tests {
             item: ItemId::new(12),
             attempt: Attempt::new(2),
             state: ChangeStateName::Failed,
+            standing: None,
             candidate: None,
             reason: "gate \"test\" failed with exit code 1\n\nnot ok 3 - adds\n".to_owned(),
             repo: RepoName::new("web").unwrap(),
@@ -183,7 +278,7 @@ mod tests {
         };
         let layout = Layout { width: Some(80), colour: false, now };
         let explanation = Explanation { lines: vec!["it is out of the queue".to_owned()], stuck: true };
-        let text = details(&change, &explanation) + "\n" + &list(&[change], &layout);
+        let text = details(&change, &[Gate::new("test", "./test.sh")], &explanation) + "\n" + &list(&[change], &layout);
         insta::assert_snapshot!(text);
     }
 }

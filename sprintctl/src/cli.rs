@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::target::{Target, Wanted};
 use crate::{
-    audit, change, completions, context, event, item, login, outpost, repo, secret, status, token, wait, worker,
+    audit, change, completions, context, event, gate, item, login, outpost, repo, secret, status, token, wait, worker,
 };
 
 /// Steers Sprint: repos, items, workers, changes and outposts of one coordinator.
@@ -93,6 +93,9 @@ enum Remote {
     /// Entries of the merge queue
     #[command(subcommand)]
     Change(change::ChangeCommand),
+    /// How gates did
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
     /// The record of everything that happened
     #[command(subcommand)]
     Event(event::EventCommand),
@@ -144,6 +147,7 @@ impl Cli {
             Remote::Outpost(command) => command.run(&app).await,
             Remote::Worker(command) => command.run(&app).await,
             Remote::Change(command) => command.run(&app).await,
+            Remote::Gate(command) => command.run(&app).await,
             Remote::Event(command) => command.run(&app).await,
             Remote::Audit(args) => audit::audit(args, &app).await,
             Remote::Token(command) => command.run(&app).await,

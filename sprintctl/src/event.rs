@@ -36,7 +36,7 @@ impl EventCommand {
 }
 
 /// One event on one line.
-fn line(event: &Event, layout: &Layout) -> String {
+pub(crate) fn line(event: &Event, layout: &Layout) -> String {
     let Event { seq, time, kind, repo: _, item: _, actor, origin: _, data } = event;
     let clock = time.to_string().get(11..19).unwrap_or_default().to_owned();
     let subject = subject(event);

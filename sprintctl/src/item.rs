@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
+use sprint_core::attempt_ref::Kept;
 use sprint_core::explain::Explanation;
 use sprint_core::ids::{ItemId, RepoName};
 use sprint_core::item::{Item, ItemKind, Priority, StageName};
@@ -176,7 +178,9 @@ impl ItemCommand {
             Self::Show { id } => {
                 let item = view(items.get(request(id)).await?.into_inner())?;
                 let explanation = Explanation::from(items.explain(request(id)).await?.into_inner());
-                app.output.one(&item, |item, layout| details(item, &explanation, layout))
+                let kept = items.kept(request(id)).await?.into_inner().kept;
+                let kept = kept.into_iter().map(Kept::try_from).collect::<Result<_, _>>()?;
+                app.output.one(&Shown { item, kept }, |shown, layout| details(shown, &explanation, layout))
             }
             Self::Edit(args) => changed(app, items.edit(args.request()?).await?.into_inner()),
             Self::Cancel { id, reason } => {
@@ -278,6 +282,14 @@ impl EditArgs {
     }
 }
 
+/// An item with what is kept of its attempts.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    item: ItemView,
+    kept: Vec<Kept>,
+}
+
 /// The view of an item that came over the wire.
 pub(crate) fn view(item: v1::Item) -> Result<ItemView, Malformed> {
     Ok(Item::try_from(item)?.into())
@@ -348,7 +360,8 @@ fn explained(explanation: &Explanation, _: &Layout) -> String {
     many_lines(&lines(explanation.lines.iter().chain(&stuck)))
 }
 
-fn details(item: &ItemView, explanation: &Explanation, layout: &Layout) -> String {
+fn details(shown: &Shown, explanation: &Explanation, layout: &Layout) -> String {
+    let Shown { item, kept } = shown;
     let mut text = fields(&[
         ("item", item.id.to_string()),
         ("title", item.title.clone()),
@@ -375,6 +388,11 @@ fn details(item: &ItemView, explanation: &Explanation, layout: &Layout) -> Strin
     for feedback in &item.feedback {
         text += &section(&format!("feedback of attempt {}", feedback.attempt), &feedback.text);
     }
+    let refs = kept.iter().map(|Kept { attempt, kind, late, name, commit }| {
+        let late = if *late { ", came late" } else { "" };
+        format!("attempt {attempt}, {kind}{late}: {} at {name}", commit.short())
+    });
+    text += &section("kept", &lines(refs));
     text += &section("now", &explained(explanation, layout));
     text
 }

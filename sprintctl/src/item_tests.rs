@@ -1,3 +1,5 @@
+use sprint_core::attempt_ref::RefKind;
+use sprint_core::fixtures;
 use sprint_core::ids::{Attempt, WorkerId};
 use sprint_core::item::Feedback;
 use sprint_core::time::Timestamp;
@@ -72,7 +74,15 @@ fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
         ..samples().swap_remove(1)
     };
     let explanation = Explanation { lines: vec!["worker 41 works on attempt 2".to_owned()], stuck: false };
-    insta::assert_snapshot!(details(&item, &explanation, &layout(Some(80))));
+    let kept = Kept {
+        attempt: Attempt::new(1),
+        kind: RefKind::Wip,
+        late: true,
+        name: "refs/sprint/late/wip/7/1".to_owned(),
+        commit: fixtures::commit("a"),
+    };
+    let shown = Shown { item, kept: vec![kept] };
+    insta::assert_snapshot!(details(&shown, &explanation, &layout(Some(80))));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod completions;
 mod context;
 mod event;
 mod failure;
+mod gate;
 mod item;
 mod item_file;
 mod login;

@@ -1,15 +1,17 @@
 //! `sprintctl outpost`.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use sprint_core::ids::OutpostName;
 use sprint_core::outpost::{Load, Outpost};
 use sprint_core::view::OutpostView;
-use sprint_proto::convert::Malformed;
+use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 
 use crate::cli::App;
 use crate::failure::Failure;
-use crate::render::{Cell, Column, Layout, ago, commas, fields, table};
+use crate::render::{Cell, Column, Layout, ago, commas, fields, short_duration, table};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OutpostCommand {
@@ -29,6 +31,15 @@ pub(crate) enum OutpostCommand {
     Resume {
         /// The outpost's name
         name: OutpostName,
+    },
+    /// Change an outpost's settings
+    Set {
+        /// The outpost's name
+        name: OutpostName,
+        /// How long it keeps its work while it is cut off, before the work is tried elsewhere; 0s for the
+        /// coordinator's own setting
+        #[arg(long, value_name = "DURATION", required = true)]
+        disconnect_grace: humantime::Duration,
     },
     /// Forget an outpost; its certificate is refused from then on
     Remove {
@@ -55,10 +66,15 @@ impl OutpostCommand {
                 outposts.resume(request(&name)).await?;
                 changed(app, &name).await
             }
+            Self::Set { name, disconnect_grace } => {
+                let grace = Some(millis(*disconnect_grace));
+                outposts.set(v1::SetOutpostRequest { name: name.to_string(), disconnect_grace_ms: grace }).await?;
+                app.output.one(&find(app, &name).await?, details)
+            }
             Self::Remove { name, force } => {
                 let request = v1::RemoveOutpostRequest { name: name.into(), force };
                 let gone = Outpost::try_from(outposts.remove(request).await?.into_inner())?;
-                app.output.one(&OutpostView::new(gone, 0, None), one)
+                app.output.one(&OutpostView::new(gone, 0, None, None), one)
             }
         }
     }
@@ -67,9 +83,10 @@ impl OutpostCommand {
 async fn all(app: &App) -> Result<Vec<OutpostView>, Failure> {
     let outposts = app.client.outposts().list(v1::ListOutpostsRequest {}).await?.into_inner().outposts;
     let view = |status: v1::OutpostStatus| {
-        let v1::OutpostStatus { outpost, active_workers, load } = status;
+        let v1::OutpostStatus { outpost, active_workers, load, lapses_in_ms } = status;
         let outpost = outpost.ok_or(Malformed::Missing("the outpost"))?;
-        Ok(OutpostView::new(outpost.try_into()?, active_workers, load.map(Load::from)))
+        let lapses_in = lapses_in_ms.map(Duration::from_millis);
+        Ok(OutpostView::new(outpost.try_into()?, active_workers, load.map(Load::from), lapses_in))
     };
     outposts.into_iter().map(view).collect()
 }
@@ -98,6 +115,7 @@ fn list(outposts: &[OutpostView], layout: &Layout) -> String {
         Column::word("SEEN"),
         Column::word("VERSION"),
         Column::text("LABELS"),
+        Column::text("NOTE"),
     ];
     let rows = outposts.iter().map(|outpost| {
         vec![
@@ -109,9 +127,19 @@ fn list(outposts: &[OutpostView], layout: &Layout) -> String {
             Cell::new(format!("{} ago", ago(layout, outpost.last_seen))),
             Cell::new(&outpost.version),
             Cell::new(labels(outpost)),
+            Cell::gist(&note(outpost)),
         ]
     });
     table(layout, &columns, rows.collect())
+}
+
+/// What a person should know of it.
+fn note(outpost: &OutpostView) -> String {
+    match (&outpost.paused, outpost.lapses_in) {
+        (Some(why), _) => format!("takes nothing new: {why}"),
+        (None, Some(left)) => format!("its work is tried elsewhere in {}", short_duration(left)),
+        (None, None) => String::new(),
+    }
 }
 
 fn labels(outpost: &OutpostView) -> String {
@@ -129,6 +157,8 @@ fn details(outpost: &OutpostView, layout: &Layout) -> String {
         ("disk", load(&|load| format!("{} free", bytes(load.free_disk_bytes)))),
         ("memory", load(&|load| format!("{} free", bytes(load.free_memory_bytes)))),
         ("seen", format!("{} ({} ago)", outpost.last_seen, ago(layout, outpost.last_seen))),
+        ("grace", outpost.disconnect_grace.map(short_duration).unwrap_or_default()),
+        ("note", note(outpost)),
         ("version", outpost.version.clone()),
     ])
 }
@@ -160,6 +190,9 @@ mod tests {
             labels: [("os".to_owned(), "linux".to_owned()), ("gpu".to_owned(), "2".to_owned())].into(),
             last_seen: Timestamp::from_millis(1_763_699_990_000),
             version: "0.1.0".to_owned(),
+            paused: Some("less than 1 GiB of disk is free".to_owned()),
+            disconnect_grace: Some(Duration::from_mins(30)),
+            lapses_in: None,
             load: Some(Load { load1: 0.5, free_disk_bytes: 5_000_000_000, free_memory_bytes: 700 }),
         };
         let layout = Layout { width: Some(100), colour: false, now };

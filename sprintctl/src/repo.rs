@@ -8,14 +8,15 @@ use sprint_core::address::RepoAddress;
 use sprint_core::gates::Gate;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Runtime;
-use sprint_core::repo::Repo;
+use sprint_core::repo::{Repo, Resume};
 use sprint_core::worker::Role;
-use sprint_proto::convert::Malformed;
+use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 
 use crate::args::{self, Pair};
 use crate::cli::App;
 use crate::failure::Failure;
+use crate::gate::gates;
 use crate::output::{note, progress};
 use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
 use crate::secret;
@@ -23,7 +24,7 @@ use crate::secret;
 #[derive(Debug, Subcommand)]
 pub(crate) enum RepoCommand {
     /// Clone a git repository and take it under management
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List the repos
     List,
     /// Show a repo: its settings, its tip and the gates in force
@@ -66,7 +67,24 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "ROLE=N")]
     limit: Vec<Pair<Role, u32>>,
     #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
     gates: GateArgs,
+}
+
+#[derive(Debug, Args)]
+struct RunningArgs {
+    /// What a further attempt starts from: the branch that work lands on (clean), where the one before it stood with
+    /// its uncommitted changes (wip), or the commits of the one before it (branch) [default: clean]
+    #[arg(long, value_name = "clean|wip|branch")]
+    retry_from: Option<Resume>,
+    /// How long a worker on an item may run [default: 2h]
+    #[arg(long, value_name = "DURATION")]
+    max_duration: Option<humantime::Duration>,
+    /// For how long a worker on an item may neither print nor compute before it is ended; 0s for no limit
+    /// [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    hung_after: Option<humantime::Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +117,8 @@ pub(crate) struct SetArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
     #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
     gates: GateArgs,
     /// Take all gates away that were set here
     #[arg(long, conflicts_with = "gates")]
@@ -106,7 +126,10 @@ pub(crate) struct SetArgs {
     /// Stop the merge queue, for this reason
     #[arg(long, value_name = "REASON", conflicts_with = "resume")]
     halt: Option<String>,
-    /// Let the merge queue go on
+    /// Let nothing land, for this reason, while gates go on
+    #[arg(long, value_name = "REASON", conflicts_with = "resume")]
+    freeze: Option<String>,
+    /// Let the merge queue go on after a halt or a freeze
     #[arg(long)]
     resume: bool,
 }
@@ -130,7 +153,7 @@ impl TryFrom<v1::RepoAnswer> for RepoView {
         Ok(Self {
             repo: repo.ok_or(Malformed::Missing("the repo"))?.try_into()?,
             tip: tip.map(CommitId::new).transpose()?,
-            gates_in_force: gates.into_iter().map(Gate::from).collect(),
+            gates_in_force: gates.into_iter().map(Gate::try_from).collect::<Result<_, _>>()?,
             warnings,
         })
     }
@@ -175,7 +198,7 @@ fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
 
 impl AddArgs {
     fn request(self) -> v1::AddRepoRequest {
-        let Self { name, url, branch, run, role_run, max_attempts, limit, gates } = self;
+        let Self { name, url, branch, run, role_run, max_attempts, limit, running, gates } = self;
         v1::AddRepoRequest {
             name: name.into(),
             url: absolute(url),
@@ -184,13 +207,17 @@ impl AddArgs {
             max_attempts: max_attempts.unwrap_or_default(),
             limits: args::map(limit),
             gates: gates.wire(),
+            resume: running.retry_from.map(|resume| resume.to_string()),
+            max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
+            hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         }
     }
 }
 
 impl SetArgs {
     fn request(self) -> Result<v1::SetRepoRequest, Failure> {
-        let Self { name, run, role_run, runtime, limit, max_attempts, gates, no_gates, halt, resume } = self;
+        let Self { name, run, role_run, runtime, limit, max_attempts, running, gates, no_gates, halt, freeze, resume } =
+            self;
         let request = v1::SetRepoRequest {
             name: name.to_string(),
             run: commands(run, role_run),
@@ -204,6 +231,10 @@ impl SetArgs {
             gates: gates.wire(),
             resume,
             halt,
+            freeze,
+            resume_from: running.retry_from.map(|resume| resume.to_string()),
+            max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
+            hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         };
         if request == (v1::SetRepoRequest { name: name.to_string(), ..Default::default() }) {
             return Err(Failure::Usage("nothing to set; see: sprintctl repo set --help".to_owned()));
@@ -215,7 +246,8 @@ impl SetArgs {
 impl GateArgs {
     fn wire(self) -> Vec<v1::Gate> {
         let timeout = *self.gate_timeout;
-        self.gates.into_iter().map(|Pair { key: name, value: run }| Gate { name, run, timeout }.into()).collect()
+        let gate = |Pair { key, value }| Gate { timeout, ..Gate::new(key, value) }.into();
+        self.gates.into_iter().map(gate).collect()
     }
 }
 
@@ -254,7 +286,11 @@ fn list(repos: &[Repo], layout: &Layout) -> String {
         vec![
             Cell::new(&repo.name),
             Cell::new(&repo.branch),
-            Cell::state(if repo.halted.is_some() { "halted" } else { "moving" }),
+            Cell::state(match (&repo.halted, &repo.frozen) {
+                (Some(_), _) => "halted",
+                (None, Some(_)) => "frozen",
+                (None, None) => "moving",
+            }),
             if repo.gates.is_empty() { Cell::new("") } else { Cell::new(repo.gates.len()) },
             Cell::gist(repo.run.get(&Role::Developer).map_or("", String::as_str)),
             Cell::maybe(repo.url.as_ref()),
@@ -277,23 +313,28 @@ fn details(view: &RepoView, _: &Layout) -> String {
                 |why| format!("halted: {why}; go on with: sprintctl repo set {} --resume", repo.name),
             ),
         ),
-        ("attempts", format!("at most {}", repo.max_attempts)),
+        ("attempts", format!("at most {}, each from: {}", repo.max_attempts, repo.resume)),
+        (
+            "a worker may",
+            format!(
+                "take {}, and be silent for {}",
+                short_duration(repo.max_duration),
+                repo.hung_after.map_or_else(|| "any time".to_owned(), short_duration)
+            ),
+        ),
         ("run", lines(repo.run.iter().map(|(role, run)| format!("{role}: {run}")))),
         ("runtimes", commas(repo.runtimes.iter().map(|(role, runtime)| format!("{role}: {}", runtime.name)))),
         ("limits", commas(repo.limits.iter().map(|(role, limit)| format!("{role}: {limit}")))),
         ("added", repo.created_at.to_string()),
     ]);
-    let gates = lines(
-        gates_in_force
-            .iter()
-            .map(|gate| format!("{}: {} (at most {})", gate.name, gate.run, short_duration(gate.timeout))),
-    );
-    text += &section("gates in force", &gates);
+    text += &section("gates in force", &gates(gates_in_force));
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use sprint_core::fixtures;
+    use sprint_core::gates::{ReportFile, ReportKind};
     use sprint_core::time::Timestamp;
 
     use super::*;
@@ -312,13 +353,20 @@ mod tests {
                 limits: [(Role::Developer, 4)].into(),
                 halted: Some("the upstream refused the push".to_owned()),
                 created_at: Timestamp::from_millis(1_763_700_000_000),
+                ..fixtures::repo()
             },
             tip: Some(CommitId::new("1".repeat(40)).unwrap()),
-            gates_in_force: vec![Gate {
-                name: "test".to_owned(),
-                run: "./test.sh".to_owned(),
-                timeout: std::time::Duration::from_mins(1),
-            }],
+            gates_in_force: vec![
+                Gate { timeout: std::time::Duration::from_mins(1), ..Gate::new("lint", "./lint.sh") },
+                Gate {
+                    retries: 1,
+                    stage: 2,
+                    needs: vec!["gpu".parse().unwrap(), "arch=arm64".parse().unwrap()],
+                    report: vec![ReportFile { kind: ReportKind::Lcov, path: "out/lcov.info".to_owned() }],
+                    require: vec!["coverage >= 80".parse().unwrap(), "branch_coverage >= 62.5".parse().unwrap()],
+                    ..Gate::new("test", "./test.sh")
+                },
+            ],
             warnings: vec![],
         };
         let layout = Layout { width: Some(100), colour: false, now: Timestamp::from_millis(1_763_700_000_000) };

@@ -12,10 +12,12 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     DIRECTORY.get_or_init(build).join(name)
 }
 
-/// Builds the binaries into the directory above that of the test executables, and answers it.
+/// Builds the binaries beside the program that wants them, or above the test executables, and answers where.
 fn build() -> PathBuf {
     let executable = std::env::current_exe().expect("a test knows its executable");
-    let directory = executable.ancestors().nth(2).expect("it is in target/PROFILE/deps").to_owned();
+    let beside = executable.parent().expect("it is in a directory");
+    let of_tests = beside.ends_with("deps").then(|| beside.parent()).flatten();
+    let directory = of_tests.unwrap_or(beside).to_owned();
     // nextest runs each test in a process of its own: the lock lets one of them build.
     let mut mark = File::options()
         .read(true)

@@ -1,9 +1,12 @@
 //! A coordinator and outposts in a directory of their own.
 
+mod daemons;
+mod end;
+mod leftovers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -22,11 +25,17 @@ pub struct OutpostOptions {
     /// Where its data is, if not in the cluster's directory.
     pub data: Option<PathBuf>,
     pub more: Vec<String>,
+    /// Where it dials, if not the coordinator itself.
+    pub coordinator: Option<String>,
+    /// The network namespace that it lives in, if not ours.
+    pub namespace: Option<String>,
+    pub variables: Vec<(String, String)>,
 }
 
 impl Default for OutpostOptions {
     fn default() -> Self {
-        Self { max_workers: 4, name: None, data: None, more: vec![] }
+        let (name, data, coordinator, namespace) = (None, None, None, None);
+        Self { max_workers: 4, name, data, more: vec![], coordinator, namespace, variables: vec![] }
     }
 }
 
@@ -61,6 +70,8 @@ pub struct Cluster {
     http: String,
     /// How much daemons say that are started from now on, if not as usual.
     log_level: Option<&'static str>,
+    /// Whether the directory outlives a failure.
+    keep: bool,
 }
 
 impl Cluster {
@@ -91,7 +102,8 @@ impl Cluster {
             .collect();
         let coordinator = Daemon::new("coordinator", args, dir.path().join("coordinator.log"));
         let (grpc, http) = (String::new(), String::new());
-        let mut cluster = Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http, log_level: None };
+        let mut cluster =
+            Self { dir, coordinator, outposts: BTreeMap::new(), grpc, http, log_level: None, keep: false };
         let contexts = cluster.contexts().display().to_string();
         cluster.coordinator.env("SPRINT_CONFIG_DIR", &contexts);
         cluster.start_coordinator();
@@ -105,6 +117,11 @@ impl Cluster {
             cluster.online(&format!("local-{number}"));
         }
         cluster
+    }
+
+    /// Leaves the directory where it is when the test fails.
+    pub fn keep_if_it_fails(&mut self) {
+        self.keep = true;
     }
 
     pub fn path(&self) -> &Path {
@@ -190,25 +207,6 @@ impl Cluster {
         self.coordinator.log()
     }
 
-    /// Starts the coordinator, and waits until it serves.
-    #[track_caller]
-    pub fn start_coordinator(&mut self) {
-        self.coordinator.start();
-        let file = self.coordinator_data().join("endpoints.json");
-        let Self { coordinator, grpc, http, .. } = self;
-        eventually("the coordinator serves", || {
-            assert_eq!(coordinator.ended(), None, "the coordinator ended: {}", coordinator.log());
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
-            let Ok(endpoints) = serde_json::from_str::<Value>(&text) else { return false };
-            if endpoints["pid"] != coordinator.pid() {
-                return false;
-            }
-            endpoints["grpc"].as_str().expect("an address").clone_into(grpc);
-            endpoints["http"].as_str().expect("an address").clone_into(http);
-            true
-        });
-    }
-
     /// Starts the coordinator again, and lets it and every outpost that is added from now on log all they can.
     #[track_caller]
     pub fn log_everything(&mut self) {
@@ -218,18 +216,9 @@ impl Cluster {
         self.start_coordinator();
     }
 
-    pub fn kill_coordinator(&mut self) {
-        self.coordinator.kill_9();
-    }
-
-    /// Ends the coordinator in good order; answers how, and after how long.
-    pub fn terminate_coordinator(&mut self) -> (ExitStatus, Duration) {
-        self.coordinator.terminate()
-    }
-
     /// Starts an outpost; it may not be online yet.
     pub fn add_outpost(&mut self, name: &str, options: OutpostOptions) {
-        let OutpostOptions { max_workers, name: own_name, data, more } = options;
+        let OutpostOptions { max_workers, name: own_name, data, more, coordinator, namespace, variables } = options;
         let data = data.unwrap_or_else(|| self.dir.path().join(name)).display().to_string();
         let mut args = ["join", "--name", own_name.as_deref().unwrap_or(name), "--data-dir", &data]
             .map(ToOwned::to_owned)
@@ -239,12 +228,16 @@ impl Cluster {
         args.extend(["--allow-write".to_owned(), self.shared().display().to_string()]);
         args.extend(more);
         let mut outpost = Daemon::new("outpost-agent", args, self.dir.path().join(format!("{name}.log")));
-        outpost.env("SPRINT_COORDINATOR", &self.grpc);
+        outpost.namespace = namespace;
+        outpost.env("SPRINT_COORDINATOR", coordinator.as_deref().unwrap_or(&self.grpc));
         if let Some(level) = self.log_level {
             outpost.env("RUST_LOG", level);
         }
         outpost.env("SPRINT_TOKEN", &self.token(&["--kind", "outpost"]));
         outpost.env("SECRET_OF_THE_AGENT", "hidden-from-workers");
+        for (key, value) in &variables {
+            outpost.env(key, value);
+        }
         outpost.start();
         self.outposts.insert(name.to_owned(), outpost);
     }
@@ -286,23 +279,6 @@ impl Cluster {
 
     pub fn outpost_log(&self, name: &str) -> String {
         self.outposts[name].log()
-    }
-
-    pub fn kill_outpost(&mut self, name: &str) {
-        self.outpost(name).kill_9();
-    }
-
-    pub fn start_outpost(&mut self, name: &str) {
-        self.outpost(name).start();
-    }
-
-    pub fn outpost_runs(&mut self, name: &str) -> bool {
-        self.outpost(name).ended().is_none()
-    }
-
-    /// Ends an outpost's agent in good order; answers how, and after how long.
-    pub fn terminate_outpost(&mut self, name: &str) -> (ExitStatus, Duration) {
-        self.outpost(name).terminate()
     }
 
     /// Waits until the coordinator knows an outpost as online.
@@ -476,59 +452,5 @@ impl Cluster {
     /// The processes of this cluster's workers.
     pub fn worker_processes(&self) -> Vec<i32> {
         processes::mentioning(&format!("SPRINT_WORKSPACE={}/", self.dir.path().display()))
-    }
-
-    fn tell(&self) {
-        for (name, daemon) in self
-            .outposts
-            .iter()
-            .map(|(name, daemon)| (name.as_str(), daemon))
-            .chain([("coordinator", &self.coordinator)])
-        {
-            let log = daemon.log();
-            let from = log.lines().count().saturating_sub(60);
-            let end = log.lines().skip(from).collect::<Vec<_>>().join("\n");
-            eprintln!("--- the log of {name} ---\n{end}");
-        }
-        for args in [["item", "list"], ["worker", "list"], ["change", "list"]] {
-            let answer = self.sprintctl(&args);
-            eprintln!("--- sprintctl {} ---\n{}{}", args.join(" "), answer.text(), answer.stderr);
-        }
-    }
-}
-
-impl Cluster {
-    /// Ends the coordinator, and checks that what it leaves is sound.
-    fn check(&mut self) {
-        self.coordinator.kill_9();
-        let data = self.coordinator_data().display().to_string();
-        // A test that wants a database to be unreadable has none to check.
-        let answer = self.binary("coordinator", &["check", "--data-dir", &data]);
-        let unreadable = ["newer than this coordinator", "there is no data directory"];
-        if !unreadable.iter().any(|words| answer.stderr.contains(words)) {
-            answer.succeeded();
-        }
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.check();
-        }
-        if std::thread::panicking() {
-            self.tell();
-        }
-        let sockets = self.outposts.keys().map(|name| self.outpost_data(name));
-        let sockets = sockets.flat_map(|data| [data.join("tmux.sock"), data.join("run/tmux.sock")]).collect::<Vec<_>>();
-        for outpost in self.outposts.values_mut() {
-            outpost.kill_9();
-        }
-        self.coordinator.kill_9();
-        for socket in sockets.iter().filter(|socket| socket.exists()) {
-            Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output().ok();
-        }
-        // The directory's name is this cluster's alone.
-        processes::end_all(&self.dir.path().display().to_string());
     }
 }

@@ -7,9 +7,11 @@ mod cluster;
 mod ctl;
 mod daemon;
 mod git;
+pub mod load;
 mod netns;
 mod processes;
 mod readme;
+pub mod soak;
 
 use std::time::{Duration, Instant};
 

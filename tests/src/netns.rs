@@ -2,12 +2,20 @@
 
 use std::process::Command;
 
+/// What a pair of interfaces does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    Up,
+    Down,
+}
+
 /// A namespace that reaches us, and we it, over a pair of interfaces; it goes with this value.
 #[derive(Debug)]
 pub struct Namespace {
     pub name: String,
     /// Our address, as the namespace sees us.
     pub ours: String,
+    outside: String,
 }
 
 impl Namespace {
@@ -22,7 +30,7 @@ impl Namespace {
         if !ip(&["netns", "add", &name]) {
             return None;
         }
-        let namespace = Self { name: name.clone(), ours: ours.clone() };
+        let namespace = Self { name: name.clone(), ours: ours.clone(), outside: outside.clone() };
         let inside = format!("spri{number}");
         let made = ip(&["link", "add", &outside, "type", "veth", "peer", "name", &inside, "netns", &name])
             && ip(&["addr", "add", &format!("{ours}/30"), "dev", &outside])
@@ -31,6 +39,15 @@ impl Namespace {
             && ip(&["-n", &name, "link", "set", &inside, "up"])
             && ip(&["-n", &name, "link", "set", "lo", "up"]);
         made.then_some(namespace)
+    }
+
+    /// Takes the link between us down, or up again.
+    pub fn link(&self, link: Link) {
+        let state = match link {
+            Link::Up => "up",
+            Link::Down => "down",
+        };
+        ip(&["link", "set", &self.outside, state]);
     }
 }
 

@@ -52,14 +52,23 @@ impl MergeTree {
     }
 
     /// Merges two commits. After an error this process must not be used again.
-    pub(super) async fn merge(&mut self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
-        tokio::time::timeout(LIMIT, self.ask(ours, theirs))
+    pub(super) async fn merge(
+        &mut self,
+        base: Option<&CommitId>,
+        ours: &CommitId,
+        theirs: &CommitId,
+    ) -> Result<Merged, GitError> {
+        tokio::time::timeout(LIMIT, self.ask(base, ours, theirs))
             .await
             .map_err(|_| GitError::TimedOut { command: "merge-tree".to_owned(), limit: LIMIT })?
     }
 
-    async fn ask(&mut self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
-        self.stdin.write_all(format!("{ours} {theirs}\n").as_bytes()).await?;
+    async fn ask(&mut self, base: Option<&CommitId>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
+        let question = match base {
+            Some(base) => format!("{base} -- {ours} {theirs}\n"),
+            None => format!("{ours} {theirs}\n"),
+        };
+        self.stdin.write_all(question.as_bytes()).await?;
         self.stdin.flush().await?;
         answer(&mut self.stdout).await
     }

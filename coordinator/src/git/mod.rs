@@ -3,6 +3,7 @@
 
 mod archive;
 pub mod commands;
+mod history;
 mod merge_tree;
 mod program;
 mod repository;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 pub use archive::Refs;
 pub use commands::RefUpdate;
+pub use history::NewCommit;
 pub use merge_tree::Merged;
 pub use repository::{CompareAndSwap, GitRepo};
 pub use upstream::{Fetched, Pushed};

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use git2::{ErrorCode, Oid, Repository, Signature};
+use git2::{Config, ErrorCode, Oid, Repository};
 use sprint_core::ids::{CommitId, TreeId};
 
 use super::GitError;
 use super::merge_tree::{MergeTree, Merged};
+use super::upstream::SETTINGS;
 
 /// Who the merge queue's commits are by.
-const COMMITTER: (&str, &str) = ("Sprint", "sprint@localhost");
+pub(super) const COMMITTER: (&str, &str) = ("Sprint", "sprint@localhost");
 
 /// What came of moving a ref.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,9 @@ pub struct GitRepo {
 }
 
 impl GitRepo {
-    pub(super) fn open(path: PathBuf) -> Result<Self, GitError> {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, GitError> {
         remove_locks(&path)?;
+        set_up(&path)?;
         let objects = Mutex::new(Repository::open_bare(&path)?);
         Ok(Self { path, objects, merges: tokio::sync::Mutex::new(None) })
     }
@@ -41,7 +43,7 @@ impl GitRepo {
         &self.path
     }
 
-    fn objects(&self) -> MutexGuard<'_, Repository> {
+    pub(super) fn objects(&self) -> MutexGuard<'_, Repository> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,6 +57,41 @@ impl GitRepo {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The refs whose names match a pattern, with what they point to, by name.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn refs_like(&self, pattern: &str) -> Result<Vec<(String, CommitId)>, GitError> {
+        let objects = self.objects();
+        let mut found = Vec::new();
+        for reference in objects.references_glob(pattern)? {
+            let reference = reference?;
+            if let (Ok(name), Some(target)) = (reference.name(), reference.target()) {
+                found.push((name.to_owned(), commit_id(target)));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The message of a commit; empty where it is no text.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn message(&self, commit: &CommitId) -> Result<String, GitError> {
+        let objects = self.objects();
+        let commit = objects.find_commit(oid(commit.as_str())?)?;
+        Ok(commit.message().unwrap_or_default().to_owned())
+    }
+
+    /// The first parent of a commit, if it has one.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn parent(&self, commit: &CommitId) -> Result<Option<CommitId>, GitError> {
+        Ok(self.objects().find_commit(oid(commit.as_str())?)?.parent_ids().next().map(commit_id))
     }
 
     /// The tip of a branch.
@@ -128,29 +165,29 @@ impl GitRepo {
     /// # Errors
     /// [`GitError::MergeTree`] when git cannot, for example because a commit is not there.
     pub async fn merge(&self, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {
+        self.merge_from(None, ours, theirs).await
+    }
+
+    /// As [`GitRepo::merge`], as if the two histories had parted at `base`: what `theirs` changed since then comes
+    /// on top of `ours`, as `git cherry-pick` would bring it.
+    ///
+    /// # Errors
+    /// As [`GitRepo::merge`].
+    pub async fn merge_from(
+        &self,
+        base: Option<&CommitId>,
+        ours: &CommitId,
+        theirs: &CommitId,
+    ) -> Result<Merged, GitError> {
         let mut slot = self.merges.lock().await;
         let mut running = match slot.take() {
             Some(kept) => kept,
             None => MergeTree::start(&self.path)?,
         };
         // Put back only after success: after an error the process may be out of step.
-        let merged = running.merge(ours, theirs).await?;
+        let merged = running.merge(base, ours, theirs).await?;
         *slot = Some(running);
         Ok(merged)
-    }
-
-    /// Writes a merge commit; no ref points to it yet.
-    ///
-    /// # Errors
-    /// As [`GitRepo::resolve`].
-    pub fn commit_merge(&self, tree: &TreeId, parents: [&CommitId; 2], message: &str) -> Result<CommitId, GitError> {
-        let objects = self.objects();
-        let tree = objects.find_tree(oid(tree.as_str())?)?;
-        let [ours, theirs] = parents;
-        let parents = [objects.find_commit(oid(ours.as_str())?)?, objects.find_commit(oid(theirs.as_str())?)?];
-        let signature = Signature::now(COMMITTER.0, COMMITTER.1)?;
-        let commit = objects.commit(None, &signature, &signature, message, &tree, &[&parents[0], &parents[1]])?;
-        Ok(commit_id(commit))
     }
 
     /// Points a ref of ours to a commit, wherever it was.
@@ -197,12 +234,23 @@ impl GitRepo {
     }
 }
 
-fn oid(text: &str) -> Result<Oid, GitError> {
+pub(super) fn oid(text: &str) -> Result<Oid, GitError> {
     Ok(Oid::from_str(text)?)
 }
 
-fn commit_id(oid: Oid) -> CommitId {
+pub(super) fn commit_id(oid: Oid) -> CommitId {
     CommitId::new(oid.to_string()).expect("git prints full object names")
+}
+
+/// Brings a repository that an older coordinator made to how ours are set up now.
+fn set_up(repository: &Path) -> Result<(), GitError> {
+    let mut config = Config::open(&repository.join("config"))?;
+    for (key, value) in SETTINGS {
+        if config.get_string(key).ok().as_deref() != Some(*value) {
+            config.set_str(key, value)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the locks of refs that a killed process left behind; nobody else would, and each
@@ -210,7 +258,7 @@ fn commit_id(oid: Oid) -> CommitId {
 /// first uses the repository; an orphan that still holds one fails its update and is tried again.
 fn remove_locks(repository: &Path) -> Result<(), GitError> {
     let mut open = vec![repository.join("refs")];
-    let mut locks = vec![repository.join("packed-refs.lock")];
+    let mut locks = vec![repository.join("packed-refs.lock"), repository.join("config.lock")];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(directory)? {
             let entry = entry?;
@@ -233,6 +281,8 @@ fn remove_locks(repository: &Path) -> Result<(), GitError> {
 
 #[cfg(test)]
 mod tests {
+    use git2::Signature;
+
     use super::*;
 
     #[test]
@@ -242,11 +292,21 @@ mod tests {
         let tree = bare.find_tree(bare.treebuilder(None).unwrap().write().unwrap()).unwrap();
         let signature = Signature::now(COMMITTER.0, COMMITTER.1).unwrap();
         let commit = commit_id(bare.commit(None, &signature, &signature, "begin", &tree, &[]).unwrap());
-        let lock = directory.path().join("refs/sprint/upstream/main.lock");
-        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
-        std::fs::write(&lock, "").unwrap();
+        for lock in ["refs/sprint/upstream/main.lock", "config.lock"].map(|lock| directory.path().join(lock)) {
+            std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+            std::fs::write(&lock, "").unwrap();
+        }
         let repo = GitRepo::open(directory.path().to_owned()).unwrap();
         repo.set_ref("refs/sprint/upstream/main", &commit).unwrap();
         assert_eq!(repo.resolve("refs/sprint/upstream/main").unwrap(), Some(commit));
+    }
+
+    #[test]
+    fn a_repository_that_was_made_before_is_set_up_as_new_ones_are() {
+        let directory = tempfile::tempdir().unwrap();
+        Repository::init_bare(directory.path()).unwrap();
+        GitRepo::open(directory.path().to_owned()).unwrap();
+        let config = Config::open(&directory.path().join("config")).unwrap();
+        assert!(SETTINGS.iter().all(|(key, value)| config.get_string(key).is_ok_and(|held| held == *value)));
     }
 }

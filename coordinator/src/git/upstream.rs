@@ -90,6 +90,20 @@ fn origin(url: &str) -> &str {
     &url[..end]
 }
 
+/// How every repository of ours is set up.
+pub(super) const SETTINGS: &[(&str, &str)] = &[
+    ("http.receivepack", "true"),
+    ("uploadpack.allowAnySHA1InWant", "true"),
+    ("receive.fsckObjects", "true"),
+    // A landing must not wait for housekeeping; it is done apart.
+    ("receive.autogc", "false"),
+    ("gc.auto", "0"),
+    // What is on record must outlast a power cut: the first two are for git, the last is for libgit2.
+    ("core.fsync", "committed,reference"),
+    ("core.fsyncMethod", "batch"),
+    ("core.fsyncObjectFiles", "true"),
+];
+
 /// The ref that remembers where the upstream's branch was last seen.
 fn seen_ref(branch: &str) -> String {
     format!("refs/sprint/upstream/{branch}")
@@ -117,15 +131,7 @@ pub(super) async fn clone(
 pub(super) async fn init(path: &Path, hooks: &Path, branch: &str) -> Result<(), GitError> {
     program::run(path, &["init", "--quiet", "--bare", "--initial-branch", branch, "."], ASK_LIMIT).await?;
     let hooks = hooks.to_string_lossy();
-    for (key, value) in [
-        ("core.hooksPath", hooks.as_ref()),
-        ("http.receivepack", "true"),
-        ("uploadpack.allowAnySHA1InWant", "true"),
-        ("receive.fsckObjects", "true"),
-        // A landing must not wait for housekeeping; it is done apart.
-        ("receive.autogc", "false"),
-        ("gc.auto", "0"),
-    ] {
+    for (key, value) in [("core.hooksPath", hooks.as_ref())].into_iter().chain(SETTINGS.iter().copied()) {
         program::run(path, &["config", key, value], ASK_LIMIT).await?;
     }
     Ok(())

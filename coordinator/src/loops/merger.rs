@@ -76,7 +76,7 @@ async fn to_look_at(sprint: &Sprint, all: bool) -> Result<Vec<RepoName>, Service
     if all {
         Ok(repos::list(sprint).await?.into_iter().map(|repo| repo.name).collect())
     } else {
-        merge::busy(sprint).await
+        Ok(merge::busy(sprint).await?.into_iter().collect())
     }
 }
 

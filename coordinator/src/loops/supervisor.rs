@@ -3,19 +3,24 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{Sprint, outposts};
+use crate::service::{Sprint, leases};
 
-/// How often leases of outposts that are away are looked at: far below any grace.
-const TICK: Duration = Duration::from_secs(5);
+/// The safety net; an outpost that goes away rings.
+const TICK: Duration = Duration::from_mins(1);
 
 pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
     loop {
-        if let Err(error) = outposts::expire(&sprint).await {
-            tracing::error!(%error, "the supervisor failed");
-        }
+        let pause = match leases::expire(&sprint).await {
+            Ok(next) => next.unwrap_or(TICK),
+            Err(error) => {
+                tracing::error!(%error, "the supervisor failed");
+                TICK / 60
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(TICK) => {}
+            () = sprint.notices().supervisor.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

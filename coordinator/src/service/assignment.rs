@@ -1,19 +1,15 @@
 //! What an outpost is told about a worker: derived from the record each time it is sent.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use sprint_core::change::Change;
 use sprint_core::ids::candidate_ref;
 use sprint_core::item::Item;
 use sprint_core::job::{Assignment, Runtime, Step};
 use sprint_core::repo::Repo;
-use sprint_core::worker::{Role, Worker};
+use sprint_core::trial::Trial;
+use sprint_core::worker::{GateOf, Role, Worker};
 
 use super::{ServiceError, Sprint};
-
-/// How long a worker on an item may run.
-const MAX_DURATION: Duration = Duration::from_hours(2);
 
 /// The command line that a role runs for an item; none when neither brings one.
 pub fn command_line(repo: &Repo, item: &Item, role: Role) -> Option<String> {
@@ -28,19 +24,14 @@ pub fn command_line(repo: &Repo, item: &Item, role: Role) -> Option<String> {
 /// # Errors
 /// What the store says.
 pub async fn of_worker(sprint: &Sprint, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
+    if let Some(gate) = &worker.gate {
+        return Ok(sprint.store.trial(gate.trial).await?.and_then(|trial| for_gate(&trial, gate, worker)));
+    }
     let (Some(repo), Some(item)) = (sprint.store.repo(&worker.repo).await?, sprint.store.item(worker.item).await?)
     else {
         return Ok(None);
     };
-    let change = match worker.change {
-        Some(id) => sprint.store.change(id).await?,
-        None => None,
-    };
-    Ok(match (worker.change, change) {
-        (None, _) => for_item(&repo, &item, worker),
-        (Some(_), Some(change)) => for_gates(&item, &change, worker),
-        (Some(_), None) => None,
-    })
+    Ok(if worker.is_gate() { None } else { for_item(&repo, &item, worker) })
 }
 
 fn for_item(repo: &Repo, item: &Item, worker: &Worker) -> Option<Assignment> {
@@ -60,38 +51,38 @@ fn for_item(repo: &Repo, item: &Item, worker: &Worker) -> Option<Assignment> {
         title: item.title.clone(),
         prompt: prompt(item),
         feedback,
-        steps: vec![Step { name: worker.role.to_string(), runtime, run, timeout: MAX_DURATION }],
+        steps: vec![Step { name: worker.role.to_string(), runtime, run, timeout: repo.max_duration }],
+        gates: vec![],
+        resumed: worker.resumed.clone(),
+        hung_after: repo.hung_after,
     })
 }
 
-fn for_gates(item: &Item, change: &Change, worker: &Worker) -> Option<Assignment> {
-    let candidate = change.candidate()?;
-    if candidate.commit != worker.base {
-        return None;
-    }
-    let steps = candidate
-        .gates
-        .iter()
-        .map(|gate| Step {
-            name: gate.name.clone(),
-            runtime: Runtime::shell(),
-            run: gate.run.clone(),
-            timeout: gate.timeout,
-        })
-        .collect();
+fn for_gate(trial: &Trial, gate: &GateOf, worker: &Worker) -> Option<Assignment> {
+    let run = trial.runs.iter().find(|run| run.gate.name == gate.name)?;
+    let changes = trial.members.iter().map(|member| member.change.to_string()).collect::<Vec<_>>();
+    let what = if changes.is_empty() { "the tip".to_owned() } else { format!("change {}", changes.join(", ")) };
     Some(Assignment {
         worker: worker.id,
         repo: worker.repo.clone(),
         item: worker.item,
         attempt: worker.attempt,
         role: worker.role,
-        change: Some(change.id),
+        change: trial.last().map(|member| member.change),
         base: worker.base.clone(),
-        base_ref: candidate_ref(change.id),
-        title: format!("gates of change {} (item {}: {})", change.id, item.id, item.title),
+        base_ref: candidate_ref(&trial.candidate.commit),
+        title: format!("gate {:?} of trial {}: {what}", gate.name, trial.id),
         prompt: String::new(),
         feedback: vec![],
-        steps,
+        steps: vec![Step {
+            name: run.gate.name.clone(),
+            runtime: Runtime::shell(),
+            run: run.gate.run.clone(),
+            timeout: run.gate.timeout,
+        }],
+        gates: vec![run.gate.clone()],
+        resumed: None,
+        hung_after: None,
     })
 }
 

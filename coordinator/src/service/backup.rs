@@ -112,6 +112,7 @@ pub async fn write(sprint: &Sprint, out: impl Write + Send + 'static) -> Result<
     lines(&mut tar, "record/items.jsonl", &record.items)?;
     lines(&mut tar, "record/workers.jsonl", &record.workers)?;
     lines(&mut tar, "record/changes.jsonl", &record.changes)?;
+    lines(&mut tar, "record/trials.jsonl", &record.trials)?;
     lines(&mut tar, "record/outposts.jsonl", &record.outposts)?;
     lines(&mut tar, "record/tokens.jsonl", &tokens)?;
     let mut since = Seq::default();
@@ -203,6 +204,7 @@ pub async fn read(sprint: &Sprint, from: impl Read) -> Result<Manifest, ServiceE
             ("record", "items.jsonl") => restored.record.items = parse(&mut found, &name)?,
             ("record", "workers.jsonl") => restored.record.workers = parse(&mut found, &name)?,
             ("record", "changes.jsonl") => restored.record.changes = parse(&mut found, &name)?,
+            ("record", "trials.jsonl") => restored.record.trials = parse(&mut found, &name)?,
             ("record", "outposts.jsonl") => restored.record.outposts = parse(&mut found, &name)?,
             ("record", "tokens.jsonl") => restored.tokens = parse(&mut found, &name)?,
             ("events", _) => restored.events.extend(parse::<Event>(&mut found, &name)?),

@@ -1,15 +1,26 @@
 //! Changes, as people see and steer them.
 
-use sprint_core::change::{Change, ChangeEvent, ChangeState};
-use sprint_core::explain::{ChangeSurroundings, Explanation, explain_change};
-use sprint_core::ids::ChangeId;
-use sprint_core::item::{ItemEvent, Priority, Stage};
-use sprint_core::schedule::{Request, Work, place};
-use sprint_core::worker::Role;
+use std::collections::HashMap;
 
-use super::schedule::Board;
+use serde_json::Value;
+
+use sprint_core::change::{Change, ChangeEvent};
+use sprint_core::event::Event;
+use sprint_core::explain::{ChangeSurroundings, Explanation, explain_change};
+use sprint_core::ids::{ChangeId, RepoName};
+use sprint_core::item::{ItemEvent, Stage};
+use sprint_core::merge_queue::Standing;
+use sprint_core::schedule::place;
+use sprint_core::trial::{Purpose, Trial, TrialState};
+use sprint_core::view::GateRecord;
+
+use super::merge::standing;
+use super::schedule::{Board, gate_request};
 use super::{Actor, ServiceError, Sprint, transition};
 use crate::store::{ChangeFilter, Notice};
+
+/// So many trials tell how gates do.
+const GATE_HISTORY: u32 = 500;
 
 /// # Errors
 /// [`ServiceError::NotFound`].
@@ -23,6 +34,14 @@ pub async fn list(sprint: &Sprint, filter: &ChangeFilter) -> Result<Vec<Change>,
     Ok(sprint.store.changes(filter).await?)
 }
 
+/// How a change stands in its queue, if it is there.
+///
+/// # Errors
+/// What the store says.
+pub async fn standings(sprint: &Sprint, changes: &[Change]) -> Result<HashMap<ChangeId, Standing>, ServiceError> {
+    standing::of(sprint, changes).await
+}
+
 /// Says what a change waits for.
 ///
 /// # Errors
@@ -31,26 +50,31 @@ pub async fn explain(sprint: &Sprint, id: ChangeId) -> Result<Explanation, Servi
     let change = get(sprint, id).await?;
     let mut around = ChangeSurroundings::default();
     if change.state.is_pending() {
-        let queue = sprint.store.merge_queue(&change.repo).await?;
-        let working = |change: &&Change| !matches!(change.state, ChangeState::Queued);
-        around.ahead = if working(&&change) {
-            0
-        } else {
-            let position = queue.iter().position(|queued| queued.id == id).unwrap_or(0);
-            position + queue.iter().skip(position).filter(working).count()
-        };
-        around.halted = sprint.store.repo(&change.repo).await?.and_then(|repo| repo.halted);
+        let repo = sprint.store.repo(&change.repo).await?;
+        around.frozen = repo.as_ref().and_then(|repo| repo.frozen.clone());
+        around.halted = repo.and_then(|repo| repo.halted);
         around.trouble = sprint.trouble(&change.repo);
-        let board = Board::load(sprint).await?;
-        let request = Request {
-            work: Work::Gate(id),
-            repo: change.repo.clone(),
-            role: Role::Gate,
-            priority: Priority::Urgent,
-            since: change.created_at,
-            requires: std::collections::BTreeMap::new(),
+        around.standing = standing::of(sprint, std::slice::from_ref(&change)).await?.remove(&id);
+        around.trial = match around.standing.as_ref().and_then(|standing| standing.trial) {
+            Some(trial) => sprint.store.trial(trial).await?,
+            None => None,
         };
-        around.unplaced = place(&request, &board.outposts, &board.limits).err();
+        let tips = sprint.store.directory().trials(&change.repo).into_iter();
+        let mut tips = tips.filter(|trial| trial.purpose == Purpose::Tip);
+        around.red_tip = tips.find_map(|trial| match trial.state {
+            TrialState::Failed { reason, .. } => Some((trial.candidate.commit, reason)),
+            TrialState::Gating
+            | TrialState::Passed
+            | TrialState::Suspect { .. }
+            | TrialState::Unmergeable { .. }
+            | TrialState::Cancelled { .. } => None,
+        });
+        if let Some(trial) = &around.trial
+            && let Some(run) = trial.startable().next()
+        {
+            let board = Board::load(sprint).await?;
+            around.unplaced = place(&gate_request(trial, run), &board.outposts, &board.limits).err();
+        }
     }
     Ok(explain_change(&change, &around))
 }
@@ -101,4 +125,38 @@ pub async fn discard(sprint: &Sprint, id: ChangeId, reason: String, by: Actor) -
             })
         })
         .await
+}
+
+/// A repo's queue in its order, and the trials that can still matter.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn graph(sprint: &Sprint, repo: &RepoName) -> Result<(Vec<Change>, Vec<Trial>), ServiceError> {
+    sprint.store.repo(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
+    let queue = sprint.store.merge_queue(repo).await?;
+    Ok((queue.into_iter().map(|entry| entry.change).collect(), sprint.store.directory().trials(repo)))
+}
+
+/// The events that led a change to where it is, in order: its own, and those of the trials that held it.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn why(sprint: &Sprint, id: ChangeId) -> Result<Vec<Event>, ServiceError> {
+    let change = get(sprint, id).await?;
+    let about = |event: &Event| {
+        let names = |value: &Value| value.as_u64() == Some(id.get());
+        event.data.get("change").is_some_and(names)
+            || event.data.get("changes").and_then(Value::as_array).is_some_and(|changes| changes.iter().any(names))
+    };
+    let events = sprint.store.queue_events(&change.repo, change.created_at).await?;
+    Ok(events.into_iter().filter(about).collect())
+}
+
+/// How the gates of a repo did of late.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn gates(sprint: &Sprint, repo: &RepoName) -> Result<Vec<GateRecord>, ServiceError> {
+    sprint.store.repo(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
+    Ok(GateRecord::of(&sprint.store.trials(repo, Some(GATE_HISTORY)).await?))
 }

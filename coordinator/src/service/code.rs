@@ -3,10 +3,12 @@
 use std::fmt;
 
 use sprint_core::access::Identity;
-use sprint_core::ids::{Attempt, ItemId, OutpostName, RepoName, late_ref, wip_ref, work_ref};
+use sprint_core::attempt_ref::{AttemptRef, Kept};
+use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::worker::Worker;
 
 use super::{ServiceError, Sprint, WorkerFilter};
+use crate::git::GitError;
 pub use crate::git::commands::{self, Commands, RefUpdate};
 
 /// Whether somebody may fetch from a repo: people may, and outposts with a worker of it.
@@ -37,32 +39,28 @@ fn stranger() -> ServiceError {
     ServiceError::Unauthenticated("code is served to those who show a certificate or a token".to_owned())
 }
 
-/// A ref of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct AttemptRef {
-    item: ItemId,
-    attempt: Attempt,
-    /// For the work of an attempt that was over when it came.
-    late: bool,
-}
-
-impl AttemptRef {
-    /// Reads a ref's name: exactly as we write it, or not at all.
-    fn parse(name: &str) -> Option<Self> {
-        let rest = name.strip_prefix("refs/sprint/")?;
-        let (late, rest) = rest.strip_prefix("late/").map_or((false, rest), |rest| (true, rest));
-        let mut parts = rest.splitn(3, '/');
-        let (kind, item, attempt) = (parts.next()?, parts.next()?, parts.next()?);
-        let item = ItemId::new(item.parse().ok()?);
-        let attempt = Attempt::new(attempt.parse().ok()?);
-        let written = match kind {
-            "work" => work_ref(item, attempt),
-            "wip" => wip_ref(item, attempt),
-            _ => return None,
-        };
-        let written = if late { late_ref(&written) } else { written };
-        (written == name).then_some(Self { item, attempt, late })
+/// What the coordinator's repository keeps of an item's attempts, the newest attempt last.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], or what git says.
+pub async fn kept(sprint: &Sprint, item: ItemId) -> Result<Vec<Kept>, ServiceError> {
+    let found = sprint.store.item(item).await?.ok_or_else(|| ServiceError::no_item(item))?;
+    let git = match sprint.git.get(&found.repo) {
+        Ok(git) => git,
+        // A repo that was removed keeps its repository aside.
+        Err(GitError::Missing(_)) => return Ok(vec![]),
+        Err(error) => return Err(error.into()),
+    };
+    let mut kept = Vec::new();
+    for pattern in ["work", "wip", "late/work", "late/wip"] {
+        for (name, commit) in git.refs_like(&format!("refs/sprint/{pattern}/{item}/*"))? {
+            if let Some(AttemptRef { item: _, attempt, kind, late }) = AttemptRef::parse(&name) {
+                kept.push(Kept { attempt, kind, late, name, commit });
+            }
+        }
     }
+    kept.sort_by_key(|kept| (kept.attempt, kept.late, kept.kind));
+    Ok(kept)
 }
 
 /// Whether somebody may ask what a push to a repo would start from: outposts that have, or had, a worker of it.
@@ -126,9 +124,9 @@ pub async fn may_push(
 }
 
 fn check(workers: &[Worker], outpost: &OutpostName, repo: &RepoName, wanted: &AttemptRef) -> Result<(), String> {
-    let AttemptRef { item, attempt, late } = wanted;
+    let AttemptRef { item, attempt, kind: _, late } = wanted;
     let own = workers.iter().find(|worker| {
-        let is_wanted = worker.item == *item && worker.attempt == *attempt && worker.change.is_none();
+        let is_wanted = worker.item == *item && worker.attempt == *attempt && !worker.is_gate();
         is_wanted && worker.repo == *repo && worker.outpost == *outpost
     });
     let Some(worker) = own else {
@@ -140,49 +138,5 @@ fn check(workers: &[Worker], outpost: &OutpostName, repo: &RepoName, wanted: &At
             Err(format!("attempt {attempt} of item {item} is over; its work belongs below refs/sprint/late/"))
         }
         (true, true) => Err(format!("attempt {attempt} of item {item} is not over")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use sprint_core::fuzz::texts;
-
-    use super::*;
-
-    #[test]
-    fn a_ref_is_read_only_as_it_is_written() {
-        let read = AttemptRef::parse("refs/sprint/work/7/2").expect("is read");
-        assert_eq!(read, AttemptRef { item: ItemId::new(7), attempt: Attempt::new(2), late: false });
-        assert!(AttemptRef::parse("refs/sprint/late/wip/7/2").expect("is read").late);
-        for bad in [
-            "refs/heads/main",
-            "refs/sprint/work/7",
-            "refs/sprint/work/7/2/3",
-            "refs/sprint/work/07/2",
-            "refs/sprint/work/+7/2",
-            "refs/sprint/work/7/2 ",
-            "refs/sprint/work/7/../8/1",
-            "refs/sprint/../heads/main",
-            "refs/sprint/work//2",
-            "refs/sprint/candidate/1/1",
-            "refs/sprint/late/late/work/7/2",
-            "refs/sprint/work/７/2",
-            "refs/sprint/work/18446744073709551616/1",
-            "REFS/sprint/work/7/2",
-        ] {
-            assert_eq!(AttemptRef::parse(bad), None, "{bad:?} must be refused");
-        }
-    }
-    proptest! {
-        #[test]
-        fn fuzz_a_ref_is_read_only_as_it_is_written(
-            name in texts(&["refs/sprint/work/7/2", "refs/sprint/wip/7/2", "refs/sprint/late/work/12/3"])
-        ) {
-            let Some(AttemptRef { item, attempt, late }) = AttemptRef::parse(&name) else { return Ok(()) };
-            let written = [work_ref(item, attempt), wip_ref(item, attempt)];
-            let written = written.map(|name| if late { late_ref(&name) } else { name });
-            prop_assert!(written.contains(&name));
-        }
     }
 }

@@ -92,6 +92,8 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
             state: OutpostState::Offline,
             version: String::new(),
             draining: false,
+            paused: None,
+            disconnect_grace: None,
             joined_at: now,
             last_seen: now,
         },

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use sprint_core::Refused;
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
 use sprint_core::token::TokenRefused;
 use sprint_identity::key::KeyError;
 use thiserror::Error;
@@ -32,6 +32,8 @@ pub enum ServiceError {
     /// Too much was asked for at once.
     #[error("{0}")]
     Exhausted(String),
+    #[error("report {seq} of worker {worker} came, and {expected} was expected; send all again, in order")]
+    OutOfOrder { worker: WorkerId, seq: u64, expected: u64 },
     #[error(transparent)]
     Token(#[from] TokenRefused),
     #[error(transparent)]
@@ -57,6 +59,8 @@ pub enum Kind {
     Forbidden,
     Exhausted,
     Unavailable,
+    /// It can be tried again from the beginning.
+    Aborted,
     Internal,
 }
 
@@ -74,6 +78,7 @@ impl ServiceError {
             Self::Unauthenticated(_) | Self::Token(_) => Kind::Unauthenticated,
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Exhausted(_) => Kind::Exhausted,
+            Self::OutOfOrder { .. } => Kind::Aborted,
             Self::Store(StoreError::NotEmpty) => Kind::Precondition,
             Self::Store(StoreError::Closed) => Kind::Unavailable,
             Self::Git(_) | Self::Store(_) | Self::Io(_) => Kind::Internal,
@@ -94,6 +99,10 @@ impl ServiceError {
 
     pub fn no_change(id: ChangeId) -> Self {
         Self::NotFound(format!("there is no change {id}; see: sprintctl change list --all"))
+    }
+
+    pub fn no_trial(id: TrialId) -> Self {
+        Self::NotFound(format!("there is no trial {id}; see: sprintctl change graph"))
     }
 
     pub fn no_outpost(name: &OutpostName) -> Self {

@@ -36,7 +36,7 @@ pub async fn page(sprint: &Sprint, filter: EventFilter) -> Result<Vec<Event>, Se
 pub async fn status(sprint: &Sprint) -> Result<Status, ServiceError> {
     let [items, workers, changes] = sprint.store.counts().await?;
     let mut outposts = BTreeMap::new();
-    for outpost in sprint.store.outposts().await? {
+    for outpost in sprint.store.directory().outposts() {
         *outposts.entry(outpost.state.to_string()).or_default() += 1;
     }
     let last = *sprint.store.notices().events().borrow();

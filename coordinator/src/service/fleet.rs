@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use sprint_core::clock::Awake;
 use sprint_core::ids::{OutpostName, WorkerId};
 use sprint_core::outpost::Load;
 use sprint_core::time::Timestamp;
@@ -65,14 +67,49 @@ pub struct Held {
 }
 
 /// The outposts that are connected now, and the terminals that are open.
-#[derive(Default)]
 pub struct Fleet {
     live: Mutex<HashMap<OutpostName, Live>>,
+    heard: Mutex<Heard>,
     terminals: Mutex<Terminals>,
     numbers: AtomicU64,
 }
 
+/// When each outpost was last heard of, in time during which this process was awake.
+struct Heard {
+    awake: Awake,
+    /// One that was never heard of counts from this process's start.
+    last: HashMap<OutpostName, Duration>,
+}
+
 impl Fleet {
+    /// Nobody is connected; `at` is the time that has passed since some moment.
+    pub fn new(at: Duration) -> Self {
+        Self {
+            live: Mutex::default(),
+            heard: Mutex::new(Heard { awake: Awake::new(at), last: HashMap::new() }),
+            terminals: Mutex::default(),
+            numbers: AtomicU64::default(),
+        }
+    }
+
+    /// Notes that an outpost speaks.
+    pub fn hear(&self, outpost: &OutpostName, at: Duration) {
+        let mut heard = self.heard();
+        let now = heard.awake.look(at);
+        heard.last.insert(outpost.clone(), now);
+    }
+
+    /// For how long nothing was heard of an outpost.
+    pub fn silence(&self, outpost: &OutpostName, at: Duration) -> Duration {
+        let mut heard = self.heard();
+        let now = heard.awake.look(at);
+        now.saturating_sub(heard.last.get(outpost).copied().unwrap_or_default())
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn live(&self) -> MutexGuard<'_, HashMap<OutpostName, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +144,7 @@ impl Fleet {
         false
     }
 
-    pub fn heard(&self, outpost: &OutpostName, at: Timestamp, load: Option<Load>) {
+    pub fn beat(&self, outpost: &OutpostName, at: Timestamp, load: Option<Load>) {
         if let Some(holder) = self.live().get_mut(outpost) {
             holder.heartbeat = Some((at, load));
         }

@@ -12,7 +12,7 @@ use sprint_core::worker::Role;
 
 use super::assignment::command_line;
 use super::schedule::{Board, request_of};
-use super::{Actor, ServiceError, Sprint, changes, transition};
+use super::{Actor, ServiceError, Sprint, changes, leases, transition};
 use crate::store::{ItemFilter, Notice, Tx};
 
 /// Ready items that an explanation counts at most.
@@ -72,6 +72,7 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
             | ServiceError::Unauthenticated(_)
             | ServiceError::Forbidden(_)
             | ServiceError::Exhausted(_)
+            | ServiceError::OutOfOrder { .. }
             | ServiceError::Token(_)
             | ServiceError::Key(_)
             | ServiceError::Refused(_)
@@ -368,9 +369,12 @@ pub async fn explain(sprint: &Sprint, id: ItemId) -> Result<Explanation, Service
     match &item.stage {
         Stage::Merging { change } => around.change = Some(changes::explain(sprint, *change).await?),
         Stage::Ready => look_around(sprint, &item, &mut around).await?,
+        Stage::InProgress { lease } => {
+            let outpost = sprint.store.directory().outpost_named(&lease.outpost);
+            around.lapses_in = outpost.and_then(|outpost| leases::lapses_in(sprint, &outpost));
+        }
         Stage::Inbox
         | Stage::Planning
-        | Stage::InProgress { .. }
         | Stage::InReview
         | Stage::InTests
         | Stage::InDocs
@@ -395,7 +399,7 @@ async fn look_around(sprint: &Sprint, item: &Item, around: &mut ItemSurroundings
             around.needs.push((need, stuck));
         }
     }
-    around.hold = hold(item, parent, &open, super::now());
+    around.hold = hold(item, parent, &open, sprint.now());
     if around.hold == Some(Hold::Container) {
         let filter = ItemFilter { parent: Some(item.id), ..ItemFilter::default() };
         around.children = sprint.store.items(&filter).await?;
@@ -406,6 +410,10 @@ async fn look_around(sprint: &Sprint, item: &Item, around: &mut ItemSurroundings
     }
     let request = request_of(item);
     around.unplaced = place(&request, &board.outposts, &board.limits).err();
+    if around.unplaced.is_some() {
+        let there = sprint.store.directory().outposts().into_iter();
+        around.resting = there.filter_map(|outpost| Some((outpost.name, outpost.paused?))).collect();
+    }
     let ready = sprint.store.assignable((i64::MIN, ItemId::default()), EXPLAINED).await?;
     around.ahead = ready.iter().filter(|other| rank(&request_of(other)) < rank(&request)).count();
     Ok(())

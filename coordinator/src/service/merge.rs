@@ -1,19 +1,30 @@
-//! The merge queue: gates candidates and lands them, one at a time for each repo.
+//! The merge queue: gates trials and lands changes, for each repo by itself.
 //!
-//! Each step reads the record and git, does one thing, and records it. A landing is
+//! Each step reads the record and git, and has core decide; then it does the next thing and records it. A landing is
 //! intent, compare-and-swap, record, upstream push, and can be resumed after each.
 
-use serde_json::json;
-use sprint_core::address::RepoAddress;
-use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState};
-use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::gates::{CONFIG_FILE, Gate, parse_config};
-use sprint_core::ids::{CommitId, RepoName, candidate_ref};
-use sprint_core::item::{Item, ItemEvent};
-use sprint_core::repo::Repo;
+mod build;
+mod land;
+mod queue;
+mod reject;
+pub mod standing;
 
+use std::collections::BTreeSet;
+
+use sprint_core::change::{Change, ChangeState};
+use sprint_core::config::{self, CONFIG_FILE, RepoConfig};
+use sprint_core::ids::{CommitId, RepoName, TrialId, candidate_ref};
+use sprint_core::merge_queue::{self, Step as Decision};
+use sprint_core::repo::Repo;
+use sprint_core::trial::{Trial, TrialEvent, TrialState};
+
+pub use queue::Queues;
+
+use self::build::Built;
+use self::queue::{Look, QueueState};
+use super::upstream::{self, Followed, Push};
 use super::{Actor, ServiceError, Sprint, transition};
-use crate::git::{CompareAndSwap, GitRepo, Merged, Pushed};
+use crate::git::GitRepo;
 
 /// What a step of a repo's merge queue came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,266 +35,210 @@ pub enum Step {
     Idle,
 }
 
-/// The gates in force at a commit: those of its `sprint.toml`, else the repo's own.
+/// What the `sprint.toml` at a commit says; its gates are the repo's own where it names none.
 ///
 /// # Errors
 /// A file that cannot be understood is an error, not "no gates".
-pub fn gates_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<Vec<Gate>, ServiceError> {
-    let Some(file) = git.read_file(commit, CONFIG_FILE)? else { return Ok(repo.gates.clone()) };
+pub fn config_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<RepoConfig, ServiceError> {
+    let own = || RepoConfig { gates: repo.gates.clone(), ..RepoConfig::default() };
+    let Some(file) = git.read_file(commit, CONFIG_FILE)? else { return Ok(own()) };
     let text = String::from_utf8(file)
         .map_err(|_| ServiceError::Precondition(format!("{CONFIG_FILE} on {} is not UTF-8", repo.branch)))?;
-    let gates = parse_config(&text)
+    let mut found = config::parse(&text)
         .map_err(|error| ServiceError::Precondition(format!("on branch {}: {error}", repo.branch)))?;
-    Ok(if gates.is_empty() { repo.gates.clone() } else { gates })
+    queue::rules(&found)?;
+    if found.gates.is_empty() {
+        found.gates.clone_from(&repo.gates);
+    }
+    Ok(found)
 }
 
 /// Works a repo's queue until nothing can be done, then brings the upstream up to date.
 /// What stood in the way is kept for explanations until it works again.
 pub async fn drive(sprint: &Sprint, name: &RepoName) {
     let worked = async {
-        while step(sprint, name).await? == Step::Progress {}
-        push(sprint, name).await
+        let queue = sprint.queues.of(name);
+        let mut state = queue.lock().await;
+        state.begin();
+        loop {
+            while step(sprint, name, &mut state).await? == Step::Progress {}
+            // One that the upstream refused is followed by a look at what it has instead.
+            match upstream::push(sprint, name).await? {
+                Push::Settled => return Ok(()),
+                Push::Refused => {}
+            }
+            state.begin();
+        }
     };
-    let trouble = worked.await.err().map(|error| error.to_string());
+    let trouble = worked.await.err().map(|error: ServiceError| error.to_string());
     if let Some(error) = &trouble {
         tracing::error!(repo = %name, %error, "the merge queue failed; it is tried again");
     }
     sprint.set_trouble(name, trouble);
 }
 
-/// The repos that have changes in their queue.
+/// The repos whose queue holds something.
 ///
 /// # Errors
 /// What the store says.
-pub async fn busy(sprint: &Sprint) -> Result<Vec<RepoName>, ServiceError> {
-    Ok(sprint.store.repos_with_pending_changes().await?)
+pub async fn busy(sprint: &Sprint) -> Result<BTreeSet<RepoName>, ServiceError> {
+    let mut busy: BTreeSet<RepoName> = sprint.store.repos_with_pending_changes().await?.into_iter().collect();
+    busy.extend(sprint.store.directory().repos_with_trials());
+    Ok(busy)
 }
 
 /// Does the next thing for a repo's queue.
-///
-/// # Errors
-/// What the store or git says.
-pub async fn step(sprint: &Sprint, name: &RepoName) -> Result<Step, ServiceError> {
+async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Result<Step, ServiceError> {
     let Some(repo) = sprint.store.repo(name).await? else { return Ok(Step::Idle) };
     let git = sprint.git.get(name)?;
-    let Some(head) = sprint.store.merge_head(name).await? else { return Ok(Step::Idle) };
+    let changes = sprint.store.merge_queue(name).await?;
     // An intent on record is settled whatever else holds the queue.
-    if matches!(head.state, ChangeState::Landing { .. }) {
-        return land(sprint, &git, &repo, &head).await;
+    let landing = changes.iter().filter(|entry| matches!(entry.change.state, ChangeState::Landing { .. }));
+    let landing: Vec<Change> = landing.map(|entry| entry.change.clone()).collect();
+    if !landing.is_empty() {
+        return land::settle(sprint, &git, &repo, &landing, state).await;
+    }
+    let trials = sprint.store.directory().trials(name);
+    if changes.is_empty() && trials.is_empty() {
+        clean_up(&git, &[])?;
+        return Ok(Step::Idle);
     }
     if repo.halted.is_some() {
         return Ok(Step::Idle);
     }
     let tip = git.tip(&repo.branch)?;
-    if let Some(candidate) = head.candidate() {
-        if candidate.base == tip {
-            return Ok(Step::Idle);
+    if let Some(url) = repo.url.as_ref().filter(|_| state.is_to_follow()) {
+        match upstream::follow(sprint, &git, &repo, url, &tip).await? {
+            Followed::Same => state.has_followed(),
+            Followed::Moved => return Ok(Step::Progress),
+            Followed::Diverged { upstream } => {
+                state.has_followed();
+                if build::join(sprint, &git, &repo, &trials, &tip, &upstream).await? == Step::Progress {
+                    return Ok(Step::Progress);
+                }
+            }
         }
-        record(sprint, &head, ChangeEvent::TipMoved).await?;
-        return Ok(Step::Progress);
     }
-    prepare(sprint, &git, &repo, &head, tip).await
-}
-
-async fn record(sprint: &Sprint, change: &Change, event: ChangeEvent) -> Result<(), ServiceError> {
-    let id = change.id;
-    sprint
-        .store
-        .write(move |tx| {
-            Box::pin(async move { transition::change(tx, id, event, &Actor::MergeQueue).await.map(|_| ()) })
-        })
-        .await
-}
-
-/// Takes a change out of the queue and gives its item back with the reason.
-async fn reject(sprint: &Sprint, change: &Change, event: ChangeEvent, reason: String) -> Result<Step, ServiceError> {
-    let (id, item, repo) = (change.id, change.item, change.repo.clone());
-    sprint
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let max_attempts =
-                    tx.repo(&repo).await?.map_or(sprint_core::repo::DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts);
-                transition::change(tx, id, event, &Actor::MergeQueue).await?;
-                let rejected = ItemEvent::Rejected { change: id, reason, detail: String::new(), max_attempts };
-                transition::item(tx, item, rejected, &Actor::MergeQueue).await?;
-                Ok(Step::Progress)
-            })
-        })
-        .await
-}
-
-/// Builds the next change's candidate on the tip.
-async fn prepare(
-    sprint: &Sprint,
-    git: &GitRepo,
-    repo: &Repo,
-    change: &Change,
-    tip: CommitId,
-) -> Result<Step, ServiceError> {
-    if let Some(url) = &repo.url
-        && let Some(step) = follow_upstream(sprint, git, repo, url, &tip).await?
-    {
-        return Ok(step);
-    }
-    let gates = match gates_at(git, repo, &tip) {
-        Ok(gates) => gates,
+    let config = match config_at(&git, &repo, &tip) {
+        Ok(config) => config,
         Err(ServiceError::Precondition(reason)) => {
-            halt(sprint, &repo.name, reason).await?;
+            upstream::halt(sprint, name, reason).await?;
             return Ok(Step::Idle);
         }
         Err(error) => return Err(error),
     };
-    if !git.holds(&change.head)? {
-        let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
-        return reject(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason).await;
+    if let Some(done) = reject::unfit(sprint, &git, &repo, &tip, &changes, state).await? {
+        return Ok(done);
     }
-    let candidate = match git.merge(&tip, &change.head).await? {
-        Merged::Conflict { paths } => {
-            let reason = format!(
-                "its branch conflicts with {} in {}; start from the present {} and bring the change again",
-                repo.branch,
-                paths.join(", "),
-                repo.branch
-            );
-            return reject(sprint, change, ChangeEvent::Conflicted { paths }, reason).await;
-        }
-        // Looked at only when nothing would change, since it walks the history.
-        Merged::Clean { tree } if tree == git.tree_of(&tip)? && git.reaches(&tip, &change.head)? => {
-            // Its commits are on the branch already: nothing moves.
-            Candidate { commit: tip.clone(), tree, base: tip, gates: vec![] }
-        }
-        Merged::Clean { tree } => {
-            let Some(item) = sprint.store.item(change.item).await? else {
-                return Err(ServiceError::no_item(change.item));
-            };
-            let commit = git.commit_merge(&tree, [&tip, &change.head], &message(&item, change))?;
-            Candidate { commit, tree, base: tip, gates }
-        }
-    };
-    if candidate.gates.is_empty() {
-        record(sprint, change, ChangeEvent::Ungated { candidate }).await?;
-    } else {
-        git.set_ref(&candidate_ref(change.id), &candidate.commit)?;
-        record(sprint, change, ChangeEvent::Gated { candidate }).await?;
+    let look = Look::new(sprint, &git, &repo, tip, config, changes, trials, state).await?;
+    if tidy(sprint, &git, &look).await? == Step::Progress {
+        return Ok(Step::Progress);
     }
-    Ok(Step::Progress)
+    if let Some(step) = land::joined(sprint, &git, &repo, &look, state).await? {
+        return Ok(step);
+    }
+    let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
+    let plan = merge_queue::plan(&snapshot);
+    state.outlook = plan.outlook;
+    state.tip_in_doubt |= !snapshot.tip_is_gated;
+    carry_out(sprint, &git, &repo, &look, plan.steps, state).await
 }
 
-/// The message of a merge commit: its first line for people, its trailers for machines.
-fn message(item: &Item, change: &Change) -> String {
-    let title = item.title.lines().next().unwrap_or_default();
-    format!(
-        "Land item {}: {title}\n\nSprint-Item: {}\nSprint-Attempt: {}\nSprint-Change: {}\n",
-        item.id, item.id, change.attempt, change.id
-    )
-}
-
-/// Carries out a landing whose intent is on record, or finds out that it was.
-async fn land(sprint: &Sprint, git: &GitRepo, repo: &Repo, change: &Change) -> Result<Step, ServiceError> {
-    let Some(candidate) = change.candidate().cloned() else { return Ok(Step::Idle) };
-    let why = format!("sprint: land change {}", change.id);
-    let tip = git.tip(&repo.branch)?;
-    // After a crash the branch itself says whether the swap was made, even if it has moved on since.
-    if tip == candidate.base || !git.reaches(&tip, &candidate.commit)? {
-        match git.compare_and_swap(&repo.branch, &candidate.base, &candidate.commit, &why)? {
-            CompareAndSwap::Moved => {}
-            CompareAndSwap::Stale => {
-                record(sprint, change, ChangeEvent::TipMoved).await?;
-                return Ok(Step::Progress);
-            }
-        }
-    }
-    let (id, item, ungated) = (change.id, change.item, candidate.gates.is_empty());
-    let commit = candidate.commit.clone();
-    sprint
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                transition::change(tx, id, ChangeEvent::Landed, &Actor::MergeQueue).await?;
-                transition::item(tx, item, ItemEvent::Landed { change: id, commit }, &Actor::MergeQueue).await?;
-                Ok::<_, ServiceError>(())
-            })
-        })
-        .await?;
-    tracing::info!(repo = %repo.name, item = %item, change = %id, commit = %candidate.commit, "landed");
-    if ungated {
-        tracing::warn!(repo = %repo.name, change = %id, "landed without a gate: none is configured");
-    } else {
-        git.delete_ref(&candidate_ref(id))?;
-    }
-    Ok(Step::Progress)
-}
-
-/// Takes over what others brought to the upstream; none when there is nothing to take over.
-async fn follow_upstream(
+/// Carries the plan's steps out, up to the first that changes what the plan was made of.
+async fn carry_out(
     sprint: &Sprint,
     git: &GitRepo,
     repo: &Repo,
-    url: &RepoAddress,
-    tip: &CommitId,
-) -> Result<Option<Step>, ServiceError> {
-    let upstream = git.fetch_upstream(url, &repo.branch).await?.tip;
-    if git.reaches(tip, &upstream)? {
-        return Ok(None);
-    }
-    if !git.reaches(&upstream, tip)? {
-        halt(sprint, &repo.name, diverged(repo)).await?;
-        return Ok(Some(Step::Idle));
-    }
-    match git.compare_and_swap(&repo.branch, tip, &upstream, "sprint: follow the upstream")? {
-        CompareAndSwap::Moved => {
-            let data = json!({ "from": tip, "to": upstream });
-            event(sprint, EventKind::RepoSynced, &repo.name, data).await?;
-        }
-        CompareAndSwap::Stale => {}
-    }
-    Ok(Some(Step::Progress))
-}
-
-fn diverged(repo: &Repo) -> String {
-    format!(
-        "the upstream's {} holds commits that the coordinator's does not, and the other way round; merge both, push the result to the upstream",
-        repo.branch
-    )
-}
-
-/// Brings the upstream's branch to ours, if it is behind.
-///
-/// # Errors
-/// What the upstream says; it is tried again later.
-pub async fn push(sprint: &Sprint, name: &RepoName) -> Result<(), ServiceError> {
-    let Some(repo) = sprint.store.repo(name).await? else { return Ok(()) };
-    let Some(url) = &repo.url else { return Ok(()) };
-    let git = sprint.git.get(name)?;
-    let tip = git.tip(&repo.branch)?;
-    if git.upstream_seen(&repo.branch)?.as_ref() == Some(&tip) || repo.halted.is_some() {
-        return Ok(());
-    }
-    match git.push_upstream(url, &repo.branch, &tip).await? {
-        Pushed::Done => event(sprint, EventKind::RepoPushed, name, json!({ "tip": tip })).await,
-        Pushed::Diverged { stderr } => {
-            tracing::warn!(repo = %name, %stderr, "the upstream refused a push");
-            halt(sprint, name, diverged(&repo)).await
+    look: &Look,
+    steps: Vec<Decision>,
+    state: &mut QueueState,
+) -> Result<Step, ServiceError> {
+    let mut done = Step::Idle;
+    for decision in steps {
+        tracing::debug!(repo = %repo.name, ?decision, "the merge queue decides");
+        match decision {
+            Decision::Land { trial } => {
+                if let Some(trial) = look.trial(trial) {
+                    land::begin(sprint, git, repo, look, trial, state).await?;
+                    return Ok(Step::Progress);
+                }
+            }
+            Decision::Eject { change, trial } => {
+                if let (Some(change), Some(trial)) = (look.change(change), look.trial(trial)) {
+                    reject::failed(sprint, change, trial).await?;
+                    done = Step::Progress;
+                }
+            }
+            Decision::Follow { change, parent } => {
+                if let Some(change) = look.change(change) {
+                    reject::follows_out(sprint, change, parent).await?;
+                    done = Step::Progress;
+                }
+            }
+            Decision::Cancel { trial } => {
+                let reason = "its result cannot matter any more".to_owned();
+                apply(sprint, trial, TrialEvent::Cancelled { reason }).await?;
+                done = Step::Progress;
+            }
+            Decision::Confirm { trial } => {
+                apply(sprint, trial, TrialEvent::Confirming).await?;
+                done = Step::Progress;
+            }
+            Decision::Gate { members } => {
+                let members = members.iter().filter_map(|id| look.member(*id)).collect::<Vec<_>>();
+                match build::trial(sprint, git, repo, look, &members).await? {
+                    Built::Begun => done = Step::Progress,
+                    // What the plan was made of has changed.
+                    Built::Rejected => return Ok(Step::Progress),
+                }
+            }
         }
     }
+    Ok(done)
 }
 
-async fn event(sprint: &Sprint, kind: EventKind, repo: &RepoName, data: serde_json::Value) -> Result<(), ServiceError> {
-    let event = NewEvent { kind, repo: Some(repo.clone()), item: None, actor: Actor::MergeQueue, data };
+/// Ends and forgets the trials that concern nothing that is pending.
+async fn tidy(sprint: &Sprint, git: &GitRepo, look: &Look) -> Result<Step, ServiceError> {
+    let mut done = Step::Idle;
+    for trial in &look.trials {
+        if look.concerns(trial) {
+            continue;
+        }
+        let event = match trial.state {
+            TrialState::Gating => {
+                TrialEvent::Cancelled { reason: "what it gates is not in the queue any more".to_owned() }
+            }
+            TrialState::Passed
+            | TrialState::Suspect { .. }
+            | TrialState::Failed { .. }
+            | TrialState::Unmergeable { .. }
+            | TrialState::Cancelled { .. } => TrialEvent::Retired,
+        };
+        apply(sprint, trial.id, event).await?;
+        done = Step::Progress;
+    }
+    if done == Step::Progress {
+        clean_up(git, &sprint.store.directory().trials(&look.repo))?;
+    }
+    Ok(done)
+}
+
+/// Removes the refs of trials that are over; a crash may have left some.
+fn clean_up(git: &GitRepo, trials: &[Trial]) -> Result<(), ServiceError> {
+    let wanted: BTreeSet<String> = trials.iter().map(|trial| candidate_ref(&trial.candidate.commit)).collect();
+    for (candidate, _) in git.refs_like("refs/sprint/candidate/*")? {
+        if !wanted.contains(&candidate) {
+            git.delete_ref(&candidate)?;
+        }
+    }
+    Ok(())
+}
+
+async fn apply(sprint: &Sprint, id: TrialId, event: TrialEvent) -> Result<(), ServiceError> {
     sprint
         .store
         .write(move |tx| {
-            Box::pin(async move {
-                tx.record(event);
-                Ok(())
-            })
+            Box::pin(async move { transition::trial(tx, id, event, &Actor::MergeQueue).await.map(|_| ()) })
         })
         .await
-}
-
-/// Stops a repo's queue until a person resumes it.
-async fn halt(sprint: &Sprint, name: &RepoName, reason: String) -> Result<(), ServiceError> {
-    tracing::error!(repo = %name, %reason, "the merge queue stands still");
-    super::repos::set_halted(sprint, name.clone(), Some(reason), Actor::MergeQueue).await.map(|_| ())
 }

@@ -14,15 +14,20 @@ pub mod error;
 pub mod events;
 pub mod fleet;
 pub mod items;
+pub mod leases;
 pub mod logs;
 pub mod merge;
 pub mod outposts;
 pub mod pipeline;
+pub mod presence;
 pub mod reports;
 pub mod repos;
+mod resume;
 pub mod schedule;
+pub mod session;
 pub mod tokens;
 mod transition;
+mod upstream;
 pub mod wait;
 pub mod workers;
 
@@ -56,6 +61,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long a cut-off outpost keeps its leases.
     pub disconnect_grace: Duration,
+    /// How often outposts bring uncommitted work; zero: only at a worker's end.
+    pub snapshot_every: Duration,
     /// How long an outpost's certificate counts.
     pub outpost_certificate_ttl: Duration,
     /// The largest push that is taken.
@@ -67,6 +74,7 @@ impl Default for Settings {
         Self {
             heartbeat: Duration::from_secs(5),
             disconnect_grace: Duration::from_mins(10),
+            snapshot_every: Duration::from_mins(1),
             outpost_certificate_ttl: OUTPOST_CERTIFICATE_TTL,
             max_push_bytes: MAX_PUSH_BYTES,
         }
@@ -94,6 +102,7 @@ pub struct Sprint {
     pub refusals: audit::Refusals,
     pub enrolment_attempts: attempts::Attempts,
     pub started_at: Timestamp,
+    queues: merge::Queues,
     /// Why each repo's merge queue failed when it last tried.
     troubles: Mutex<HashMap<RepoName, String>>,
 }
@@ -107,17 +116,19 @@ impl Sprint {
         data_dir: PathBuf,
         settings: Settings,
     ) -> Self {
+        let (fleet, started_at) = (fleet::Fleet::new(store.time().elapsed()), store.time().now());
         Self {
             store,
             git,
             logs,
-            fleet: fleet::Fleet::default(),
+            fleet,
             settings,
             certificates,
             data_dir,
             refusals: audit::Refusals::default(),
             enrolment_attempts: attempts::Attempts::default(),
-            started_at: now(),
+            started_at,
+            queues: merge::Queues::default(),
             troubles: Mutex::default(),
         }
     }
@@ -134,13 +145,18 @@ impl Sprint {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).get(repo).cloned()
     }
 
+    /// The time that the record is kept in: it never jumps back.
+    pub fn now(&self) -> Timestamp {
+        self.store.time().now()
+    }
+
     /// The bells that commits ring.
     pub fn notices(&self) -> &Notices {
         self.store.notices()
     }
 }
 
-/// The coordinator's clock, the only one that counts.
+/// What this host's clock shows, for certificates and tokens: others judge them by their own.
 pub fn now() -> Timestamp {
     SystemTime::now().into()
 }

@@ -1,15 +1,17 @@
 //! What outposts report of their workers, applied once and in order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
 use sprint_core::access::Caller;
-use sprint_core::change::{Change, ChangeEvent, ChangeState};
+use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::gates::{GateOutcome, GateVerdict};
 use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId, work_ref};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::{Outcome, Report, ReportBody};
 use sprint_core::schedule::pause_after;
+use sprint_core::trial::TrialEvent;
 use sprint_core::worker::{Worker, WorkerEvent};
 
 use super::{Actor, ServiceError, Sprint, transition};
@@ -33,7 +35,7 @@ pub struct Acknowledged {
 /// that is over is refused by number, and its work stays under its refs.
 ///
 /// # Errors
-/// What the store or git says; then none of them was applied.
+/// [`ServiceError::OutOfOrder`] when one before it is missing, or what the store or git says; then none of them was applied.
 pub async fn apply(
     sprint: &Sprint,
     caller: &Caller,
@@ -49,7 +51,7 @@ pub async fn apply(
                 let mut answers = Vec::with_capacity(reports.len());
                 for report in reports {
                     let branch_is_here = arrived.get(&report.worker).copied().unwrap_or(true);
-                    answers.extend(one(tx, &caller, &outpost, report, branch_is_here).await?);
+                    answers.push(one(tx, &caller, &outpost, report, branch_is_here).await?);
                 }
                 Ok(answers)
             })
@@ -83,30 +85,28 @@ async fn one(
     outpost: &OutpostName,
     report: Report,
     branch_is_here: bool,
-) -> Result<Option<Acknowledged>, ServiceError> {
+) -> Result<Acknowledged, ServiceError> {
     let Report { worker: id, item, attempt, seq, body } = report;
     let finished = matches!(body, ReportBody::Finished { .. });
     let actor = Actor::Outpost(outpost.clone());
     let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, forget: finished };
     let Some(mut worker) = tx.worker(id).await?.filter(|worker| worker.outpost == *outpost) else {
         let why = format!("worker {id} is not one of outpost \"{outpost}\"");
-        return Ok(Some(refuse(tx, caller, item, attempt, answer, why)));
+        return Ok(refuse(tx, caller, item, attempt, answer, why));
     };
     if (item, attempt) != (worker.item, worker.attempt) {
         let why = format!("worker {id} is on attempt {} of item {}", worker.attempt, worker.item);
-        return Ok(Some(refuse(tx, caller, item, attempt, answer, why)));
+        return Ok(refuse(tx, caller, item, attempt, answer, why));
     }
     if seq <= worker.report_seq {
-        return Ok(Some(answer(None)));
+        return Ok(answer(None));
     }
     if !worker.state.is_live() {
         let why = format!("attempt {attempt} of item {item} is over: worker {id} is {}", worker.state.name());
-        return Ok(Some(refuse(tx, caller, item, attempt, answer, why)));
+        return Ok(refuse(tx, caller, item, attempt, answer, why));
     }
     if seq != worker.report_seq + 1 {
-        // An earlier one is still under way; the outpost sends all again, in order.
-        tracing::warn!(%outpost, worker = %id, seq, expected = worker.report_seq + 1, "a report came out of order");
-        return Ok(None);
+        return Err(ServiceError::OutOfOrder { worker: id, seq, expected: worker.report_seq + 1 });
     }
     worker.report_seq = seq;
     match body {
@@ -132,13 +132,14 @@ async fn one(
         ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome } => {
             worker.log_bytes = Some(log_bytes);
             let finish = Finish { exit_code, log_tail, actor: &actor };
-            match worker.change {
-                None => finish.item_worker(tx, worker, outcome, branch_is_here).await?,
-                Some(change) => finish.gate_worker(tx, worker, change, outcome).await?,
+            if worker.is_gate() {
+                finish.gate_worker(tx, worker, outcome).await?;
+            } else {
+                finish.item_worker(tx, worker, outcome, branch_is_here).await?;
             }
         }
     }
-    Ok(Some(answer(None)))
+    Ok(answer(None))
 }
 
 /// Records a report that counts for nothing; that is part of the audit.
@@ -186,8 +187,6 @@ impl Finish<'_> {
                     attempt,
                     head,
                     state: ChangeState::Queued,
-                    losses: 0,
-                    not_before: None,
                     created_at: tx.now(),
                     updated_at: tx.now(),
                 };
@@ -212,7 +211,7 @@ impl Finish<'_> {
             Outcome::Lost { reason } => {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
-            Outcome::Passed { .. } => {
+            Outcome::Gated { .. } => {
                 let reason = "its outpost reported gates for a worker on an item".to_owned();
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
@@ -233,50 +232,82 @@ impl Finish<'_> {
         }
     }
 
-    async fn gate_worker(
-        self,
-        tx: &mut Tx,
-        worker: Worker,
-        change: sprint_core::ids::ChangeId,
-        outcome: Outcome,
-    ) -> Result<(), ServiceError> {
+    /// What a gate came to, as its trial is told. What becomes of the changes is the merge queue's decision.
+    async fn gate_worker(self, tx: &mut Tx, worker: Worker, outcome: Outcome) -> Result<(), ServiceError> {
         let Self { exit_code, log_tail, actor } = self;
-        let (id, item, repo) = (worker.id, worker.item, worker.repo.clone());
-        let awaited = tx.change(change).await?.is_some_and(
-            |change| matches!(change.state, ChangeState::Gating { worker: Some(awaited), .. } if awaited == id),
-        );
-        match outcome {
-            Outcome::Passed { commit, tree } => {
-                transition::loaded_worker(tx, worker, WorkerEvent::Completed { exit_code }, actor)?;
-                if awaited {
-                    transition::change(tx, change, ChangeEvent::GatesPassed { commit, tree }, actor).await?;
+        let (id, outpost) = (worker.id, worker.outpost.clone());
+        let trial = match &worker.gate {
+            Some(gate) => tx.trial(gate.trial).await?.filter(|trial| trial.run_of(id).is_some()),
+            None => None,
+        };
+        let lost = |reason: String| (WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason);
+        let (commit, tree, verdict) = match outcome {
+            Outcome::Gated { commit, tree, verdicts } => match (verdicts.into_iter().next(), &worker.gate) {
+                (Some(verdict), Some(gate)) if verdict.gate == gate.name => (commit, tree, verdict),
+                (_, _) => {
+                    let (event, reason) = lost("its outpost reported another gate".to_owned());
+                    return lost_as(tx, worker, event, reason, actor).await;
                 }
-                Ok(())
-            }
-            Outcome::Failed { reason } => {
-                transition::loaded_worker(
-                    tx,
-                    worker,
-                    WorkerEvent::Failed { exit_code, reason: reason.clone() },
-                    actor,
-                )?;
-                if awaited {
-                    transition::change(tx, change, ChangeEvent::GatesFailed { reason: reason.clone() }, actor).await?;
-                    let max_attempts = max_attempts(tx, &repo).await?;
-                    let event = ItemEvent::Rejected { change, reason, detail: log_tail, max_attempts };
-                    transition::item(tx, item, event, &Actor::MergeQueue).await?;
-                }
-                Ok(())
-            }
+            },
             Outcome::Lost { reason } | Outcome::Stopped { reason } => {
-                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+                let (event, reason) = lost(reason);
+                return lost_as(tx, worker, event, reason, actor).await;
+            }
+            // It could not be started as it was asked for: others may do better, and if not, it counts as failed.
+            Outcome::Failed { reason } => {
+                let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
+                transition::loaded_worker(tx, worker.clone(), event, actor)?;
+                let Some((trial, gate)) = trial.zip(worker.gate) else { return Ok(()) };
+                let retry_at = tx.now().plus(pause_after(trial.run_of(id).map_or(0, |run| run.excuses)));
+                let verdict = GateVerdict {
+                    gate: gate.name,
+                    outcome: GateOutcome::Failed,
+                    reason,
+                    metrics: BTreeMap::new(),
+                    findings: vec![],
+                    duration_ms: 0,
+                };
+                let event = TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at };
+                return transition::trial(tx, trial.id, event, actor).await.map(|_| ());
             }
             Outcome::Committed { .. } => {
-                let reason = "its outpost reported commits for a gate run".to_owned();
-                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+                let (event, reason) = lost("its outpost reported commits for a gate run".to_owned());
+                return lost_as(tx, worker, event, reason, actor).await;
             }
+        };
+        // Only a result for this very tree counts; another tree's proves nothing.
+        if trial.as_ref().is_some_and(|trial| trial.candidate.commit != commit || trial.candidate.tree != tree) {
+            let (event, reason) = lost(format!("its outpost gated {}, which is not the candidate", commit.short()));
+            return lost_as(tx, worker, event, reason, actor).await;
         }
+        let ended = match verdict.outcome {
+            GateOutcome::Passed => WorkerEvent::Completed { exit_code },
+            GateOutcome::Failed | GateOutcome::TimedOut | GateOutcome::NotFound => {
+                WorkerEvent::Failed { exit_code, reason: verdict.reason.clone() }
+            }
+        };
+        transition::loaded_worker(tx, worker, ended, actor)?;
+        let Some(trial) = trial else { return Ok(()) };
+        let event = match verdict.outcome {
+            GateOutcome::Passed => TrialEvent::GatePassed { worker: id, verdict },
+            GateOutcome::Failed => {
+                let detail = detail(&verdict, &log_tail);
+                TrialEvent::GateFailed { worker: id, verdict, detail }
+            }
+            GateOutcome::TimedOut | GateOutcome::NotFound => {
+                let excuses = trial.run_of(id).map_or(0, |run| run.excuses);
+                let retry_at = tx.now().plus(pause_after(excuses));
+                TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at }
+            }
+        };
+        transition::trial(tx, trial.id, event, actor).await.map(|_| ())
     }
+}
+
+/// What the next attempt at an item is told of a gate that failed: what its reports found, and the end of its output.
+fn detail(verdict: &GateVerdict, log_tail: &str) -> String {
+    let findings = verdict.findings.iter().fold(String::new(), |text, finding| text + &finding.to_string() + "\n");
+    if findings.is_empty() { log_tail.to_owned() } else { format!("{findings}\n{log_tail}") }
 }
 
 async fn max_attempts(tx: &mut Tx, repo: &sprint_core::ids::RepoName) -> Result<u32, ServiceError> {
@@ -296,15 +327,16 @@ async fn lost_as(
     reason: String,
     actor: &Actor,
 ) -> Result<(), ServiceError> {
-    let (id, item, attempt, change) = (worker.id, worker.item, worker.attempt, worker.change);
+    let (id, item, attempt, is_gate) = (worker.id, worker.item, worker.attempt, worker.is_gate());
+    let gate = worker.gate.clone();
     transition::loaded_worker(tx, worker, event, actor)?;
-    if let Some(change) = change {
-        let Some(held) = tx.change(change).await? else { return Ok(()) };
-        if matches!(held.state, ChangeState::Gating { worker: Some(awaited), .. } if awaited == id) {
-            let retry_at = tx.now().plus(pause_after(held.losses));
-            transition::change(tx, change, ChangeEvent::GatesLost { reason, retry_at }, actor).await?;
-        }
-        return Ok(());
+    if is_gate {
+        let Some(gate) = gate else { return Ok(()) };
+        let Some(trial) = tx.trial(gate.trial).await? else { return Ok(()) };
+        let Some(run) = trial.run_of(id) else { return Ok(()) };
+        let retry_at = tx.now().plus(pause_after(run.losses));
+        let event = TrialEvent::GateLost { worker: id, reason, retry_at };
+        return transition::trial(tx, gate.trial, event, actor).await.map(|_| ());
     }
     let Some(held) = tx.item(item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
     let retry_at = tx.now().plus(pause_after(held.losses));

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::address::RepoAddress;
+use sprint_core::config::CONFIG_FILE;
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::gates::{self, CONFIG_FILE, Gate};
+use sprint_core::gates::{self, Gate};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::Runtime;
-use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
+use sprint_core::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
 use sprint_core::worker::Role;
 use tokio::process::Command;
 
@@ -31,6 +32,32 @@ pub struct NewRepo {
     pub max_attempts: Option<u32>,
     pub limits: BTreeMap<Role, u32>,
     pub gates: Vec<Gate>,
+    pub running: Running,
+}
+
+/// How workers of a repo start and how long they may take; what is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Running {
+    pub resume: Option<Resume>,
+    pub max_duration: Option<Duration>,
+    /// `Some(None)`: no limit.
+    pub hung_after: Option<Option<Duration>>,
+}
+
+impl Running {
+    fn check(&self) -> Result<(), ServiceError> {
+        if self.max_duration.is_some_and(|limit| limit.is_zero()) {
+            return Err(ServiceError::Invalid("workers need time; set a max duration above 0, such as 2h".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn apply(self, repo: &mut Repo) {
+        let Self { resume, max_duration, hung_after } = self;
+        repo.resume = resume.unwrap_or(repo.resume);
+        repo.max_duration = max_duration.unwrap_or(repo.max_duration);
+        repo.hung_after = hung_after.unwrap_or(repo.hung_after);
+    }
 }
 
 /// What is set on a repo; what is absent stays.
@@ -43,8 +70,11 @@ pub struct Change {
     /// A limit of 0 takes a role's away.
     pub limits: BTreeMap<Role, u32>,
     pub gates: Option<Vec<Gate>>,
+    pub running: Running,
     /// `Some(None)` lets the merge queue go on.
     pub halted: Option<Option<String>>,
+    /// `Some(None)`: lands again.
+    pub frozen: Option<Option<String>>,
 }
 
 /// A repo with what its target branch says now.
@@ -61,8 +91,9 @@ pub struct Described {
 /// # Errors
 /// [`ServiceError::Exists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
 pub async fn add(sprint: &Sprint, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
-    let NewRepo { name, url, branch, run, max_attempts, limits, gates } = new;
+    let NewRepo { name, url, branch, run, max_attempts, limits, gates, running } = new;
     check(&gates, max_attempts)?;
+    running.check()?;
     let taken = || {
         ServiceError::Exists(format!(
             "there is a repo \"{name}\" already; choose another name, or see it with: sprintctl repo show {name}"
@@ -72,7 +103,7 @@ pub async fn add(sprint: &Sprint, new: NewRepo, by: Actor) -> Result<Described, 
         return Err(taken());
     }
     let (branch, _) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
-    let repo = Repo {
+    let mut repo = Repo {
         name: name.clone(),
         url: Some(url),
         branch,
@@ -82,8 +113,14 @@ pub async fn add(sprint: &Sprint, new: NewRepo, by: Actor) -> Result<Described, 
         max_attempts: max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
         limits: limits.into_iter().filter(|(_, limit)| *limit > 0).collect(),
         halted: None,
-        created_at: super::now(),
+        frozen: None,
+        resume: Resume::Clean,
+        max_duration: DEFAULT_MAX_DURATION,
+        hung_after: Some(DEFAULT_HUNG_AFTER),
+        pushing: None,
+        created_at: sprint.now(),
     };
+    running.apply(&mut repo);
     let added = sprint
         .store
         .write(move |tx| {
@@ -119,7 +156,7 @@ fn describe(sprint: &Sprint, repo: Repo) -> Result<Described, ServiceError> {
     let mut gates = Vec::new();
     match &tip {
         None => warnings.push(format!("branch \"{}\" is not there", repo.branch)),
-        Some(tip) => match merge::gates_at(&git, &repo, tip) {
+        Some(tip) => match merge::config_at(&git, &repo, tip).map(|config| config.gates) {
             Ok(found) if found.is_empty() => warnings.push(format!(
                 "no gate is configured: every change lands as it is; name gates in {CONFIG_FILE} on {}, or with: sprintctl repo set {} --gate NAME=CMD",
                 repo.branch, repo.name
@@ -139,6 +176,9 @@ fn describe(sprint: &Sprint, repo: Repo) -> Result<Described, ServiceError> {
             "the merge queue stands still: {reason}; go on with: sprintctl repo set {} --resume",
             repo.name
         ));
+    }
+    if let Some(reason) = &repo.frozen {
+        warnings.push(format!("nothing lands: {reason}; go on with: sprintctl repo set {} --resume", repo.name));
     }
     Ok(Described { repo, tip, gates, warnings })
 }
@@ -169,6 +209,7 @@ pub fn http_backend(sprint: &Sprint, name: &RepoName, refs: &[RefUpdate]) -> Opt
 /// [`ServiceError::NotFound`], or [`ServiceError::Invalid`] for gates that cannot be.
 pub async fn set(sprint: &Sprint, name: RepoName, change: Change, by: Actor) -> Result<Described, ServiceError> {
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
+    change.running.check()?;
     if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
         return Err(ServiceError::Invalid("a runtime has no command; give the program and its arguments".to_owned()));
     }
@@ -177,7 +218,7 @@ pub async fn set(sprint: &Sprint, name: RepoName, change: Change, by: Actor) -> 
         .write(move |tx| {
             Box::pin(async move {
                 let mut repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
-                let Change { run, runtimes, max_attempts, limits, gates, halted } = change;
+                let Change { run, runtimes, max_attempts, limits, gates, running, halted, frozen } = change;
                 for (role, run) in run {
                     if run.trim().is_empty() {
                         repo.run.remove(&role);
@@ -189,11 +230,18 @@ pub async fn set(sprint: &Sprint, name: RepoName, change: Change, by: Actor) -> 
                 repo.max_attempts = max_attempts.unwrap_or(repo.max_attempts);
                 repo.limits.extend(limits);
                 repo.limits.retain(|_, limit| *limit > 0);
-                repo.gates = gates.unwrap_or(repo.gates);
+                repo.gates = gates.unwrap_or_else(|| std::mem::take(&mut repo.gates));
+                running.apply(&mut repo);
                 if let Some(halted) = halted {
                     let kind = if halted.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
                     tx.record(event(kind, &name, &by, json!({ "reason": halted })));
                     repo.halted = halted;
+                }
+                if let Some(frozen) = frozen {
+                    if frozen.is_some() {
+                        tx.record(event(EventKind::RepoFrozen, &name, &by, json!({ "reason": frozen })));
+                    }
+                    repo.frozen = frozen;
                 }
                 let data = json!({ "run": repo.run, "max_attempts": repo.max_attempts, "limits": repo.limits });
                 tx.save_repo(repo.clone(), event(EventKind::RepoChanged, &name, &by, data));
@@ -265,7 +313,8 @@ pub async fn remove(sprint: &Sprint, name: RepoName, force: bool, by: Actor) -> 
             })
         })
         .await?;
-    let aside = sprint.git.set_aside(&key, &super::now().as_millis().to_string())?;
+    sprint.queues.forget(&key);
+    let aside = sprint.git.set_aside(&key, &sprint.now().as_millis().to_string())?;
     tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");
     Ok(repo)
 }
@@ -275,7 +324,7 @@ async fn workers_ended(sprint: &Sprint, name: &RepoName) -> Result<(), ServiceEr
     let mut events = sprint.notices().events();
     loop {
         events.borrow_and_update();
-        if sprint.store.slots_in_use().await?.iter().all(|(_, repo, _, _)| repo != name) {
+        if sprint.store.directory().slots_in_use().iter().all(|(_, repo, _, _)| repo != name) {
             return Ok(());
         }
         if events.changed().await.is_err() {

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use sprint_core::change::ChangeEvent;
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::ids::{ChangeId, CommitId, ItemId, OutpostName, RepoName};
+use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName};
 use sprint_core::item::{Item, ItemEvent, Lease, Priority};
+use sprint_core::job::Resumed;
 use sprint_core::outpost::OutpostState;
 use sprint_core::repo::Repo;
 use sprint_core::schedule::{Capacity, Limits, Placement, Request, Work, assign, urgency};
-use sprint_core::worker::{Role, Worker, WorkerState};
+use sprint_core::trial::{GateRun, RunState, Trial, TrialEvent};
+use sprint_core::worker::{GateOf, Role, Worker, WorkerState};
 
 use super::assignment::command_line;
-use super::{Actor, ServiceError, Sprint, transition};
+use super::{Actor, ServiceError, Sprint, resume, transition};
 use crate::store::{Notice, Tx};
 
 /// Items looked at in one step; more steps follow while slots are free.
@@ -32,8 +33,9 @@ impl Board {
     pub(super) async fn load(sprint: &Sprint) -> Result<Self, ServiceError> {
         let repos = sprint.store.repos().await?.into_iter().map(|repo| (repo.name.clone(), repo)).collect();
         let mut board = Self { repos, ..Self::default() };
-        for outpost in sprint.store.outposts().await? {
-            if outpost.state == OutpostState::Online && sprint.fleet.is_live(&outpost.name) {
+        for outpost in sprint.store.directory().outposts() {
+            let takes_work = outpost.state == OutpostState::Online && outpost.paused.is_none();
+            if takes_work && sprint.fleet.is_live(&outpost.name) {
                 board.outposts.push(Capacity {
                     outpost: outpost.name,
                     labels: outpost.labels,
@@ -46,7 +48,7 @@ impl Board {
         for repo in board.repos.values() {
             board.limits.max.extend(repo.limits.iter().map(|(role, max)| ((repo.name.clone(), *role), *max)));
         }
-        for (outpost, repo, role, count) in sprint.store.slots_in_use().await? {
+        for (outpost, repo, role, count) in sprint.store.directory().slots_in_use() {
             board.occupy(&outpost, repo, role, count);
         }
         Ok(board)
@@ -85,6 +87,8 @@ pub(super) fn request_of(item: &Item) -> Request {
         priority: item.priority,
         since: item.created_at,
         requires: item.requires.clone(),
+        needs: vec![],
+        avoid: vec![],
     }
 }
 
@@ -97,7 +101,7 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
     if board.outposts.is_empty() || board.is_full() {
         return Ok(None);
     }
-    let now = super::now();
+    let now = sprint.now();
     let mut wake: Option<Duration> = None;
     let mut pauses = |until: Option<sprint_core::time::Timestamp>| {
         let pause = until.map(|until| until.since(now)).filter(|pause| !pause.is_zero());
@@ -108,20 +112,17 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
     };
 
     let mut gates = Vec::new();
-    for change in sprint.store.changes_to_gate().await? {
-        if !pauses(change.not_before) {
-            gates.push(Request {
-                work: Work::Gate(change.id),
-                repo: change.repo,
-                role: Role::Gate,
-                priority: Priority::Urgent,
-                since: change.created_at,
-                requires: BTreeMap::new(),
-            });
+    for trial in waiting_trials(sprint) {
+        for run in trial.startable() {
+            if let RunState::Waiting { not_before } = run.state
+                && !pauses(not_before)
+            {
+                gates.push(gate_request(&trial, run));
+            }
         }
     }
     let placements = board.decide(&gates);
-    give_out(sprint, placements, BTreeMap::new()).await?;
+    give_out(sprint, placements, Starts::default()).await?;
 
     let tips = tips(sprint, &board);
     let mut after = (i64::MIN, ItemId::default());
@@ -137,7 +138,8 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
             }
         }
         let placements = board.decide(&requests);
-        give_out(sprint, placements, tips.clone()).await?;
+        let resumed = resumed(sprint, &board, &tips, &page, &placements);
+        give_out(sprint, placements, Starts { tips: tips.clone(), resumed }).await?;
     }
     Ok(wake)
 }
@@ -157,12 +159,40 @@ fn tips(sprint: &Sprint, board: &Board) -> BTreeMap<RepoName, CommitId> {
     tips
 }
 
-/// Commits decisions in one transaction; one that has been overtaken is passed over.
-async fn give_out(
-    sprint: &Sprint,
-    placements: Vec<Placement>,
+/// What attempts start from.
+#[derive(Debug, Clone, Default)]
+struct Starts {
     tips: BTreeMap<RepoName, CommitId>,
-) -> Result<(), ServiceError> {
+    /// Earlier work, where there is any to be taken up.
+    resumed: BTreeMap<ItemId, Resumed>,
+}
+
+/// Looked up before the transaction, which must not wait for git. An attempt whose earlier work cannot be read
+/// starts without it.
+fn resumed(
+    sprint: &Sprint,
+    board: &Board,
+    tips: &BTreeMap<RepoName, CommitId>,
+    page: &[Item],
+    placements: &[Placement],
+) -> BTreeMap<ItemId, Resumed> {
+    let mut resumed = BTreeMap::new();
+    for item in page.iter().filter(|item| placements.iter().any(|placement| placement.work == Work::Item(item.id))) {
+        let (Some(repo), Some(tip)) = (board.repos.get(&item.repo), tips.get(&item.repo)) else { continue };
+        let git = sprint.git.get(&repo.name).map_err(ServiceError::from);
+        match git.and_then(|git| resume::of(&git, repo, item, tip)) {
+            Ok(Some(found)) => {
+                resumed.insert(item.id, found);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(item = %item.id, %error, "its earlier work cannot be taken up"),
+        }
+    }
+    resumed
+}
+
+/// Commits decisions in one transaction; one that has been overtaken is passed over.
+async fn give_out(sprint: &Sprint, placements: Vec<Placement>, mut starts: Starts) -> Result<(), ServiceError> {
     if placements.is_empty() {
         return Ok(());
     }
@@ -172,8 +202,8 @@ async fn give_out(
             Box::pin(async move {
                 for Placement { work, outpost } in placements {
                     match work {
-                        Work::Item(item) => lease_item(tx, item, outpost, &tips).await?,
-                        Work::Gate(change) => lease_gate(tx, change, outpost).await?,
+                        Work::Item(item) => lease_item(tx, item, outpost, &mut starts).await?,
+                        Work::Gate(gate) => lease_gate(tx, gate, outpost).await?,
                     }
                 }
                 Ok(())
@@ -182,14 +212,9 @@ async fn give_out(
         .await
 }
 
-async fn lease_item(
-    tx: &mut Tx,
-    id: ItemId,
-    outpost: OutpostName,
-    tips: &BTreeMap<RepoName, CommitId>,
-) -> Result<(), ServiceError> {
+async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut Starts) -> Result<(), ServiceError> {
     let Some(item) = tx.item(id).await? else { return Ok(()) };
-    let Some(base) = tips.get(&item.repo) else { return Ok(()) };
+    let Some(base) = starts.tips.get(&item.repo) else { return Ok(()) };
     let attempt = item.attempt.next();
     let worker = tx.next_worker();
     let lease = Lease { worker, outpost: outpost.clone() };
@@ -203,12 +228,13 @@ async fn lease_item(
         id: worker,
         repo: item.repo,
         item: id,
-        change: None,
+        gate: None,
         attempt,
         role: Role::Developer,
         outpost,
         state: WorkerState::Assigned,
         base: base.clone(),
+        resumed: starts.resumed.remove(&id),
         stop_reason: None,
         terminal: None,
         assigned_at: tx.now(),
@@ -221,21 +247,43 @@ async fn lease_item(
     Ok(())
 }
 
-async fn lease_gate(tx: &mut Tx, id: ChangeId, outpost: OutpostName) -> Result<(), ServiceError> {
+/// The trials that can still matter, of all repos.
+fn waiting_trials(sprint: &Sprint) -> Vec<Trial> {
+    let directory = sprint.store.directory();
+    directory.repos_with_trials().iter().flat_map(|repo| directory.trials(repo)).collect()
+}
+
+/// What a gate of a trial asks of the scheduler.
+pub(super) fn gate_request(trial: &Trial, run: &GateRun) -> Request {
+    Request {
+        work: Work::Gate(GateOf { trial: trial.id, name: run.gate.name.clone() }),
+        repo: trial.repo.clone(),
+        role: Role::Gate,
+        priority: Priority::Urgent,
+        since: trial.created_at,
+        requires: BTreeMap::new(),
+        needs: run.gate.needs.clone(),
+        avoid: run.avoid.clone(),
+    }
+}
+
+async fn lease_gate(tx: &mut Tx, gate: GateOf, outpost: OutpostName) -> Result<(), ServiceError> {
     let worker = tx.next_worker();
-    let change = match transition::change(tx, id, ChangeEvent::GateAssigned { worker }, &Actor::Scheduler).await {
-        Ok(change) => change,
+    let event = TrialEvent::GateAssigned { gate: gate.name.clone(), worker };
+    let trial = match transition::trial(tx, gate.trial, event, &Actor::Scheduler).await {
+        Ok(trial) => trial,
         Err(ServiceError::Refused(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let Some(candidate) = change.candidate() else { return Ok(()) };
+    let (item, attempt) = trial.last().map(|member| (member.item, member.attempt)).unwrap_or_default();
     let worker = Worker {
         id: worker,
-        base: candidate.commit.clone(),
-        repo: change.repo,
-        item: change.item,
-        change: Some(id),
-        attempt: change.attempt,
+        base: trial.candidate.commit,
+        resumed: None,
+        repo: trial.repo,
+        item,
+        gate: Some(gate),
+        attempt,
         role: Role::Gate,
         outpost,
         state: WorkerState::Assigned,
@@ -255,11 +303,12 @@ fn add_worker(tx: &mut Tx, worker: Worker) {
     let record = NewEvent {
         kind: EventKind::WorkerAssigned,
         repo: Some(worker.repo.clone()),
-        item: Some(worker.item),
+        item: Some(worker.item).filter(|item| *item != ItemId::default()),
         actor: Actor::Scheduler,
         data: json!({
             "worker": worker.id, "role": worker.role, "outpost": worker.outpost, "attempt": worker.attempt,
-            "base": worker.base, "change": worker.change,
+            "base": worker.base, "gate": worker.gate,
+            "resumed": worker.resumed.as_ref().map(|resumed| resumed.attempt),
         }),
     };
     tx.notify(Notice::Outpost(worker.outpost.clone()));

@@ -5,8 +5,9 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use sprint_core::change::{Change, ChangeEffect, ChangeEvent};
 use sprint_core::event::{NewEvent, Recorded};
-use sprint_core::ids::{ChangeId, ItemId, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, TrialId, WorkerId};
 use sprint_core::item::{Item, ItemEffect, ItemEvent};
+use sprint_core::trial::{Trial, TrialEffect, TrialEvent};
 use sprint_core::worker::{Worker, WorkerEffect, WorkerEvent};
 
 use super::{Actor, ServiceError};
@@ -95,7 +96,11 @@ pub(super) fn loaded_worker(
     for effect in effects {
         match effect {
             WorkerEffect::Stop => tx.notify(Notice::Outpost(worker.outpost.clone())),
-            WorkerEffect::FreeSlot => tx.notify(Notice::Scheduler),
+            WorkerEffect::FreeSlot => {
+                tx.notify(Notice::Scheduler);
+                // More can be gated at a time.
+                tx.notify(Notice::Merger);
+            }
         }
     }
     Ok(worker)
@@ -121,17 +126,44 @@ pub(super) fn change<'t>(
         tx.save_change(change.clone(), record);
         for effect in effects {
             match effect {
-                ChangeEffect::Schedule => tx.notify(Notice::Scheduler),
                 ChangeEffect::Merge => tx.notify(Notice::Merger),
-                ChangeEffect::StopWorker { worker: id } => {
-                    let reason = format!("the gates of change {} are not needed any more", change.id);
-                    // It may have ended by itself meanwhile.
-                    if tx.worker(id).await?.is_some_and(|worker| worker.state.is_live()) {
-                        worker(tx, id, WorkerEvent::StopRequested { reason }, actor).await?;
-                    }
-                }
             }
         }
         Ok(change)
     })
+}
+
+/// Applies an event to a trial and carries out what follows.
+pub(super) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &Actor) -> Result<Trial, ServiceError> {
+    let mut trial = tx.trial(id).await?.ok_or_else(|| ServiceError::no_trial(id))?;
+    let mut record = NewEvent {
+        kind: event.kind(),
+        repo: Some(trial.repo.clone()),
+        item: trial.last().map(|member| member.item),
+        actor: actor.clone(),
+        data: data_with(&event, "trial", id.get()),
+    };
+    let effects = trial.apply(event, tx.now())?;
+    if let Value::Object(fields) = &mut record.data {
+        let changes = trial.members.iter().map(|member| member.change).collect::<Vec<_>>();
+        fields.insert("changes".to_owned(), json!(changes));
+        fields.insert("state".to_owned(), json!(trial.state.name()));
+        fields.insert("commit".to_owned(), json!(trial.candidate.commit));
+        fields.insert("tree".to_owned(), json!(trial.candidate.tree));
+    }
+    tx.save_trial(trial.clone(), record);
+    for effect in effects {
+        match effect {
+            TrialEffect::Schedule => tx.notify(Notice::Scheduler),
+            TrialEffect::Merge => tx.notify(Notice::Merger),
+            TrialEffect::StopWorker { worker: id } => {
+                let reason = format!("its gate of trial {} is not needed any more", trial.id);
+                // It may have ended by itself meanwhile.
+                if tx.worker(id).await?.is_some_and(|worker| worker.state.is_live()) {
+                    worker(tx, id, WorkerEvent::StopRequested { reason }, actor).await?;
+                }
+            }
+        }
+    }
+    Ok(trial)
 }

@@ -1,6 +1,6 @@
 //! Workers, as people see them.
 
-use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::ids::WorkerId;
 use sprint_core::worker::Worker;
 
 use super::fleet::{Shown, TerminalEnd, Typed};
@@ -19,14 +19,6 @@ pub async fn get(sprint: &Sprint, id: WorkerId) -> Result<Worker, ServiceError> 
 /// What the store says.
 pub async fn list(sprint: &Sprint, filter: &WorkerFilter) -> Result<Vec<Worker>, ServiceError> {
     Ok(sprint.store.workers(filter).await?)
-}
-
-/// The workers of an outpost that it must be told of: assigned, or to be stopped.
-///
-/// # Errors
-/// What the store says.
-pub async fn pending(sprint: &Sprint, outpost: &OutpostName) -> Result<Vec<Worker>, ServiceError> {
-    Ok(sprint.store.pending_workers(outpost).await?)
 }
 
 /// Opens a worker's terminal through its outpost.

@@ -25,6 +25,7 @@ impl Tx {
             items: self.search("select body from items order by id", vec![]).await?,
             workers: self.search("select body from workers order by id", vec![]).await?,
             changes: self.search("select body from changes order by id", vec![]).await?,
+            trials: self.search("select body from trials order by id", vec![]).await?,
             outposts: self.search("select body from outposts order by name", vec![]).await?,
             events,
             last_event,
@@ -44,6 +45,9 @@ impl Tx {
             }),
             ("changes", "state", {
                 record.changes.iter().map(|change| (change.id.get(), change.state.name().as_str())).collect()
+            }),
+            ("trials", "state", {
+                record.trials.iter().map(|trial| (trial.id.get(), trial.state.name().as_str())).collect()
             }),
         ];
         let mut found = Vec::new();

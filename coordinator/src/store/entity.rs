@@ -6,14 +6,15 @@ use std::hash::Hash;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sprint_core::change::{Change, ChangeState};
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, WorkerId};
+use sprint_core::change::Change;
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::schedule::urgency;
 use sprint_core::token::Token;
-use sprint_core::worker::{Worker, WorkerStateName};
+use sprint_core::trial::Trial;
+use sprint_core::worker::Worker;
 
 use super::StoreError;
 use super::db::Value;
@@ -83,6 +84,7 @@ pub(crate) struct Slots {
     items: Rows<Item>,
     workers: Rows<Worker>,
     changes: Rows<Change>,
+    trials: Rows<Trial>,
     outposts: Rows<Outpost>,
     tokens: Rows<Token>,
 }
@@ -94,6 +96,7 @@ impl Slots {
         self.items.extend(newer.items);
         self.workers.extend(newer.workers);
         self.changes.extend(newer.changes);
+        self.trials.extend(newer.trials);
         self.outposts.extend(newer.outposts);
         self.tokens.extend(newer.tokens);
     }
@@ -107,6 +110,7 @@ impl Slots {
             + self.items.len()
             + self.workers.len()
             + self.changes.len()
+            + self.trials.len()
             + self.outposts.len()
             + self.tokens.len()
     }
@@ -168,7 +172,7 @@ impl Entity for Worker {
     type Key = WorkerId;
     const TABLE: &'static str = "workers";
     const KEY: &'static str = "id";
-    const COLUMNS: &'static [&'static str] = &["item", "repo", "role", "outpost", "state", "live", "pending"];
+    const COLUMNS: &'static [&'static str] = &["item", "repo", "role", "outpost", "state", "live"];
 
     fn key(&self) -> WorkerId {
         self.id
@@ -179,16 +183,13 @@ impl Entity for Worker {
     }
 
     fn columns(&self) -> Vec<Value> {
-        let live = self.state.is_live();
-        let untold = self.state.name() == WorkerStateName::Assigned || self.stop_reason.is_some();
         vec![
             self.item.get().into(),
             self.repo.as_str().into(),
             self.role.as_str().into(),
             self.outpost.as_str().into(),
             self.state.name().as_str().into(),
-            live.into(),
-            (live && untold).into(),
+            self.state.is_live().into(),
         ]
     }
 
@@ -201,7 +202,7 @@ impl Entity for Change {
     type Key = ChangeId;
     const TABLE: &'static str = "changes";
     const KEY: &'static str = "id";
-    const COLUMNS: &'static [&'static str] = &["repo", "item", "state", "pending", "ungated"];
+    const COLUMNS: &'static [&'static str] = &["repo", "item", "state", "pending"];
 
     fn key(&self) -> ChangeId {
         self.id
@@ -217,12 +218,39 @@ impl Entity for Change {
             self.item.get().into(),
             self.state.name().as_str().into(),
             self.state.is_pending().into(),
-            matches!(self.state, ChangeState::Gating { worker: None, .. }).into(),
         ]
     }
 
     fn rows(slots: &mut Slots) -> &mut Rows<Self> {
         &mut slots.changes
+    }
+}
+
+impl Entity for Trial {
+    type Key = TrialId;
+    const TABLE: &'static str = "trials";
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["repo", "tree", "state", "retired"];
+
+    fn key(&self) -> TrialId {
+        self.id
+    }
+
+    fn key_value(key: &TrialId) -> Value {
+        key.get().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.repo.as_str().into(),
+            self.candidate.tree.as_str().into(),
+            self.state.name().as_str().into(),
+            self.retired.into(),
+        ]
+    }
+
+    fn rows(slots: &mut Slots) -> &mut Rows<Self> {
+        &mut slots.trials
     }
 }
 

@@ -16,12 +16,13 @@ mod writer;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::clock::Time;
 use futures::future::BoxFuture;
 use thiserror::Error;
 
 pub use directory::Directory;
 pub use notice::{Notice, Notices};
-pub use read::{ChangeFilter, EventFilter, ItemFilter, WorkerFilter};
+pub use read::{ChangeFilter, EventFilter, InQueue, ItemFilter, WorkerFilter};
 pub use tx::Tx;
 
 /// Why the store did not do what it was asked.
@@ -61,6 +62,7 @@ pub struct Store {
     pool: db::Pool,
     notices: Arc<Notices>,
     directory: Arc<Directory>,
+    time: Arc<Time>,
 }
 
 impl Store {
@@ -70,15 +72,29 @@ impl Store {
     /// [`StoreError::TooNew`] when a newer coordinator wrote it, [`StoreError::InUse`] when
     /// another one holds it, otherwise what the database says.
     pub async fn open(location: Location<'_>) -> Result<Self, StoreError> {
+        Self::open_with(location, Arc::new(Time::of_this_host())).await
+    }
+
+    /// As [`Store::open`], with a time of one's own.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(location: Location<'_>, time: Arc<Time>) -> Result<Self, StoreError> {
         let (connection, pool) = match location {
             Location::Sqlite(path) => db::open_sqlite(path).await?,
             Location::Postgres(url) => db::open_postgres(url).await?,
         };
         let directory = Arc::new(Directory::default());
         let tx = Tx::new(connection, Arc::clone(&directory)).await?;
+        time.at_least(tx.now());
         let notices = Arc::new(Notices::new(tx.last_seq()));
-        let (writer, task) = writer::Writer::start(tx, Arc::clone(&notices));
-        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices, directory })
+        let (writer, task) = writer::Writer::start(tx, Arc::clone(&notices), Arc::clone(&time));
+        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices, directory, time })
+    }
+
+    /// The time that the record is kept in.
+    pub fn time(&self) -> &Time {
+        &self.time
     }
 
     /// Which database this is.

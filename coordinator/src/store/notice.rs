@@ -15,6 +15,8 @@ pub enum Notice {
     Merger,
     /// An item is over: its container may be, too.
     Pipeline,
+    /// An outpost went away.
+    Supervisor,
     /// This outpost must be told something.
     Outpost(OutpostName),
 }
@@ -24,6 +26,7 @@ pub struct Notices {
     pub scheduler: Notify,
     pub merger: Notify,
     pub pipeline: Notify,
+    pub supervisor: Notify,
     outposts: Mutex<HashMap<OutpostName, Arc<Notify>>>,
     last: watch::Sender<Seq>,
 }
@@ -34,6 +37,7 @@ impl Notices {
             scheduler: Notify::new(),
             merger: Notify::new(),
             pipeline: Notify::new(),
+            supervisor: Notify::new(),
             outposts: Mutex::default(),
             last: watch::Sender::new(last),
         }
@@ -55,6 +59,7 @@ impl Notices {
             Notice::Scheduler => self.scheduler.notify_one(),
             Notice::Merger => self.merger.notify_one(),
             Notice::Pipeline => self.pipeline.notify_one(),
+            Notice::Supervisor => self.supervisor.notify_one(),
             Notice::Outpost(name) => self.outpost(name).notify_one(),
         }
     }

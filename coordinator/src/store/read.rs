@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use sprint_core::change::Change;
 use sprint_core::event::Event;
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, WorkerId};
-use sprint_core::item::{Item, StageName};
-use sprint_core::outpost::Outpost;
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, TreeId, TrialId, WorkerId};
+use sprint_core::item::{Item, Priority, StageName};
 use sprint_core::repo::Repo;
 use sprint_core::time::Timestamp;
 use sprint_core::token::Token;
-use sprint_core::worker::{Role, Worker};
+use sprint_core::trial::Trial;
+use sprint_core::worker::Worker;
 
 use super::db::Value;
 use super::entity::Entity;
@@ -42,6 +43,19 @@ pub struct ChangeFilter {
     pub item: Option<ItemId>,
     pub pending: bool,
     pub limit: Option<u32>,
+}
+
+/// A change in a merge queue, with its item's priority.
+#[derive(Debug, Clone)]
+pub struct InQueue {
+    pub change: Change,
+    pub priority: Priority,
+}
+
+/// What the merge queue's order needs of an item.
+#[derive(Deserialize)]
+struct Prioritised {
+    priority: Priority,
 }
 
 /// Which events are wanted.
@@ -172,30 +186,6 @@ impl Store {
         self.found(conditions, *limit).await
     }
 
-    /// The workers of an outpost that it must be told of: assigned, or to be stopped.
-    ///
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn pending_workers(&self, outpost: &OutpostName) -> Result<Vec<Worker>, StoreError> {
-        let sql = "select body from workers where pending = 1 and outpost = $1 order by id".to_owned();
-        self.bodies(sql, vec![outpost.as_str().into()]).await
-    }
-
-    /// The slots in use, by outpost, repo and role.
-    ///
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn slots_in_use(&self) -> Result<Vec<(OutpostName, RepoName, Role, u32)>, StoreError> {
-        let sql = "select outpost, repo, role, count(*) from workers where live = 1 group by outpost, repo, role";
-        let rows: Vec<(String, String, String, i64)> = self.pool.fetch(sql.to_owned(), vec![]).await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(outpost, repo, role, count)| {
-                Some((outpost.parse().ok()?, repo.parse().ok()?, role.parse().ok()?, u32::try_from(count).ok()?))
-            })
-            .collect())
-    }
-
     /// # Errors
     /// As [`Store::repo`].
     pub async fn change(&self, id: ChangeId) -> Result<Option<Change>, StoreError> {
@@ -233,32 +223,55 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::repo`].
-    pub async fn merge_queue(&self, repo: &RepoName) -> Result<Vec<Change>, StoreError> {
-        let sql = "select changes.body from changes join items on items.id = changes.item
+    pub async fn merge_queue(&self, repo: &RepoName) -> Result<Vec<InQueue>, StoreError> {
+        let sql = "select changes.body, items.body from changes join items on items.id = changes.item
             where changes.pending = 1 and changes.repo = $1 order by items.urgency, changes.id";
-        self.bodies(sql.to_owned(), vec![repo.as_str().into()]).await
+        let rows: Vec<(String, String)> = self.pool.fetch(sql.to_owned(), vec![repo.as_str().into()]).await?;
+        rows.iter()
+            .map(|(change, item)| {
+                let Prioritised { priority } =
+                    serde_json::from_str(item).map_err(|error| StoreError::Corrupt { table: Item::TABLE, error })?;
+                Ok(InQueue { change: Change::decode(change)?, priority })
+            })
+            .collect()
     }
 
-    /// The change that a repo's queue must deal with now: the one being landed, else the one
-    /// being gated, else the first that waits.
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn trial(&self, id: TrialId) -> Result<Option<Trial>, StoreError> {
+        self.get(&id).await
+    }
+
+    /// The trials of a repo, newest last.
     ///
     /// # Errors
     /// As [`Store::repo`].
-    pub async fn merge_head(&self, repo: &RepoName) -> Result<Option<Change>, StoreError> {
-        let sql = "select changes.body from changes join items on items.id = changes.item
-            where changes.pending = 1 and changes.repo = $1
-            order by case changes.state when 'landing' then 0 when 'gating' then 1 else 2 end,
-              items.urgency, changes.id
-            limit 1";
-        Ok(self.bodies(sql.to_owned(), vec![repo.as_str().into()]).await?.pop())
+    pub async fn trials(&self, repo: &RepoName, limit: Option<u32>) -> Result<Vec<Trial>, StoreError> {
+        let mut conditions = Conditions::new();
+        conditions.equal("repo", repo.as_str());
+        self.found(conditions, limit).await
     }
 
-    /// The changes whose gate run waits for a slot.
+    /// The trials of a repo that gated a tree, newest last.
     ///
     /// # Errors
     /// As [`Store::repo`].
-    pub async fn changes_to_gate(&self) -> Result<Vec<Change>, StoreError> {
-        self.bodies("select body from changes where pending = 1 and ungated = 1 order by id".to_owned(), vec![]).await
+    pub async fn trials_of_tree(&self, repo: &RepoName, tree: &TreeId) -> Result<Vec<Trial>, StoreError> {
+        let mut conditions = Conditions::new();
+        conditions.equal("repo", repo.as_str());
+        conditions.equal("tree", tree.as_str());
+        self.found(conditions, None).await
+    }
+
+    /// The newest changes of a repo that landed, or left the queue without it.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn settled_changes(&self, repo: &RepoName, limit: u32) -> Result<Vec<Change>, StoreError> {
+        let mut conditions = Conditions::new();
+        conditions.and("pending = 0");
+        conditions.equal("repo", repo.as_str());
+        self.found(conditions, Some(limit)).await
     }
 
     /// All tokens, the oldest first.
@@ -316,18 +329,6 @@ impl Store {
         self.bodies(sql.to_owned(), vec![]).await
     }
 
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn outpost(&self, name: &OutpostName) -> Result<Option<Outpost>, StoreError> {
-        self.get(name).await
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn outposts(&self) -> Result<Vec<Outpost>, StoreError> {
-        self.bodies("select body from outposts order by name".to_owned(), vec![]).await
-    }
-
     /// The events that a filter asks for, in order.
     ///
     /// # Errors
@@ -347,6 +348,21 @@ impl Store {
             "select seq, time_ms, kind, repo, item, actor, origin, data from events
             where seq > $1{more} order by seq limit {limit}"
         );
+        self.read_events(sql, values).await
+    }
+
+    /// What happened to the changes and trials of a repo since a time, in order.
+    ///
+    /// # Errors
+    /// As [`Store::repo`].
+    pub async fn queue_events(&self, repo: &RepoName, since: Timestamp) -> Result<Vec<Event>, StoreError> {
+        let sql = "select seq, time_ms, kind, repo, item, actor, origin, data from events
+            where repo = $1 and time_ms >= $2 and (kind like 'trial_%' or kind like 'change_%')
+            order by seq limit 100000";
+        self.read_events(sql.to_owned(), vec![repo.as_str().into(), since.as_millis().into()]).await
+    }
+
+    async fn read_events(&self, sql: String, values: Vec<Value>) -> Result<Vec<Event>, StoreError> {
         let rows: Vec<EventRow> = self.pool.fetch(sql, values).await?;
         rows.into_iter()
             .map(|(seq, time, kind, repo, item, actor, origin, data)| {

@@ -37,7 +37,7 @@ impl Tx {
         if !is_empty {
             return Err(StoreError::NotEmpty);
         }
-        let Record { repos, items, workers, changes, outposts, events: _, last_event: _, landings: _ } = record;
+        let Record { repos, items, workers, changes, trials, outposts, events: _, last_event: _, landings: _ } = record;
         self.take_all(repos);
         self.take_all(items.into_iter().map(|mut item| {
             let waits = matches!(item.stage, Stage::Ready | Stage::Blocked { .. });
@@ -51,7 +51,10 @@ impl Tx {
         let last = changes.iter().map(|change| change.id.get()).max().unwrap_or(0);
         self.set_floor("changes", last + LEAP);
         self.take_all(workers);
+        let last = trials.iter().map(|trial| trial.id.get()).max().unwrap_or(0);
+        self.set_floor("trials", last + LEAP);
         self.take_all(changes);
+        self.take_all(trials);
         self.take_all(outposts);
         self.take_all(tokens);
         self.take_events(events);

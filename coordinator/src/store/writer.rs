@@ -3,15 +3,16 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use sprint_failpoint::{Point, pass};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::notice::Notices;
 use super::tx::Tx;
+use crate::clock::Time;
 
 /// Transactions that share a commit at most: beyond this a batch's own time exceeds the fsync it saves.
 const BATCH: usize = 256;
@@ -35,9 +36,9 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer's task; it ends when every handle is gone.
-    pub(crate) fn start(tx: Tx, notices: Arc<Notices>) -> (Self, tokio::task::JoinHandle<()>) {
+    pub(crate) fn start(tx: Tx, notices: Arc<Notices>, time: Arc<Time>) -> (Self, tokio::task::JoinHandle<()>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        (Self { jobs }, tokio::spawn(run(tx, queue, notices)))
+        (Self { jobs }, tokio::spawn(run(tx, queue, notices, time)))
     }
 
     pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
@@ -64,10 +65,10 @@ impl Writer {
     }
 }
 
-async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>) {
+async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>, time: Arc<Time>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        tx.start_batch(SystemTime::now().into()).await;
+        tx.start_batch(time.now()).await;
         let mut replies = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
             // A job that panics is a bug of that job; it must not take the record down with it.
@@ -79,8 +80,10 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>) 
                 Err(_panic) => tx.end_job(false),
             }
         }
+        pass(Point::CommitBefore);
         match tx.commit().await {
             Ok(committed) => {
+                pass(Point::CommitAfter);
                 if let Some(committed) = committed {
                     notices.committed(committed.last);
                     for notice in &committed.notices {

@@ -1,15 +1,16 @@
 //! What must hold on every database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use coordinator::store::{EventFilter, ItemFilter, Store, StoreError, Tx};
 use serde_json::json;
-use sprint_core::change::{Candidate, Change, ChangeState};
+use sprint_core::change::ChangeState;
 use sprint_core::event::{Actor, EventKind, NewEvent};
-use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, Seq, TreeId};
+use sprint_core::fixtures::{self, repo_name};
+use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, Seq};
 use sprint_core::item::{Item, ItemKind, Priority, Stage};
-use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::outpost::Outpost;
 use sprint_core::time::Timestamp;
 
 use super::Database;
@@ -18,32 +19,9 @@ pub(crate) fn event(kind: EventKind, item: Option<ItemId>) -> NewEvent {
     NewEvent { kind, repo: None, item, actor: Actor::Supervisor, data: json!({ "quote": "it's \"so\"" }) }
 }
 
-fn repo() -> RepoName {
-    RepoName::new("demo").unwrap()
-}
-
 fn item(id: ItemId) -> Item {
     Item {
-        id,
-        repo: repo(),
-        kind: ItemKind::Task,
-        title: "a title".to_owned(),
-        description: "ünïcode".to_owned(),
-        acceptance: vec![],
-        priority: Priority::Medium,
-        labels: BTreeSet::new(),
-        requires: BTreeMap::new(),
-        parent: None,
-        needs: BTreeSet::new(),
-        run: None,
-        stage: Stage::Ready,
-        attempt: Attempt::default(),
-        failures: 0,
-        losses: 0,
-        not_before: None,
-        feedback: vec![],
-        created_at: Timestamp::from_millis(1_000),
-        updated_at: Timestamp::from_millis(1_000),
+        description: "ünïcode".to_owned(), created_at: Timestamp::from_millis(1_000), ..fixtures::item(id.get(), 0)
     }
 }
 
@@ -256,22 +234,12 @@ pub(crate) async fn features_and_convoys_settle(database: &Database) {
 pub(crate) async fn removed_rows_are_gone(database: &Database) {
     let store = database.open().await;
     let name = OutpostName::new("here").unwrap();
-    let outpost = Outpost {
-        name: name.clone(),
-        key: None,
-        labels: BTreeMap::new(),
-        max_workers: 1,
-        state: OutpostState::Online,
-        version: String::new(),
-        draining: false,
-        joined_at: Timestamp::default(),
-        last_seen: Timestamp::default(),
-    };
+    let outpost = fixtures::outpost();
     write(&store, move |tx| tx.save_outpost(outpost, event(EventKind::OutpostJoined, None))).await;
-    assert_eq!(store.outposts().await.unwrap().len(), 1);
+    assert_eq!(store.directory().outposts().len(), 1);
     let key = name.clone();
     write(&store, move |tx| tx.remove_outpost(key, event(EventKind::OutpostRemoved, None))).await;
-    assert_eq!(store.outpost(&name).await.unwrap(), None);
+    assert_eq!(store.directory().outpost_named(&name), None);
     let read: Result<Option<Outpost>, StoreError> =
         store.write(move |tx| Box::pin(async move { tx.outpost(&name).await })).await;
     assert_eq!(read.unwrap(), None);
@@ -303,41 +271,17 @@ pub(crate) async fn the_queue_is_in_order(database: &Database) {
         let mut changes = Vec::new();
         for priority in [Priority::Low, Priority::High, Priority::High] {
             let item = add(tx, |item| item.priority = priority);
-            let change = Change {
-                id: tx.next_change(),
-                repo: repo(),
-                item,
-                attempt: Attempt::new(1),
-                head: CommitId::new("a".repeat(40)).unwrap(),
-                state: ChangeState::Queued,
-                losses: 0,
-                not_before: None,
-                created_at: tx.now(),
-                updated_at: tx.now(),
-            };
+            let change = fixtures::change(tx.next_change().get(), item.get(), ChangeState::Queued);
             changes.push(change.id);
             tx.save_change(change, event(EventKind::ChangeQueued, Some(item)));
         }
         changes
     })
     .await;
-    let queue = store.merge_queue(&repo()).await.unwrap();
-    assert_eq!(queue.iter().map(|change| change.id).collect::<Vec<_>>(), [order[1], order[2], order[0]]);
-    let head = store.merge_head(&repo()).await.unwrap().unwrap();
-    assert_eq!(head.id, order[1], "the most urgent that waits");
-    let mut landing = queue[2].clone();
-    landing.state = ChangeState::Landing {
-        candidate: Candidate {
-            commit: CommitId::new("b".repeat(40)).unwrap(),
-            tree: TreeId::new("c".repeat(40)).unwrap(),
-            base: CommitId::new("a".repeat(40)).unwrap(),
-            gates: vec![],
-        },
-    };
-    write(&store, move |tx| tx.save_change(landing, event(EventKind::ChangeUngated, None))).await;
-    let head = store.merge_head(&repo()).await.unwrap().unwrap();
-    assert_eq!(head.id, order[0], "what is being landed goes before anything that waits");
-    assert_eq!(store.repos_with_pending_changes().await.unwrap(), [repo()]);
+    let queue = store.merge_queue(&repo_name()).await.unwrap();
+    let places = queue.iter().map(|entry| (entry.change.id, entry.priority)).collect::<Vec<_>>();
+    assert_eq!(places, [(order[1], Priority::High), (order[2], Priority::High), (order[0], Priority::Low)]);
+    assert_eq!(store.repos_with_pending_changes().await.unwrap(), [repo_name()]);
     store.close().await;
 }
 

@@ -1,12 +1,11 @@
 //! What must hold of those who are known, on every database.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 use sprint_core::access::{Caller, Identity, PersonRole};
 use sprint_core::event::{Actor, EventKind, NewEvent};
+use sprint_core::fixtures;
 use sprint_core::ids::{KeyId, OutpostName, SecretHash, TokenId};
-use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::outpost::Outpost;
 use sprint_core::time::Timestamp;
 use sprint_core::token::{Grant, Proof, Token};
 
@@ -24,17 +23,7 @@ fn name(text: &str) -> OutpostName {
 }
 
 fn outpost(text: &str, digit: &str) -> Outpost {
-    Outpost {
-        name: name(text),
-        key: Some(key(digit)),
-        labels: BTreeMap::new(),
-        max_workers: 1,
-        state: OutpostState::Offline,
-        version: String::new(),
-        draining: false,
-        joined_at: Timestamp::default(),
-        last_seen: Timestamp::default(),
-    }
+    Outpost { name: name(text), key: Some(key(digit)), ..fixtures::outpost() }
 }
 
 fn token(proof: Proof) -> Token {

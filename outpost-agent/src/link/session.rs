@@ -16,7 +16,9 @@ use tonic::{Code, Status, Streaming};
 use super::backoff::Backoff;
 use super::{IdentityError, causes, connect, load, terminal};
 use crate::agent::Agent;
+use crate::sessions::Found;
 use crate::worker::fleet;
+use crate::worker::life::Stop;
 use crate::workspace::remote::Remote;
 
 /// Small messages; when the coordinator does not read them the session waits.
@@ -117,7 +119,7 @@ async fn session(
     send(&up, outpost_message::Body::Hello(hello(agent))).await?;
     let mut down = client.session(ReceiverStream::new(messages)).await?.into_inner();
     let welcome = tokio::time::timeout(WELCOME_LIMIT, first(&mut down)).await.map_err(|_| Ended::Silent)??;
-    let v1::Welcome { heartbeat_ms, git_base_url, version } = welcome;
+    let v1::Welcome { heartbeat_ms, git_base_url, version, snapshot_ms } = welcome;
     tracing::info!(coordinator = agent.settings.coordinator, version, "joined");
     backoff.reset();
     said.clear();
@@ -129,11 +131,17 @@ async fn session(
         }
         new
     });
+    agent.snapshots.set(Duration::from_millis(snapshot_ms));
     agent.outbox.restart();
+    agent.strangers.restart();
     let period = Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN);
     let mut heartbeat = interval_at(Instant::now(), period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked: Option<Instant> = None;
+    let mut pause = agent.pause.subscribe();
+    if pause.borrow().is_some() {
+        pause.mark_changed();
+    }
     loop {
         tokio::select! {
             message = down.message() => match message? {
@@ -153,7 +161,15 @@ async fn session(
                 asked = Some(Instant::now());
                 send(&up, outpost_message::Body::Renew(v1::Renew { csr: agent.identity.request().into() })).await?;
             }
+            Ok(()) = pause.changed() => send(&up, outpost_message::Body::Heartbeat(beat(agent))).await?,
             _ = heartbeat.tick() => send(&up, outpost_message::Body::Heartbeat(beat(agent))).await?,
+            () = agent.strangers.wait() => {
+                while let Some(Found { session, saved_to }) = agent.strangers.first() {
+                    let saved_to = saved_to.display().to_string();
+                    send(&up, outpost_message::Body::Found(v1::Found { session, saved_to })).await?;
+                    agent.strangers.told();
+                }
+            }
             () = agent.outbox.wait() => {
                 while let Some(report) = agent.outbox.next() {
                     send(&up, outpost_message::Body::Report(report.into())).await?;
@@ -215,6 +231,7 @@ fn beat(agent: &Agent) -> v1::Heartbeat {
         active_workers: u32::try_from(agent.fleet.active()).unwrap_or(u32::MAX),
         load: Some(load::read(agent.data.root()).into()),
         draining: agent.settings.drain,
+        paused: agent.pause.borrow().as_ref().map(|pause| pause.reason.clone()),
     }
 }
 
@@ -250,7 +267,7 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         }
         coordinator_message::Body::Stop(v1::Stop { worker, reason }) => {
             if let Some(cell) = agent.fleet.get(WorkerId::new(worker)) {
-                cell.request_stop(reason);
+                cell.request_stop(Stop::Told(reason));
             } else {
                 tracing::debug!(worker, "told to stop a worker that is not here");
             }

@@ -7,6 +7,7 @@
 mod capture;
 pub(crate) mod plan;
 pub(crate) mod processes;
+mod reports;
 mod signals;
 mod step;
 mod terminal;
@@ -18,18 +19,23 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use sprint_core::gates::GateOutcome;
+
 use crate::disk;
 use crate::paths::WorkerDir;
 use crate::sandbox::cgroup::Group;
 use plan::{Cause, Exit, Plan};
+use reports::Before;
 use signals::Signals;
 use step::{Runner, say};
 
 pub(crate) use capture::run as capture;
 pub(crate) use within::run as within;
 
-/// Room for the results of one step in `exit.json`.
+/// Room for the result of one step in `exit.json`, and for the verdict on a gate: 50 findings, seldom as long
+/// as they may be.
 const BYTES_PER_STEP: usize = 1024;
+const BYTES_PER_VERDICT: usize = 32 * 1024;
 
 /// Runs what `DIR/exec.json` says.
 pub(crate) fn run(dir: PathBuf) -> ExitCode {
@@ -46,9 +52,16 @@ fn attempt(dir: &WorkerDir) -> io::Result<()> {
     let signals = Signals::block()?;
     let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
     let record = Record::claim(dir, &plan)?;
-    let mut exit =
-        Exit { round: plan.round, cause: Cause::Completed, code: None, steps: vec![], disk_full: false, message: None };
-    if let Err(error) = run_steps(&signals, &plan, &mut exit) {
+    let mut exit = Exit {
+        round: plan.round,
+        cause: Cause::Completed,
+        code: None,
+        steps: vec![],
+        verdicts: vec![],
+        disk_full: false,
+        message: None,
+    };
+    if let Err(error) = run_steps(&signals, dir, &plan, &mut exit) {
         say(&format!("the worker cannot go on: {error}"));
         exit.cause = Cause::Broken;
         exit.message = Some(error.to_string());
@@ -58,13 +71,24 @@ fn attempt(dir: &WorkerDir) -> io::Result<()> {
     record.finish(dir, &exit)
 }
 
-fn run_steps(signals: &Signals, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
+fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let groups = Groups::make(plan)?;
     let mut runner = Runner { signals, plan, cause: Cause::Completed };
     for step in &plan.steps {
+        // What is there already is not this gate's report.
+        let before = step.gate.as_ref().map(|gate| Before::look(gate, &plan.workspace, dir.path()));
         let result = runner.run(step)?;
-        let success = !result.timed_out && result.exit_code.is_some_and(|code| step.success_codes.contains(&code));
+        let mut success = !result.timed_out && result.exit_code.is_some_and(|code| step.success_codes.contains(&code));
+        // Judged only when it came to its own end: the verdict on a command that was ended from outside blames it.
+        if let (Some(gate), Some(before), Cause::Completed) = (&step.gate, &before, runner.cause) {
+            let verdict = before.judge(gate, &result);
+            if verdict.outcome != GateOutcome::Passed && result.exit_code == Some(0) {
+                say(&verdict.reason);
+            }
+            success &= verdict.outcome == GateOutcome::Passed;
+            exit.verdicts.push(verdict);
+        }
         exit.code = result.exit_code;
         exit.steps.push(result);
         exit.cause = runner.cause;
@@ -113,7 +137,8 @@ impl Record {
         let from = dir.claim(plan.round);
         let file = File::options().read(true).write(true).create_new(true).open(&from)?;
         file.lock()?;
-        let room = 4096 + plan.steps.len() * BYTES_PER_STEP;
+        let gates = plan.steps.iter().filter(|step| step.gate.is_some()).count();
+        let room = 4096 + plan.steps.len() * BYTES_PER_STEP + gates * BYTES_PER_VERDICT;
         disk::reserve(&file, i64::try_from(room).unwrap_or(i64::MAX))?;
         file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
         Ok(Self { file, from })

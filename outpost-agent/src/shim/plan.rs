@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sprint_core::gates::{Gate, GateVerdict};
 use sprint_core::job::{PromptDelivery, StepResult};
 
 use crate::paths::WorkerDir;
@@ -46,6 +47,9 @@ pub(crate) struct PlanStep {
     pub(crate) prompt: PromptDelivery,
     pub(crate) success_codes: Vec<i32>,
     pub(crate) timeout_ms: u64,
+    /// How it is judged, for a step of a gate run.
+    #[serde(default)]
+    pub(crate) gate: Option<Gate>,
 }
 
 /// Why the shim came to its end.
@@ -63,7 +67,7 @@ pub(crate) enum Cause {
 }
 
 /// `exit.json`: how a round ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Exit {
     pub(crate) round: u32,
     pub(crate) cause: Cause,
@@ -71,6 +75,9 @@ pub(crate) struct Exit {
     pub(crate) code: Option<i32>,
     /// Those that were begun, in order.
     pub(crate) steps: Vec<StepResult>,
+    /// Of a gate run: what its steps were judged to be, in the same order.
+    #[serde(default)]
+    pub(crate) verdicts: Vec<GateVerdict>,
     /// Whether the disk was full when a step ended.
     pub(crate) disk_full: bool,
     /// What went wrong, where the results alone do not say.
@@ -86,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    const PLAN: &[u8] = br#"{"round":1,"workspace":"/w","git_dir":"/g","prompt_file":"/p","env":{"A":"b"},"steps":[{"name":"a","argv":["sh","-c","true"],"env":{},"prompt":"file","success_codes":[0],"timeout_ms":1}]}"#;
-    const EXIT: &[u8] = br#"{"round":1,"cause":"hung_up","code":null,"steps":[],"disk_full":true,"message":"m"}"#;
+    const PLAN: &[u8] = br#"{"round":1,"workspace":"/w","git_dir":"/g","prompt_file":"/p","env":{"A":"b"},"steps":[{"name":"a","argv":["sh","-c","true"],"env":{},"prompt":"file","success_codes":[0],"timeout_ms":1,"gate":{"name":"a","run":"b","report":[{"kind":"junit","path":"j"}],"require":["tests > 3"],"needs":["gpu"]}}]}"#;
+    const EXIT: &[u8] = br#"{"round":1,"cause":"hung_up","code":null,"steps":[],"verdicts":[{"gate":"a","outcome":"failed","reason":"r","metrics":{"coverage":82.5},"findings":[{"file":"a","line":3,"level":"error","message":"m"}],"duration_ms":1}],"disk_full":true,"message":"m"}"#;
     const ASSIGNMENT: &[u8] = br#"{"worker":1,"repo":"web","item":2,"attempt":3,"role":"gate","change":null,"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","base_ref":"refs/heads/main","title":"t","prompt":"p","feedback":["f"],"steps":[{"name":"a","runtime":{"name":"shell","command":["sh"]},"run":"true","timeout":"2h"}]}"#;
 
     /// Reads a file; what is read is written and read as the same.

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 
 /// The pids in `/proc`.
 fn pids() -> impl Iterator<Item = i32> {
@@ -15,10 +17,19 @@ fn pids() -> impl Iterator<Item = i32> {
         .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
 }
 
-/// The parent in the text of a `/proc/PID/stat`; the name before it may hold anything.
-fn parent(stat: &str) -> Option<i32> {
+/// The fields in the text of a `/proc/PID/stat`, from the state on; the name before them may hold anything.
+fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
     let (_, after) = stat.rsplit_once(')')?;
-    after.split_ascii_whitespace().nth(1)?.parse().ok()
+    Some(after.split_ascii_whitespace())
+}
+
+fn parent(stat: &str) -> Option<i32> {
+    fields(stat)?.nth(1)?.parse().ok()
+}
+
+/// The time that a process and its children that are over have computed, in ticks.
+fn ticks(stat: &str) -> Option<u64> {
+    fields(stat)?.skip(11).take(4).map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// Whether a process descends from `root`, or is it.
@@ -79,6 +90,52 @@ fn searched(root: Pid) -> Vec<Pid> {
     found
 }
 
+/// Whether a process has a path among its arguments, or in one of them.
+pub(crate) fn any_names(path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let own = Pid::this().as_raw();
+    let lines = pids().filter(|pid| *pid != own).filter_map(|pid| fs::read(format!("/proc/{pid}/cmdline")).ok());
+    lines.into_iter().any(|line| line.windows(path.len()).any(|window| window == path))
+}
+
+/// What every process has computed, as one look at `/proc` shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    children: HashMap<i32, Vec<i32>>,
+    ticks: HashMap<i32, u64>,
+}
+
+impl Usage {
+    pub(crate) fn look() -> Self {
+        let mut usage = Self::default();
+        for pid in pids() {
+            let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let stat = String::from_utf8_lossy(&stat);
+            if let (Some(parent), Some(ticks)) = (parent(&stat), ticks(&stat)) {
+                usage.children.entry(parent).or_default().push(pid);
+                usage.ticks.insert(pid, ticks);
+            }
+        }
+        usage
+    }
+
+    /// The time that `root` and everything below it have computed.
+    pub(crate) fn below(&self, root: Pid) -> Duration {
+        let mut ticks = 0;
+        let mut open = vec![root.as_raw()];
+        while let Some(pid) = open.pop() {
+            ticks += self.ticks.get(&pid).copied().unwrap_or_default();
+            open.extend(self.children.get(&pid).into_iter().flatten());
+        }
+        Duration::from_millis(ticks * 1_000 / ticks_per_second())
+    }
+}
+
+fn ticks_per_second() -> u64 {
+    let known = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    known.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
 /// Sends a signal to every process below `root`.
 pub(crate) fn signal_descendants(root: Pid, signal: Signal) {
     for pid in descendants(root) {
@@ -118,6 +175,20 @@ mod tests {
     fn the_parent_is_found_behind_a_name_with_brackets_and_spaces() {
         assert_eq!(parent("12 (a) b) (c)) S 7 12 12 0"), Some(7));
         assert_eq!(parent("12 nonsense"), None);
+    }
+
+    #[test]
+    fn what_a_process_and_its_children_computed_is_added_up() {
+        assert_eq!(ticks("12 (a) b) S 7 12 12 0 -1 4194304 1 2 3 4 100 20 3 4 20 0 1"), Some(127));
+        assert_eq!(ticks("12 (a) S 7"), Some(0));
+        let mut child =
+            std::process::Command::new("sh").args(["-c", "sh -c 'while :; do :; done'; true"]).spawn().expect("starts");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        while Usage::look().below(pid) < Duration::from_millis(50) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal_descendants(pid, Signal::SIGKILL);
+        child.wait().expect("ends");
     }
 
     #[test]

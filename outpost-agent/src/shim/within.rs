@@ -56,6 +56,7 @@ fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result
         prompt: PromptDelivery::File,
         success_codes: vec![0],
         timeout_ms: u64::MAX,
+        gate: None,
     };
     nix::sys::prctl::set_child_subreaper(true)?;
     let result = Runner { signals: &signals, plan: &plan, cause: Cause::Completed }.run(&step)?;

@@ -165,6 +165,20 @@ impl Tmux {
         Ok((workers, others))
     }
 
+    /// What every pane of a session shows and has shown.
+    ///
+    /// # Errors
+    /// [`TmuxError`]; a session that is gone is one.
+    pub(crate) async fn shown(&self, session: &str) -> Result<String, TmuxError> {
+        let panes = format!("list-panes -s -t {} -F '#{{pane_id}}'", quoted(&format!("={session}")));
+        let mut shown = String::new();
+        for pane in self.ask(panes, 1).await?.lines() {
+            shown.push_str(&self.ask(format!("capture-pane -p -S - -t {}", quoted(pane)), 1).await?);
+            shown.push('\n');
+        }
+        Ok(shown)
+    }
+
     async fn ask(&self, line: String, commands: usize) -> Result<String, TmuxError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request { line, commands, reply }).await.map_err(|_| TmuxError::Disconnected)?;

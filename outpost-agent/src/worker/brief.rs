@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 
 use minijinja::{Environment, UndefinedBehavior, context};
-use sprint_core::job::{Assignment, Step};
+use sprint_core::gates::Gate;
+use sprint_core::job::{Assignment, Resumed, Step};
 use thiserror::Error;
 
 use super::told::Told;
@@ -30,11 +31,19 @@ pub(crate) struct BadTemplate {
 pub(crate) fn write_context(assignment: &Assignment, told: &Told, dir: &WorkerDir) -> io::Result<()> {
     fs::create_dir_all(dir.context())?;
     fs::create_dir_all(dir.artifacts())?;
-    fs::write(dir.prompt(), &assignment.prompt)?;
+    fs::write(dir.prompt(), prompt(assignment))?;
     match feedback(assignment, told) {
         Some(text) => fs::write(dir.feedback(), text),
         None => Ok(()),
     }
+}
+
+/// The text of `context/prompt.md`.
+fn prompt(assignment: &Assignment) -> String {
+    let Some(Resumed { attempt, uncommitted, .. }) = &assignment.resumed else { return assignment.prompt.clone() };
+    let held = if uncommitted.is_some() { "its commits and what it had not committed" } else { "its commits" };
+    let text = assignment.prompt.trim_end();
+    format!("{text}\n\nYour workspace holds the work of attempt {attempt}: {held}. Go on from there.\n")
 }
 
 /// The text of `context/feedback.md`, if there is anything to say.
@@ -60,12 +69,17 @@ pub(crate) fn plan(
         workspace: dir.workspace(),
         prompt_file: dir.prompt(),
         env: variables(assignment, told, dir, sandbox.as_ref()),
-        steps: assignment.steps.iter().map(|step| plan_step(step, dir)).collect::<Result<_, _>>()?,
+        steps: steps(assignment, dir)?,
         sandbox,
     })
 }
 
-fn plan_step(step: &Step, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
+fn steps(assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadTemplate> {
+    let step = |(number, step)| plan_step(step, assignment.gates.get(number).cloned(), dir);
+    assignment.steps.iter().enumerate().map(step).collect()
+}
+
+fn plan_step(step: &Step, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
     let mut templates = Environment::new();
     // A misspelt name is an error, not an empty argument.
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -90,6 +104,7 @@ fn plan_step(step: &Step, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
         prompt: step.runtime.prompt,
         success_codes: step.runtime.success_codes.clone(),
         timeout_ms: u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX),
+        gate,
     })
 }
 

@@ -12,6 +12,7 @@ use sprint_core::job::{Assignment, Report};
 use tokio::sync::{Notify, mpsc};
 
 use super::journal::{Journal, Recorded};
+use super::life::Stop;
 use super::reporter::{self, Entry};
 use super::task::{Life, Origin};
 use super::told::Told;
@@ -30,7 +31,7 @@ pub(crate) struct Cell {
     /// Something changed: look again.
     pub(crate) wake: Arc<Notify>,
     pub(crate) entries: mpsc::Sender<Entry>,
-    stop: Mutex<Option<String>>,
+    stop: Mutex<Option<Stop>>,
     forgotten: AtomicBool,
     /// Its end was refused by the coordinator, which then takes no log either.
     disowned: AtomicBool,
@@ -61,21 +62,21 @@ impl Cell {
         self.assignment.worker
     }
 
-    pub(crate) fn stop_reason(&self) -> Option<String> {
+    pub(crate) fn stop(&self) -> Option<Stop> {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The coordinator wants it to end; the first reason stays.
-    pub(crate) fn request_stop(&self, reason: String) {
+    /// Asks it to end; the first reason stays.
+    pub(crate) fn request_stop(&self, why: Stop) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         if stop.is_some() || self.is_finished() {
             return;
         }
-        let content = serde_json::to_vec(&reason).unwrap_or_default();
+        let content = serde_json::to_vec(&why).unwrap_or_default();
         if let Err(error) = disk::write_atomic(&self.dir.stop(), &content, Durability::Process) {
             tracing::warn!(worker = %self.id(), %error, "a request to stop cannot be written down");
         }
-        *stop = Some(reason);
+        *stop = Some(why);
         drop(stop);
         self.wake.notify_one();
     }
@@ -136,6 +137,7 @@ impl Cell {
 pub(crate) struct Fleet {
     cells: Mutex<BTreeMap<WorkerId, Arc<Cell>>>,
     removed: Notify,
+    added: Notify,
 }
 
 impl Fleet {
@@ -159,6 +161,11 @@ impl Fleet {
     pub(crate) fn remove(&self, worker: WorkerId) {
         self.lock().remove(&worker);
         self.removed.notify_waiters();
+    }
+
+    /// Waits until there is a worker more; may also return for no reason.
+    pub(crate) async fn added(&self) {
+        self.added.notified().await;
     }
 
     /// Waits until no worker is left.
@@ -188,6 +195,7 @@ pub(crate) fn assign(agent: &Arc<Agent>, assignment: Assignment) {
     let cell = Arc::new(Cell::new(assignment, dir.clone(), entries, Origin::Assigned));
     cells.insert(worker, cell.clone());
     drop(cells);
+    agent.fleet.added.notify_one();
     tracing::info!(
         %worker,
         item = %cell.assignment.item,
@@ -228,7 +236,7 @@ struct Found {
     dir: WorkerDir,
     journal: Journal,
     recorded: Recorded,
-    stop: Option<String>,
+    stop: Option<Stop>,
 }
 
 fn read(path: &Path) -> io::Result<Option<Found>> {
@@ -264,6 +272,7 @@ fn start_adopted(agent: &Arc<Agent>, found: Found) {
     *cell.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
     let cell = Arc::new(cell);
     agent.fleet.lock().insert(worker, cell.clone());
+    agent.fleet.added.notify_one();
     tracing::info!(%worker, finished = told.is_finished(), "found on disk; going on with it");
     agent.spawn(reporter::run(journal, receiver, agent.outbox.clone()));
     agent.spawn(Life::new(agent.clone(), cell, told, Origin::Adopted).run());

@@ -3,6 +3,8 @@
 //! The decision is made anew each time, so that an agent that starts in the
 //! middle of a worker's life goes on where the one before it ended.
 
+use serde::{Deserialize, Serialize};
+
 use super::told::Phase;
 use crate::shim::plan::Exit;
 use crate::tmux::Presence;
@@ -38,12 +40,30 @@ pub(crate) struct Facts {
     pub(crate) exit: Option<Exit>,
     /// Why it cannot be run here.
     pub(crate) trouble: Option<Trouble>,
-    /// Why the coordinator wants it to end.
-    pub(crate) stop: Option<String>,
+    /// Why it is to end.
+    pub(crate) stop: Option<Stop>,
     /// The coordinator wants nothing of it any more.
     pub(crate) forgotten: bool,
     /// Every report was acknowledged, and the log is at the coordinator.
     pub(crate) delivered: bool,
+}
+
+/// Why a worker is to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stop {
+    /// The coordinator wants it.
+    Told(String),
+    /// It shows no sign of life.
+    Hung(String),
+}
+
+impl Stop {
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Told(reason) | Self::Hung(reason) => reason,
+        }
+    }
 }
 
 /// Why a worker cannot be run.
@@ -56,7 +76,7 @@ pub(crate) enum Trouble {
 }
 
 /// How a round came to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ended {
     /// The shim has said how.
     Exited(Exit),
@@ -69,7 +89,7 @@ pub(crate) enum Ended {
 }
 
 /// The one thing to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Next {
     /// Write the assignment down and tell.
     Accept,
@@ -81,7 +101,7 @@ pub(crate) enum Next {
     TellExited(Option<i32>),
     /// Save the work and tell the end.
     Finish(Ended),
-    /// Make it end: the coordinator said so.
+    /// Make it end.
     End,
     /// Nothing, until something changes.
     Wait,

@@ -6,7 +6,15 @@ use crate::shim::plan::Cause;
 fn exit() -> Exit {
     let step =
         StepResult { name: "developer".to_owned(), exit_code: Some(0), signal: None, timed_out: false, duration_ms: 1 };
-    Exit { round: 1, cause: Cause::Completed, code: Some(0), steps: vec![step], disk_full: false, message: None }
+    Exit {
+        round: 1,
+        cause: Cause::Completed,
+        code: Some(0),
+        steps: vec![step],
+        verdicts: vec![],
+        disk_full: false,
+        message: None,
+    }
 }
 
 fn accepted() -> Facts {
@@ -61,7 +69,7 @@ fn the_start_is_told_before_the_exit_even_when_nobody_saw_it() {
 
 #[test]
 fn a_request_to_stop_ends_what_runs_and_keeps_the_rest_from_starting() {
-    let stop = Some("enough".to_owned());
+    let stop = Some(Stop::Told("enough".to_owned()));
     assert_eq!(next(&Facts { stop: stop.clone(), ..accepted() }), Next::Finish(Ended::NeverStarted));
     assert_eq!(next(&Facts { stop: stop.clone(), ..planned() }), Next::Finish(Ended::NeverStarted));
     assert_eq!(next(&Facts { stop: stop.clone(), ..running() }), Next::End);
@@ -96,7 +104,7 @@ fn all() -> Vec<Facts> {
     choose!(session: None, Some(Presence::Alive), Some(Presence::Gone), Some(Presence::Unknown));
     choose!(exit: None, Some(exit()));
     choose!(trouble: None, Some(Trouble::Outpost("no".to_owned())), Some(Trouble::Assignment("no".to_owned())));
-    choose!(stop: None, Some("enough".to_owned()));
+    choose!(stop: None, Some(Stop::Told("enough".to_owned())));
     choose!(forgotten: false, true);
     choose!(delivered: false, true);
     all

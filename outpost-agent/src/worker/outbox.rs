@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sprint_core::ids::WorkerId;
-use sprint_core::job::Report;
+use sprint_core::job::{Report, ReportBody};
 use tokio::sync::Notify;
 
-/// Every unacknowledged report of this outpost. Its size is bounded by the
-/// workers that are here: each makes a handful.
+/// Every unacknowledged report of this outpost. Its size is bounded by the workers that are here: each makes a
+/// handful, and while many wait to be delivered the outpost asks for no more (`room`).
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -71,6 +71,14 @@ impl Outbox {
                 state.unacknowledged.remove(&worker);
             }
         }
+    }
+
+    /// Finished workers whose end is not acknowledged.
+    pub(crate) fn undelivered(&self) -> Vec<WorkerId> {
+        let is_end = |report: &Report| matches!(report.body, ReportBody::Finished { .. });
+        let state = self.lock();
+        let ended = state.unacknowledged.iter().filter(|(_, reports)| reports.iter().any(is_end));
+        ended.map(|(worker, _)| *worker).collect()
     }
 
     /// Whether a worker has no report on its way.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use sprint_core::gates::{GateOutcome, Settled, settle};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::job::{Assignment, Outcome, Step, StepResult};
 
-use super::life::{Ended, Trouble};
+use super::life::{Ended, Stop, Trouble};
 use crate::shim::plan::{Cause, Exit};
 use crate::workspace::save::Left;
 
@@ -17,8 +18,8 @@ const NOT_FOUND: i32 = 127;
 pub(crate) struct Evidence<'a> {
     pub(crate) assignment: &'a Assignment,
     pub(crate) ended: &'a Ended,
-    /// Why the coordinator wanted it to end, if it did.
-    pub(crate) stop: Option<&'a str>,
+    /// Why it was to end, if it was.
+    pub(crate) stop: Option<&'a Stop>,
     pub(crate) left: &'a Left,
     /// How often it was sent back already.
     pub(crate) sent_back: usize,
@@ -29,7 +30,7 @@ pub(crate) struct Evidence<'a> {
 }
 
 /// What is made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
     /// It is told why, and runs again in the same workspace.
     SendBack(String),
@@ -38,8 +39,10 @@ pub(crate) enum Verdict {
 
 /// Judges.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
-    if let Some(reason) = evidence.stop {
-        return Verdict::End(Outcome::Stopped { reason: reason.to_owned() });
+    match evidence.stop {
+        Some(Stop::Told(reason)) => return Verdict::End(Outcome::Stopped { reason: reason.clone() }),
+        Some(Stop::Hung(reason)) => return failed(reason.clone()),
+        None => {}
     }
     let exit = match evidence.ended {
         Ended::Exited(exit) => exit,
@@ -55,18 +58,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
             return lost(evidence, exit.message.as_deref().unwrap_or("its shim could not go on"));
         }
     }
-    let fault = fault(&evidence.assignment.steps, exit);
     let full = evidence.disk_full || exit.disk_full;
-    if evidence.assignment.change.is_some() {
-        return match (fault, evidence.tree) {
-            (None, Some(tree)) => {
-                Verdict::End(Outcome::Passed { commit: evidence.assignment.base.clone(), tree: tree.clone() })
-            }
-            (None, None) => lost(evidence, "the tree of the candidate cannot be read"),
-            (Some(fault), _) if full => lost(evidence, &fault.of_gate()),
-            (Some(fault), _) => failed(fault.of_gate()),
-        };
+    if evidence.assignment.is_gate() {
+        return gated(evidence, exit, full);
     }
+    let fault = fault(&evidence.assignment.steps, exit);
     match (fault, &evidence.left.head) {
         (None, Some(head)) => Verdict::End(Outcome::Committed { head: head.clone() }),
         (Some(fault), _) if full => lost(evidence, &fault.of_worker()),
@@ -78,6 +74,37 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         (None, None) if evidence.left.uncommitted_count > 0 => Verdict::SendBack(uncommitted(evidence.left)),
         (None, None) => failed("exited with 0 and left nothing: no commit, no change".to_owned()),
     }
+}
+
+/// The end of a gate run: the shim has judged each gate as it ended; here it is seen that nothing is missing.
+fn gated(evidence: &Evidence<'_>, exit: &Exit, full: bool) -> Verdict {
+    let Assignment { gates, steps, base, .. } = evidence.assignment;
+    let told = gates.len() == steps.len() && gates.iter().zip(steps).all(|(gate, step)| gate.name == step.name);
+    if !told {
+        return lost(evidence, "its coordinator did not say how its gates are judged; are both of one version?");
+    }
+    let until = match settle(gates, &exit.verdicts) {
+        Settled::Passed => gates.len(),
+        Settled::NotPassed(verdict) if full => return lost(evidence, &verdict.reason),
+        Settled::NotPassed(_) => {
+            let passed = exit.verdicts.iter().take_while(|verdict| verdict.outcome == GateOutcome::Passed);
+            passed.count() + 1
+        }
+        Settled::Unjudged(gate) => return lost(evidence, &format!("there is no verdict on gate {gate:?}")),
+    };
+    let Some(tree) = evidence.tree else { return lost(evidence, "the tree of the candidate cannot be read") };
+    // Both are of the shim; a pass that its own record of the command denies is none.
+    let contradicted = exit.verdicts.iter().take(until).enumerate().find(|(number, verdict)| {
+        let result = exit.steps.get(*number).filter(|result| result.name == verdict.gate);
+        let well =
+            result.is_some_and(|result| result.exit_code == Some(0) && result.signal.is_none() && !result.timed_out);
+        verdict.outcome == GateOutcome::Passed && !well
+    });
+    if let Some((_, verdict)) = contradicted {
+        return lost(evidence, &format!("the record of gate {:?} contradicts itself", verdict.gate));
+    }
+    let verdicts = exit.verdicts.iter().take(until).cloned().collect();
+    Verdict::End(Outcome::Gated { commit: base.clone(), tree: tree.clone(), verdicts })
 }
 
 fn failed(reason: String) -> Verdict {
@@ -144,24 +171,6 @@ impl Fault<'_> {
                 (None, Some(signal)) => format!("ended by signal {signal}"),
                 (None, None) => "ended in an unknown way".to_owned(),
             },
-        }
-    }
-
-    fn of_gate(&self) -> String {
-        match self {
-            Self::Missing(name) => format!("gate {name:?} did not run"),
-            Self::Ended { result, timeout } => {
-                let name = &result.name;
-                if result.timed_out {
-                    return format!("gate {name:?} timed out after {}", humantime::format_duration(*timeout));
-                }
-                match (result.exit_code, result.signal) {
-                    (Some(NOT_FOUND), _) => format!("gate {name:?}: command not found"),
-                    (Some(code), _) => format!("gate {name:?} failed with exit code {code}"),
-                    (None, Some(signal)) => format!("gate {name:?} was ended by signal {signal}"),
-                    (None, None) => format!("gate {name:?} ended in an unknown way"),
-                }
-            }
         }
     }
 }

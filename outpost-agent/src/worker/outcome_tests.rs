@@ -1,10 +1,13 @@
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sprint_core::ids::{Attempt, ChangeId, ItemId, RepoName, WorkerId};
+use sprint_core::gates::{Gate, GateVerdict};
+use sprint_core::ids::ChangeId;
 use sprint_core::job::Runtime;
 use sprint_core::worker::Role;
 
 use proptest::prelude::*;
+use sprint_core::fixtures;
 use sprint_core::fuzz::bytes;
 
 use super::*;
@@ -19,18 +22,12 @@ fn assignment(change: Option<ChangeId>, gates: &[&str]) -> Assignment {
         timeout: Duration::from_mins(5),
     };
     Assignment {
-        worker: WorkerId::new(1),
-        repo: RepoName::new("web").expect("a name"),
-        item: ItemId::new(2),
-        attempt: Attempt::new(1),
-        role: Role::Developer,
         change,
+        role: if change.is_some() { Role::Gate } else { Role::Developer },
         base: CommitId::new(HEX).expect("a commit"),
-        base_ref: "refs/heads/main".to_owned(),
-        title: String::new(),
-        prompt: String::new(),
-        feedback: vec![],
         steps: gates.iter().map(step).collect(),
+        gates: gates.iter().filter(|_| change.is_some()).map(|name| Gate::new(*name, "true")).collect(),
+        ..fixtures::assignment(1, 2, "true")
     }
 }
 
@@ -38,11 +35,17 @@ fn result(name: &str, exit_code: i32) -> StepResult {
     StepResult { name: name.to_owned(), exit_code: Some(exit_code), signal: None, timed_out: false, duration_ms: 1 }
 }
 
+/// What the shim makes of it.
+fn verdict(result: &StepResult) -> GateVerdict {
+    sprint_gate::judge(&Gate::new(result.name.clone(), "true"), result, &[], "/w")
+}
+
 fn exited(steps: Vec<StepResult>) -> Exit {
     Exit {
         round: 1,
         cause: Cause::Completed,
         code: steps.last().and_then(|step| step.exit_code),
+        verdicts: steps.iter().map(verdict).collect(),
         steps,
         disk_full: false,
         message: None,
@@ -62,24 +65,55 @@ fn failed(reason: &str) -> Verdict {
     Verdict::End(Outcome::Failed { reason: reason.to_owned() })
 }
 
+/// The outcomes of the verdicts that were passed on, and the last one's reason.
+fn gated(verdict: Verdict) -> (Vec<GateOutcome>, String) {
+    let Verdict::End(Outcome::Gated { verdicts, .. }) = verdict else { panic!("not gated: {verdict:?}") };
+    let reason = verdicts.last().map(|verdict| verdict.reason.clone()).unwrap_or_default();
+    (verdicts.iter().map(|verdict| verdict.outcome).collect(), reason)
+}
+
+fn lost(verdict: Verdict) -> String {
+    let Verdict::End(Outcome::Lost { reason }) = verdict else { panic!("not lost: {verdict:?}") };
+    reason
+}
+
 #[test]
-fn a_gate_run_passes_only_with_a_good_result_of_every_gate() {
+fn a_gate_run_ends_with_its_verdicts_up_to_the_first_that_is_not_a_pass() {
+    use GateOutcome::{Failed, NotFound, Passed, TimedOut};
     let gates = assignment(Some(ChangeId::new(1)), &["lint", "test"]);
-    let nothing = Left::default();
-    let judge = |steps| judged(&gates, exited(steps), &nothing, |_| {});
-    let good = judge(vec![result("lint", 0), result("test", 0)]);
-    assert!(matches!(good, Verdict::End(Outcome::Passed { .. })), "{good:?}");
-    assert_eq!(judge(vec![result("lint", 0)]), failed("gate \"test\" did not run"));
-    assert_eq!(judge(vec![]), failed("gate \"lint\" did not run"));
-    assert_eq!(judge(vec![result("lint", 0), result("other", 0)]), failed("gate \"test\" did not run"));
-    assert_eq!(judge(vec![result("lint", 0), result("test", 1)]), failed("gate \"test\" failed with exit code 1"));
-    assert_eq!(judge(vec![result("lint", 127)]), failed("gate \"lint\": command not found"));
+    let judge = |steps| gated(judged(&gates, exited(steps), &Left::default(), |_| {}));
+    assert_eq!(judge(vec![result("lint", 0), result("test", 0)]), (vec![Passed, Passed], String::new()));
+    let failed = (vec![Passed, Failed], "gate \"test\" failed with exit code 1".to_owned());
+    assert_eq!(judge(vec![result("lint", 0), result("test", 1)]), failed);
+    let gone = (vec![NotFound], "gate \"lint\": command not found".to_owned());
+    assert_eq!(judge(vec![result("lint", 127)]), gone);
     let late = StepResult { timed_out: true, ..result("lint", 0) };
-    assert_eq!(judge(vec![late, result("test", 0)]), failed("gate \"lint\" timed out after 5m"));
+    assert_eq!(judge(vec![late, result("test", 0)]).0, [TimedOut]);
     let killed = StepResult { exit_code: None, signal: Some(9), ..result("lint", 0) };
-    assert_eq!(judge(vec![killed]), failed("gate \"lint\" was ended by signal 9"));
+    assert_eq!(judge(vec![killed]), (vec![Failed], "gate \"lint\" was ended by signal 9".to_owned()));
+}
+
+#[test]
+fn gates_that_were_not_judged_are_no_pass_and_blame_nobody() {
+    let gates = assignment(Some(ChangeId::new(1)), &["lint", "test"]);
+    let of = |gates: &Assignment, exit| lost(judged(gates, exit, &Left::default(), |_| {}));
+    let both = || exited(vec![result("lint", 0), result("test", 0)]);
+    assert_eq!(of(&gates, exited(vec![result("lint", 0)])), "there is no verdict on gate \"test\"");
+    assert_eq!(of(&gates, exited(vec![])), "there is no verdict on gate \"lint\"");
+    let other = exited(vec![result("lint", 0), result("other", 0)]);
+    assert_eq!(of(&gates, other), "there is no verdict on gate \"test\"");
+    // As a shim of before leaves it.
+    assert_eq!(of(&gates, Exit { verdicts: vec![], ..both() }), "there is no verdict on gate \"lint\"");
+    let denied = Exit { steps: vec![result("lint", 0), result("test", 1)], ..both() };
+    assert_eq!(of(&gates, denied), "the record of gate \"test\" contradicts itself");
     let none = assignment(Some(ChangeId::new(1)), &[]);
-    assert_eq!(judged(&none, exited(vec![]), &nothing, |_| {}), failed("gate \"it\" did not run"));
+    assert_eq!(of(&none, exited(vec![])), "there is no verdict on gate \"\"");
+    let untold = Assignment { gates: vec![], ..gates.clone() };
+    assert!(of(&untold, both()).contains("did not say how its gates are judged"));
+    let full = judged(&gates, exited(vec![result("lint", 1)]), &Left::default(), |evidence| evidence.disk_full = true);
+    assert_eq!(lost(full), "the outpost's disk is full: gate \"lint\" failed with exit code 1");
+    let treeless = judged(&gates, both(), &Left::default(), |evidence| evidence.tree = None);
+    assert_eq!(lost(treeless), "the tree of the candidate cannot be read");
 }
 
 #[test]
@@ -103,10 +137,6 @@ fn a_worker_is_judged_by_what_it_left() {
 #[test]
 fn what_comes_from_outside_blames_nobody() {
     let item = assignment(None, &["developer"]);
-    let lost = |verdict: Verdict| {
-        let Verdict::End(Outcome::Lost { reason }) = verdict else { panic!("not lost: {verdict:?}") };
-        reason
-    };
     for cause in [Cause::HungUp, Cause::Terminated, Cause::Broken] {
         let exit = Exit { cause, ..exited(vec![result("developer", 0)]) };
         lost(judged(&item, exit, &Left::default(), |_| {}));
@@ -119,30 +149,39 @@ fn what_comes_from_outside_blames_nobody() {
     assert_eq!(lost(judged(&item, seen, &Left::default(), |_| {})), "the outpost's disk is full: exited with code 1");
 }
 
+static TOLD: LazyLock<Stop> = LazyLock::new(|| Stop::Told("enough".to_owned()));
+static HUNG: LazyLock<Stop> = LazyLock::new(|| Stop::Hung("hung".to_owned()));
+
 #[test]
 fn a_request_to_stop_is_the_reason_whatever_else_happened() {
     let item = assignment(None, &["developer"]);
     let verdict = judged(&item, exited(vec![result("developer", 0)]), &Left::default(), |evidence| {
-        evidence.stop = Some("enough");
+        evidence.stop = Some(&TOLD);
     });
     assert_eq!(verdict, Verdict::End(Outcome::Stopped { reason: "enough".to_owned() }));
+    let verdict = judged(&item, exited(vec![result("developer", 0)]), &Left::default(), |evidence| {
+        evidence.stop = Some(&HUNG);
+    });
+    assert_eq!(verdict, Verdict::End(Outcome::Failed { reason: "hung".to_owned() }));
 }
 
-const EXIT: &[u8] = br#"{"round":1,"cause":"completed","code":0,"steps":[{"name":"a","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1},{"name":"b","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1}],"disk_full":false,"message":null}"#;
+const EXIT: &[u8] = br#"{"round":1,"cause":"completed","code":0,"steps":[{"name":"a","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1},{"name":"b","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1}],"verdicts":[{"gate":"a","outcome":"passed","reason":"","metrics":{},"findings":[],"duration_ms":1},{"gate":"b","outcome":"passed","reason":"","metrics":{},"findings":[],"duration_ms":1}],"disk_full":false,"message":null}"#;
 
 proptest! {
-    /// Whatever stands in `exit.json`, gates pass only if each of them is there, in order, and ended well.
+    /// Whatever stands in `exit.json`, gates pass only if each of them is there, in order, ended well and was judged so.
     #[test]
     fn fuzz_no_exit_file_passes_gates_that_did_not_pass(content in bytes(vec![EXIT.to_vec()]), stops in any::<bool>()) {
         let Ok(exit) = serde_json::from_slice::<Exit>(&content) else { return Ok(()) };
         let gates = assignment(Some(ChangeId::new(1)), &["a", "b"]);
         let verdict = judged(&gates, exit.clone(), &Left::default(), |evidence| {
-            evidence.stop = stops.then_some("it is not needed any more");
+            evidence.stop = stops.then_some(&TOLD);
         });
-        let passed = matches!(verdict, Verdict::End(Outcome::Passed { .. }));
+        let passed = matches!(&verdict, Verdict::End(Outcome::Gated { verdicts, .. })
+            if settle(&gates.gates, verdicts) == Settled::Passed);
         let names = exit.steps.iter().take(2).map(|step| step.name.as_str()).collect::<Vec<_>>();
         let well = |step: &StepResult| step.exit_code == Some(0) && step.signal.is_none() && !step.timed_out;
         let all_well = names == ["a", "b"] && exit.steps.iter().take(2).all(well) && exit.cause == Cause::Completed;
-        prop_assert_eq!(passed, all_well && !stops);
+        let all_judged = settle(&gates.gates, &exit.verdicts) == Settled::Passed;
+        prop_assert_eq!(passed, all_well && all_judged && !stops);
     }
 }

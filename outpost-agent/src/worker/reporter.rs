@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::job::Report;
+use sprint_failpoint::{Point, pass};
 use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Journal;
@@ -52,7 +53,13 @@ pub(crate) async fn run(mut journal: Journal, mut entries: mpsc::Receiver<Entry>
         }
         let sync = !reports.is_empty();
         let flushed = tokio::task::spawn_blocking(move || {
+            if sync {
+                pass(Point::JournalBefore);
+            }
             let result = journal.flush(sync);
+            if sync {
+                pass(Point::JournalAfter);
+            }
             (journal, result)
         })
         .await;

@@ -6,16 +6,18 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use sprint_core::job::ReportBody;
 use sprint_core::worker::Terminal;
+use sprint_failpoint::{Point, pass};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::brief;
 use super::fleet::Cell;
-use super::life::{Facts, Launch, Next, Shim, Trouble, next};
+use super::life::{Facts, Launch, Next, Shim, Stop, Trouble, next};
 use super::outcome::DISK_FULL;
 use super::reporter::Entry;
 use super::shim_process;
+use super::snapshots::Snapshots;
 use super::socket;
 use super::told::{Phase, Told};
 use crate::agent::Agent;
@@ -64,6 +66,7 @@ pub(crate) struct Life {
     /// Since when its shim lives without a terminal.
     hung_up: Option<Instant>,
     socket: Option<AbortOnDropHandle<()>>,
+    snapshots: Option<Snapshots>,
 }
 
 impl Life {
@@ -81,6 +84,7 @@ impl Life {
             ending: None,
             hung_up: None,
             socket: None,
+            snapshots: None,
         }
     }
 
@@ -90,6 +94,7 @@ impl Life {
             self.read_plan();
             self.watch();
             self.listen();
+            self.take_snapshots();
         }
         loop {
             let facts = self.observe().await;
@@ -148,7 +153,7 @@ impl Life {
             session,
             exit,
             trouble: self.trouble.clone(),
-            stop: cell.stop_reason(),
+            stop: cell.stop(),
             forgotten,
             delivered: false,
         }
@@ -167,6 +172,7 @@ impl Life {
         } else {
             self.watch();
         }
+        pass(Point::AcceptWritten);
         self.tell(ReportBody::Accepted).await;
     }
 
@@ -177,7 +183,7 @@ impl Life {
             Some(_) if self.told.round() > 1 => Ok(()),
             Some(_) | None => {
                 let stopped = async {
-                    while cell.stop_reason().is_none() {
+                    while cell.stop().is_none() {
                         cell.wake.notified().await;
                     }
                 };
@@ -192,6 +198,7 @@ impl Life {
             self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
             return;
         }
+        pass(Point::WorkspaceMade);
         let sandbox = self.sandbox();
         let plan = match brief::plan(&cell.assignment, &self.told, &cell.dir, sandbox) {
             Ok(plan) => plan,
@@ -207,6 +214,7 @@ impl Life {
             })
             .and_then(|()| Ok(serde_json::to_vec(&plan)?))
             .and_then(|content| disk::write_atomic(&cell.dir.plan(), &content, Durability::Process));
+        pass(Point::PlanWritten);
         match written {
             Ok(()) => self.plan = Some(plan),
             Err(error) => self.trouble = Some(Trouble::Outpost(self.explain(&error, disk::says_full(&error)))),
@@ -230,6 +238,7 @@ impl Life {
 
     async fn start(&mut self) {
         self.listen();
+        self.take_snapshots();
         let round = self.told.round();
         let (cell, agent) = (&self.cell, &self.agent);
         if round > 1 {
@@ -250,6 +259,7 @@ impl Life {
             .await;
         match started {
             Ok(()) => {
+                pass(Point::SessionStarted);
                 self.launched = Some(round);
                 self.just_started = Some(Presence::Alive);
                 agent.repositories.started();
@@ -309,7 +319,7 @@ impl Life {
             }
             self.pause(END_LIMIT / 4).await;
         } else if facts.shim != Shim::NotBegun {
-            tracing::info!(worker = %self.cell.id(), reason = facts.stop.as_deref().unwrap_or(""), "ending it");
+            tracing::info!(worker = %self.cell.id(), reason = facts.stop.as_ref().map_or("", Stop::reason), "ending it");
             self.ending = Some(Instant::now());
             shim_process::signal(dir, round, Signal::SIGTERM);
         } else {
@@ -366,6 +376,23 @@ impl Life {
         }
     }
 
+    /// Has the work on an item saved while it goes on.
+    fn take_snapshots(&mut self) {
+        let over = self.plan.is_none() || self.told.is_finished() || self.cell.assignment.is_gate();
+        if self.snapshots.is_some() || over {
+            return;
+        }
+        self.snapshots =
+            self.workspace().map(|workspace| Snapshots::start(self.agent.clone(), self.cell.clone(), workspace));
+    }
+
+    /// Waits until no snapshot is being taken.
+    pub(super) async fn end_snapshots(&mut self) {
+        if let Some(snapshots) = self.snapshots.take() {
+            snapshots.end().await;
+        }
+    }
+
     pub(super) fn close_socket(&mut self) {
         self.socket = None;
     }
@@ -384,9 +411,17 @@ impl Life {
         // Left by a shim that was killed, if at all.
         let sandbox = self.plan.as_ref().and_then(|plan| plan.sandbox.as_ref());
         sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).for_each(Group::remove);
-        let trash = agent.data.trash();
-        let path = cell.dir.path().to_owned();
-        match tokio::task::spawn_blocking(move || disk::discard(&path, &trash)).await {
+        let (trash, kept) = (agent.data.trash(), agent.data.kept(&cell.assignment));
+        pass(Point::RemoveBefore);
+        let discard = move || {
+            if cell.dir.keep().exists() {
+                tracing::warn!(worker = %id, kept = %kept.display(), "its directory is kept: not all of its work is safe");
+                disk::set_aside(cell.dir.path(), &kept)
+            } else {
+                disk::discard(cell.dir.path(), &trash)
+            }
+        };
+        match tokio::task::spawn_blocking(discard).await {
             Ok(Ok(())) => tracing::info!(worker = %id, "removed"),
             Ok(Err(error)) => tracing::warn!(worker = %id, %error, "its directory could not be removed"),
             Err(error) => tracing::error!(worker = %id, %error, "removing its directory panicked"),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 use crate::environment;
 
@@ -128,7 +129,9 @@ impl Git {
     /// # Errors
     /// [`GitError`], with what git said.
     pub(crate) async fn run(mut self) -> Result<String, GitError> {
+        let began = Instant::now();
         let output = self.command.output().await.map_err(GitError::Start)?;
+        tracing::trace!(command = self.name, took = ?began.elapsed(), "git has run");
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
         }

@@ -3,21 +3,25 @@
 //! Everything in a mirror comes from the coordinator. What a worker makes stays in its own
 //! directory, and leaves it as a stream of objects that its own confinement has packed.
 
+pub(crate) mod fingerprint;
 pub(crate) mod git;
+pub(crate) mod locks;
 pub(crate) mod mirror;
-mod own_git;
+pub(crate) mod own_git;
 mod pool;
 pub(crate) mod remote;
 pub(crate) mod save;
+pub(crate) mod scratch;
 mod tree;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::ids::{Attempt, CommitId, RepoName};
 use sprint_core::job::Assignment;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
@@ -47,6 +51,8 @@ pub(crate) enum PrepareError {
     Git(#[from] GitError),
     #[error("commit {commit} is not in the coordinator's repository: {from} does not reach it")]
     CommitMissing { commit: CommitId, from: String },
+    #[error("the work of attempt {attempt} cannot be restored: {why}")]
+    Resume { attempt: Attempt, why: Box<Self> },
 }
 
 impl PrepareError {
@@ -55,6 +61,7 @@ impl PrepareError {
             Self::Io(error) => crate::disk::says_full(error),
             Self::Git(error) => error.says_full(),
             Self::CommitMissing { .. } => false,
+            Self::Resume { attempt: _, why } => why.says_full(),
         }
     }
 }
@@ -76,12 +83,15 @@ pub(crate) struct Repositories {
     open: Mutex<HashMap<RepoName, Arc<Repository>>>,
     upkeep: Notify,
     last_start: Mutex<Option<Instant>>,
+    /// The disk is low: nothing is made in advance.
+    lean: AtomicBool,
 }
 
 impl Repositories {
     pub(crate) fn new(data: DataDir, warm: usize) -> Self {
         let remote = watch::channel(None).0;
-        Self { data, warm, remote, open: Mutex::default(), upkeep: Notify::new(), last_start: Mutex::default() }
+        let (open, last_start, lean) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Self { data, warm, remote, open, upkeep: Notify::new(), last_start, lean }
     }
 
     pub(crate) fn get(&self, name: &RepoName) -> Arc<Repository> {
@@ -96,31 +106,35 @@ impl Repositories {
             .clone()
     }
 
-    /// Makes a worker's workspace: at its commit, on its branch if it works on an item.
+    /// Makes a worker's workspace: at its commit, on its branch if it works on an item, with the work that it resumes.
     ///
     /// # Errors
     /// [`PrepareError`].
     pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<(), PrepareError> {
         let repository = self.get(&assignment.repo);
         let mirror = repository.mirror.path();
-        let wanted = Wanted {
-            commit: &assignment.base,
-            from: &assignment.base_ref,
-            worker: assignment.worker,
-            repo: assignment.repo.as_str(),
-        };
-        repository.mirror.ensure(&wanted, &self.remote).await?;
+        let wanted = |commit, from| Wanted { commit, from, worker: assignment.worker, repo: assignment.repo.as_str() };
+        repository.mirror.ensure(&wanted(&assignment.base, &assignment.base_ref), &self.remote).await?;
+        let mut start = &assignment.base;
+        if let Some(resumed) = &assignment.resumed {
+            start = resumed.uncommitted.as_ref().unwrap_or(&resumed.commit);
+            let fetched = repository.mirror.ensure(&wanted(start, &resumed.from_ref), &self.remote).await;
+            fetched.map_err(|why| PrepareError::Resume { attempt: resumed.attempt, why: Box::new(why) })?;
+        }
         let workspace = dir.workspace();
         self.clear(&workspace)?;
-        let tree = match repository.pool.take(&assignment.base) {
+        let mut tree = match repository.pool.take(start) {
             Some(mut tree) => {
                 tree.rename(&workspace)?;
-                tree.switch(&assignment.base, Urgency::Normal).await?;
+                tree.switch(start, Urgency::Normal).await?;
                 tree
             }
-            None => Tree::add(mirror, &workspace, &assignment.base, Urgency::Normal).await?,
+            None => Tree::add(mirror, &workspace, start, Urgency::Normal).await?,
         };
-        if assignment.change.is_none() {
+        if let Some(resumed) = &assignment.resumed {
+            tree.uncommit(&resumed.commit).await?;
+        }
+        if !assignment.is_gate() {
             tree.begin_branch(&assignment.branch())?;
             repository.pool.expect(&assignment.base);
         }
@@ -130,6 +144,26 @@ impl Repositories {
     /// Removes what an attempt to prepare has left when the agent ended in the middle of it.
     fn clear(&self, workspace: &Path) -> io::Result<()> {
         crate::disk::discard(workspace, &self.data.trash())
+    }
+
+    /// Keeps no worktrees ready while the disk is low, and gives back those that were; says whether there were any.
+    pub(crate) async fn stay_lean(&self, lean: bool) -> bool {
+        let was = self.lean.swap(lean, Ordering::Relaxed);
+        if was && !lean {
+            self.upkeep.notify_one();
+        }
+        if !lean {
+            return false;
+        }
+        // Also those of which nothing was asked since the agent's start.
+        for entry in std::fs::read_dir(self.data.warm_trees()).into_iter().flatten().flatten() {
+            if let Some(repo) = entry.file_name().to_str().and_then(|name| RepoName::new(name).ok()) {
+                self.get(&repo);
+            }
+        }
+        let all: Vec<_> = self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let drain = move || all.iter().filter(|repository| repository.pool.drain()).count() > 0;
+        tokio::task::spawn_blocking(drain).await.unwrap_or(false)
     }
 
     /// Says that a start is done, so that the pool may fill up.
@@ -170,7 +204,7 @@ impl Repositories {
         };
         let mut pause = None;
         for (repo, repository) in all {
-            loop {
+            while !self.lean.load(Ordering::Relaxed) {
                 tokio::time::timeout(SETTLE_LIMIT, self.quiet()).await.ok();
                 match repository.pool.tend(repository.mirror.path()).await {
                     Ok(Tended::Something) => {}

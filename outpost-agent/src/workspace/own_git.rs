@@ -10,12 +10,22 @@ use std::path::Path;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_core::ids::CommitId;
 
+use super::fingerprint::Stamp;
+
 /// More than any file of refs holds.
 const REFS_MOST: u64 = 64 << 20;
 /// More than any index holds.
 const INDEX_MOST: u64 = 1 << 30;
 /// How often a ref may lead to another.
 const LINKS: usize = 5;
+
+/// Equal when nothing in a git directory has changed that a snapshot depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) head: Option<CommitId>,
+    index: Option<Stamp>,
+    exclude: Option<Stamp>,
+}
 
 /// A worker's git directory.
 #[derive(Debug)]
@@ -43,13 +53,23 @@ impl OwnGit {
         Ok(text)
     }
 
+    /// What tells that HEAD, the index or the list of ignored files is another than before.
+    pub(crate) fn state(&self) -> State {
+        let stamp = |name| self.file(name).and_then(|file| file.metadata()).ok().map(|data| Stamp::of(&data));
+        State { head: self.head(), index: stamp("index"), exclude: stamp("info/exclude") }
+    }
+
     /// Copies a file of it, if there is such a file.
     ///
     /// # Errors
     /// Those of writing.
     pub(crate) fn copy(&self, name: &str, to: &Path) -> io::Result<()> {
         let Ok(from) = self.file(name) else { return Ok(()) };
-        io::copy(&mut from.take(INDEX_MOST), &mut File::create(to)?).map(drop)
+        let changed = from.metadata()?.modified()?;
+        let mut to = File::create(to)?;
+        io::copy(&mut from.take(INDEX_MOST), &mut to)?;
+        // Git does not trust an index about files that changed when it was written, or later.
+        to.set_modified(changed)
     }
 
     fn file(&self, name: &str) -> io::Result<File> {

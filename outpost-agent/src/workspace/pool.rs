@@ -71,6 +71,17 @@ impl Pool {
         state.ready.remove(same.unwrap_or(0))
     }
 
+    /// Gives every tree back to the disk; says whether there was one.
+    pub(crate) fn drain(&self) -> bool {
+        let trees = std::mem::take(&mut self.lock().ready);
+        for tree in &trees {
+            if let Err(error) = crate::disk::discard(&tree.path, &self.trash) {
+                tracing::warn!(path = %tree.path.display(), %error, "a worktree that was kept ready cannot be removed");
+            }
+        }
+        !trees.is_empty()
+    }
+
     /// Says which commit the next workers will most likely start from.
     pub(crate) fn expect(&self, commit: &CommitId) {
         self.lock().newest = Some(commit.clone());

@@ -5,19 +5,21 @@
 //! with a git directory made for the purpose, and the agent's git gets a stream of objects,
 //! which it checks like one from the network.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use sprint_core::ids::CommitId;
+use sprint_core::attempt_ref::SNAPSHOT_MESSAGE;
+use sprint_core::ids::{CommitId, TreeId};
 use tokio::process::Command;
 
 use super::git::{Git, GitError};
-use super::own_git::OwnGit;
+use super::own_git::{OwnGit, State};
 use super::remote::Remote;
+use super::scratch::{Index, Scratch};
 use super::tree::repository;
 use crate::disk;
 use crate::paths::WorkerDir;
@@ -27,6 +29,7 @@ const LIMIT: Duration = Duration::from_mins(15);
 /// How many paths a message names.
 const NAMED: usize = 5;
 
+/// Nothing in these directories has to survive a crash.
 const CONFIG: &str = "\
 [core]
 \trepositoryformatversion = 0
@@ -77,7 +80,6 @@ impl Workspace {
         let newest = self.newest(scratch, &head);
         let status = self
             .within(scratch)
-            .env("GIT_OPTIONAL_LOCKS", "0")
             .args(["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal"])
             // A repository in the tree is looked at from outside only.
             .args(["--ignore-submodules=dirty"])
@@ -91,14 +93,38 @@ impl Workspace {
         })
     }
 
+    /// Lists the directories in which no file counts.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) async fn ignored(&self, scratch: &Scratch) -> Result<BTreeSet<PathBuf>, GitError> {
+        let list = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"];
+        let list = limited(self.within(scratch).args(list).run()).await?;
+        Ok(list.split('\0').filter_map(|path| path.strip_suffix('/')).map(PathBuf::from).collect())
+    }
+
+    /// The tree of a commit of the worker's.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) async fn tree_of(&self, commit: &CommitId, scratch: &Scratch) -> Result<TreeId, GitError> {
+        let tree = self.within(scratch).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).run();
+        read_tree_id(limited(tree).await?)
+    }
+
+    /// What tells that its repository is another than before.
+    pub(crate) fn state(&self) -> Option<State> {
+        OwnGit::open(&self.path()).ok().map(|own| own.state())
+    }
+
     /// Makes the two git directories anew; says what the worker's HEAD is.
-    fn prepare(&self, scratch: &Scratch) -> io::Result<CommitId> {
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn prepare(&self, scratch: &Scratch) -> io::Result<CommitId> {
         let own = OwnGit::open(&self.path()).ok();
         let head = own.as_ref().and_then(OwnGit::head).unwrap_or_else(|| self.base.clone());
-        scratch.clear()?;
-        let (mirror, worker) = (self.mirror.join("objects"), self.path().join(".git/objects"));
-        repository(&scratch.look, &[&worker, &mirror], CONFIG, &head)?;
-        repository(&scratch.saved, &[&mirror], CONFIG, &self.base)?;
+        self.make(scratch, &[&self.path().join(".git/objects")], &head)?;
         if let Some(own) = own {
             if scratch.index == Index::Copied {
                 own.copy("index", &scratch.look.join("index"))?;
@@ -106,6 +132,23 @@ impl Workspace {
             own.copy("info/exclude", &scratch.look.join("info/exclude"))?;
         }
         Ok(head)
+    }
+
+    /// Makes the two git directories, the worker's with further objects.
+    fn make(&self, scratch: &Scratch, further: &[&Path], head: &CommitId) -> io::Result<()> {
+        scratch.clear()?;
+        let mirror = self.mirror.join("objects");
+        repository(&scratch.look, &[further, &[&mirror]].concat(), CONFIG, head)?;
+        self.empty(scratch)
+    }
+
+    /// Makes the git directory anew that takes commits over.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn empty(&self, scratch: &Scratch) -> io::Result<()> {
+        disk::remove_dir(&scratch.saved)?;
+        repository(&scratch.saved, &[&self.mirror.join("objects")], CONFIG, &self.base)
     }
 
     /// Git on a worker's files, within the worker's confinement.
@@ -127,28 +170,64 @@ impl Workspace {
     }
 
     /// Makes a commit of everything that is not committed, without touching the
-    /// worker's own index or HEAD.
+    /// worker's own index or HEAD; answers also why some files are not in it.
     ///
     /// # Errors
     /// [`GitError`].
-    pub(crate) async fn snapshot(&self, parent: &CommitId, scratch: &Scratch) -> Result<CommitId, GitError> {
+    pub(crate) async fn snapshot(
+        &self,
+        parent: &CommitId,
+        scratch: &Scratch,
+    ) -> Result<(CommitId, Option<GitError>), GitError> {
+        let (tree, left_out) = self.write_tree(scratch).await?;
+        Ok((self.commit_tree(&tree, parent, scratch).await?, left_out))
+    }
+
+    /// Takes the files alone over, as a commit on the start commit, whatever has become of the worker's repository;
+    /// answers also why some are not in it.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) async fn rescue(&self, scratch: &Scratch) -> Result<(CommitId, Option<GitError>), GitError> {
+        self.make(scratch, &[], &self.base).map_err(GitError::Start)?;
+        limited(self.within(scratch).args(["read-tree", "HEAD"]).run()).await?;
+        let (commit, left_out) = self.snapshot(&self.base, scratch).await?;
+        self.take_over(&[&commit], scratch).await?;
+        Ok((commit, left_out))
+    }
+
+    /// Makes a tree of everything as it is now; answers also why some files are not in it.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) async fn write_tree(&self, scratch: &Scratch) -> Result<(TreeId, Option<GitError>), GitError> {
         // What cannot be read is left out rather than losing the rest.
-        let added = limited(self.within(scratch).args(["add", "--all", "--ignore-errors"]).run()).await;
-        if let Err(error) = added {
-            if error.says_full() {
-                return Err(error);
-            }
-            tracing::warn!(workspace = %self.path().display(), %error, "some uncommitted files could not be saved");
-        }
+        let left_out = match limited(self.within(scratch).args(["add", "--all", "--ignore-errors"]).run()).await {
+            Err(error) if error.says_full() => return Err(error),
+            added => added.err(),
+        };
         let tree = limited(self.within(scratch).args(["write-tree"]).run()).await?;
-        let message = "Uncommitted work, as the worker left it";
+        Ok((read_tree_id(tree)?, left_out))
+    }
+
+    /// Makes a commit of such a tree.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) async fn commit_tree(
+        &self,
+        tree: &TreeId,
+        parent: &CommitId,
+        scratch: &Scratch,
+    ) -> Result<CommitId, GitError> {
+        let message = SNAPSHOT_MESSAGE;
         let commit = self
             .within(scratch)
             .env("GIT_AUTHOR_NAME", "sprint")
             .env("GIT_AUTHOR_EMAIL", "sprint@localhost")
             .env("GIT_COMMITTER_NAME", "sprint")
             .env("GIT_COMMITTER_EMAIL", "sprint@localhost")
-            .args(["commit-tree", &tree, "-p", parent.as_str(), "-m", message])
+            .args(["commit-tree", tree.as_str(), "-p", parent.as_str(), "-m", message])
             .run();
         CommitId::new(limited(commit).await?)
             .map_err(|error| GitError::Failed { command: "commit-tree".to_owned(), said: error.to_string() })
@@ -210,6 +289,10 @@ impl Workspace {
     }
 }
 
+fn read_tree_id(text: String) -> Result<TreeId, GitError> {
+    TreeId::new(text).map_err(|error| GitError::Failed { command: "write-tree".to_owned(), said: error.to_string() })
+}
+
 /// The tree of the commit that a worker started from.
 ///
 /// # Errors
@@ -221,98 +304,6 @@ pub(crate) async fn tree_of(mirror: &Path, commit: &CommitId) -> Result<String, 
 async fn limited<T>(work: impl Future<Output = Result<T, GitError>>) -> Result<T, GitError> {
     let said = || GitError::Failed { command: "within".to_owned(), said: format!("it took longer than {LIMIT:?}") };
     tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| Err(said()))
-}
-
-/// Where work is on its way from the worker to the coordinator; removed with it.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    /// A git directory that sees the worker's objects, used within its confinement.
-    look: PathBuf,
-    /// The agent's own, with what was taken over.
-    saved: PathBuf,
-    /// Made for the two.
-    parent: Option<PathBuf>,
-    index: Index,
-}
-
-/// Where the index comes from that tells git what has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Index {
-    /// From the worker, which saves git from reading every file.
-    Copied,
-    /// From the head, since the worker's was of no use.
-    Fresh,
-}
-
-impl Scratch {
-    /// In the worker's directory; while that disk is full, on another if there is one.
-    pub(crate) fn new(dir: &WorkerDir) -> Self {
-        if disk::is_full(dir.path()) { Self::elsewhere_for(dir) } else { Self::in_its_place(dir) }
-    }
-
-    /// After an error, on another disk if that one was full.
-    pub(crate) fn after(error: &GitError, dir: &WorkerDir) -> Self {
-        let scratch = if error.says_full() { Self::elsewhere_for(dir) } else { Self::new(dir) };
-        scratch.with_fresh_index()
-    }
-
-    fn with_fresh_index(mut self) -> Self {
-        self.index = Index::Fresh;
-        self
-    }
-
-    fn elsewhere_for(dir: &WorkerDir) -> Self {
-        Self::elsewhere().unwrap_or_else(|_| Self::in_its_place(dir))
-    }
-
-    fn in_its_place(dir: &WorkerDir) -> Self {
-        Self {
-            look: dir.path().join("look.git"),
-            saved: dir.path().join("saved.git"),
-            parent: None,
-            index: Index::Copied,
-        }
-    }
-
-    /// A directory on a file system that has room; what is in it lasts until it is pushed.
-    ///
-    /// # Errors
-    /// None could be made.
-    fn elsewhere() -> io::Result<Self> {
-        let candidates = [PathBuf::from("/dev/shm"), std::env::temp_dir(), PathBuf::from("/var/tmp")];
-        let mut last = io::Error::new(io::ErrorKind::StorageFull, "no other disk has room either");
-        for parent in candidates.into_iter().filter(|parent| parent.is_dir() && !disk::is_full(parent)) {
-            let dir = parent.join(format!("sprint-save-{:016x}", fastrand::u64(..)));
-            match fs::DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => {
-                    let (look, saved) = (dir.join("look.git"), dir.join("saved.git"));
-                    return Ok(Self { look, saved, parent: Some(dir), index: Index::Copied });
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn clear(&self) -> io::Result<()> {
-        for dir in [&self.look, &self.saved] {
-            match fs::remove_dir_all(dir) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        self.clear().ok();
-        if let Some(parent) = &self.parent {
-            fs::remove_dir_all(parent).ok();
-        }
-    }
 }
 
 #[cfg(test)]

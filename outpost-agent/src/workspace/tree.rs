@@ -106,6 +106,20 @@ impl Tree {
         self.check_out(urgency).await
     }
 
+    /// Goes back to a commit and leaves the files as they are: what is between the two is then uncommitted.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub(crate) async fn uncommit(&mut self, commit: &CommitId) -> Result<(), PrepareError> {
+        if self.head == *commit {
+            return Ok(());
+        }
+        self.head = commit.clone();
+        let reset = ["reset", "--quiet", "--mixed", commit.as_str()];
+        Git::at(&self.git_dir()).work_tree(&self.path).args(reset).run().await?;
+        Ok(())
+    }
+
     /// Makes a branch at the tree's commit and puts the tree on it.
     ///
     /// Written directly, as git itself would: it saves two processes for each start.

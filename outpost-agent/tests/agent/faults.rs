@@ -237,3 +237,161 @@ async fn a_worker_ended_from_outside_is_lost_and_not_failed() {
     let exited = site.coordinator.with(|state| state.bodies(worker));
     assert!(exited.iter().any(|body| matches!(body, ReportBody::Exited { .. })), "{exited:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_damages_its_repository_loses_no_file_and_is_kept() {
+    let site = Site::start(&[]).await;
+    let run = "echo mine > mine; git add mine; git commit -qm mine; echo half > half; rm -rf .git/objects/??; exit 0";
+    let worker = site.assign(site.item(40, run)).await;
+    let finished = site.finished(worker).await;
+    let reason = lost(&finished.outcome);
+    let kept = site.data().join("kept/140-1-40");
+    let said =
+        format!("its files are saved as uncommitted work; its directory is kept on the outpost as {}", kept.display());
+    assert!(reason.ends_with(&said), "{reason}");
+    let wip = finished.wip.expect("the files are saved");
+    for (file, text) in [("mine", "mine"), ("half", "half"), ("README", "hello")] {
+        assert_eq!(site.git(&["show", &format!("refs/sprint/wip/140/1:{file}")]), text);
+    }
+    assert_eq!(site.git(&["rev-parse", &format!("{wip}^")]), site.base.as_str());
+    assert!(site.git(&["for-each-ref", "refs/sprint/work"]).is_empty());
+    site.forgotten(worker).await;
+    assert_eq!(std::fs::read_to_string(kept.join("workspace/half")).expect("is kept"), "half\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_with_a_missing_object_is_not_taken_for_whole() {
+    let site = Site::start(&[]).await;
+    // HEAD can be read, and all that is looked at; a blob of an earlier commit is gone.
+    let run = "echo 1 > a; git add a; git commit -qm 1; lost=$(git rev-parse HEAD:a); echo 2 > a; git commit -qam 2; \
+               rm -f .git/objects/$(echo $lost | cut -c1-2)/$(echo $lost | cut -c3-)";
+    let worker = site.assign(site.item(41, run)).await;
+    let finished = site.finished(worker).await;
+    let reason = crate::support::failed(&finished.outcome);
+    assert!(reason.starts_with("its commits cannot be read; its commits could not be saved: "), "{reason}");
+    assert_eq!(site.git(&["show", "refs/sprint/wip/141/1:a"]), "2");
+    site.forgotten(worker).await;
+    assert!(site.data().join("kept/141-1-41/keep").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_hangs_is_ended_and_one_that_prints_or_computes_is_not() {
+    let site = Site::start(&[]).await;
+    let runs = [
+        (50, "echo half > half; echo ready; sleep 1000"),
+        (51, "while :; do echo tick; sleep 0.3; done"),
+        (52, "echo ready; while :; do :; done"),
+    ];
+    for (number, run) in runs {
+        let hung_after = Some(Duration::from_secs(3));
+        site.assign(sprint_core::job::Assignment { hung_after, ..site.item(number, run) }).await;
+    }
+    let finished = site.finished(WorkerId::new(50)).await;
+    assert_eq!(finished.outcome, Outcome::Failed { reason: "hung: no output and no CPU for 3s".to_owned() });
+    let wip = finished.wip.expect("its work is saved");
+    assert_eq!(site.git(&["show", &format!("{wip}:half")]), "half");
+    // As long again.
+    let hung_after = Some(Duration::from_secs(3));
+    site.assign(sprint_core::job::Assignment { hung_after, ..site.item(53, "sleep 1000") }).await;
+    site.finished(WorkerId::new(53)).await;
+    for number in [51, 52] {
+        let worker = WorkerId::new(number);
+        assert!(site.coordinator.with(|state| state.finished(worker)).is_none(), "worker {number} does not hang");
+        site.coordinator.stop_worker(worker, "enough").await;
+        assert_eq!(site.finished(worker).await.outcome, Outcome::Stopped { reason: "enough".to_owned() });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_takes_too_long_is_ended_while_the_agent_is_dead() {
+    let mut site = Site::start(&[]).await;
+    let mut assignment = site.item(54, "echo half > half; echo ready; sleep 1000");
+    assignment.steps[0].timeout = Duration::from_secs(2);
+    let worker = site.assign(assignment).await;
+    site.logged(worker, "ready").await;
+    site.kill_agent();
+    let exit = site.worker_dir(worker).join("exit.json");
+    eventually("the shim ends it", || exit.exists()).await;
+    assert_eq!(processes_of(&site, worker), Vec::<i32>::new());
+    site.start_agent();
+    let finished = site.finished(worker).await;
+    assert_eq!(finished.outcome, Outcome::Failed { reason: "timed out after 2s".to_owned() });
+    assert!(finished.wip.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_that_a_killed_git_has_left_hold_nothing_up() {
+    let mut site = Site::start(&["--warm", "0"]).await;
+    let first = site.assign(site.item(60, COMMIT)).await;
+    site.finished(first).await;
+    site.kill_agent();
+    // The next worker's commit is to be fetched.
+    let tree = site.git(&["rev-parse", "main^{tree}"]);
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+    let commit = ["commit-tree", &tree, "-p", site.base.as_str(), "-m", "next"];
+    site.base = site.git(&[&identity[..], &commit].concat()).parse().expect("a commit");
+    site.git(&["update-ref", "refs/heads/main", site.base.as_str()]);
+    let mirror = site.data().join("mirrors/web.git");
+    let locks =
+        ["refs/sprint/base/61.lock", "packed-refs.lock", "config.lock", "shallow.lock"].map(|name| mirror.join(name));
+    for lock in &locks {
+        std::fs::write(lock, "").expect("is planted");
+    }
+    site.start_agent();
+    site.joined(2).await;
+    let second = site.assign(site.item(61, COMMIT)).await;
+    assert!(matches!(site.finished(second).await.outcome, Outcome::Committed { .. }));
+    assert!(!site.agent_log().contains("could not be fetched"), "{}", site.agent_log());
+    assert!(locks.iter().all(|lock| !lock.exists()));
+}
+
+/// Why the outpost takes nothing new, by its newest heartbeat.
+fn paused(state: &crate::support::State) -> Option<&str> {
+    state.heartbeats.last().and_then(|beat| beat.paused.as_deref())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outpost_whose_disk_is_low_says_so_and_gives_up_its_warm_trees() {
+    let holder = tempfile::tempdir().expect("a directory");
+    let path = holder.path().join("disk");
+    let Some(disk) = SmallDisk::mount(&path, "64m") else {
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        return;
+    };
+    let mut site = Site::without_agent(&["--warm", "1"]).await;
+    site.set_data(&path.join("data"));
+    site.start_agent();
+    site.joined(1).await;
+    let first = site.assign(site.item(70, COMMIT)).await;
+    site.finished(first).await;
+    let warm = site.data().join("warm/web");
+    let trees = || std::fs::read_dir(&warm).map_or(0, Iterator::count);
+    eventually("a tree is ready", || trees() == 1).await;
+    assert!(site.coordinator.with(|state| paused(state).is_none()));
+    std::fs::write(path.join("ballast"), vec![0; 61 << 20]).expect("is written");
+    site.coordinator.until("it is paused", |state| paused(state).is_some()).await;
+    let reason = site.coordinator.with(|state| paused(state).unwrap_or_default().to_owned());
+    assert!(reason.starts_with("less than 3.2 MiB of disk is free ("), "{reason}");
+    assert!(reason.ends_with("; free some, or lower --min-free-disk"), "{reason}");
+    eventually("the tree goes", || trees() == 0).await;
+    // What was on its way when it paused is done all the same.
+    let second = site.assign(site.item(71, COMMIT)).await;
+    assert!(matches!(site.finished(second).await.outcome, Outcome::Committed { .. }));
+    std::fs::remove_file(path.join("ballast")).expect("is removed");
+    site.coordinator.until("it goes on", |state| paused(state).is_none()).await;
+    eventually("a tree is made again", || trees() == 1).await;
+    drop(site);
+    drop(disk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outpost_beyond_its_quota_says_so() {
+    let mut site = Site::without_agent(&["--max-disk", "2MiB"]).await;
+    let kept = site.data().join("kept/1-1-1");
+    std::fs::create_dir_all(&kept).expect("is made");
+    std::fs::write(kept.join("large"), vec![1; 3 << 20]).expect("is written");
+    site.start_agent();
+    site.coordinator.until("it is paused", |state| paused(state).is_some()).await;
+    let reason = site.coordinator.with(|state| paused(state).unwrap_or_default().to_owned());
+    assert!(reason.starts_with("the data directory holds 3.") && reason.contains("--max-disk 2.0 MiB"), "{reason}");
+}

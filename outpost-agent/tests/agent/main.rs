@@ -1,9 +1,12 @@
 //! The real agent, with a real tmux and a real git, against a small coordinator.
 
 mod faults;
+mod gates;
 mod logs;
+mod resume;
 mod sandbox;
 mod session;
+mod snapshots;
 mod speed;
 mod support;
 mod work;

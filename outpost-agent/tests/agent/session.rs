@@ -13,7 +13,7 @@ use crate::support::{Site, eventually, lost};
 async fn the_hello_says_what_the_outpost_offers_and_heartbeats_follow() {
     let site = Site::start(&["--max-workers", "7", "--label", "gpu=yes", "--label", "zone=b"]).await;
     site.coordinator.until("heartbeats come", |state| state.heartbeats.len() >= 3).await;
-    let (hello, beat) = site.coordinator.with(|state| (state.hellos[0].clone(), state.heartbeats[1]));
+    let (hello, beat) = site.coordinator.with(|state| (state.hellos[0].clone(), state.heartbeats[1].clone()));
     assert_eq!((hello.outpost.as_str(), hello.max_workers, hello.draining), ("test", 7, false));
     assert_eq!(hello.labels.get("gpu").map(String::as_str), Some("yes"));
     assert_eq!((hello.labels.len(), hello.instance.is_empty()), (3, false));
@@ -101,4 +101,35 @@ fn a_wrong_command_line_is_a_usage_error() {
     assert_eq!(code, Some(2));
     assert!(said.contains("HOST:PORT"), "{said}");
     assert_eq!(run(&["join", "--coordinator", "a:1", "--name", "Bad Name"]).0, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_no_workers_is_saved_and_reported_once_and_left_alone() {
+    let mut site = Site::start(&[]).await;
+    let worker = site.assign(site.item(1, "echo ready; sleep 1000")).await;
+    site.logged(worker, "ready").await;
+    // A worker's whose directory is gone is a stranger to the next agent.
+    site.kill_agent();
+    std::fs::remove_dir_all(site.worker_dir(worker)).expect("is removed");
+    site.tmux(&["new-session", "-d", "-s", "my work", "echo precious; sleep 1000"]).expect("is made");
+    let shows = || site.tmux(&["capture-pane", "-p", "-t", "=my work:"]).is_some_and(|text| text.contains("precious"));
+    eventually("it shows something", shows).await;
+    site.start_agent();
+    site.coordinator.until("both are reported", |state| state.found.len() >= 2).await;
+    let found = site.coordinator.with(|state| state.found.clone());
+    let saved = site.data().join("strangers/my_work.txt");
+    assert_eq!((found[0].session.as_str(), found[0].saved_to.as_str()), ("my work", saved.to_str().expect("UTF-8")));
+    assert_eq!(found[1].session, "w1");
+    assert!(std::fs::read_to_string(&saved).expect("is saved").contains("precious"));
+    let sessions = site.tmux(&["list-sessions", "-F", "#{session_name}"]).expect("a server");
+    assert!(sessions.contains("my work") && sessions.contains("w1"), "{sessions}");
+    // Nothing is reported twice, neither when more sessions come nor by the next agent.
+    site.kill_agent();
+    site.start_agent();
+    site.joined(3).await;
+    site.tmux(&["new-session", "-d", "-s", "third", "sleep 1000"]).expect("is made");
+    site.coordinator.until("it is reported as well", |state| state.found.len() >= 3).await;
+    let names =
+        site.coordinator.with(|state| state.found.iter().map(|found| found.session.clone()).collect::<Vec<_>>());
+    assert_eq!(names, ["my work", "w1", "third"]);
 }

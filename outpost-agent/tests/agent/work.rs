@@ -1,6 +1,7 @@
 //! What becomes of a worker's work: real tmux, real git, the real agent.
 
-use crate::support::{Site, failed, names};
+use crate::support::{Site, names, refused};
+use sprint_core::gates::GateOutcome;
 use sprint_core::ids::WorkerId;
 use sprint_core::job::{Outcome, ReportBody};
 
@@ -117,19 +118,24 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
     let missing = site.assign(site.gates(13, &[("x", "no-such-command")])).await;
     let mut slow = site.gates(14, &[("lint", "sleep 1000")]);
     slow.steps[0].timeout = std::time::Duration::from_secs(1);
+    slow.gates[0].timeout = std::time::Duration::from_secs(1);
     let slow = site.assign(slow).await;
     let empty = site.assign(site.gates(15, &[])).await;
 
     let tree = site.git(&["rev-parse", &format!("{}^{{tree}}", site.base)]);
     let outcome = site.finished(passed).await.outcome;
-    let Outcome::Passed { commit, tree: of } = &outcome else { panic!("not passed: {outcome:?}") };
+    let Outcome::Gated { commit, tree: of, verdicts } = &outcome else { panic!("not gated: {outcome:?}") };
     assert_eq!((commit, of.as_str()), (&site.base, tree.as_str()));
+    assert!(verdicts.len() == 2 && verdicts.iter().all(|verdict| verdict.outcome == GateOutcome::Passed));
     let finished = site.finished(bad).await;
-    assert_eq!(failed(&finished.outcome), "gate \"test\" failed with exit code 4");
+    assert_eq!(refused(&finished.outcome), (GateOutcome::Failed, "gate \"test\" failed with exit code 4"));
     assert_eq!(finished.steps.len(), 2);
-    assert_eq!(failed(&site.finished(missing).await.outcome), "gate \"x\": command not found");
-    assert_eq!(failed(&site.finished(slow).await.outcome), "gate \"lint\" timed out after 1s");
-    failed(&site.finished(empty).await.outcome);
+    let missing = site.finished(missing).await.outcome;
+    assert_eq!(refused(&missing), (GateOutcome::NotFound, "gate \"x\": command not found"));
+    let slow = site.finished(slow).await.outcome;
+    assert_eq!(refused(&slow), (GateOutcome::TimedOut, "gate \"lint\" timed out after 1s"));
+    let empty = site.finished(empty).await.outcome;
+    assert!(matches!(empty, Outcome::Lost { .. }), "{empty:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,25 +2,23 @@ use std::time::Duration;
 
 use sprint_core::change::{Candidate, Change, ChangeState, ChangeStateName};
 use sprint_core::explain::Explanation;
-use sprint_core::gates::Gate;
-use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
+use sprint_core::gates::{FIRST_STAGE, Gate, InvalidNeed, InvalidThreshold, ReportFile};
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
+use sprint_core::merge_queue::{ChangeSeen, Standing};
 use sprint_core::time::Timestamp;
 
-use super::{Malformed, each, millis, required, time, time_ms};
+use super::{Malformed, each, millis, required};
 use crate::v1;
 
-impl From<Change> for v1::Change {
-    fn from(change: Change) -> Self {
-        let Change { id, repo, item, attempt, head, state, losses, not_before, created_at, updated_at } = change;
+impl From<ChangeSeen> for v1::Change {
+    fn from(ChangeSeen { change, standing }: ChangeSeen) -> Self {
+        let Change { id, repo, item, attempt, head, state, created_at, updated_at } = change;
         let name = state.name().to_string();
-        let (candidate, gate_worker, reason, conflict_paths) = match state {
-            ChangeState::Queued => (None, None, None, vec![]),
-            ChangeState::Gating { candidate, worker } => (Some(candidate), worker, None, vec![]),
-            ChangeState::Landing { candidate } | ChangeState::Landed { candidate } => {
-                (Some(candidate), None, None, vec![])
-            }
-            ChangeState::Failed { reason } => (None, None, Some(reason), vec![]),
-            ChangeState::Conflicted { paths } => (None, None, None, paths),
+        let (candidate, reason, conflict_paths) = match state {
+            ChangeState::Queued => (None, None, vec![]),
+            ChangeState::Landing { candidate } | ChangeState::Landed { candidate } => (Some(candidate), None, vec![]),
+            ChangeState::Failed { reason } => (None, Some(reason), vec![]),
+            ChangeState::Conflicted { paths } => (None, None, paths),
         };
         Self {
             id: id.get(),
@@ -30,18 +28,16 @@ impl From<Change> for v1::Change {
             head: head.into(),
             state: name,
             candidate: candidate.map(Into::into),
-            gate_worker: gate_worker.map(WorkerId::get),
             reason,
             conflict_paths,
-            losses,
-            not_before_ms: time_ms(not_before),
+            standing: standing.map(Into::into),
             created_at_ms: created_at.as_millis(),
             updated_at_ms: updated_at.as_millis(),
         }
     }
 }
 
-impl TryFrom<v1::Change> for Change {
+impl TryFrom<v1::Change> for ChangeSeen {
     type Error = Malformed;
 
     fn try_from(change: v1::Change) -> Result<Self, Malformed> {
@@ -53,36 +49,62 @@ impl TryFrom<v1::Change> for Change {
             head,
             state,
             candidate,
-            gate_worker,
             reason,
             conflict_paths,
-            losses,
-            not_before_ms,
+            standing,
             created_at_ms,
             updated_at_ms,
         } = change;
         let candidate = || required(candidate, "the change's candidate")?.try_into();
         let state = match state.parse::<ChangeStateName>()? {
             ChangeStateName::Queued => ChangeState::Queued,
-            ChangeStateName::Gating => {
-                ChangeState::Gating { candidate: candidate()?, worker: gate_worker.map(WorkerId::new) }
-            }
             ChangeStateName::Landing => ChangeState::Landing { candidate: candidate()? },
             ChangeStateName::Landed => ChangeState::Landed { candidate: candidate()? },
             ChangeStateName::Failed => ChangeState::Failed { reason: required(reason, "the change's reason")? },
             ChangeStateName::Conflicted => ChangeState::Conflicted { paths: conflict_paths },
         };
-        Ok(Self {
+        let change = Change {
             id: ChangeId::new(id),
             repo: RepoName::new(repo)?,
             item: ItemId::new(item),
             attempt: Attempt::new(attempt),
             head: CommitId::new(head)?,
             state,
-            losses,
-            not_before: time(not_before_ms),
             created_at: Timestamp::from_millis(created_at_ms),
             updated_at: Timestamp::from_millis(updated_at_ms),
+        };
+        Ok(Self { change, standing: standing.map(TryInto::try_into).transpose()? })
+    }
+}
+
+impl From<Standing> for v1::Standing {
+    fn from(standing: Standing) -> Self {
+        let Standing { position, waits_for, trial, trial_state, with, chance, expected } = standing;
+        Self {
+            position: u32::try_from(position).unwrap_or(u32::MAX),
+            waits_for: waits_for.into_iter().map(ChangeId::get).collect(),
+            trial: trial.map(TrialId::get),
+            trial_state: trial_state.map(|state| state.to_string()),
+            with: with.into_iter().map(ChangeId::get).collect(),
+            chance,
+            expected_ms: expected.map(millis),
+        }
+    }
+}
+
+impl TryFrom<v1::Standing> for Standing {
+    type Error = Malformed;
+
+    fn try_from(standing: v1::Standing) -> Result<Self, Malformed> {
+        let v1::Standing { position, waits_for, trial, trial_state, with, chance, expected_ms } = standing;
+        Ok(Self {
+            position: usize::try_from(position).unwrap_or(usize::MAX),
+            waits_for: waits_for.into_iter().map(ChangeId::new).collect(),
+            trial: trial.map(TrialId::new),
+            trial_state: trial_state.map(|state| state.parse()).transpose()?,
+            with: with.into_iter().map(ChangeId::new).collect(),
+            chance,
+            expected: expected_ms.map(Duration::from_millis),
         })
     }
 }
@@ -115,21 +137,67 @@ impl TryFrom<v1::Candidate> for Candidate {
 
 impl From<Gate> for v1::Gate {
     fn from(gate: Gate) -> Self {
-        let Gate { name, run, timeout } = gate;
-        Self { name, run, timeout_ms: millis(timeout) }
+        let Gate { name, run, timeout, retries, stage, needs, report, require } = gate;
+        Self {
+            name,
+            run,
+            timeout_ms: millis(timeout),
+            retries,
+            stage: Some(stage),
+            needs: needs.iter().map(ToString::to_string).collect(),
+            report: report.into_iter().map(Into::into).collect(),
+            require: require.iter().map(ToString::to_string).collect(),
+        }
     }
 }
 
-impl From<v1::Gate> for Gate {
-    fn from(gate: v1::Gate) -> Self {
-        let v1::Gate { name, run, timeout_ms } = gate;
-        Self { name, run, timeout: Duration::from_millis(timeout_ms) }
+impl TryFrom<v1::Gate> for Gate {
+    type Error = Malformed;
+
+    fn try_from(gate: v1::Gate) -> Result<Self, Malformed> {
+        let v1::Gate { name, run, timeout_ms, retries, stage, needs, report, require } = gate;
+        let needs = needs.into_iter().map(|text| {
+            text.parse().map_err(|error: InvalidNeed| Malformed::Gate {
+                gate: name.clone(),
+                text,
+                why: error.to_string(),
+            })
+        });
+        let needs = needs.collect::<Result<_, _>>()?;
+        let require = require.into_iter().map(|text| {
+            text.parse().map_err(|error: InvalidThreshold| Malformed::Gate {
+                gate: name.clone(),
+                text,
+                why: error.to_string(),
+            })
+        });
+        let require = require.collect::<Result<_, _>>()?;
+        Ok(Self {
+            name,
+            run,
+            timeout: Duration::from_millis(timeout_ms),
+            retries,
+            stage: stage.unwrap_or(FIRST_STAGE),
+            needs,
+            report: each(report)?,
+            require,
+        })
     }
 }
 
-impl From<std::convert::Infallible> for Malformed {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
+impl From<ReportFile> for v1::ReportFile {
+    fn from(file: ReportFile) -> Self {
+        let ReportFile { kind, path } = file;
+        Self { kind: kind.to_string(), path }
+    }
+}
+
+impl TryFrom<v1::ReportFile> for ReportFile {
+    type Error = Malformed;
+
+    fn try_from(file: v1::ReportFile) -> Result<Self, Malformed> {
+        let v1::ReportFile { kind, path } = file;
+        Ok(Self { kind: kind.parse()?, path })
     }
 }
 

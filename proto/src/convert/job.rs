@@ -8,8 +8,23 @@ use crate::v1;
 
 impl From<Assignment> for v1::Assignment {
     fn from(assignment: Assignment) -> Self {
-        let Assignment { worker, repo, item, attempt, role, change, base, base_ref, title, prompt, feedback, steps } =
-            assignment;
+        let Assignment {
+            worker,
+            repo,
+            item,
+            attempt,
+            role,
+            change,
+            base,
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps,
+            gates,
+            resumed,
+            hung_after,
+        } = assignment;
         Self {
             worker: worker.get(),
             repo: repo.into(),
@@ -23,6 +38,9 @@ impl From<Assignment> for v1::Assignment {
             prompt,
             feedback,
             steps: steps.into_iter().map(Into::into).collect(),
+            gates: gates.into_iter().map(Into::into).collect(),
+            resumed: resumed.map(Into::into),
+            hung_after_ms: hung_after.map(millis),
         }
     }
 }
@@ -44,6 +62,9 @@ impl TryFrom<v1::Assignment> for Assignment {
             prompt,
             feedback,
             steps,
+            gates,
+            resumed,
+            hung_after_ms,
         } = assignment;
         Ok(Self {
             worker: WorkerId::new(worker),
@@ -58,6 +79,9 @@ impl TryFrom<v1::Assignment> for Assignment {
             prompt,
             feedback,
             steps: each(steps)?,
+            gates: each(gates)?,
+            resumed: resumed.map(TryInto::try_into).transpose()?,
+            hung_after: hung_after_ms.map(Duration::from_millis),
         })
     }
 }
@@ -158,7 +182,11 @@ impl From<Outcome> for v1::finished::Outcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Committed { head } => Self::Committed(head.into()),
-            Outcome::Passed { commit, tree } => Self::Passed(v1::Passed { commit: commit.into(), tree: tree.into() }),
+            Outcome::Gated { commit, tree, verdicts } => Self::Gated(v1::Gated {
+                commit: commit.into(),
+                tree: tree.into(),
+                verdicts: verdicts.into_iter().map(Into::into).collect(),
+            }),
             Outcome::Failed { reason } => Self::Failed(reason),
             Outcome::Lost { reason } => Self::Lost(reason),
             Outcome::Stopped { reason } => Self::Stopped(reason),
@@ -172,8 +200,12 @@ impl TryFrom<v1::finished::Outcome> for Outcome {
     fn try_from(outcome: v1::finished::Outcome) -> Result<Self, Malformed> {
         Ok(match outcome {
             v1::finished::Outcome::Committed(head) => Self::Committed { head: CommitId::new(head)? },
-            v1::finished::Outcome::Passed(v1::Passed { commit, tree }) => {
-                Self::Passed { commit: CommitId::new(commit)?, tree: TreeId::new(tree)? }
+            v1::finished::Outcome::Gated(v1::Gated { commit, tree, verdicts }) => {
+                Self::Gated { commit: CommitId::new(commit)?, tree: TreeId::new(tree)?, verdicts: each(verdicts)? }
+            }
+            v1::finished::Outcome::Passed(v1::Passed { commit: _, tree: _ }) => {
+                let reason = "its outpost is of an older version and reads no reports; update it";
+                Self::Lost { reason: reason.to_owned() }
             }
             v1::finished::Outcome::Failed(reason) => Self::Failed { reason },
             v1::finished::Outcome::Lost(reason) => Self::Lost { reason },

@@ -6,9 +6,12 @@ mod change;
 mod event;
 mod item;
 mod job;
+mod kept;
 mod outpost;
 mod repo;
 mod token;
+mod trial;
+mod verdict;
 pub use repo::by_role;
 mod worker;
 
@@ -26,6 +29,10 @@ pub enum Malformed {
     Id(#[from] sprint_core::ids::InvalidId),
     #[error(transparent)]
     Word(#[from] sprint_core::text::UnknownWord),
+    #[error("gate {gate:?}: {text:?}: {why}")]
+    Gate { gate: String, text: String, why: String },
+    #[error("the figure of {0} is not a number")]
+    NotANumber(sprint_core::gates::Metric),
     #[error("{what} is not JSON: {why}")]
     Json { what: &'static str, why: String },
 }
@@ -44,7 +51,8 @@ where
     Ok(values.into_iter().map(U::try_from).collect::<Result<D, _>>()?)
 }
 
-fn millis(duration: Duration) -> u64 {
+/// As the wire has durations; one that is too long is the longest.
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

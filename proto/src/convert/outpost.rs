@@ -1,13 +1,27 @@
+use std::time::Duration;
+
 use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::{Load, Outpost};
 use sprint_core::time::Timestamp;
 
-use super::Malformed;
+use super::{Malformed, millis};
 use crate::v1;
 
 impl From<Outpost> for v1::Outpost {
     fn from(outpost: Outpost) -> Self {
-        let Outpost { name, key, labels, max_workers, state, version, draining, joined_at, last_seen } = outpost;
+        let Outpost {
+            name,
+            key,
+            labels,
+            max_workers,
+            state,
+            version,
+            draining,
+            paused,
+            disconnect_grace,
+            joined_at,
+            last_seen,
+        } = outpost;
         Self {
             name: name.into(),
             key: key.map(Into::into),
@@ -16,6 +30,8 @@ impl From<Outpost> for v1::Outpost {
             state: state.to_string(),
             version,
             draining,
+            paused,
+            disconnect_grace_ms: disconnect_grace.map(millis),
             joined_at_ms: joined_at.as_millis(),
             last_seen_ms: last_seen.as_millis(),
         }
@@ -26,8 +42,19 @@ impl TryFrom<v1::Outpost> for Outpost {
     type Error = Malformed;
 
     fn try_from(outpost: v1::Outpost) -> Result<Self, Malformed> {
-        let v1::Outpost { name, key, labels, max_workers, state, version, draining, joined_at_ms, last_seen_ms } =
-            outpost;
+        let v1::Outpost {
+            name,
+            key,
+            labels,
+            max_workers,
+            state,
+            version,
+            draining,
+            paused,
+            disconnect_grace_ms,
+            joined_at_ms,
+            last_seen_ms,
+        } = outpost;
         Ok(Self {
             name: OutpostName::new(name)?,
             key: key.map(KeyId::new).transpose()?,
@@ -36,6 +63,8 @@ impl TryFrom<v1::Outpost> for Outpost {
             state: state.parse()?,
             version,
             draining,
+            paused,
+            disconnect_grace: disconnect_grace_ms.map(Duration::from_millis),
             joined_at: Timestamp::from_millis(joined_at_ms),
             last_seen: Timestamp::from_millis(last_seen_ms),
         })

@@ -1,19 +1,36 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
-use sprint_core::ids::RepoName;
+use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Runtime;
-use sprint_core::repo::Repo;
+use sprint_core::repo::{Repo, UpstreamPush};
 use sprint_core::time::Timestamp;
 use sprint_core::worker::Role;
 
-use super::{Malformed, each};
+use super::{Malformed, each, millis};
 use crate::v1;
 
 impl From<Repo> for v1::Repo {
     fn from(repo: Repo) -> Self {
-        let Repo { name, url, branch, run, runtimes, gates, max_attempts, limits, halted, created_at } = repo;
+        let Repo {
+            name,
+            url,
+            branch,
+            run,
+            runtimes,
+            gates,
+            max_attempts,
+            limits,
+            halted,
+            frozen,
+            resume,
+            max_duration,
+            hung_after,
+            pushing,
+            created_at,
+        } = repo;
         Self {
             name: name.into(),
             // What it lets its reader do stays here.
@@ -25,6 +42,12 @@ impl From<Repo> for v1::Repo {
             max_attempts,
             limits: limits.into_iter().map(|(role, limit)| (role.to_string(), limit)).collect(),
             halted,
+            frozen,
+            resume: resume.to_string(),
+            max_duration_ms: millis(max_duration),
+            hung_after_ms: hung_after.map(millis),
+            pushing: pushing
+                .map(|UpstreamPush { from, to }| v1::UpstreamPush { from: from.map(Into::into), to: to.into() }),
             created_at_ms: created_at.as_millis(),
         }
     }
@@ -34,7 +57,23 @@ impl TryFrom<v1::Repo> for Repo {
     type Error = Malformed;
 
     fn try_from(repo: v1::Repo) -> Result<Self, Malformed> {
-        let v1::Repo { name, url, branch, run, runtimes, gates, max_attempts, limits, halted, created_at_ms } = repo;
+        let v1::Repo {
+            name,
+            url,
+            branch,
+            run,
+            runtimes,
+            gates,
+            max_attempts,
+            limits,
+            halted,
+            frozen,
+            resume,
+            max_duration_ms,
+            hung_after_ms,
+            pushing,
+            created_at_ms,
+        } = repo;
         Ok(Self {
             name: RepoName::new(name)?,
             url: url.map(RepoAddress::as_kept),
@@ -48,6 +87,18 @@ impl TryFrom<v1::Repo> for Repo {
             max_attempts,
             limits: by_role(limits)?,
             halted,
+            frozen,
+            resume: resume.parse()?,
+            max_duration: Duration::from_millis(max_duration_ms),
+            hung_after: hung_after_ms.map(Duration::from_millis),
+            pushing: pushing
+                .map(|v1::UpstreamPush { from, to }| {
+                    Ok::<_, Malformed>(UpstreamPush {
+                        from: from.map(CommitId::new).transpose()?,
+                        to: CommitId::new(to)?,
+                    })
+                })
+                .transpose()?,
             created_at: Timestamp::from_millis(created_at_ms),
         })
     }

@@ -1,6 +1,7 @@
-use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
+use sprint_core::job::Resumed;
 use sprint_core::time::Timestamp;
-use sprint_core::worker::{Terminal, Worker, WorkerState, WorkerStateName};
+use sprint_core::worker::{GateOf, Terminal, Worker, WorkerState, WorkerStateName};
 
 use super::{Malformed, required, time, time_ms};
 use crate::v1;
@@ -11,12 +12,13 @@ impl From<Worker> for v1::Worker {
             id,
             repo,
             item,
-            change,
+            gate,
             attempt,
             role,
             outpost,
             state,
             base,
+            resumed,
             stop_reason,
             terminal,
             assigned_at,
@@ -36,7 +38,7 @@ impl From<Worker> for v1::Worker {
             id: id.get(),
             repo: repo.into(),
             item: item.get(),
-            change: change.map(ChangeId::get),
+            gate: gate.map(|GateOf { trial, name }| v1::GateOf { trial: trial.get(), name }),
             attempt: attempt.get(),
             role: role.to_string(),
             outpost: outpost.into(),
@@ -44,6 +46,7 @@ impl From<Worker> for v1::Worker {
             exit_code,
             reason,
             base: base.into(),
+            resumed: resumed.map(Into::into),
             stop_reason,
             terminal: terminal.map(Into::into),
             assigned_at_ms: assigned_at.as_millis(),
@@ -63,7 +66,7 @@ impl TryFrom<v1::Worker> for Worker {
             id,
             repo,
             item,
-            change,
+            gate,
             attempt,
             role,
             outpost,
@@ -78,6 +81,7 @@ impl TryFrom<v1::Worker> for Worker {
             ended_at_ms,
             report_seq,
             log_bytes,
+            resumed,
         } = worker;
         let state = match state.parse::<WorkerStateName>()? {
             WorkerStateName::Assigned => WorkerState::Assigned,
@@ -94,12 +98,13 @@ impl TryFrom<v1::Worker> for Worker {
             id: WorkerId::new(id),
             repo: RepoName::new(repo)?,
             item: ItemId::new(item),
-            change: change.map(ChangeId::new),
+            gate: gate.map(|v1::GateOf { trial, name }| GateOf { trial: TrialId::new(trial), name }),
             attempt: Attempt::new(attempt),
             role: role.parse()?,
             outpost: OutpostName::new(outpost)?,
             state,
             base: CommitId::new(base)?,
+            resumed: resumed.map(TryInto::try_into).transpose()?,
             stop_reason,
             terminal: terminal.map(Into::into),
             assigned_at: Timestamp::from_millis(assigned_at_ms),
@@ -122,5 +127,26 @@ impl From<v1::Terminal> for Terminal {
     fn from(terminal: v1::Terminal) -> Self {
         let v1::Terminal { boot_id, tmux_socket, tmux_session } = terminal;
         Self { boot_id, tmux_socket, tmux_session }
+    }
+}
+
+impl From<Resumed> for v1::Resumed {
+    fn from(resumed: Resumed) -> Self {
+        let Resumed { attempt, commit, uncommitted, from_ref } = resumed;
+        Self { attempt: attempt.get(), commit: commit.into(), uncommitted: uncommitted.map(Into::into), from_ref }
+    }
+}
+
+impl TryFrom<v1::Resumed> for Resumed {
+    type Error = Malformed;
+
+    fn try_from(resumed: v1::Resumed) -> Result<Self, Malformed> {
+        let v1::Resumed { attempt, commit, uncommitted, from_ref } = resumed;
+        Ok(Self {
+            attempt: Attempt::new(attempt),
+            commit: CommitId::new(commit)?,
+            uncommitted: uncommitted.map(CommitId::new).transpose()?,
+            from_ref,
+        })
     }
 }

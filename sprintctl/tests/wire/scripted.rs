@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sprint_core::event::{Event, EventKind};
-use sprint_core::ids::{Attempt, CommitId, ContextName, ItemId, OutpostName, RepoName, Seq, WorkerId};
-use sprint_core::item::{Item, ItemKind, Lease, Priority, Stage};
+use sprint_core::fixtures;
+use sprint_core::ids::{ContextName, ItemId, OutpostName, Seq, WorkerId};
+use sprint_core::item::{Item, Lease, Stage};
 use sprint_core::time::Timestamp;
-use sprint_core::worker::{Role, Terminal, Worker, WorkerState};
+use sprint_core::worker::{Terminal, Worker, WorkerState};
 use sprint_identity::connect::Credential;
 use sprint_identity::context::{Context, Contexts};
 use sprint_identity::testing::TestAuthority;
@@ -160,29 +161,7 @@ async fn listen(address: SocketAddr) -> TcpListener {
 }
 
 pub(crate) fn item(id: u64, stage: Stage) -> v1::Item {
-    Item {
-        id: ItemId::new(id),
-        repo: RepoName::new("web").expect("is a name"),
-        kind: ItemKind::Task,
-        title: format!("item {id}"),
-        description: String::new(),
-        acceptance: vec![],
-        priority: Priority::Medium,
-        labels: [].into(),
-        requires: [].into(),
-        parent: None,
-        needs: [].into(),
-        run: None,
-        stage,
-        attempt: Attempt::new(1),
-        failures: 0,
-        losses: 0,
-        not_before: None,
-        feedback: vec![],
-        created_at: Timestamp::from_millis(0),
-        updated_at: Timestamp::from_millis(0),
-    }
-    .into()
+    Item { title: format!("item {id}"), stage, ..fixtures::item(id, 1) }.into()
 }
 
 pub(crate) fn in_progress(id: u64) -> v1::Item {
@@ -205,27 +184,15 @@ fn event(seq: u64) -> v1::Event {
 }
 
 fn worker(id: u64, ended: bool) -> v1::Worker {
+    let state = if ended { WorkerState::Done { exit_code: Some(0) } } else { WorkerState::Running };
     Worker {
-        id: WorkerId::new(id),
-        repo: RepoName::new("web").expect("is a name"),
-        item: ItemId::new(1),
-        change: None,
-        attempt: Attempt::new(1),
-        role: Role::Developer,
         outpost: OutpostName::new("far-away").expect("is a name"),
-        state: if ended { WorkerState::Done { exit_code: Some(0) } } else { WorkerState::Running },
-        base: CommitId::new("ab".repeat(20)).expect("is a commit"),
-        stop_reason: None,
         terminal: Some(Terminal {
             boot_id: "another host".to_owned(),
             tmux_socket: "/nowhere/tmux.sock".to_owned(),
             tmux_session: "w1".to_owned(),
         }),
-        assigned_at: Timestamp::from_millis(0),
-        started_at: None,
-        ended_at: None,
-        report_seq: 0,
-        log_bytes: None,
+        ..fixtures::worker(id, 1, state)
     }
     .into()
 }
@@ -359,6 +326,10 @@ impl Items for Scripted {
 
     async fn retry(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Item> {
         Err(Status::unimplemented(""))
+    }
+
+    async fn kept(&self, _: Request<v1::ItemRequest>) -> Answer<v1::KeptList> {
+        Ok(Response::new(v1::KeptList::default()))
     }
 
     async fn explain(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Explanation> {

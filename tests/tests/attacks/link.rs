@@ -170,7 +170,8 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
     };
     let of_b = &pair.of_b;
     let committed = v1::finished::Outcome::Committed("a".repeat(40));
-    let passed = v1::finished::Outcome::Passed(v1::Passed { commit: "a".repeat(40), tree: "b".repeat(40) });
+    let gated = v1::Gated { commit: "a".repeat(40), tree: "b".repeat(40), verdicts: vec![] };
+    let passed = v1::finished::Outcome::Gated(gated);
     let finished = |outcome| News::Finished(v1::Finished { outcome: Some(outcome), ..v1::Finished::default() });
     let bad_commit = v1::finished::Outcome::Committed("refs/heads/main".to_owned());
     vec![

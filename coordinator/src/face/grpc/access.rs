@@ -46,9 +46,12 @@ const TABLE: &[(&str, Allowed)] = &[
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", LOOK),
     ("/sprint.v1.Changes/Drop", STEER),
     ("/sprint.v1.Changes/Explain", LOOK),
+    ("/sprint.v1.Changes/Gates", LOOK),
     ("/sprint.v1.Changes/Get", LOOK),
+    ("/sprint.v1.Changes/Graph", LOOK),
     ("/sprint.v1.Changes/List", LOOK),
     ("/sprint.v1.Changes/Retry", STEER),
+    ("/sprint.v1.Changes/Why", LOOK),
     ("/sprint.v1.Events/Tail", LOOK),
     ("/sprint.v1.Identity/CreateToken", RULE),
     // Its token is its credential.
@@ -61,6 +64,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ("/sprint.v1.Items/Edit", STEER),
     ("/sprint.v1.Items/Explain", LOOK),
     ("/sprint.v1.Items/Get", LOOK),
+    ("/sprint.v1.Items/Kept", LOOK),
     ("/sprint.v1.Items/List", LOOK),
     ("/sprint.v1.Items/Ready", STEER),
     ("/sprint.v1.Items/Retry", STEER),
@@ -72,6 +76,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ("/sprint.v1.Outposts/List", LOOK),
     ("/sprint.v1.Outposts/Remove", RULE),
     ("/sprint.v1.Outposts/Resume", STEER),
+    ("/sprint.v1.Outposts/Set", STEER),
     // A repo's address is read with the coordinator's own rights.
     ("/sprint.v1.Repos/Add", RULE),
     ("/sprint.v1.Repos/Get", LOOK),

@@ -9,6 +9,7 @@ use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
 use crate::service::ItemFilter;
+use crate::service::code;
 use crate::service::items::{self, Edit, NewItem};
 use crate::service::wait::{self, Waited};
 
@@ -136,6 +137,12 @@ impl v1::items_server::Items for Face {
     async fn explain(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Explanation>, Status> {
         let id = ItemId::new(request.into_inner().id);
         Ok(Response::new(items::explain(&self.sprint, id).await.map_err(of)?.into()))
+    }
+
+    async fn kept(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::KeptList>, Status> {
+        let id = ItemId::new(request.into_inner().id);
+        let kept = code::kept(&self.sprint, id).await.map_err(of)?;
+        Ok(Response::new(v1::KeptList { kept: kept.into_iter().map(Into::into).collect() }))
     }
 
     async fn wait(&self, request: Request<v1::WaitRequest>) -> Result<Response<v1::WaitResponse>, Status> {

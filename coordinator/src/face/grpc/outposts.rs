@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use sprint_proto::convert::millis;
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
@@ -9,13 +12,14 @@ use crate::service::outposts;
 #[tonic::async_trait]
 impl v1::outposts_server::Outposts for Face {
     async fn list(&self, _: Request<v1::ListOutpostsRequest>) -> Result<Response<v1::OutpostList>, Status> {
-        let outposts = outposts::list(&self.sprint).await.map_err(of)?;
+        let outposts = outposts::list(&self.sprint);
         let outposts = outposts
             .into_iter()
-            .map(|(outpost, active_workers, load)| v1::OutpostStatus {
-                outpost: Some(outpost.into()),
-                active_workers,
-                load: load.map(Into::into),
+            .map(|status| v1::OutpostStatus {
+                outpost: Some(status.outpost.into()),
+                active_workers: status.active_workers,
+                load: status.load.map(Into::into),
+                lapses_in_ms: status.lapses_in.map(millis),
             })
             .collect();
         Ok(Response::new(v1::OutpostList { outposts }))
@@ -33,6 +37,15 @@ impl v1::outposts_server::Outposts for Face {
         let name = request.into_inner().name.parse().map_err(malformed)?;
         let outpost = outposts::set_draining(&self.sprint, name, false, by).await.map_err(of)?;
         Ok(Response::new(outpost.into()))
+    }
+
+    async fn set(&self, request: Request<v1::SetOutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
+        let by = caller(&request)?;
+        let v1::SetOutpostRequest { name, disconnect_grace_ms } = request.into_inner();
+        let name = name.parse().map_err(malformed)?;
+        let grace =
+            disconnect_grace_ms.map(|grace| Some(Duration::from_millis(grace)).filter(|grace| !grace.is_zero()));
+        Ok(Response::new(outposts::set(&self.sprint, name, grace, by).await.map_err(of)?.into()))
     }
 
     async fn remove(&self, request: Request<v1::RemoveOutpostRequest>) -> Result<Response<v1::Outpost>, Status> {

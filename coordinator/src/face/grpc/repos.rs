@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
+use sprint_core::gates::Gate;
 use sprint_core::job::Runtime;
+use sprint_core::text::UnknownWord;
 use sprint_core::worker::Role;
 use sprint_proto::convert::{Malformed, by_role};
 use sprint_proto::v1;
@@ -11,7 +14,7 @@ use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
 use crate::service::ServiceError;
-use crate::service::repos::{self, Change, Described, NewRepo};
+use crate::service::repos::{self, Change, Described, NewRepo, Running};
 
 fn answer(described: Described) -> Response<v1::RepoAnswer> {
     let Described { repo, tip, gates, warnings } = described;
@@ -23,11 +26,38 @@ fn answer(described: Described) -> Response<v1::RepoAnswer> {
     })
 }
 
+fn of_wire(gates: Vec<v1::Gate>) -> Result<Vec<Gate>, Status> {
+    gates.into_iter().map(|gate| gate.try_into().map_err(malformed)).collect()
+}
+
+fn running(
+    resume: Option<String>,
+    max_duration_ms: Option<u64>,
+    hung_after_ms: Option<u64>,
+) -> Result<Running, Status> {
+    Ok(Running {
+        resume: resume.map(|word| word.parse()).transpose().map_err(|error: UnknownWord| malformed(error))?,
+        max_duration: max_duration_ms.map(Duration::from_millis),
+        hung_after: hung_after_ms.map(|limit| Some(Duration::from_millis(limit)).filter(|limit| !limit.is_zero())),
+    })
+}
+
 #[tonic::async_trait]
 impl v1::repos_server::Repos for Face {
     async fn add(&self, request: Request<v1::AddRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
         let by = caller(&request)?;
-        let v1::AddRepoRequest { name, url, branch, run, max_attempts, limits, gates } = request.into_inner();
+        let v1::AddRepoRequest {
+            name,
+            url,
+            branch,
+            run,
+            max_attempts,
+            limits,
+            gates,
+            resume,
+            max_duration_ms,
+            hung_after_ms,
+        } = request.into_inner();
         let new = NewRepo {
             name: name.parse().map_err(malformed)?,
             url: RepoAddress::new(url).map_err(|error| of(ServiceError::invalid(error)))?,
@@ -35,7 +65,8 @@ impl v1::repos_server::Repos for Face {
             run: by_role(run).map_err(malformed)?,
             max_attempts: Some(max_attempts).filter(|max| *max > 0),
             limits: by_role(limits).map_err(malformed)?,
-            gates: gates.into_iter().map(Into::into).collect(),
+            gates: of_wire(gates)?,
+            running: running(resume, max_duration_ms, hung_after_ms)?,
         };
         Ok(answer(repos::add(&self.sprint, new, by).await.map_err(of)?))
     }
@@ -52,8 +83,21 @@ impl v1::repos_server::Repos for Face {
 
     async fn set(&self, request: Request<v1::SetRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
         let by = caller(&request)?;
-        let v1::SetRepoRequest { name, run, runtimes, max_attempts, limits, gates, set_gates, resume, halt } =
-            request.into_inner();
+        let v1::SetRepoRequest {
+            name,
+            run,
+            runtimes,
+            max_attempts,
+            limits,
+            gates,
+            set_gates,
+            resume,
+            halt,
+            resume_from,
+            max_duration_ms,
+            hung_after_ms,
+            freeze,
+        } = request.into_inner();
         let runtimes = by_role(runtimes)
             .and_then(|runtimes| {
                 runtimes
@@ -67,8 +111,10 @@ impl v1::repos_server::Repos for Face {
             runtimes,
             max_attempts,
             limits: by_role(limits).map_err(malformed)?,
-            gates: set_gates.then(|| gates.into_iter().map(Into::into).collect()),
+            gates: set_gates.then(|| of_wire(gates)).transpose()?,
+            running: running(resume_from, max_duration_ms, hung_after_ms)?,
             halted: halt.map(Some).or_else(|| resume.then_some(None)),
+            frozen: freeze.map(Some).or_else(|| resume.then_some(None)),
         };
         let name = name.parse().map_err(malformed)?;
         Ok(answer(repos::set(&self.sprint, name, change, by).await.map_err(of)?))

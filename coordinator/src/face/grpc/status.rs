@@ -19,6 +19,7 @@ pub(super) fn of(error: ServiceError) -> Status {
         Kind::Forbidden => Status::permission_denied(message),
         Kind::Exhausted => Status::resource_exhausted(message),
         Kind::Unavailable => Status::unavailable(message),
+        Kind::Aborted => Status::aborted(message),
         Kind::Internal => {
             tracing::error!(error = %message, "a call failed inside the coordinator");
             let mut status = Status::internal(message);

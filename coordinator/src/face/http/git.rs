@@ -59,7 +59,12 @@ pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>
                 Kind::Invalid => StatusCode::BAD_REQUEST,
                 Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
                 Kind::Forbidden => StatusCode::FORBIDDEN,
-                Kind::Precondition | Kind::Exists | Kind::Exhausted | Kind::Unavailable | Kind::Internal => {
+                Kind::Precondition
+                | Kind::Exists
+                | Kind::Exhausted
+                | Kind::Unavailable
+                | Kind::Aborted
+                | Kind::Internal => {
                     tracing::error!(%error, what, "git could not be served");
                     return answer(StatusCode::INTERNAL_SERVER_ERROR, "git could not be served");
                 }

@@ -27,6 +27,9 @@ use super::LIMIT;
 pub(crate) struct State {
     pub(crate) hellos: Vec<v1::Hello>,
     pub(crate) heartbeats: Vec<v1::Heartbeat>,
+    pub(crate) found: Vec<v1::Found>,
+    /// How often snapshots are asked for; 0 for never.
+    pub(crate) snapshot_ms: u64,
     /// Each report once, in the order of arrival.
     pub(crate) reports: Vec<Report>,
     /// How many came that were here already.
@@ -285,10 +288,14 @@ impl Face {
                 state.hellos.push(hello);
                 state.down = Some(down.clone());
                 let base_url = self.base_url.clone();
-                let welcome = v1::Welcome { heartbeat_ms: 200, git_base_url: base_url, version: "test".to_owned() };
+                let (version, snapshot_ms) = ("test".to_owned(), state.snapshot_ms);
+                let welcome = v1::Welcome { heartbeat_ms: 200, git_base_url: base_url, version, snapshot_ms };
                 answer = Some(coordinator_message::Body::Welcome(welcome));
             }
             outpost_message::Body::Renew(_) => {}
+            outpost_message::Body::Found(found) => {
+                self.state.lock().expect("not poisoned").found.push(found);
+            }
             outpost_message::Body::Heartbeat(heartbeat) => {
                 self.state.lock().expect("not poisoned").heartbeats.push(heartbeat);
             }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, WorkerId};
+use sprint_core::fixtures;
+use sprint_core::gates::{Gate, GateOutcome};
+use sprint_core::ids::{ChangeId, CommitId, WorkerId};
 use sprint_core::job::{Assignment, Outcome, Report, ReportBody, Runtime, Step, StepResult};
 use sprint_core::worker::Role;
 
@@ -156,18 +158,11 @@ impl Site {
     /// A worker on an item that runs a command line.
     pub(crate) fn item(&self, worker: u64, run: &str) -> Assignment {
         Assignment {
-            worker: WorkerId::new(worker),
-            repo: RepoName::new("web").expect("a name"),
-            item: ItemId::new(worker + 100),
-            attempt: Attempt::new(1),
-            role: Role::Developer,
-            change: None,
             base: self.base.clone(),
-            base_ref: "refs/heads/main".to_owned(),
             title: "Make it \"so\"".to_owned(),
             prompt: "Please do it.\n".to_owned(),
-            feedback: vec![],
             steps: vec![step("developer", run)],
+            ..fixtures::assignment(worker, worker + 100, run)
         }
     }
 
@@ -177,6 +172,7 @@ impl Site {
             role: Role::Gate,
             change: Some(ChangeId::new(7)),
             steps: gates.iter().map(|(name, run)| step(name, run)).collect(),
+            gates: gates.iter().map(|(name, run)| Gate::new(*name, *run)).collect(),
             ..self.item(worker, "")
         }
     }
@@ -252,6 +248,13 @@ pub(crate) fn step(name: &str, run: &str) -> Step {
 
 pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
     all.windows(part.len()).any(|window| window == part)
+}
+
+/// The verdict on the last gate of a run that was judged.
+pub(crate) fn refused(outcome: &Outcome) -> (GateOutcome, &str) {
+    let Outcome::Gated { verdicts, .. } = outcome else { panic!("not gated: {outcome:?}") };
+    let last = verdicts.last().expect("a verdict");
+    (last.outcome, &last.reason)
 }
 
 /// The names of reports, in order.

@@ -6,9 +6,8 @@ use sprint_proto::v1::{self, coordinator_message::Body as Down, outpost_message:
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::figures::{Figures, rate};
-use crate::fleet::report;
-use crate::site::Site;
+use sprint_tests::load::figures::{Figures, rate};
+use sprint_tests::load::site::Site;
 
 const ITEMS: usize = 6_000;
 const SLOTS: u32 = 256;
@@ -55,4 +54,10 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     let rate = rate(ITEMS as u64, time);
     figures.add("durable dispatches", format!("{rate:.0}/s"), "0.9 k/s, HyperQueue without durability", "≥ 1,900/s");
     Ok(())
+}
+
+fn report(assignment: &v1::Assignment, seq: u64, body: v1::report::Body) -> v1::OutpostMessage {
+    let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
+    let report = v1::Report { worker, item, attempt, seq, body: Some(body) };
+    v1::OutpostMessage { body: Some(Up::Report(report)) }
 }

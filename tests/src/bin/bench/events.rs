@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use sprint_proto::v1;
 
-use crate::figures::{Figures, Times};
-use crate::site::Site;
+use sprint_tests::load::figures::{Figures, Times};
+use sprint_tests::load::site::Site;
 
 const EVENTS: usize = 500;
 

@@ -1,6 +1,5 @@
 //! Landings without gates on a repository of 5,000 files, beside git's plumbing as processes.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,18 +7,19 @@ use std::time::Instant;
 use coordinator::git::GitRepos;
 use coordinator::identity::Certificates;
 use coordinator::service::logs::Logs;
-use coordinator::service::merge::{self, Step};
+use coordinator::service::merge;
 use coordinator::service::{Settings, Sprint};
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::address::RepoAddress;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{Actor, EventKind, NewEvent};
+use sprint_core::fixtures;
 use sprint_core::ids::{Attempt, CommitId, RepoName, work_ref};
-use sprint_core::item::{Item, ItemKind, Priority, Stage};
+use sprint_core::item::{Item, Stage};
 use sprint_core::repo::Repo;
 
-use crate::figures::{Figures, rate};
-use crate::site::{git, make_repository};
+use sprint_tests::load::figures::{Figures, rate};
+use sprint_tests::load::site::{git, make_repository};
 
 const FILES: usize = 5_000;
 const CHANGES: u64 = 200;
@@ -81,18 +81,7 @@ async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow
     let (branch, _) = repos.create(&name, &RepoAddress::new(upstream.display().to_string())?, None).await?;
     let bare = repos.get(&name)?;
     git(bare.path(), &["fetch", "--quiet", &upstream.display().to_string(), "refs/work/*:refs/work/*"])?;
-    let repo = Repo {
-        name: name.clone(),
-        url: None,
-        branch,
-        run: BTreeMap::new(),
-        runtimes: BTreeMap::new(),
-        gates: vec![],
-        max_attempts: 1,
-        limits: BTreeMap::new(),
-        halted: None,
-        created_at: coordinator::service::now(),
-    };
+    let repo = Repo { name: name.clone(), branch, ..fixtures::repo() };
     let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
     let sprint = Sprint::new(
         store,
@@ -114,7 +103,7 @@ async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow
         .await;
     queued?;
     let began = Instant::now();
-    while merge::step(&sprint, &name).await? == Step::Progress {}
+    merge::drive(&sprint, &name).await;
     let time = began.elapsed();
     let left = sprint.store.merge_queue(&name).await?.len();
     anyhow::ensure!(left == 0, "{left} changes were not landed");
@@ -129,39 +118,18 @@ fn queue(tx: &mut coordinator::store::Tx, repo: Repo, heads: Vec<CommitId>) {
     for head in heads {
         let (id, change, now) = (tx.next_item(), tx.next_change(), tx.now());
         let item = Item {
-            id,
             repo: name.clone(),
-            kind: ItemKind::Task,
             title: work_ref(id, Attempt::new(1)),
-            description: String::new(),
-            acceptance: vec![],
-            priority: Priority::Medium,
-            labels: BTreeSet::new(),
-            requires: BTreeMap::new(),
-            parent: None,
-            needs: BTreeSet::new(),
-            run: None,
             stage: Stage::Merging { change },
-            attempt: Attempt::new(1),
-            failures: 0,
-            losses: 0,
-            not_before: None,
-            feedback: vec![],
             created_at: now,
-            updated_at: now,
+            ..fixtures::item(id.get(), 1)
         };
         tx.save_item(item, event(EventKind::ItemAdded));
         let change = Change {
-            id: change,
             repo: name.clone(),
-            item: id,
-            attempt: Attempt::new(1),
             head,
-            state: ChangeState::Queued,
-            losses: 0,
-            not_before: None,
             created_at: now,
-            updated_at: now,
+            ..fixtures::change(change.get(), id.get(), ChangeState::Queued)
         };
         tx.save_change(change, event(EventKind::ChangeQueued));
     }

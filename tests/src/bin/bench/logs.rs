@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::figures::{Figures, rate};
-use crate::site::{Site, run as run_command, until};
+use sprint_tests::load::figures::{Figures, rate};
+use sprint_tests::load::site::{Site, run as run_command, until};
 
 const TOTAL: usize = 192 << 20;
 

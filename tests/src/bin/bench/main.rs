@@ -5,16 +5,17 @@
 
 mod dispatch;
 mod events;
-mod figures;
-mod fleet;
 mod idle;
 mod landing;
 mod logs;
-mod site;
+mod recovery;
 mod start;
 mod transitions;
 
-use figures::Figures;
+use std::time::Duration;
+
+use sprint_tests::load::figures::Figures;
+use sprint_tests::load::fleet::{self, Scale, Watch};
 
 fn main() -> anyhow::Result<()> {
     let wanted = std::env::args().skip(1).collect::<Vec<_>>();
@@ -41,7 +42,13 @@ fn main() -> anyhow::Result<()> {
             logs::run(&mut figures).await?;
         }
         if runs("fleet") {
-            fleet::run(&mut figures).await?;
+            let scale = Scale { outposts: 1_000, workers: 10, heartbeat: Duration::from_secs(5) };
+            let watch =
+                Watch { time: Duration::from_secs(30), ends_per_second: 50, kills: 0, kill_every: Duration::ZERO };
+            fleet::run(&mut figures, scale, watch).await?;
+        }
+        if runs("recovery") {
+            recovery::run(&mut figures).await?;
         }
         if runs("idle") {
             idle::run(&mut figures).await?;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sprint_proto::v1;
 
-use crate::figures::{Figures, Times, millis, rate};
-use crate::site::{Site, git, run as run_command, until};
+use sprint_tests::load::figures::{Figures, Times, millis, rate};
+use sprint_tests::load::site::{Site, git, run as run_command, until};
 
 const ITEMS: usize = 40;
 const BURST: u32 = 150;
@@ -43,7 +43,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
 fn floor(figures: &mut Figures) -> anyhow::Result<Duration> {
     let directory = tempfile::tempdir()?;
     let repository = directory.path().join("repository");
-    crate::site::make_repository(&repository, FILES)?;
+    sprint_tests::load::site::make_repository(&repository, FILES)?;
     let socket = directory.path().join("tmux.sock");
     let tmux =
         |args: &[&str]| run_command(Command::new("tmux").arg("-S").arg(&socket).args(["-f", "/dev/null"]).args(args));

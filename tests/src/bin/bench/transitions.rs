@@ -1,17 +1,17 @@
 //! Durable transitions of items, beside bare commits of the same SQLite.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::event::{Actor, NewEvent, Recorded as _};
-use sprint_core::ids::{Attempt, ItemId, OutpostName, RepoName, WorkerId};
-use sprint_core::item::{Item, ItemEvent, ItemKind, Lease, Priority, Stage};
+use sprint_core::fixtures;
+use sprint_core::ids::{ItemId, OutpostName, WorkerId};
+use sprint_core::item::{Item, ItemEvent, Lease, Stage};
 use sqlx::{Connection as _, Executor as _};
 
-use crate::figures::{Figures, rate};
+use sprint_tests::load::figures::{Figures, rate};
 
 const TIME: Duration = Duration::from_secs(3);
 
@@ -48,30 +48,8 @@ async fn single_commits(path: &Path) -> anyhow::Result<f64> {
     Ok(floor)
 }
 
-fn item(id: ItemId) -> anyhow::Result<Item> {
-    let now = SystemTime::now().into();
-    Ok(Item {
-        id,
-        repo: RepoName::new("bench")?,
-        kind: ItemKind::Task,
-        title: "a benchmark's item".to_owned(),
-        description: String::new(),
-        acceptance: vec![],
-        priority: Priority::Medium,
-        labels: BTreeSet::new(),
-        requires: BTreeMap::new(),
-        parent: None,
-        needs: BTreeSet::new(),
-        run: Some("true".to_owned()),
-        stage: Stage::Ready,
-        attempt: Attempt::default(),
-        failures: 0,
-        losses: 0,
-        not_before: None,
-        feedback: vec![],
-        created_at: now,
-        updated_at: now,
-    })
+fn item(id: ItemId) -> Item {
+    Item { run: Some("true".to_owned()), created_at: SystemTime::now().into(), ..fixtures::item(id.get(), 0) }
 }
 
 /// Leases an item and loses it again, over and over: the state machine's own transitions.
@@ -107,7 +85,7 @@ async fn transition(store: &Store, id: ItemId) -> Result<(), StoreError> {
 async fn transitions(store: &Arc<Store>, callers: u64) -> anyhow::Result<f64> {
     let mut ids = Vec::new();
     for _ in 0..callers {
-        let template = item(ItemId::default())?;
+        let template = item(ItemId::default());
         let added: Result<ItemId, StoreError> = store
             .write(move |tx| {
                 Box::pin(async move {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures::FutureExt as _;
 use sprint_core::ids::WorkerId;
+use sprint_failpoint::{Point, pass};
 use sprint_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -131,6 +132,7 @@ impl Stream {
             let mut acks = Vec::with_capacity(touched.len());
             for id in touched {
                 if let Some(log) = open.get_mut(&id) {
+                    pass(Point::LogWritten);
                     log.sync()?;
                     acks.push(v1::LogAck { worker: id.get(), durable: log.durable() });
                 }
@@ -138,6 +140,7 @@ impl Stream {
             Ok(acks)
         })
         .map_err(|error: std::io::Error| of(error.into()))?;
+        pass(Point::LogSynced);
         acks.extend(synced);
         for ack in acks {
             if self.sender.send(Ok(ack)).await.is_err() {

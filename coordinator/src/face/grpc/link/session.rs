@@ -1,15 +1,17 @@
 //! One outpost's session: its reports are applied in batches, and it is told whatever the
 //! record says it must be told. Level-triggered: a lost message is found again by the next look.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId};
 use sprint_core::job::Report;
-use sprint_core::worker::WorkerStateName;
+use sprint_failpoint::{Point, pass};
+use sprint_proto::convert::millis;
 use sprint_proto::v1::{self, coordinator_message::Body as Down, outpost_message::Body as Up};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -18,14 +20,19 @@ use super::super::status::{malformed, of};
 use super::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service::fleet::{AttachRequest, Held};
-use crate::service::outposts::{self, Hello, Present, Reconcile};
-use crate::service::{assignment, enrol, reports, workers};
+use crate::service::presence::{self, Hello, Present};
+use crate::service::session::Told;
+use crate::service::{self, enrol};
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
 
 /// Reports applied in one transaction at most.
 const REPORTS: usize = 128;
+
+/// So many heartbeats may fail to come before the session counts as dead; and never after less than this.
+const HEARTBEATS_MISSED: u32 = 3;
+const SILENCE: Duration = Duration::from_secs(8);
 
 /// How long a new stream may take to say who it is.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -50,18 +57,11 @@ pub(super) async fn open(
             hello.outpost, link.outpost
         )));
     }
-    let (held, reconcile) = outposts::connect(&face.sprint, hello).await.map_err(of)?;
+    let (session, held, told) = service::session::Session::open(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
     let (down, receiver) = mpsc::channel(DOWN);
-    let session = Session {
-        face: face.clone(),
-        outpost: held.outpost.clone(),
-        link,
-        down,
-        told: BTreeSet::new(),
-        told_to_stop: BTreeSet::new(),
-    };
-    face.tasks.spawn(session.run(input, held, reconcile));
+    let connection = Connected { face: face.clone(), outpost: held.outpost.clone(), link, down, session };
+    face.tasks.spawn(connection.run(input, held, told));
     Ok(ReceiverStream::new(receiver))
 }
 
@@ -101,27 +101,24 @@ impl<T> From<mpsc::error::SendError<T>> for Ended {
     }
 }
 
-struct Session {
+struct Connected {
     face: Face,
     outpost: OutpostName,
     link: Link,
     down: Sender,
-    /// Assignments sent over this session.
-    told: BTreeSet<WorkerId>,
-    /// Stops sent over this session.
-    told_to_stop: BTreeSet<WorkerId>,
+    session: service::session::Session,
 }
 
-impl Session {
-    async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: Held, reconcile: Vec<Reconcile>) {
-        let ended = self.serve(input, &mut held, reconcile).await;
+impl Connected {
+    async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: Held, told: Vec<Told>) {
+        let ended = self.serve(input, &mut held, told).await;
         if let Err(Ended(Some(status))) = ended {
             tracing::warn!(outpost = %self.outpost, %status, "an outpost's session failed");
             record(&self.face, &self.link, "Link/Session", &status).await;
             // The outpost may be gone; then nobody is left to be told.
             let _ = self.down.try_send(Err(status));
         }
-        outposts::disconnect(&self.face.sprint, &held).await;
+        presence::disconnect(&self.face.sprint, &held).await;
         tracing::info!(outpost = %self.outpost, "an outpost disconnected");
     }
 
@@ -129,39 +126,37 @@ impl Session {
         &mut self,
         mut input: Streaming<v1::OutpostMessage>,
         held: &mut Held,
-        reconcile: Vec<Reconcile>,
+        told: Vec<Told>,
     ) -> Result<(), Ended> {
         let bell = self.face.sprint.notices().outpost(&self.outpost);
         self.send(Down::Welcome(v1::Welcome {
-            heartbeat_ms: u64::try_from(self.face.sprint.settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            heartbeat_ms: millis(self.face.sprint.settings.heartbeat),
             git_base_url: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            snapshot_ms: millis(self.face.sprint.settings.snapshot_every),
         }))
         .await?;
-        for action in reconcile {
-            self.send(match action {
-                Reconcile::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
-                Reconcile::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
-            })
-            .await?;
-        }
+        self.send_all(told).await?;
         self.tell().await?;
         let stop = self.face.stop.clone();
         let link = self.link.clone();
         let end = link.expired();
         tokio::pin!(end);
+        let patience = (self.face.sprint.settings.heartbeat * HEARTBEATS_MISSED).max(SILENCE);
+        let silence = tokio::time::sleep(patience);
+        tokio::pin!(silence);
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down").into()),
                 () = held.stop.cancelled() => return Ok(()),
                 () = &mut end => return Err(expired().into()),
                 () = self.down.closed() => return Ok(()),
-                () = bell.notified() => self.tell().await?,
-                Some(AttachRequest { session, worker, columns, rows }) = held.attach.recv() => {
-                    self.send(Down::Attach(v1::AttachOpen { session, worker: worker.get(), columns, rows })).await?;
-                }
                 message = input.message() => match message {
-                    Ok(Some(message)) => self.hear(message, &mut input).await?,
+                    Ok(Some(message)) => {
+                        self.hear(message, &mut input).await?;
+                        silence.as_mut().reset(Instant::now() + patience);
+                    }
                     Ok(None) => return Ok(()),
                     // The connection is gone, which is an ordinary end here.
                     Err(status) => {
@@ -169,6 +164,12 @@ impl Session {
                         return Ok(());
                     }
                 },
+                () = bell.notified() => self.tell().await?,
+                Some(AttachRequest { session, worker, columns, rows }) = held.attach.recv() => {
+                    self.send(Down::Attach(v1::AttachOpen { session, worker: worker.get(), columns, rows })).await?;
+                }
+                // Last: what has arrived while this process was stopped is heard first.
+                () = &mut silence => return Err(Status::aborted("no heartbeat came").into()),
             }
         }
     }
@@ -177,23 +178,49 @@ impl Session {
         Ok(self.down.send(Ok(v1::CoordinatorMessage { body: Some(body) })).await?)
     }
 
+    async fn send_all(&self, told: Vec<Told>) -> Result<(), Ended> {
+        for told in told {
+            let is_assignment = matches!(told, Told::Assign(_));
+            if is_assignment {
+                pass(Point::AssignBefore);
+            }
+            self.send(match told {
+                Told::Assign(assignment) => Down::Assign((*assignment).into()),
+                Told::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
+                Told::Acknowledge { worker, seq, refused } => {
+                    Down::Ack(v1::ReportAck { worker: worker.get(), seq, refused })
+                }
+                Told::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
+            })
+            .await?;
+            if is_assignment {
+                pass(Point::AssignAfter);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a message, and with a report all others that have arrived already.
     async fn hear(
         &mut self,
         first: v1::OutpostMessage,
         input: &mut Streaming<v1::OutpostMessage>,
     ) -> Result<(), Ended> {
+        let sprint = Arc::clone(&self.face.sprint);
         let mut arrived = Vec::new();
         let mut next = Some(first);
         while let Some(message) = next.take() {
             match message.body {
                 Some(Up::Report(report)) => arrived.push(Report::try_from(report).map_err(malformed)?),
-                Some(Up::Heartbeat(v1::Heartbeat { active_workers: _, load, draining })) => {
+                Some(Up::Heartbeat(v1::Heartbeat { active_workers: _, load, draining, paused })) => {
                     let load = load.map(Into::into);
-                    outposts::heartbeat(&self.face.sprint, &self.outpost, load, draining).await.map_err(of)?;
+                    presence::heartbeat(&sprint, &self.outpost, load, draining, paused).await.map_err(of)?;
+                }
+                Some(Up::Found(v1::Found { session, saved_to })) => {
+                    presence::found(&sprint, self.outpost.clone(), session, saved_to).await.map_err(of)?;
                 }
                 Some(Up::Renew(v1::Renew { csr })) => {
-                    let renewed = enrol::renew(&self.face.sprint, &self.outpost, &csr).await.map_err(of)?;
+                    let renewed = enrol::renew(&sprint, &self.outpost, &csr).await.map_err(of)?;
                     self.send(Down::Certificate(certificate(renewed))).await?;
                 }
                 Some(Up::Hello(_)) => return Err(Status::invalid_argument("a session has one hello").into()),
@@ -208,41 +235,17 @@ impl Session {
         if arrived.is_empty() {
             return Ok(());
         }
-        for answer in reports::apply(&self.face.sprint, &self.link.caller, &self.outpost, arrived).await.map_err(of)? {
-            let reports::Acknowledged { worker, seq, refused, forget } = answer;
-            self.send(Down::Ack(v1::ReportAck { worker: worker.get(), seq, refused })).await?;
-            if forget {
-                self.told.remove(&worker);
-                self.told_to_stop.remove(&worker);
-                self.send(Down::Forget(v1::Forget { worker: worker.get() })).await?;
-            }
-        }
-        Ok(())
+        let told = self.session.hear(&sprint, &self.link.caller, arrived).await.map_err(of)?;
+        self.send_all(told).await
     }
 
     /// Tells the outpost what the record wants of it and this session has not said yet.
     async fn tell(&mut self) -> Result<(), Ended> {
-        let sprint = &self.face.sprint;
-        if !self.link.is_member(sprint) {
+        let sprint = Arc::clone(&self.face.sprint);
+        if !self.link.is_member(&sprint) {
             return Err(removed().into());
         }
-        for worker in workers::pending(sprint, &self.outpost).await.map_err(of)? {
-            let id = worker.id;
-            if worker.state.name() == WorkerStateName::Assigned && !self.told.contains(&id) {
-                let Some(assignment) = assignment::of_worker(sprint, &worker).await.map_err(of)? else {
-                    let reason = "there is nothing to run for it any more".to_owned();
-                    outposts::lose(sprint, worker, reason).await.map_err(of)?;
-                    continue;
-                };
-                self.told.insert(id);
-                self.send(Down::Assign(assignment.into())).await?;
-            }
-            if let Some(reason) = worker.stop_reason
-                && self.told_to_stop.insert(id)
-            {
-                self.send(Down::Stop(v1::Stop { worker: id.get(), reason })).await?;
-            }
-        }
-        Ok(())
+        let told = self.session.tell(&sprint).await.map_err(of)?;
+        self.send_all(told).await
     }
 }

@@ -6,6 +6,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::Response;
 use futures::{Stream, StreamExt as _};
 use sprint_core::access::Caller;
+use sprint_failpoint::{Point, pass};
 
 use super::asked::{Asked, Service};
 use super::backend::Upload;
@@ -72,6 +73,7 @@ impl Record {
         futures::stream::unfold(Some((body, Vec::new(), self)), |state| async move {
             let (mut body, mut begin, record) = state?;
             if let Some(chunk) = body.next().await {
+                pass(Point::WorkArrived);
                 if let (Ok(data), room) = (&chunk, VERDICT_BYTES.saturating_sub(begin.len())) {
                     begin.extend_from_slice(&data[..data.len().min(room)]);
                 }

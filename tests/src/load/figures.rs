@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 /// Figures as they come in.
-#[derive(Default)]
-pub(crate) struct Figures {
+#[derive(Debug, Default)]
+pub struct Figures {
     rows: Vec<[String; 4]>,
 }
 
 impl Figures {
     /// Takes a figure, and shows it at once: a run is long.
-    pub(crate) fn add(&mut self, what: &str, ours: String, floor: &str, aim: &str) {
+    pub fn add(&mut self, what: &str, ours: String, floor: &str, aim: &str) {
         println!("{what}: {ours}  (floor: {floor}; aim: {aim})");
         self.rows.push([what.to_owned(), ours, floor.to_owned(), aim.to_owned()]);
     }
 
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         println!("\n| figure | measured | floor | aim |\n|---|---|---|---|");
         for [what, ours, floor, aim] in &self.rows {
             println!("| {what} | {ours} | {floor} | {aim} |");
@@ -24,15 +24,16 @@ impl Figures {
 }
 
 /// Durations of one kind.
-pub(crate) struct Times(Vec<Duration>);
+#[derive(Debug)]
+pub struct Times(Vec<Duration>);
 
 impl Times {
-    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
+    pub fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
 
-    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+    pub fn percentile(&self, percent: usize) -> Duration {
         self.0.get(self.0.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
     }
 }
@@ -43,11 +44,11 @@ impl std::fmt::Display for Times {
     }
 }
 
-pub(crate) fn millis(duration: Duration) -> String {
+pub fn millis(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1e3)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^52")]
-pub(crate) fn rate(count: u64, time: Duration) -> f64 {
+pub fn rate(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }

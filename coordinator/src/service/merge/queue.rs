@@ -1,0 +1,350 @@
+//! What is remembered of a repo's queue between two looks, and what one look sees.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sprint_core::change::{Change, ChangeState};
+use sprint_core::config::{CONFIG_FILE, MergeMethod, RepoConfig};
+use sprint_core::footprint::{Footprint, Rules};
+use sprint_core::ids::{ChangeId, CommitId, RepoName, TrialId};
+use sprint_core::item::Priority;
+use sprint_core::merge_queue::snapshot::{Contents, Entry, Move, Queue, standing};
+use sprint_core::merge_queue::{Clash, Outlook, Pace, Policy};
+use sprint_core::repo::Repo;
+use sprint_core::trial::{Member, Purpose, Trial, TrialState};
+use sprint_core::worker::Role;
+
+use super::super::schedule::Board;
+use super::super::{ServiceError, Sprint};
+use crate::git::GitRepo;
+use crate::store::InQueue;
+
+/// So many settled changes tell how likely another one is good, and where the branch came from.
+const HISTORY: u32 = 500;
+
+/// So many trials tell how long one takes.
+const DURATIONS: usize = 50;
+
+/// What two changes that are each good do to each other, until there is a history that says so.
+const CLASH: Clash = Clash { overlapping: 0.04, disjoint: 0.002 };
+
+/// The queues of all repos, as they are remembered.
+#[derive(Default)]
+pub struct Queues {
+    of: Mutex<HashMap<RepoName, Arc<tokio::sync::Mutex<QueueState>>>>,
+}
+
+impl Queues {
+    pub(in super::super) fn of(&self, repo: &RepoName) -> Arc<tokio::sync::Mutex<QueueState>> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(of.entry(repo.clone()).or_default())
+    }
+
+    pub(in super::super) fn forget(&self, repo: &RepoName) {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner).remove(repo);
+    }
+}
+
+/// What is remembered of a repo's queue. All of it can be made again from the record and git.
+#[derive(Default)]
+pub(in super::super) struct QueueState {
+    /// What the landings that are on record moved: by the commit that each led to.
+    moves: HashMap<CommitId, Move>,
+    pub(super) contents: Contents,
+    /// The commits of the branch whose trees have passed.
+    pub(super) green: BTreeSet<CommitId>,
+    /// Something failed on a tip that nobody has gated yet.
+    pub(super) tip_in_doubt: bool,
+    pub(in super::super) outlook: BTreeMap<ChangeId, Outlook>,
+    /// The changes that were found to merge with the tip, by which tip.
+    pub(super) fits: HashMap<ChangeId, CommitId>,
+    durations: Vec<Duration>,
+    /// Trials that passed, and those of them with a gate that had failed on the same tree.
+    passed: u32,
+    flaky: u32,
+    /// The chance that a change is good, by what became of those before it.
+    prior: Option<f64>,
+    is_to_follow: bool,
+    is_loaded: bool,
+}
+
+impl QueueState {
+    /// Forgets what may have changed since the last look.
+    pub(super) const fn begin(&mut self) {
+        self.is_to_follow = true;
+        self.prior = None;
+    }
+
+    pub(super) const fn is_to_follow(&self) -> bool {
+        self.is_to_follow
+    }
+
+    pub(super) const fn has_followed(&mut self) {
+        self.is_to_follow = false;
+    }
+
+    pub(super) fn has_moved(&mut self, step: Move) {
+        self.moves.insert(step.to.clone(), step);
+    }
+
+    /// How often a trial that passed had failed before.
+    fn flake(&self) -> f64 {
+        f64::from(self.flaky + 1) / f64::from(self.passed + 100)
+    }
+
+    /// How long a trial takes, by those that passed of late.
+    pub(super) fn usual_duration(&self) -> Option<Duration> {
+        let mut sorted = self.durations.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    async fn load(&mut self, sprint: &Sprint, repo: &RepoName) -> Result<(), ServiceError> {
+        if self.is_loaded {
+            return Ok(());
+        }
+        for change in sprint.store.settled_changes(repo, HISTORY).await? {
+            let ChangeState::Landed { candidate } = change.state else { continue };
+            if candidate.base == candidate.commit {
+                continue;
+            }
+            let step = self.moves.entry(candidate.commit.clone()).or_insert_with(|| Move {
+                from: candidate.base.clone(),
+                to: candidate.commit.clone(),
+                landed: Some(vec![]),
+            });
+            step.landed.get_or_insert_default().push(change.id);
+        }
+        for trial in sprint.store.trials(repo, Some(HISTORY)).await? {
+            self.note(&trial);
+        }
+        self.is_loaded = true;
+        Ok(())
+    }
+
+    /// Learns from a trial that is over.
+    fn note(&mut self, trial: &Trial) {
+        if matches!(trial.state, TrialState::Passed) {
+            self.green.insert(trial.candidate.commit.clone());
+            if trial.same_as.is_none() && !trial.runs.is_empty() {
+                self.passed += 1;
+                self.flaky += u32::from(trial.runs.iter().any(|run| run.flaky));
+                self.durations.push(trial.updated_at.since(trial.created_at));
+                let more = self.durations.len().saturating_sub(DURATIONS);
+                self.durations.drain(..more);
+            }
+        }
+    }
+
+    /// How the branch came to its tip, as far as we moved it; the oldest move first.
+    fn way_to(&self, tip: &CommitId) -> Vec<Move> {
+        let mut way = Vec::new();
+        let mut at = tip;
+        while let Some(step) = self.moves.get(at) {
+            way.push(step.clone());
+            at = &step.from;
+            if way.len() >= HISTORY as usize {
+                break;
+            }
+        }
+        way.reverse();
+        way
+    }
+}
+
+/// What one look at a repo's queue sees.
+pub(super) struct Look {
+    pub(super) repo: RepoName,
+    pub(super) tip: CommitId,
+    pub(super) config: RepoConfig,
+    pub(super) changes: Vec<InQueue>,
+    pub(super) trials: Vec<Trial>,
+    entries: Vec<Entry>,
+    moves: Vec<Move>,
+    slots: usize,
+    policy: Policy,
+    priors: BTreeMap<ChangeId, f64>,
+    flake: f64,
+    /// Whether each trial concerns something that is pending.
+    concerning: BTreeSet<TrialId>,
+    green: BTreeSet<CommitId>,
+}
+
+impl Look {
+    #[expect(clippy::too_many_arguments, reason = "everything that a look is made of, named once")]
+    pub(super) async fn new(
+        sprint: &Sprint,
+        git: &GitRepo,
+        repo: &Repo,
+        tip: CommitId,
+        config: RepoConfig,
+        changes: Vec<InQueue>,
+        trials: Vec<Trial>,
+        state: &mut QueueState,
+    ) -> Result<Self, ServiceError> {
+        state.load(sprint, &repo.name).await?;
+        let waiting: BTreeSet<ChangeId> = changes.iter().map(|entry| entry.change.id).collect();
+        let moves = state.way_to(&tip);
+        let mut wanted = waiting.clone();
+        wanted.extend(moves.iter().flat_map(|step| step.landed.iter().flatten()).copied());
+        state.contents.keep(&wanted);
+        state.fits.retain(|change, _| waiting.contains(change));
+        let rules = rules(&config)?;
+        for entry in &changes {
+            if !state.contents.knows(entry.change.id) {
+                let (footprint, commits) = contents(git, &rules, &tip, &entry.change)?;
+                state.contents.add(entry.change.id, footprint, commits);
+            }
+        }
+        for trial in &trials {
+            if matches!(trial.state, TrialState::Passed) && !state.green.contains(&trial.candidate.commit) {
+                state.note(trial);
+            }
+        }
+        let entries = changes
+            .iter()
+            .map(|InQueue { change, priority }| Entry {
+                change: change.id,
+                head: change.head.clone(),
+                urgent: *priority == Priority::Urgent,
+            })
+            .collect();
+        let join = trials.iter().any(|trial| trial.purpose == Purpose::Join && trial.candidate.base == tip);
+        let pace = if repo.frozen.is_some() || join { Pace::Frozen } else { Pace::Open };
+        let together = config.merge.method == MergeMethod::Merge && config.merge.together;
+        let prior = match state.prior {
+            Some(prior) => prior,
+            None => prior(sprint, &repo.name).await?,
+        };
+        state.prior = Some(prior);
+        let slots = slots(sprint, repo, &config).await?;
+        let mut look = Self {
+            repo: repo.name.clone(),
+            policy: Policy { landing: config.merge.landing, pace, together },
+            priors: waiting.iter().map(|change| (*change, prior)).collect(),
+            flake: state.flake(),
+            tip,
+            config,
+            changes,
+            trials,
+            entries,
+            moves,
+            slots,
+            concerning: BTreeSet::new(),
+            green: state.green.clone(),
+        };
+        look.trust_the_tip(state);
+        let queue = look.queue(state);
+        let concerning = look.trials.iter().filter(|trial| match trial.purpose {
+            Purpose::Queue => standing(&queue, trial).is_some_and(|(members, _)| !members.is_empty()),
+            Purpose::Tip | Purpose::Join => trial.candidate.base == look.tip,
+            Purpose::Hand => matches!(trial.state, TrialState::Gating | TrialState::Suspect { .. }),
+        });
+        look.concerning = concerning.map(|trial| trial.id).collect();
+        Ok(look)
+    }
+
+    /// Takes a tip that nobody gated for good until something fails on it: a repo's first commit, or what others
+    /// brought to the upstream.
+    fn trust_the_tip(&mut self, state: &mut QueueState) {
+        if self.green.contains(&self.tip) || self.config.gates.is_empty() {
+            state.tip_in_doubt = false;
+            self.green.insert(self.tip.clone());
+            return;
+        }
+        let failed = |trial: &Trial| {
+            trial.candidate.base == self.tip
+                && matches!(trial.state, TrialState::Suspect { .. } | TrialState::Failed { .. })
+        };
+        let doubted = self.trials.iter().any(failed);
+        let relaxed = self.policy.landing == sprint_core::merge_queue::Landing::Relaxed && !self.moves.is_empty();
+        if !doubted && !relaxed {
+            self.green.insert(self.tip.clone());
+        }
+    }
+
+    pub(super) fn queue<'a>(&'a self, state: &'a QueueState) -> Queue<'a> {
+        Queue {
+            entries: &self.entries,
+            trials: &self.trials,
+            moves: &self.moves,
+            tip: &self.tip,
+            gates: &self.config.gates,
+            contents: &state.contents,
+            green: &self.green,
+            slots: self.slots,
+            policy: self.policy,
+            priors: &self.priors,
+            clash: CLASH,
+            flake: self.flake,
+        }
+    }
+
+    pub(super) fn concerns(&self, trial: &Trial) -> bool {
+        self.concerning.contains(&trial.id)
+    }
+
+    pub(super) fn trial(&self, id: TrialId) -> Option<&Trial> {
+        self.trials.iter().find(|trial| trial.id == id)
+    }
+
+    pub(super) fn change(&self, id: ChangeId) -> Option<&Change> {
+        self.changes.iter().map(|entry| &entry.change).find(|change| change.id == id)
+    }
+
+    pub(super) fn member(&self, id: ChangeId) -> Option<Member> {
+        self.change(id).map(|change| Member {
+            change: change.id,
+            item: change.item,
+            attempt: change.attempt,
+            head: change.head.clone(),
+        })
+    }
+}
+
+/// How the repo widens what changes touch.
+pub(super) fn rules(config: &RepoConfig) -> Result<Rules, ServiceError> {
+    Rules::new(&config.footprint).map_err(|error| ServiceError::Precondition(format!("{CONFIG_FILE}: {error}")))
+}
+
+/// What a change touches, and the commits that it brings.
+fn contents(
+    git: &GitRepo,
+    rules: &Rules,
+    tip: &CommitId,
+    change: &Change,
+) -> Result<(Footprint, BTreeSet<CommitId>), ServiceError> {
+    let base = git.merge_base(tip, &change.head)?;
+    let paths = git.changed_paths(base.as_ref(), &change.head)?;
+    let commits = git.commits_since(tip, &change.head)?.into_iter().collect();
+    Ok((rules.footprint(paths.iter().map(String::as_str)), commits))
+}
+
+/// The chance that a change is good, by what became of those before it.
+async fn prior(sprint: &Sprint, repo: &RepoName) -> Result<f64, ServiceError> {
+    let (mut good, mut bad) = (9_u32, 1_u32);
+    for change in sprint.store.settled_changes(repo, 100).await? {
+        match change.state {
+            ChangeState::Landed { .. } => good += 1,
+            ChangeState::Failed { .. } => bad += 1,
+            ChangeState::Conflicted { .. } | ChangeState::Queued | ChangeState::Landing { .. } => {}
+        }
+    }
+    Ok(f64::from(good) / f64::from(good + bad))
+}
+
+/// How many trials of a repo can be gated at a time, those that run included.
+async fn slots(sprint: &Sprint, repo: &Repo, config: &RepoConfig) -> Result<usize, ServiceError> {
+    let board = Board::load(sprint).await?;
+    let key = (repo.name.clone(), Role::Gate);
+    let used = board.limits.active.get(&key).copied().unwrap_or(0);
+    let free: u32 = board.outposts.iter().map(|outpost| outpost.max_workers.saturating_sub(outpost.active)).sum();
+    let most = board.limits.max.get(&key).copied().unwrap_or(u32::MAX);
+    let mut at_once = BTreeMap::<u32, u32>::new();
+    for gate in &config.gates {
+        *at_once.entry(gate.stage).or_default() += 1;
+    }
+    let at_once = at_once.into_values().max().unwrap_or(1);
+    Ok(usize::try_from(free.saturating_add(used).min(most).div_ceil(at_once)).unwrap_or(usize::MAX).max(1))
+}

@@ -1,0 +1,62 @@
+//! How changes stand in their queue, for people.
+
+use std::collections::HashMap;
+
+use sprint_core::change::Change;
+use sprint_core::ids::ChangeId;
+use sprint_core::merge_queue::{Outlook, Standing};
+use sprint_core::trial::{Trial, TrialState};
+
+use super::super::{ServiceError, Sprint};
+
+/// How each of these changes stands, if it is in its queue and has been looked at.
+///
+/// # Errors
+/// What the store says.
+pub async fn of(sprint: &Sprint, changes: &[Change]) -> Result<HashMap<ChangeId, Standing>, ServiceError> {
+    let mut standings = HashMap::new();
+    let mut repos =
+        changes.iter().filter(|change| change.state.is_pending()).map(|change| &change.repo).collect::<Vec<_>>();
+    repos.sort();
+    repos.dedup();
+    for repo in repos {
+        let trials = sprint.store.directory().trials(repo);
+        let queue = sprint.queues.of(repo);
+        let state = queue.lock().await;
+        for change in changes.iter().filter(|change| change.repo == *repo && change.state.is_pending()) {
+            if let Some(outlook) = state.outlook.get(&change.id) {
+                let usual = state.usual_duration();
+                standings.insert(change.id, standing(sprint, change, outlook, &trials, usual));
+            }
+        }
+    }
+    Ok(standings)
+}
+
+fn standing(
+    sprint: &Sprint,
+    change: &Change,
+    outlook: &Outlook,
+    trials: &[Trial],
+    usual: Option<std::time::Duration>,
+) -> Standing {
+    let trial = outlook.trial.and_then(|id| trials.iter().find(|trial| trial.id == id));
+    // One that was begun since the plan was made.
+    let trial = trial.or_else(|| trials.iter().rfind(|trial| trial.holds(change.id)));
+    let gating = trial.filter(|trial| matches!(trial.state, TrialState::Gating));
+    let expected = usual.map(|usual| match gating {
+        Some(trial) => usual.saturating_sub(sprint.now().since(trial.created_at)),
+        None => usual,
+    });
+    Standing {
+        position: outlook.position,
+        waits_for: outlook.waits_for.clone(),
+        trial: trial.map(|trial| trial.id),
+        trial_state: trial.map(|trial| trial.state.name()),
+        with: trial
+            .map(|trial| trial.members.iter().map(|member| member.change).filter(|id| *id != change.id).collect())
+            .unwrap_or_default(),
+        chance: outlook.chance,
+        expected,
+    }
+}

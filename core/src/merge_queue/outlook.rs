@@ -1,0 +1,35 @@
+//! How each change stands, for people.
+
+use std::collections::BTreeMap;
+
+use super::belief::Belief;
+use super::board::{Board, Row};
+use super::{Outlook, TrialState};
+use crate::ids::ChangeId;
+
+pub(super) fn outlook(board: &Board, belief: &Belief) -> BTreeMap<ChangeId, Outlook> {
+    let mut likely: Vec<Option<(f64, &Row)>> = vec![None; board.len()];
+    for row in board.rows.iter().filter(|row| board.may_land(row)) {
+        let chance = match row.state {
+            TrialState::Passed => 1.0,
+            TrialState::Running | TrialState::Confirming => belief.holds(board, &row.members),
+            TrialState::Suspect | TrialState::Failed | TrialState::Unmergeable => continue,
+        };
+        for place in row.members.iter() {
+            if likely[place].is_none_or(|(best, _)| chance > best) {
+                likely[place] = Some((chance, row));
+            }
+        }
+    }
+    let entry = |place: usize| {
+        let waits_for = board.ids_of(&board.needs(place));
+        let outlook = Outlook {
+            position: place + 1,
+            waits_for,
+            trial: likely[place].map(|(_, row)| row.id),
+            chance: belief.adding(board, place, &board.before[place], 0).exp(),
+        };
+        (board.ids[place], outlook)
+    };
+    (0..board.len()).map(entry).collect()
+}

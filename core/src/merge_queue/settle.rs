@@ -1,0 +1,108 @@
+//! What is decided already: landings, changes to be sent back, gates that cannot matter any more.
+
+use std::collections::HashSet;
+
+use super::belief::Belief;
+use super::bits::Bits;
+use super::board::{Board, Row};
+use super::{Fit, Landing, Step, TrialState};
+
+/// The landing to make now, if any: the one with the most changes.
+pub(super) fn landing(board: &Board) -> Option<Step> {
+    let red_tip = board.rows.iter().any(|row| is_tip(row) && failed(row));
+    board
+        .rows
+        .iter()
+        .filter(|row| row.state == TrialState::Passed && board.may_land(row))
+        .filter(|row| row.fit == Fit::Exact || !red_tip)
+        .filter(|row| board.missing(&row.members).is_empty())
+        .max_by_key(|row| (row.fit == Fit::Exact, row.size, std::cmp::Reverse(row.id)))
+        .map(|row| Step::Land { trial: row.id })
+}
+
+/// Whether this is the trial of the tip itself.
+pub(super) fn is_tip(row: &Row) -> bool {
+    row.is_exact() && row.size == 0
+}
+
+fn failed(row: &Row) -> bool {
+    match row.state {
+        TrialState::Suspect | TrialState::Confirming | TrialState::Failed => true,
+        TrialState::Running | TrialState::Passed | TrialState::Unmergeable => false,
+    }
+}
+
+/// Whom to send back, with those that follow.
+pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Step> {
+    let passed: HashSet<&Bits> = board
+        .rows
+        .iter()
+        .filter(|row| row.state == TrialState::Passed && row.is_exact())
+        .map(|row| &row.members)
+        .collect();
+    let mut gone = Bits::empty(board.len());
+    let mut steps = Vec::new();
+    for row in &board.rows {
+        let Some(culprit) = culprit(board, row, &passed) else { continue };
+        // Where gates often fail for no reason, it is gated once more, on what the tip has become.
+        let once_more = row.fit != Fit::Exact && belief.is_arguable(culprit);
+        if !once_more && !gone.contains(culprit) && !passed.iter().any(|members| members.contains(culprit)) {
+            gone.insert(culprit);
+            steps.push(Step::Eject { change: board.ids[culprit], trial: row.id });
+        }
+    }
+    for place in 0..board.len() {
+        let lost = board.parents[place].common(&gone);
+        if let (false, Some(parent)) = (gone.contains(place), lost.last()) {
+            steps.push(Step::Follow { change: board.ids[place], parent: board.ids[parent] });
+        }
+    }
+    steps
+}
+
+/// The one whose fault it must be that this trial failed, since all else in it is known to be good.
+fn culprit(board: &Board, row: &Row, passed: &HashSet<&Bits>) -> Option<usize> {
+    if row.foreign {
+        return None;
+    }
+    match row.state {
+        TrialState::Unmergeable => row.only().filter(|_| row.fit == Fit::Exact),
+        TrialState::Failed if row.size == 1 => row.only().filter(|_| row.green_base),
+        TrialState::Failed if row.fit == Fit::Exact => {
+            let last = row.members.last()?;
+            let rest = row.members.minus(&board.set([last]));
+            (passed.contains(&rest) && board.missing(&rest).is_empty()).then_some(last)
+        }
+        TrialState::Failed
+        | TrialState::Running
+        | TrialState::Passed
+        | TrialState::Suspect
+        | TrialState::Confirming => None,
+    }
+}
+
+/// Whether a second failure of this trial would say whose fault it is.
+pub(super) fn is_decisive(board: &Board, row: &Row, passed: &HashSet<&Bits>) -> bool {
+    let failed = Row { state: TrialState::Failed, ..row.clone() };
+    culprit(board, &failed, passed).is_some()
+}
+
+/// The gates that cannot matter any more.
+pub(super) fn idle_gates<'a>(board: &'a Board, belief: &Belief) -> Vec<&'a Row> {
+    board.rows.iter().filter(|row| row.is_live() && !matters(board, belief, row)).collect()
+}
+
+fn matters(board: &Board, belief: &Belief, row: &Row) -> bool {
+    if row.foreign {
+        return false;
+    }
+    if row.size == 0 {
+        return row.fit == Fit::Exact && !board.tip_is_gated;
+    }
+    let lands = match row.fit {
+        Fit::Exact => true,
+        Fit::Disjoint => board.policy.landing == Landing::Relaxed,
+        Fit::Old => false,
+    };
+    lands || row.members.iter().any(|place| !belief.is_good(place))
+}

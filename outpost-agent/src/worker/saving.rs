@@ -1,0 +1,172 @@
+//! A worker's work is brought to the coordinator, however long it takes, before anything of it goes.
+
+use std::time::Duration;
+
+use sprint_core::ids::{CommitId, late_ref, wip_ref, work_ref};
+use sprint_failpoint::{Point, pass};
+
+use super::outcome::snapshot_parent;
+use super::snapshots;
+use super::task::Life;
+use crate::workspace::git::GitError;
+use crate::workspace::save::{Left, Workspace};
+use crate::workspace::scratch::Scratch;
+
+/// How often something on this host is tried that has no reason to fail.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long to wait between pushes, at most; they go on for ever, since work is never given up.
+const PUSH_PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// What became of a worker's work.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    /// The snapshot of what was not committed, if there was anything.
+    pub(super) wip: Option<CommitId>,
+    /// Whether its commits are at the coordinator.
+    pub(super) commits: bool,
+    /// Why not everything is.
+    pub(super) trouble: Option<String>,
+}
+
+/// What was taken over from a worker, to be pushed.
+struct Taken {
+    wip: Option<CommitId>,
+    /// What of the files could not be read.
+    left_out: Option<GitError>,
+}
+
+impl Life {
+    pub(super) async fn look(&self, workspace: &Workspace, scratch: &mut Scratch) -> Result<Left, GitError> {
+        let mut tries = 1;
+        loop {
+            match workspace.look(scratch).await {
+                Err(error) if tries < TRIES => {
+                    tracing::warn!(worker = %self.cell.id(), %error, "its workspace cannot be read; trying again");
+                    tries += 1;
+                    *scratch = Scratch::after(&error, &self.cell.dir);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                looked => return looked,
+            }
+        }
+    }
+
+    /// Brings commits and uncommitted changes to the coordinator.
+    pub(super) async fn save(
+        &self,
+        workspace: Option<&Workspace>,
+        looked: Result<Left, GitError>,
+        scratch: &mut Scratch,
+    ) -> Saved {
+        let Some(workspace) = workspace else { return Saved { commits: true, ..Saved::default() } };
+        let (item, attempt) = (self.cell.assignment.item, self.cell.assignment.attempt);
+        let mut refspecs = vec![];
+        let taken = match looked {
+            Ok(left) => self.take(workspace, &left, scratch).await.map(|taken| (left, taken)),
+            Err(error) => Err(error),
+        };
+        let saved = match taken {
+            Ok((left, Taken { wip, left_out })) => {
+                refspecs.extend(left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))));
+                // An earlier snapshot must not seem newer than the work.
+                let stale = snapshots::may_exist(&self.cell.dir);
+                let newest = wip.clone().or_else(|| stale.then(|| snapshot_parent(&left, &self.cell.assignment)));
+                refspecs.extend(newest.map(|commit| format!("+{commit}:{}", wip_ref(item, attempt))));
+                let trouble = left_out.map(|error| format!("some of its files could not be saved: {error}"));
+                Saved { wip, commits: true, trouble }
+            }
+            Err(error) => {
+                tracing::warn!(worker = %self.cell.id(), %error, "its repository is of no use; its files are saved");
+                *scratch = Scratch::after(&error, &self.cell.dir);
+                let (wip, files) = match workspace.rescue(scratch).await {
+                    Ok((wip, None)) => (Some(wip), "its files are saved as uncommitted work".to_owned()),
+                    Ok((wip, Some(_))) => (Some(wip), "most of its files are saved as uncommitted work".to_owned()),
+                    Err(error) => (None, format!("nor could its files: {error}")),
+                };
+                refspecs.extend(wip.iter().map(|wip| format!("+{wip}:{}", wip_ref(item, attempt))));
+                let trouble = format!("its commits could not be saved: {error}; {files}");
+                Saved { wip, commits: false, trouble: Some(trouble) }
+            }
+        };
+        if !refspecs.is_empty() {
+            pass(Point::PushWorkBefore);
+            self.push(workspace, &refspecs, scratch).await;
+            pass(Point::PushWorkAfter);
+        }
+        saved
+    }
+
+    /// Takes everything over that its repository holds.
+    async fn take(&self, workspace: &Workspace, left: &Left, scratch: &mut Scratch) -> Result<Taken, GitError> {
+        let mut tries = 1;
+        loop {
+            let taking = async {
+                let (wip, left_out) = if left.uncommitted_count > 0 {
+                    let parent = snapshot_parent(left, &self.cell.assignment);
+                    let (wip, left_out) = workspace.snapshot(&parent, scratch).await?;
+                    (Some(wip), left_out)
+                } else {
+                    (None, None)
+                };
+                let commits: Vec<_> = left.head.iter().chain(&wip).collect();
+                if !commits.is_empty() {
+                    workspace.take_over(&commits, scratch).await?;
+                }
+                Ok(Taken { wip, left_out })
+            };
+            match taking.await {
+                Err(error) if tries < TRIES => {
+                    tracing::warn!(worker = %self.cell.id(), %error, "its work cannot be taken over; trying again");
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                    // On another disk, perhaps.
+                    *scratch = Scratch::after(&error, &self.cell.dir);
+                    workspace.look(scratch).await?;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    async fn push(&self, workspace: &Workspace, refspecs: &[String], scratch: &Scratch) {
+        let mut known = self.agent.repositories.remote.subscribe();
+        let repo = self.cell.assignment.repo.as_str();
+        let mut refspecs = refspecs.to_vec();
+        let mut pause = PAUSE;
+        loop {
+            let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
+            // None: the agent is ending.
+            let Some(remote) = remote else { return };
+            match workspace.push(&remote, repo, &refspecs, scratch).await {
+                Ok(()) => return,
+                Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
+                    tracing::warn!(worker = %self.cell.id(), "its attempt is over; its work is kept as late");
+                    refspecs = refspecs.iter().map(|spec| late(spec)).collect();
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        worker = %self.cell.id(),
+                        %error,
+                        "its work cannot be brought to the coordinator yet; it is kept and tried again"
+                    );
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PUSH_PAUSE_MAX);
+        }
+    }
+}
+
+/// A refspec to where work is kept that comes after its attempt was over.
+fn late(refspec: &str) -> String {
+    match refspec.split_once(':') {
+        Some((from, to)) => format!("{from}:{}", late_ref(to)),
+        None => late_ref(refspec),
+    }
+}
+
+fn is_late(refspec: &str) -> bool {
+    refspec.contains(":refs/sprint/late/")
+}

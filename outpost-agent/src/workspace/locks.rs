@@ -1,0 +1,98 @@
+//! Locks that a git has left which was killed: they would hold up everything that comes after.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::shim::processes;
+
+/// Where git locks something in a bare repository, besides below `refs`.
+const PLACES: &[&str] = &["", "objects/info"];
+/// Refs of ours are three deep.
+const DEPTH: usize = 16;
+
+/// Removes the locks in all mirrors that are older than `began`, when this agent started: it is alone on its data,
+/// and only a git that outlived the agent before it may still hold one.
+pub(crate) fn sweep(mirrors: &Path, began: SystemTime) {
+    for mirror in fs::read_dir(mirrors).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let mut locks = vec![];
+        for place in PLACES {
+            collect(&mirror.join(place), 0, &mut locks);
+        }
+        collect(&mirror.join("refs"), DEPTH, &mut locks);
+        locks.retain(|lock| is_older(lock, began));
+        if locks.is_empty() {
+            continue;
+        }
+        if processes::any_names(&mirror) {
+            tracing::warn!(mirror = %mirror.display(), "locked by a git that an earlier agent started; it may end");
+            continue;
+        }
+        for lock in locks {
+            match fs::remove_file(&lock) {
+                Ok(()) => tracing::warn!(lock = %lock.display(), "removed a lock that a git which died has left"),
+                Err(error) => tracing::warn!(lock = %lock.display(), %error, "a stale lock cannot be removed"),
+            }
+        }
+    }
+}
+
+fn collect(dir: &Path, deeper: usize, locks: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let path = entry.path();
+        if kind.is_dir() && deeper > 0 {
+            collect(&path, deeper - 1, locks);
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "lock") {
+            locks.push(path);
+        }
+    }
+}
+
+fn is_older(lock: &Path, began: SystemTime) -> bool {
+    lock.metadata().and_then(|data| data.modified()).is_ok_and(|modified| modified < began)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn old_locks_go_and_all_else_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mirror = dir.path().join("web.git");
+        let make = |name: &str| {
+            let path = mirror.join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("is made");
+            fs::write(&path, "").expect("is written");
+            path
+        };
+        let old = ["packed-refs.lock", "config.lock", "shallow.lock", "refs/sprint/base/7.lock"].map(make);
+        let graph = make("objects/info/commit-graph.lock");
+        let other = ["config", "refs/heads/main", "objects/pack/x.lock"].map(make);
+        let began = SystemTime::now() + Duration::from_secs(1);
+        let new = make("HEAD.lock");
+        fs::File::options()
+            .write(true)
+            .open(&new)
+            .and_then(|file| file.set_modified(began + Duration::from_secs(1)))
+            .expect("is set");
+
+        let mut holder = Command::new("sh");
+        holder.args(["-c", "echo up; read line", "git"]).arg(&mirror).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = holder.spawn().expect("sh starts");
+        // Started is not yet to be seen: the kernel shows a process's arguments only late in its `exec`.
+        holder.stdout.take().expect("is piped").read_exact(&mut [0; 3]).expect("says that it is up");
+        sweep(dir.path(), began);
+        assert!(old[0].exists(), "somebody may hold it");
+        holder.kill().expect("is killed");
+        holder.wait().expect("ends");
+        sweep(dir.path(), began);
+        assert!(old.iter().chain([&graph]).all(|lock| !lock.exists()));
+        assert!(other.iter().chain([&new]).all(|file| file.exists()));
+    }
+}

@@ -1,0 +1,10 @@
+//! A short soak; `make soak` runs the long one.
+
+use std::time::Duration;
+
+use sprint_tests::soak::{self, Options};
+
+#[test]
+fn half_a_minute_of_faults_loses_nothing() {
+    soak::run(Options { time: Duration::from_secs(30), seed: fastrand::u64(..) });
+}
