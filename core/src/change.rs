@@ -71,6 +71,15 @@ impl ChangeState {
     }
 }
 
+/// That a change lands beside the queue, at once, as a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direct {
+    /// Its gates are not run.
+    pub skip_gates: bool,
+    /// Why; always there when something is skipped.
+    pub reason: String,
+}
+
 /// A branch's entry in the merge queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -80,6 +89,11 @@ pub struct Change {
     pub attempt: Attempt,
     /// The last commit of the attempt.
     pub head: CommitId,
+    /// What a person named when they brought it; none for what a worker delivered.
+    #[serde(default)]
+    pub source: Option<String>,
+    #[serde(default)]
+    pub direct: Option<Direct>,
     #[serde(flatten)]
     pub state: ChangeState,
     pub created_at: Timestamp,
@@ -117,6 +131,16 @@ pub enum ChangeEvent {
         reason: String,
     },
     Retried,
+    /// There is a newer version of it; what was found out about the one before does not count for this one.
+    Replaced {
+        attempt: Attempt,
+        head: CommitId,
+        source: Option<String>,
+    },
+    /// A person has it land beside the queue.
+    Directed {
+        direct: Direct,
+    },
 }
 
 impl ChangeEvent {
@@ -130,6 +154,8 @@ impl ChangeEvent {
             Self::Landed => "landed",
             Self::Dropped { .. } => "dropped",
             Self::Retried => "retried",
+            Self::Replaced { .. } => "replaced",
+            Self::Directed { .. } => "directed",
         }
     }
 }
@@ -178,7 +204,19 @@ impl Change {
                 self.state = ChangeState::Failed { reason };
                 vec![ChangeEffect::Merge]
             }
+            (ChangeState::Queued, ChangeEvent::Replaced { attempt, head, source }) => {
+                self.attempt = attempt;
+                self.head = head;
+                self.source = source;
+                vec![ChangeEffect::Merge]
+            }
+            (ChangeState::Queued, ChangeEvent::Directed { direct }) => {
+                self.direct = Some(direct);
+                vec![ChangeEffect::Merge]
+            }
             (ChangeState::Failed { .. } | ChangeState::Conflicted { .. }, ChangeEvent::Retried) => {
+                // What a person wanted then need not be what they want now.
+                self.direct = None;
                 self.requeue();
                 vec![ChangeEffect::Merge]
             }
@@ -192,6 +230,11 @@ impl Change {
 
     fn requeue(&mut self) {
         self.state = ChangeState::Queued;
+    }
+
+    /// Whether a person brought it, and is to hear what comes of it.
+    pub const fn is_by_hand(&self) -> bool {
+        self.source.is_some() || self.direct.is_some()
     }
 
     /// The candidate that is being gated, landed or was landed.

@@ -38,6 +38,7 @@ crate::words! {
         ItemChildrenDone => "item_children_done",
         ItemConvoyDone => "item_convoy_done",
         ItemRequeued => "item_requeued",
+        ItemSubmitted => "item_submitted",
         ItemRetried => "item_retried",
         ItemBlocked => "item_blocked",
         ItemCancelled => "item_cancelled",
@@ -74,6 +75,9 @@ crate::words! {
         ChangeLanded => "change_landed",
         ChangeDropped => "change_dropped",
         ChangeRetried => "change_retried",
+        ChangeReplaced => "change_replaced",
+        ChangeDirected => "change_directed",
+        LandingCheckSkipped => "landing_check_skipped",
         OutpostJoined => "outpost_joined",
         OutpostConnected => "outpost_connected",
         OutpostDisconnected => "outpost_disconnected",
@@ -185,6 +189,7 @@ impl Recorded for ItemEvent {
             Self::ChildrenDone => EventKind::ItemChildrenDone,
             Self::ConvoyDone { .. } => EventKind::ItemConvoyDone,
             Self::Requeued { .. } => EventKind::ItemRequeued,
+            Self::Submitted { .. } => EventKind::ItemSubmitted,
             Self::Retried => EventKind::ItemRetried,
             Self::Blocked { .. } => EventKind::ItemBlocked,
             Self::Cancelled { .. } => EventKind::ItemCancelled,
@@ -234,6 +239,8 @@ impl Recorded for ChangeEvent {
             Self::Landed => EventKind::ChangeLanded,
             Self::Dropped { .. } => EventKind::ChangeDropped,
             Self::Retried => EventKind::ChangeRetried,
+            Self::Replaced { .. } => EventKind::ChangeReplaced,
+            Self::Directed { .. } => EventKind::ChangeDirected,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeState};
-use crate::ids::{CommitId, OutpostName};
+use crate::ids::{ChangeId, CommitId, OutpostName};
 use crate::item::{Item, Stage};
 use crate::merge_queue::Standing;
 use crate::schedule::{Hold, Unplaced};
@@ -183,11 +183,14 @@ pub struct ChangeSurroundings {
     pub red_tip: Option<(CommitId, String)>,
     /// Why nothing lands, while gates go on.
     pub frozen: Option<String>,
+    /// The change that lands beside the queue, and that others wait for.
+    pub direct: Option<ChangeId>,
 }
 
 /// Explains what `change` waits for.
 pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanation {
     if change.state.is_pending()
+        && change.direct.is_none()
         && let Some(reason) = &around.halted
     {
         return Explanation::stuck(format!(
@@ -219,6 +222,17 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
 
 fn explain_queued(change: &Change, around: &ChangeSurroundings) -> Explanation {
     let mut lines = Vec::new();
+    if let Some(direct) = &change.direct {
+        if direct.skip_gates {
+            lines.push(format!("it lands beside the merge queue, ungated: {}", direct.reason));
+        } else {
+            lines.push("it lands beside the merge queue, as soon as its gates have passed".to_owned());
+        }
+        if let Some(trial) = &around.trial {
+            explain_trial(change, trial, around, &mut lines);
+        }
+        return Explanation { lines, stuck: false };
+    }
     let Some(standing) = &around.standing else {
         return Explanation::waiting("it came just now; the merge queue looks at it at its next turn");
     };
@@ -242,6 +256,9 @@ fn explain_queued(change: &Change, around: &ChangeSurroundings) -> Explanation {
             "the branch itself does not pass its gates at {}: {reason}; nobody is blamed for that, and what mends it lands; mend it by an item, or at the upstream",
             tip.short()
         ));
+    }
+    if let Some(direct) = around.direct {
+        lines.push(format!("nothing else lands before change {direct}, which lands beside the merge queue"));
     }
     if let Some(reason) = &around.frozen {
         lines.push(format!(

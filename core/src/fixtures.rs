@@ -130,6 +130,8 @@ pub fn change(id: u64, item: u64, state: ChangeState) -> Change {
         item: ItemId::new(item),
         attempt: Attempt::new(1),
         head: commit("a"),
+        source: None,
+        direct: None,
         state,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

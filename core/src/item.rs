@@ -185,6 +185,11 @@ pub enum ItemEvent {
     Requeued {
         change: ChangeId,
     },
+    /// A person brought commits for it, as this attempt.
+    Submitted {
+        attempt: Attempt,
+        change: ChangeId,
+    },
     /// A person asked for another round of attempts.
     Retried,
     Blocked {
@@ -222,6 +227,7 @@ impl ItemEvent {
             Self::ChildrenDone => "children_done",
             Self::ConvoyDone { .. } => "convoy_done",
             Self::Requeued { .. } => "requeued",
+            Self::Submitted { .. } => "submitted",
             Self::Retried => "retried",
             Self::Blocked { .. } => "blocked",
             Self::Cancelled { .. } => "cancelled",
@@ -288,6 +294,24 @@ impl Item {
             }
             (Stage::Blocked { .. } | Stage::Ready, ItemEvent::Requeued { change }) => {
                 self.stage = Stage::Merging { change };
+                vec![]
+            }
+            (Stage::InProgress { lease }, ItemEvent::Submitted { attempt, change }) if self.may_be(attempt) => {
+                let worker = lease.worker;
+                self.submit(attempt, change);
+                vec![ItemEffect::StopWorker { worker }]
+            }
+            (
+                Stage::Inbox | Stage::Planning | Stage::Ready | Stage::Blocked { .. },
+                ItemEvent::Submitted { attempt, change },
+            ) if self.may_be(attempt) => {
+                self.submit(attempt, change);
+                vec![]
+            }
+            (Stage::Merging { change: held }, ItemEvent::Submitted { attempt, change })
+                if *held == change && self.may_be(attempt) =>
+            {
+                self.submit(attempt, change);
                 vec![]
             }
             (Stage::Blocked { .. } | Stage::Cancelled { .. }, ItemEvent::Retried) => {
@@ -396,6 +420,17 @@ impl Item {
 
     fn fence(&self, carried: Attempt) -> Result<(), Refused> {
         if carried == self.attempt { Ok(()) } else { Err(Refused::StaleAttempt { carried, live: self.attempt }) }
+    }
+
+    /// Whether a person's commits may be this attempt: the newest, or a new one.
+    fn may_be(&self, attempt: Attempt) -> bool {
+        attempt == self.attempt || attempt == self.attempt.next()
+    }
+
+    fn submit(&mut self, attempt: Attempt, change: ChangeId) {
+        self.attempt = attempt;
+        self.losses = 0;
+        self.stage = Stage::Merging { change };
     }
 
     fn learn(&mut self, text: String) {

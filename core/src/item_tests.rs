@@ -46,6 +46,7 @@ fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
         ItemEvent::ChildrenDone,
         ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit("a") },
         ItemEvent::Requeued { change },
+        ItemEvent::Submitted { attempt, change },
         ItemEvent::Retried,
         ItemEvent::Blocked { reason: reason() },
         ItemEvent::Cancelled { reason: reason() },
@@ -156,6 +157,7 @@ fn any_event() -> impl Strategy<Value = ItemEvent> {
                 | ItemEvent::ChildrenDone
                 | ItemEvent::ConvoyDone { .. }
                 | ItemEvent::Requeued { .. }
+                | ItemEvent::Submitted { .. }
                 | ItemEvent::Retried => {}
             }
             event

@@ -21,6 +21,7 @@ pub mod gates;
 pub mod ids;
 pub mod item;
 pub mod job;
+pub mod landing;
 pub mod merge_queue;
 pub mod outpost;
 pub mod repo;

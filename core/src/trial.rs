@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
-use crate::change::Candidate;
+use crate::change::{Candidate, Change};
 use crate::gates::{Gate, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
 use crate::time::Timestamp;
@@ -20,6 +20,8 @@ crate::words! {
         Tip => "tip",
         /// The upstream moved by other hands, and both are to be joined.
         Join => "join",
+        /// A change is to land beside the queue.
+        Direct => "direct",
         /// A person asked.
         Hand => "hand",
     }
@@ -83,6 +85,12 @@ pub struct Member {
     pub item: ItemId,
     pub attempt: Attempt,
     pub head: CommitId,
+}
+
+impl From<&Change> for Member {
+    fn from(change: &Change) -> Self {
+        Self { change: change.id, item: change.item, attempt: change.attempt, head: change.head.clone() }
+    }
 }
 
 crate::words! {

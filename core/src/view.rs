@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::change::ChangeStateName;
+use crate::change::{ChangeStateName, Direct};
 use crate::gates::duration_text;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, TreeId, TrialId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
@@ -141,6 +141,10 @@ pub struct ChangeView {
     pub reason: String,
     pub repo: RepoName,
     pub head: CommitId,
+    /// What a person named when they brought it.
+    pub source: Option<String>,
+    /// It lands beside the queue.
+    pub direct: Option<Direct>,
     pub base: Option<CommitId>,
     pub gates: Vec<String>,
     pub created_at: Timestamp,
@@ -164,6 +168,8 @@ impl From<ChangeSeen> for ChangeView {
             attempt: change.attempt,
             repo: change.repo,
             head: change.head,
+            source: change.source,
+            direct: change.direct,
             created_at: change.created_at,
             updated_at: change.updated_at,
         }

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use std::time::Duration;
 
 use serde::Serialize;
+use sprint_core::change::Direct;
 use sprint_core::event::Event;
 use sprint_core::explain::Explanation;
 use sprint_core::gates::Gate;
@@ -231,6 +232,12 @@ fn graph_text(graph: &GraphView, layout: &Layout) -> String {
     list(&graph.changes, layout) + "\n" + &table(layout, &columns, rows.collect())
 }
 
+fn direct(direct: &Direct) -> String {
+    let Direct { skip_gates, reason } = direct;
+    let gates = if *skip_gates { "without its gates" } else { "after its gates" };
+    if reason.is_empty() { gates.to_owned() } else { format!("{gates}: {reason}") }
+}
+
 fn details(change: &ChangeView, gates: &[Gate], explanation: &Explanation) -> String {
     let commit = |commit: Option<&CommitId>| commit.map(ToString::to_string).unwrap_or_default();
     let mut text = fields(&[
@@ -241,6 +248,8 @@ fn details(change: &ChangeView, gates: &[Gate], explanation: &Explanation) -> St
         ("head", change.head.to_string()),
         ("candidate", commit(change.candidate.as_ref())),
         ("base", commit(change.base.as_ref())),
+        ("brought as", change.source.clone().unwrap_or_default()),
+        ("direct", change.direct.as_ref().map(direct).unwrap_or_default()),
         ("created", change.created_at.to_string()),
         ("updated", change.updated_at.to_string()),
     ]);
@@ -271,6 +280,8 @@ mod tests {
             reason: "gate \"test\" failed with exit code 1\n\nnot ok 3 - adds\n".to_owned(),
             repo: RepoName::new("web").unwrap(),
             head: CommitId::new("ab".repeat(20)).unwrap(),
+            source: None,
+            direct: None,
             base: None,
             gates: vec![],
             created_at: Timestamp::from_millis(1_763_699_700_000),

@@ -10,7 +10,8 @@ use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::target::{Target, Wanted};
 use crate::{
-    audit, change, completions, context, event, gate, item, login, outpost, repo, secret, status, token, wait, worker,
+    audit, change, completions, context, event, gate, item, land, login, outpost, repo, secret, status, token, wait,
+    worker,
 };
 
 /// Steers Sprint: repos, items, workers, changes and outposts of one coordinator.
@@ -93,9 +94,11 @@ enum Remote {
     /// Entries of the merge queue
     #[command(subcommand)]
     Change(change::ChangeCommand),
-    /// How gates did
+    /// Run gates by hand, and see how they did
     #[command(subcommand)]
     Gate(gate::GateCommand),
+    /// Put a branch of yours into the merge queue, or land it beside the queue
+    Land(land::LandArgs),
     /// The record of everything that happened
     #[command(subcommand)]
     Event(event::EventCommand),
@@ -148,6 +151,7 @@ impl Cli {
             Remote::Worker(command) => command.run(&app).await,
             Remote::Change(command) => command.run(&app).await,
             Remote::Gate(command) => command.run(&app).await,
+            Remote::Land(args) => land::land(args, &app).await,
             Remote::Event(command) => command.run(&app).await,
             Remote::Audit(args) => audit::audit(args, &app).await,
             Remote::Token(command) => command.run(&app).await,

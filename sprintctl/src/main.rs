@@ -13,6 +13,7 @@ mod failure;
 mod gate;
 mod item;
 mod item_file;
+mod land;
 mod login;
 mod outpost;
 mod output;

@@ -47,7 +47,7 @@ pub(crate) async fn wait(args: WaitArgs, app: &App) -> Result<(), Failure> {
 }
 
 /// Asks until there is an answer; a coordinator that goes away is waited for as well.
-async fn ask(
+pub(crate) async fn ask(
     ids: &[ItemId],
     stage: StageName,
     timeout: Option<Duration>,

@@ -59,6 +59,29 @@ impl GitRepo {
         }
     }
 
+    /// The commit that a name means: a branch, a ref, or a commit's id, which may be cut short.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn find(&self, name: &str) -> Result<Option<CommitId>, GitError> {
+        for reference in [format!("refs/heads/{name}"), name.to_owned()] {
+            if git2::Reference::is_valid_name(&reference)
+                && let Some(commit) = self.resolve(&reference)?
+            {
+                return Ok(Some(commit));
+            }
+        }
+        let is_id = (7..=40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_id {
+            return Ok(None);
+        }
+        match self.objects().find_commit_by_prefix(name) {
+            Ok(commit) => Ok(Some(commit_id(commit.id()))),
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::Ambiguous) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The refs whose names match a pattern, with what they point to, by name.
     ///
     /// # Errors

@@ -186,6 +186,21 @@ impl GitRepo {
         tip.map(|tip| Fetched { tip }).ok_or_else(|| GitError::NoTip(branch.to_owned()))
     }
 
+    /// Fetches a branch of the upstream, if it has one of that name.
+    ///
+    /// # Errors
+    /// As [`GitRepo::fetch_upstream`].
+    pub async fn fetch_branch(&self, address: &RepoAddress, branch: &str) -> Result<Option<CommitId>, GitError> {
+        if !git2::Reference::is_valid_name(&format!("refs/heads/{branch}")) {
+            return Ok(None);
+        }
+        match self.fetch_upstream(address, branch).await {
+            Ok(fetched) => Ok(Some(fetched.tip)),
+            Err(GitError::Unreachable { url: _, stderr }) if stderr.contains("couldn't find remote ref") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where the upstream's branch was when we last fetched from it or pushed to it.
     ///
     /// # Errors

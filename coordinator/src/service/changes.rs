@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use sprint_core::change::{Change, ChangeEvent};
-use sprint_core::event::Event;
+use sprint_core::event::{Event, EventKind, NewEvent};
 use sprint_core::explain::{ChangeSurroundings, Explanation, explain_change};
 use sprint_core::ids::{ChangeId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
@@ -17,7 +17,7 @@ use sprint_core::view::GateRecord;
 use super::merge::standing;
 use super::schedule::{Board, gate_request};
 use super::{Actor, ServiceError, Sprint, transition};
-use crate::store::{ChangeFilter, Notice};
+use crate::store::{ChangeFilter, Notice, Tx};
 
 /// So many trials tell how gates do.
 const GATE_HISTORY: u32 = 500;
@@ -55,11 +55,18 @@ pub async fn explain(sprint: &Sprint, id: ChangeId) -> Result<Explanation, Servi
         around.halted = repo.and_then(|repo| repo.halted);
         around.trouble = sprint.trouble(&change.repo);
         around.standing = standing::of(sprint, std::slice::from_ref(&change)).await?.remove(&id);
-        around.trial = match around.standing.as_ref().and_then(|standing| standing.trial) {
-            Some(trial) => sprint.store.trial(trial).await?,
-            None => None,
-        };
-        let tips = sprint.store.directory().trials(&change.repo).into_iter();
+        let trials = sprint.store.directory().trials(&change.repo);
+        if change.direct.is_some() {
+            around.trial = trials.iter().rfind(|trial| trial.holds(id)).cloned();
+        } else {
+            around.trial = match around.standing.as_ref().and_then(|standing| standing.trial) {
+                Some(trial) => sprint.store.trial(trial).await?,
+                None => None,
+            };
+            let queue = sprint.store.merge_queue(&change.repo).await?.into_iter();
+            around.direct = queue.map(|entry| entry.change).find(|other| other.direct.is_some()).map(|other| other.id);
+        }
+        let tips = trials.into_iter();
         let mut tips = tips.filter(|trial| trial.purpose == Purpose::Tip);
         around.red_tip = tips.find_map(|trial| match trial.state {
             TrialState::Failed { reason, .. } => Some((trial.candidate.commit, reason)),
@@ -77,6 +84,21 @@ pub async fn explain(sprint: &Sprint, id: ChangeId) -> Result<Explanation, Servi
         }
     }
     Ok(explain_change(&change, &around))
+}
+
+/// Puts a new change into the queue.
+pub(super) fn queue(tx: &mut Tx, change: &Change, by: &Actor) {
+    let Change { id, attempt, head, source, direct, .. } = change;
+    let data = json!({ "change": id, "attempt": attempt, "head": head, "source": source, "direct": direct });
+    let record = NewEvent {
+        kind: EventKind::ChangeQueued,
+        repo: Some(change.repo.clone()),
+        item: Some(change.item),
+        actor: by.clone(),
+        data,
+    };
+    tx.save_change(change.clone(), record);
+    tx.notify(Notice::Merger);
 }
 
 /// Puts a failed or conflicted change back into the queue. Its item must not have a newer attempt under way.

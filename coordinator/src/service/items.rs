@@ -58,6 +58,12 @@ pub async fn add(sprint: &Sprint, new: Vec<NewItem>, by: Actor) -> Result<Vec<It
     sprint.store.write(move |tx| Box::pin(insert(tx, new, by))).await
 }
 
+/// Adds an item within a transaction.
+pub(super) async fn insert_one(tx: &mut Tx, new: NewItem, by: Actor) -> Result<Item, ServiceError> {
+    let added = insert(tx, vec![new], by).await?;
+    Ok(added.into_iter().next().expect("one item was asked for, and one is added"))
+}
+
 async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
     let several = new.len() > 1;
     let place = |index: usize, error: ServiceError| {

@@ -4,6 +4,7 @@
 //! intent, compare-and-swap, record, upstream push, and can be resumed after each.
 
 mod build;
+mod direct;
 mod land;
 mod queue;
 mod reject;
@@ -18,10 +19,13 @@ use sprint_core::merge_queue::{self, Step as Decision};
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Trial, TrialEvent, TrialState};
 
+pub(super) use build::by_hand;
+pub use direct::{Preview, preview};
 pub use queue::Queues;
 
 use self::build::Built;
-use self::queue::{Look, QueueState};
+use self::queue::{Look, QueueState, Waiting};
+use super::landing;
 use super::upstream::{self, Followed, Push};
 use super::{Actor, ServiceError, Sprint, transition};
 use crate::git::GitRepo;
@@ -103,7 +107,12 @@ async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Resul
         clean_up(&git, &[])?;
         return Ok(Step::Idle);
     }
-    if repo.halted.is_some() {
+    for entry in &changes {
+        landing::keep(&git, &entry.change)?;
+    }
+    state.notice(&changes);
+    let waiting = Waiting::new(changes);
+    if repo.halted.is_some() && waiting.direct.is_empty() {
         return Ok(Step::Idle);
     }
     let tip = git.tip(&repo.branch)?;
@@ -119,6 +128,12 @@ async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Resul
             }
         }
     }
+    if direct::step(sprint, &git, &repo, &tip, &waiting.direct, &trials).await? == Step::Progress {
+        return Ok(Step::Progress);
+    }
+    if repo.halted.is_some() {
+        return Ok(Step::Idle);
+    }
     let config = match config_at(&git, &repo, &tip) {
         Ok(config) => config,
         Err(ServiceError::Precondition(reason)) => {
@@ -127,10 +142,10 @@ async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Resul
         }
         Err(error) => return Err(error),
     };
-    if let Some(done) = reject::unfit(sprint, &git, &repo, &tip, &changes, state).await? {
+    if let Some(done) = reject::unfit(sprint, &git, &repo, &tip, &waiting.queue, state).await? {
         return Ok(done);
     }
-    let look = Look::new(sprint, &git, &repo, tip, config, changes, trials, state).await?;
+    let look = Look::new(sprint, &git, &repo, tip, config, waiting, trials, state).await?;
     if tidy(sprint, &git, &look).await? == Step::Progress {
         return Ok(Step::Progress);
     }

@@ -14,9 +14,9 @@ use sprint_core::schedule::pause_after;
 use sprint_core::trial::TrialEvent;
 use sprint_core::worker::{Worker, WorkerEvent};
 
-use super::{Actor, ServiceError, Sprint, transition};
+use super::{Actor, ServiceError, Sprint, changes, transition};
 use crate::git::GitError;
-use crate::store::{Notice, Tx};
+use crate::store::Tx;
 
 /// The answer to one report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,26 +182,18 @@ impl Finish<'_> {
                 }
                 let change = Change {
                     id: tx.next_change(),
-                    repo: repo.clone(),
+                    repo,
                     item,
                     attempt,
                     head,
+                    source: None,
+                    direct: None,
                     state: ChangeState::Queued,
                     created_at: tx.now(),
                     updated_at: tx.now(),
                 };
-                let id = change.id;
-                let data = json!({ "change": id, "attempt": attempt, "head": change.head });
-                let record = NewEvent {
-                    kind: EventKind::ChangeQueued,
-                    repo: Some(repo),
-                    item: Some(item),
-                    actor: actor.clone(),
-                    data,
-                };
-                tx.save_change(change, record);
-                transition::item(tx, item, ItemEvent::Delivered { attempt, change: id }, actor).await?;
-                tx.notify(Notice::Merger);
+                changes::queue(tx, &change, actor);
+                transition::item(tx, item, ItemEvent::Delivered { attempt, change: change.id }, actor).await?;
                 Ok(())
             }
             Outcome::Committed { head } => {

@@ -39,6 +39,18 @@ pub(super) fn of(git: &GitRepo, repo: &Repo, item: &Item, tip: &CommitId) -> Res
     Ok(None)
 }
 
+/// What an attempt left, committed or not, whatever came of it; what is uncommitted only if it is on top of the
+/// commits.
+///
+/// # Errors
+/// What git says.
+pub(super) fn work_of(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<Resumed>, ServiceError> {
+    let left = left(git, item, attempt)?;
+    let Some(work) = committed(git, item, attempt)? else { return Ok(left) };
+    let uncommitted = left.filter(|left| left.commit == work.commit).and_then(|left| left.uncommitted);
+    Ok(Some(Resumed { uncommitted, ..work }))
+}
+
 /// The first of an attempt's two refs of a kind that is there: what came late is newer.
 fn find(
     git: &GitRepo,

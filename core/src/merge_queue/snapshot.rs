@@ -40,6 +40,15 @@ impl Contents {
         self.known.insert(change, (footprint, commits));
     }
 
+    /// Forgets a change that came back with other commits.
+    pub fn forget(&mut self, change: ChangeId) {
+        self.known.remove(&change);
+        self.overlaps.remove(&change);
+        for others in self.overlaps.values_mut() {
+            others.remove(&change);
+        }
+    }
+
     /// Forgets all changes but these.
     pub fn keep(&mut self, wanted: &BTreeSet<ChangeId>) {
         self.known.retain(|change, _| wanted.contains(change));

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sprint_core::change::{Candidate, Change, ChangeState, ChangeStateName};
+use sprint_core::change::{Candidate, Change, ChangeState, ChangeStateName, Direct};
 use sprint_core::explain::Explanation;
 use sprint_core::gates::{FIRST_STAGE, Gate, InvalidNeed, InvalidThreshold, ReportFile};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
@@ -12,7 +12,7 @@ use crate::v1;
 
 impl From<ChangeSeen> for v1::Change {
     fn from(ChangeSeen { change, standing }: ChangeSeen) -> Self {
-        let Change { id, repo, item, attempt, head, state, created_at, updated_at } = change;
+        let Change { id, repo, item, attempt, head, source, direct, state, created_at, updated_at } = change;
         let name = state.name().to_string();
         let (candidate, reason, conflict_paths) = match state {
             ChangeState::Queued => (None, None, vec![]),
@@ -26,6 +26,8 @@ impl From<ChangeSeen> for v1::Change {
             item: item.get(),
             attempt: attempt.get(),
             head: head.into(),
+            source,
+            direct: direct.map(|Direct { skip_gates, reason }| v1::Direct { skip_gates, reason }),
             state: name,
             candidate: candidate.map(Into::into),
             reason,
@@ -47,6 +49,8 @@ impl TryFrom<v1::Change> for ChangeSeen {
             item,
             attempt,
             head,
+            source,
+            direct,
             state,
             candidate,
             reason,
@@ -69,6 +73,8 @@ impl TryFrom<v1::Change> for ChangeSeen {
             item: ItemId::new(item),
             attempt: Attempt::new(attempt),
             head: CommitId::new(head)?,
+            source,
+            direct: direct.map(|v1::Direct { skip_gates, reason }| Direct { skip_gates, reason }),
             state,
             created_at: Timestamp::from_millis(created_at_ms),
             updated_at: Timestamp::from_millis(updated_at_ms),

@@ -7,6 +7,7 @@ mod event;
 mod item;
 mod job;
 mod kept;
+mod landing;
 mod outpost;
 mod repo;
 mod token;

@@ -49,8 +49,11 @@ const TABLE: &[(&str, Allowed)] = &[
     ("/sprint.v1.Changes/Gates", LOOK),
     ("/sprint.v1.Changes/Get", LOOK),
     ("/sprint.v1.Changes/Graph", LOOK),
+    ("/sprint.v1.Changes/Land", STEER),
     ("/sprint.v1.Changes/List", LOOK),
     ("/sprint.v1.Changes/Retry", STEER),
+    // It runs commands of the repo on outposts.
+    ("/sprint.v1.Changes/RunGates", STEER),
     ("/sprint.v1.Changes/Why", LOOK),
     ("/sprint.v1.Events/Tail", LOOK),
     ("/sprint.v1.Identity/CreateToken", RULE),

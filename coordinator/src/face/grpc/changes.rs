@@ -1,17 +1,26 @@
 use sprint_core::change::Change;
 use sprint_core::ids::{ChangeId, ItemId};
+use sprint_core::landing::LandingWish;
 use sprint_core::merge_queue::ChangeSeen;
+use sprint_core::trial::TrialState;
 use sprint_core::view::TrialView;
 use sprint_proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
-use crate::service::{ChangeFilter, changes};
+use crate::service::{ChangeFilter, changes, gates, landing};
+
+/// Trials on their way to a slow reader.
+const TRIALS: usize = 16;
 
 #[tonic::async_trait]
 impl v1::changes_server::Changes for Face {
+    type RunGatesStream = ReceiverStream<Result<v1::Trial, Status>>;
+
     async fn list(&self, request: Request<v1::ListChangesRequest>) -> Result<Response<v1::ChangeList>, Status> {
         let v1::ListChangesRequest { repo, item, pending, limit } = request.into_inner();
         let filter = ChangeFilter {
@@ -64,6 +73,70 @@ impl v1::changes_server::Changes for Face {
         let repo = request.into_inner().repo.parse().map_err(malformed)?;
         let gates = changes::gates(&self.sprint, &repo).await.map_err(of)?;
         Ok(Response::new(v1::GateRecords { gates: gates.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn land(&self, request: Request<v1::LandRequest>) -> Result<Response<v1::LandingReport>, Status> {
+        let by = caller(&request)?;
+        let v1::LandRequest { what, repo, item, direct, force, skip_gates, dry_run, reason } = request.into_inner();
+        let wanted = landing::Wanted {
+            what,
+            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
+            item: item.map(ItemId::new),
+            wish: LandingWish { direct, force, skip_gates },
+            dry_run,
+            reason,
+        };
+        Ok(Response::new(landing::submit(&self.sprint, wanted, by).await.map_err(of)?.into()))
+    }
+
+    async fn run_gates(&self, request: Request<v1::RunGatesRequest>) -> Result<Response<Self::RunGatesStream>, Status> {
+        let by = caller(&request)?;
+        let v1::RunGatesRequest { repo, what, gates: names, again } = request.into_inner();
+        let wanted = gates::Wanted {
+            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
+            what,
+            gates: names,
+            again,
+        };
+        let mut events = self.sprint.notices().events();
+        let id = gates::begin(&self.sprint, wanted, by.clone()).await.map_err(of)?;
+        let (sender, receiver) = mpsc::channel(TRIALS);
+        let face = self.clone();
+        self.tasks.spawn(async move {
+            let mut told = None;
+            loop {
+                events.borrow_and_update();
+                let trial = match gates::get(&face.sprint, id).await {
+                    Ok(trial) => trial,
+                    Err(error) => {
+                        // The reader may be gone; then nobody is left to be told.
+                        let _ = sender.send(Err(of(error))).await;
+                        return;
+                    }
+                };
+                let over = !matches!(trial.state, TrialState::Gating);
+                let view = TrialView::from(trial);
+                if told.as_ref() != Some(&view) {
+                    told = Some(view.clone());
+                    if sender.send(Ok(view.into())).await.is_err() {
+                        break;
+                    }
+                }
+                if over {
+                    return;
+                }
+                tokio::select! {
+                    // It goes on: the next start of the coordinator finds it.
+                    () = face.stop.cancelled() => return,
+                    () = sender.closed() => break,
+                    changed = events.changed() => if changed.is_err() { return },
+                }
+            }
+            if let Err(error) = gates::cancel(&face.sprint, id, by).await {
+                tracing::error!(trial = %id, %error, "gates that nobody waits for could not be cancelled");
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 

@@ -68,7 +68,8 @@ pub(super) async fn trial(
             let tree = git.tree_of(tip)?;
             let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: gates.clone() };
             let members = members[..=place].to_vec();
-            record(sprint, &repo.name, Purpose::Queue, members, candidate, Beginning::Unmergeable(paths)).await?;
+            let beginning = Beginning::Unmergeable(paths);
+            record(sprint, &repo.name, Purpose::Queue, members, candidate, beginning, Actor::MergeQueue).await?;
             Ok(Built::Begun)
         }
     }
@@ -256,14 +257,43 @@ pub(super) async fn begin(
         None => Beginning::Fresh,
     };
     if !candidate.gates.is_empty() && matches!(beginning, Beginning::Fresh) {
-        git.set_ref(&candidate_ref(&candidate.commit), &candidate.commit)?;
-        pass(Point::CandidateRef);
+        keep(git, &candidate)?;
     }
-    record(sprint, repo, purpose, members, candidate, beginning).await
+    record(sprint, repo, purpose, members, candidate, beginning, Actor::MergeQueue).await
+}
+
+/// Has outposts find a candidate, and git not forget it.
+fn keep(git: &GitRepo, candidate: &Candidate) -> Result<(), ServiceError> {
+    git.set_ref(&candidate_ref(&candidate.commit), &candidate.commit)?;
+    pass(Point::CandidateRef);
+    Ok(())
+}
+
+/// Begins a trial of a commit as it is, or remembers what came of the same tree and gates before unless they are to
+/// run again.
+pub(in super::super) async fn by_hand(
+    sprint: &Sprint,
+    git: &GitRepo,
+    repo: &RepoName,
+    candidate: Candidate,
+    again: bool,
+    by: Actor,
+) -> Result<TrialId, ServiceError> {
+    let known = if again { None } else { known(sprint, repo, &candidate.tree, &candidate.gates).await? };
+    let beginning = known.map_or(Beginning::Fresh, |known| Beginning::Known(Box::new(known)));
+    if matches!(beginning, Beginning::Fresh) {
+        keep(git, &candidate)?;
+    }
+    record(sprint, repo, Purpose::Hand, vec![], candidate, beginning, by).await
 }
 
 /// What came of a tree that went through the same gates.
-async fn known(sprint: &Sprint, repo: &RepoName, tree: &TreeId, gates: &[Gate]) -> Result<Option<Trial>, ServiceError> {
+pub(super) async fn known(
+    sprint: &Sprint,
+    repo: &RepoName,
+    tree: &TreeId,
+    gates: &[Gate],
+) -> Result<Option<Trial>, ServiceError> {
     let trials = sprint.store.trials_of_tree(repo, tree).await?;
     Ok(trials.into_iter().rfind(|trial| trial.candidate.gates == gates && trial.is_settled()))
 }
@@ -282,6 +312,7 @@ async fn record(
     members: Vec<Member>,
     candidate: Candidate,
     beginning: Beginning,
+    by: Actor,
 ) -> Result<TrialId, ServiceError> {
     let repo = repo.clone();
     sprint
@@ -295,7 +326,7 @@ async fn record(
                     Beginning::Known(known) => trial.recall(known),
                     Beginning::Unmergeable(paths) => trial.unmergeable(paths.clone()),
                 };
-                let event = begun(&trial);
+                let event = begun(&trial, by);
                 tx.save_trial(trial, event);
                 tx.notify(Notice::Scheduler);
                 Ok(id)
@@ -304,14 +335,14 @@ async fn record(
         .await
 }
 
-fn begun(trial: &Trial) -> NewEvent {
+fn begun(trial: &Trial, actor: Actor) -> NewEvent {
     let changes = trial.members.iter().map(|member| member.change).collect::<Vec<_>>();
     let Candidate { commit, tree, base, gates } = &trial.candidate;
     NewEvent {
         kind: EventKind::TrialBegun,
         repo: Some(trial.repo.clone()),
         item: trial.last().map(|member| member.item).filter(|item| *item != ItemId::default()),
-        actor: Actor::MergeQueue,
+        actor,
         data: json!({
             "trial": trial.id, "purpose": trial.purpose, "changes": changes, "commit": commit, "tree": tree,
             "base": base, "gates": gates.iter().map(|gate| &gate.name).collect::<Vec<_>>(),

@@ -46,14 +46,27 @@ pub(super) async fn begin(
         tracing::warn!(repo = %repo.name, trial = %trial.id, "its changes merge to another tree on the new tip; it is gated anew");
         return apply(sprint, trial.id, TrialEvent::Retired).await;
     }
-    if let Some(strange) = strange_path(git, &look.tip, &candidate.commit, &members)? {
+    intend_checked(sprint, git, repo, &look.tip, &members, candidate, Some(trial.id)).await
+}
+
+/// Puts an intent on record, unless the commit brings something that its changes do not.
+pub(super) async fn intend_checked(
+    sprint: &Sprint,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    members: &[Member],
+    candidate: Candidate,
+    trial: Option<TrialId>,
+) -> Result<(), ServiceError> {
+    if let Some(strange) = strange_path(git, tip, &candidate.commit, members)? {
         let reason = format!(
             "the commit {} that was to land changes {strange:?}, which none of its changes touches; nothing was landed; look at it, and at how git merges here",
             candidate.commit.short()
         );
         return upstream::halt(sprint, &repo.name, reason).await;
     }
-    intend(sprint, members.iter().map(|member| member.change).collect(), candidate, Some(trial.id)).await
+    intend(sprint, members.iter().map(|member| member.change).collect(), candidate, trial).await
 }
 
 /// Puts an intent on record.
@@ -143,7 +156,7 @@ pub(super) async fn settle(
     tracing::info!(repo = %repo.name, changes = %names(&ids), commit = %candidate.commit, "landed");
     if candidate.base != candidate.commit {
         if candidate.gates.is_empty() {
-            tracing::warn!(repo = %repo.name, changes = %names(&ids), "landed without a gate: none is configured");
+            tracing::warn!(repo = %repo.name, changes = %names(&ids), "landed without a gate: none is configured, or they were skipped");
         }
         let step = Move { from: candidate.base, to: candidate.commit, landed: Some(ids) };
         state.has_moved(step);

@@ -17,6 +17,7 @@ use sprint_core::worker::Role;
 
 use super::super::schedule::Board;
 use super::super::{ServiceError, Sprint};
+use super::direct;
 use crate::git::GitRepo;
 use crate::store::InQueue;
 
@@ -59,6 +60,8 @@ pub(in super::super) struct QueueState {
     pub(in super::super) outlook: BTreeMap<ChangeId, Outlook>,
     /// The changes that were found to merge with the tip, by which tip.
     pub(super) fits: HashMap<ChangeId, CommitId>,
+    /// The heads that the changes had when they were looked at.
+    heads: HashMap<ChangeId, CommitId>,
     durations: Vec<Duration>,
     /// Trials that passed, and those of them with a gate that had failed on the same tree.
     passed: u32,
@@ -82,6 +85,18 @@ impl QueueState {
 
     pub(super) const fn has_followed(&mut self) {
         self.is_to_follow = false;
+    }
+
+    /// Forgets what was found out about changes that came back with other commits.
+    pub(super) fn notice(&mut self, changes: &[InQueue]) {
+        let heads: HashMap<_, _> = changes.iter().map(|entry| (entry.change.id, entry.change.head.clone())).collect();
+        for (change, head) in &heads {
+            if self.heads.get(change).is_some_and(|before| before != head) {
+                self.fits.remove(change);
+                self.contents.forget(*change);
+            }
+        }
+        self.heads = heads;
     }
 
     pub(super) fn has_moved(&mut self, step: Move) {
@@ -125,6 +140,10 @@ impl QueueState {
 
     /// Learns from a trial that is over.
     fn note(&mut self, trial: &Trial) {
+        // A person may have chosen other gates than those that count.
+        if trial.purpose == Purpose::Hand {
+            return;
+        }
         if matches!(trial.state, TrialState::Passed) {
             self.green.insert(trial.candidate.commit.clone());
             if trial.same_as.is_none() && !trial.runs.is_empty() {
@@ -150,6 +169,23 @@ impl QueueState {
         }
         way.reverse();
         way
+    }
+}
+
+/// The changes of a repo that have not landed.
+pub(super) struct Waiting {
+    /// In the order of the queue.
+    pub(super) queue: Vec<InQueue>,
+    /// Those that land beside it, the oldest first.
+    pub(super) direct: Vec<Change>,
+}
+
+impl Waiting {
+    pub(super) fn new(changes: Vec<InQueue>) -> Self {
+        let (direct, queue) = changes.into_iter().partition::<Vec<_>, _>(|entry| entry.change.direct.is_some());
+        let mut direct = direct.into_iter().map(|entry| entry.change).collect::<Vec<_>>();
+        direct.sort_by_key(|change| change.id);
+        Self { queue, direct }
     }
 }
 
@@ -179,10 +215,11 @@ impl Look {
         repo: &Repo,
         tip: CommitId,
         config: RepoConfig,
-        changes: Vec<InQueue>,
+        waiting: Waiting,
         trials: Vec<Trial>,
         state: &mut QueueState,
     ) -> Result<Self, ServiceError> {
+        let Waiting { queue: changes, direct } = waiting;
         state.load(sprint, &repo.name).await?;
         let waiting: BTreeSet<ChangeId> = changes.iter().map(|entry| entry.change.id).collect();
         let moves = state.way_to(&tip);
@@ -211,7 +248,7 @@ impl Look {
             })
             .collect();
         let join = trials.iter().any(|trial| trial.purpose == Purpose::Join && trial.candidate.base == tip);
-        let pace = if repo.frozen.is_some() || join { Pace::Frozen } else { Pace::Open };
+        let pace = if repo.frozen.is_some() || join || !direct.is_empty() { Pace::Frozen } else { Pace::Open };
         let together = config.merge.method == MergeMethod::Merge && config.merge.together;
         let prior = match state.prior {
             Some(prior) => prior,
@@ -239,7 +276,8 @@ impl Look {
         let concerning = look.trials.iter().filter(|trial| match trial.purpose {
             Purpose::Queue => standing(&queue, trial).is_some_and(|(members, _)| !members.is_empty()),
             Purpose::Tip | Purpose::Join => trial.candidate.base == look.tip,
-            Purpose::Hand => matches!(trial.state, TrialState::Gating | TrialState::Suspect { .. }),
+            Purpose::Direct => direct::concerns(trial, &look.tip, &direct),
+            Purpose::Hand => matches!(trial.state, TrialState::Gating),
         });
         look.concerning = concerning.map(|trial| trial.id).collect();
         Ok(look)
@@ -294,12 +332,7 @@ impl Look {
     }
 
     pub(super) fn member(&self, id: ChangeId) -> Option<Member> {
-        self.change(id).map(|change| Member {
-            change: change.id,
-            item: change.item,
-            attempt: change.attempt,
-            head: change.head.clone(),
-        })
+        self.change(id).map(Member::from)
     }
 }
 

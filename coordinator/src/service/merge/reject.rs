@@ -28,29 +28,39 @@ pub(super) async fn unfit(
         if state.fits.contains_key(&change.id) {
             continue;
         }
-        if !git.holds(&change.head)? {
-            let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
-            send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
-            found = Some(Step::Progress);
-            continue;
-        }
-        match git.merge(tip, &change.head).await? {
-            Merged::Conflict { paths } => {
-                conflicted(sprint, git, repo, tip, change, paths).await?;
-                found = Some(Step::Progress);
-            }
-            // Looked at only when nothing would change, since it walks the history.
-            Merged::Clean { tree } if tree == git.tree_of(tip)? && git.reaches(tip, &change.head)? => {
-                let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: vec![] };
-                land::intend(sprint, vec![change.id], candidate, None).await?;
-                return Ok(Some(Step::Progress));
-            }
-            Merged::Clean { .. } => {
+        match is_unfit(sprint, git, repo, tip, change).await? {
+            Some(step) => found = Some(step),
+            None => {
                 state.fits.insert(change.id, tip.clone());
             }
         }
     }
     Ok(found)
+}
+
+/// Deals with a change that cannot be gated on the tip; none when it can.
+pub(super) async fn is_unfit(
+    sprint: &Sprint,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+) -> Result<Option<Step>, ServiceError> {
+    if !git.holds(&change.head)? {
+        let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
+        send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
+        return Ok(Some(Step::Progress));
+    }
+    match git.merge(tip, &change.head).await? {
+        Merged::Conflict { paths } => conflicted(sprint, git, repo, tip, change, paths).await?,
+        // Looked at only when nothing would change, since it walks the history.
+        Merged::Clean { tree } if tree == git.tree_of(tip)? && git.reaches(tip, &change.head)? => {
+            let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: vec![] };
+            land::intend(sprint, vec![change.id], candidate, None).await?;
+        }
+        Merged::Clean { .. } => return Ok(None),
+    }
+    Ok(Some(Step::Progress))
 }
 
 /// Sends a change back because it does not merge with the tip, naming whose landed work is in its way.
@@ -130,14 +140,20 @@ async fn send_back(
     detail: String,
 ) -> Result<(), ServiceError> {
     let (id, item, repo) = (change.id, change.item, change.repo.clone());
+    // What a person brought is theirs to mend, and no worker is to take it up.
+    let by_hand = change.is_by_hand();
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
                 let max_attempts = tx.repo(&repo).await?.map_or(DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts);
                 transition::change(tx, id, event, &Actor::MergeQueue).await?;
-                let rejected = ItemEvent::Rejected { change: id, reason, detail, max_attempts };
-                transition::item(tx, item, rejected, &Actor::MergeQueue).await?;
+                let event = if by_hand {
+                    ItemEvent::Blocked { reason: format!("change {id} was sent back: {reason}") }
+                } else {
+                    ItemEvent::Rejected { change: id, reason, detail, max_attempts }
+                };
+                transition::item(tx, item, event, &Actor::MergeQueue).await?;
                 Ok(())
             })
         })
