@@ -54,15 +54,25 @@ impl Repo {
 
     /// Commits files to the upstream's main as somebody else would.
     pub fn push(&self, files: &[(&str, &str)]) {
+        self.push_to("main", files);
+    }
+
+    /// Commits files to a branch of the upstream, which starts from its main, and answers the commit.
+    pub fn push_to(&self, branch: &str, files: &[(&str, &str)]) -> String {
         let clone = tempfile::tempdir().expect("a directory");
         let url = self.upstream.display().to_string();
         git(clone.path(), &["clone", "--quiet", &url, "."]);
+        let remote = format!("origin/{branch}");
+        if try_git(clone.path(), &["rev-parse", "--verify", &remote]).status.success() {
+            git(clone.path(), &["checkout", "--quiet", "--detach", &remote]);
+        }
         for (name, content) in files {
             std::fs::write(clone.path().join(name), content).expect("is written");
         }
         git(clone.path(), &["add", "-A"]);
         git(clone.path(), &["commit", "--quiet", "-m", "Change it by hand"]);
-        git(clone.path(), &["push", "--quiet", "origin", "HEAD:main"]);
+        git(clone.path(), &["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
+        git(clone.path(), &["rev-parse", "HEAD"])
     }
 
     /// Where the upstream's main is.

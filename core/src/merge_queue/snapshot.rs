@@ -6,7 +6,7 @@ use super::{Clash, Fit, Pending, Policy, Snapshot, Trial, TrialState};
 use crate::footprint::Footprint;
 use crate::gates::Gate;
 use crate::ids::{ChangeId, CommitId};
-use crate::trial;
+use crate::trial::{self, Purpose};
 
 /// One move of the target branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +132,11 @@ pub fn snapshot(queue: &Queue<'_>) -> Snapshot {
 
 /// A trial as the planner sees it; none when it concerns nothing that is pending.
 fn seen(queue: &Queue<'_>, trial: &trial::Trial) -> Option<Trial> {
+    match trial.purpose {
+        Purpose::Queue | Purpose::Tip | Purpose::Join => {}
+        // They are not the planner's to end.
+        Purpose::Direct | Purpose::Hand => return None,
+    }
     let state = match &trial.state {
         trial::TrialState::Gating if trial.confirming => TrialState::Confirming,
         trial::TrialState::Gating => TrialState::Running,

@@ -1,9 +1,13 @@
-//! Landings without gates on a repository of 5,000 files, beside git's plumbing as processes.
+//! Landings whose results are known, on a repository of 5,000 files, beside git's plumbing as processes.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use coordinator::git::GitRepos;
 use coordinator::identity::Certificates;
 use coordinator::service::logs::Logs;
@@ -18,48 +22,88 @@ use sprint_core::ids::{Attempt, CommitId, RepoName, work_ref};
 use sprint_core::item::{Item, Stage};
 use sprint_core::repo::Repo;
 
-use sprint_tests::load::figures::{Figures, rate};
+use sprint_tests::load::figures::{Figures, millis, rate};
 use sprint_tests::load::site::{git, make_repository};
+use sprint_tests::load::usage::resident_mib;
 
 const FILES: usize = 5_000;
 const CHANGES: u64 = 200;
+
+/// So many landings for a look at memory, so many at a time in the queue.
+const MANY: u64 = 10_000;
+const AT_ONCE: u64 = 500;
+
+/// Each change lands by itself: the results are there already, for a branch without gates all of them.
+const ONE_BY_ONE: &str = "[merge]\ntogether = false\n";
 
 pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let upstream = directory.path().join("upstream");
     make_repository(&upstream, FILES)?;
-    let heads = branches(&upstream)?;
-    let floor = plumbing(directory.path(), &upstream, &heads)?;
-    let ours = engine(directory.path(), &upstream, &heads).await?;
+    std::fs::write(upstream.join("sprint.toml"), ONE_BY_ONE)?;
+    git(&upstream, &["add", "-A"])?;
+    git(&upstream, &["commit", "--quiet", "--message", "One by one"])?;
+    let heads = branches(&upstream, MANY)?;
+    let some = &heads[..usize::try_from(CHANGES)?];
+    let floor = plumbing(directory.path(), &upstream, some)?;
+    let engine = Engine::open(directory.path(), &upstream).await?;
+    let ours = engine.land(some).await?;
     figures.add(
-        "landings without gates, 5,000 files",
-        format!("{ours:.0}/s ({:.1} ×)", ours / floor),
-        &format!("{floor:.0}/s merge-tree + commit-tree + update-ref"),
-        "≥ 2 × the floor",
+        "landings, results known, 5,000 files",
+        format!("{:.0}/s", rate(CHANGES, ours)),
+        &format!("{:.0}/s merge-tree + commit-tree + update-ref", rate(CHANGES, floor)),
+        "≥ 100/s",
     );
+    figures.add(
+        "work of a landing",
+        format!("{} ({:.2} ×)", each(ours), ours.as_secs_f64() / floor.as_secs_f64()),
+        &format!("{} merge-tree + commit-tree + update-ref", each(floor)),
+        "≤ 1.5 × the floor",
+    );
+    let mut memory = Vec::new();
+    let began = Instant::now();
+    for batch in heads[some.len()..].chunks(usize::try_from(AT_ONCE)?) {
+        engine.land(batch).await?;
+        memory.push(resident_mib(std::process::id())?);
+    }
+    let (first, last) = (memory.first().copied().unwrap_or_default(), memory.last().copied().unwrap_or_default());
+    figures.add(
+        "memory after 700 and 10,000 landings",
+        format!("{first} and {last} MiB"),
+        &format!("{:.0}/s over all of them", rate(MANY - CHANGES, began.elapsed())),
+        "flat",
+    );
+    engine.sprint.store.close().await;
     Ok(())
 }
 
-/// One branch for each change, each of which touches three files of its own.
-fn branches(upstream: &Path) -> anyhow::Result<Vec<CommitId>> {
-    let mut heads = Vec::new();
-    for change in 0..CHANGES {
-        git(upstream, &["checkout", "--quiet", "--detach", "main"])?;
-        for part in 0..3 {
-            let file = usize::try_from(change)? * 3 + part;
-            let path = upstream.join(format!("d{}/f{file}.txt", file / 50));
-            std::fs::write(path, format!("changed by {change}\n"))?;
-        }
-        git(upstream, &["commit", "--quiet", "--all", "--message", "work"])?;
-        let head = git(upstream, &["rev-parse", "HEAD"])?;
-        git(upstream, &["update-ref", &format!("refs/work/{change}"), head.trim()])?;
-        heads.push(CommitId::new(head.trim())?);
-    }
-    git(upstream, &["checkout", "--quiet", "main"])?;
-    Ok(heads)
+fn each(time: Duration) -> String {
+    millis(time / u32::try_from(CHANGES).unwrap_or(u32::MAX))
 }
 
-fn plumbing(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow::Result<f64> {
+/// One branch for each change, each of which touches a file of its own.
+fn branches(upstream: &Path, count: u64) -> anyhow::Result<Vec<CommitId>> {
+    let main = git(upstream, &["rev-parse", "main"])?;
+    let mut stream = String::new();
+    for change in 0..count {
+        let content = format!("changed by {change}\n");
+        write!(
+            stream,
+            "commit refs/work/{change:05}\ncommitter bench <bench@localhost> 1700000000 +0000\ndata 4\nwork\nfrom {}\nM 100644 inline work/{}/{change}.txt\ndata {}\n{content}\n",
+            main.trim(),
+            change / 50,
+            content.len()
+        )?;
+    }
+    let mut import =
+        Command::new("git").args(["fast-import", "--quiet"]).current_dir(upstream).stdin(Stdio::piped()).spawn()?;
+    import.stdin.take().context("its input")?.write_all(stream.as_bytes())?;
+    anyhow::ensure!(import.wait()?.success(), "git fast-import failed");
+    let refs = git(upstream, &["for-each-ref", "--format=%(objectname)", "refs/work"])?;
+    refs.lines().map(|line| Ok(CommitId::new(line)?)).collect()
+}
+
+fn plumbing(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow::Result<Duration> {
     let bare = directory.join("floor.git");
     git(directory, &["clone", "--quiet", "--mirror", &upstream.display().to_string(), &bare.display().to_string()])?;
     let mut tip = git(&bare, &["rev-parse", "refs/heads/main"])?.trim().to_owned();
@@ -71,50 +115,69 @@ fn plumbing(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow::Re
         git(&bare, &["update-ref", "refs/heads/main", commit.trim(), &tip])?;
         commit.trim().clone_into(&mut tip);
     }
-    Ok(rate(CHANGES, began.elapsed()))
+    Ok(began.elapsed())
 }
 
-async fn engine(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow::Result<f64> {
-    let store = Store::open(Location::Sqlite(&directory.join("sprint.db"))).await?;
-    let repos = GitRepos::open(directory.join("repos")).await?;
-    let name = RepoName::new("bench")?;
-    let (branch, _) = repos.create(&name, &RepoAddress::new(upstream.display().to_string())?, None).await?;
-    let bare = repos.get(&name)?;
-    git(bare.path(), &["fetch", "--quiet", &upstream.display().to_string(), "refs/work/*:refs/work/*"])?;
-    let repo = Repo { name: name.clone(), branch, ..fixtures::repo() };
-    let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
-    let sprint = Sprint::new(
-        store,
-        repos,
-        Logs::open(directory.join("logs"))?,
-        certificates,
-        directory.to_owned(),
-        Settings::default(),
-    );
-    let heads = heads.to_vec();
-    let queued: Result<(), StoreError> = sprint
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                queue(tx, repo, heads);
-                Ok(())
+/// The merge queue's service, in this process.
+struct Engine {
+    sprint: Sprint,
+    repo: Repo,
+}
+
+impl Engine {
+    async fn open(directory: &Path, upstream: &Path) -> anyhow::Result<Self> {
+        let store = Store::open(Location::Sqlite(&directory.join("sprint.db"))).await?;
+        let repos = GitRepos::open(directory.join("repos")).await?;
+        let name = RepoName::new("bench")?;
+        let (branch, _) = repos.create(&name, &RepoAddress::new(upstream.display().to_string())?, None).await?;
+        let bare = repos.get(&name)?;
+        git(bare.path(), &["fetch", "--quiet", &upstream.display().to_string(), "refs/work/*:refs/work/*"])?;
+        let repo = Repo { name, branch, ..fixtures::repo() };
+        let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
+        let logs = Logs::open(directory.join("logs"))?;
+        let sprint = Sprint::new(store, repos, logs, certificates, directory.to_owned(), Settings::default());
+        let record = repo.clone();
+        let added: Result<(), StoreError> = sprint
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.save_repo(record, event(EventKind::RepoAdded));
+                    Ok(())
+                })
             })
-        })
-        .await;
-    queued?;
-    let began = Instant::now();
-    merge::drive(&sprint, &name).await;
-    let time = began.elapsed();
-    let left = sprint.store.merge_queue(&name).await?.len();
-    anyhow::ensure!(left == 0, "{left} changes were not landed");
-    sprint.store.close().await;
-    Ok(rate(CHANGES, time))
+            .await;
+        added?;
+        Ok(Self { sprint, repo })
+    }
+
+    /// Queues changes, and lands them all.
+    async fn land(&self, heads: &[CommitId]) -> anyhow::Result<Duration> {
+        let (name, heads) = (self.repo.name.clone(), heads.to_vec());
+        let queued: Result<(), StoreError> = self
+            .sprint
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    queue(tx, &name, heads);
+                    Ok(())
+                })
+            })
+            .await;
+        queued?;
+        let began = Instant::now();
+        merge::drive(&self.sprint, &self.repo.name).await;
+        let time = began.elapsed();
+        let left = self.sprint.store.merge_queue(&self.repo.name).await?.len();
+        anyhow::ensure!(left == 0, "{left} changes were not landed");
+        Ok(time)
+    }
 }
 
-fn queue(tx: &mut coordinator::store::Tx, repo: Repo, heads: Vec<CommitId>) {
-    let event = |kind| NewEvent { kind, repo: None, item: None, actor: Actor::Scheduler, data: serde_json::json!({}) };
-    let name = repo.name.clone();
-    tx.save_repo(repo, event(EventKind::RepoAdded));
+fn event(kind: EventKind) -> NewEvent {
+    NewEvent { kind, repo: None, item: None, actor: Actor::Scheduler, data: serde_json::json!({}) }
+}
+
+fn queue(tx: &mut coordinator::store::Tx, name: &RepoName, heads: Vec<CommitId>) {
     for head in heads {
         let (id, change, now) = (tx.next_item(), tx.next_change(), tx.now());
         let item = Item {
