@@ -6,6 +6,7 @@ use crate::Refused;
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::time::Timestamp;
+use crate::worker::Role;
 
 crate::words! {
     /// The name of a change's state, without what the state holds.
@@ -89,6 +90,9 @@ pub struct Change {
     pub attempt: Attempt,
     /// The last commit of the attempt.
     pub head: CommitId,
+    /// Whose work it is; none for what a person brought, and in older records.
+    #[serde(default)]
+    pub role: Option<Role>,
     /// What a person named when they brought it; none for what a worker delivered.
     #[serde(default)]
     pub source: Option<String>,

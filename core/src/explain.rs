@@ -8,6 +8,7 @@ use crate::change::{Change, ChangeState};
 use crate::ids::{ChangeId, CommitId, OutpostName};
 use crate::item::{Item, Stage};
 use crate::merge_queue::Standing;
+use crate::merge_queue::prior::Prior;
 use crate::schedule::{Hold, Unplaced};
 use crate::trial::{RunState, Trial, TrialState};
 
@@ -247,7 +248,7 @@ fn explain_queued(change: &Change, around: &ChangeSurroundings) -> Explanation {
             lines.push("no trial of it runs yet: others are more likely to be needed, or slots are short".to_owned());
         }
     }
-    lines.push(format!("the chance that it lands is put at {:.0} %", standing.chance * 100.0));
+    lines.push(format!("the chance that it lands is put at {:.0} %{}", standing.chance * 100.0, before(standing)));
     if let Some(left) = standing.expected {
         lines.push(format!("expected in about {}", humantime::format_duration(Duration::from_secs(left.as_secs()))));
     }
@@ -267,6 +268,20 @@ fn explain_queued(change: &Change, around: &ChangeSurroundings) -> Explanation {
         ));
     }
     Explanation { lines, stuck: around.frozen.is_some() || around.red_tip.is_some() }
+}
+
+/// What was held of a change before anything was known of it, and why.
+fn before(standing: &Standing) -> String {
+    match standing.prior {
+        Some(Prior { chance, like_it: 0, good: _ }) => {
+            format!("; before it was gated at {:.0} %, as of the repo's others", chance * 100.0)
+        }
+        Some(Prior { chance, like_it, good }) => format!(
+            "; before it was gated at {:.0} %: {good} of the {like_it} latest like it (role, and what it touches) were good",
+            chance * 100.0
+        ),
+        None => String::new(),
+    }
 }
 
 /// How a trial of a change stands.

@@ -130,6 +130,7 @@ pub fn change(id: u64, item: u64, state: ChangeState) -> Change {
         item: ItemId::new(item),
         attempt: Attempt::new(1),
         head: commit("a"),
+        role: None,
         source: None,
         direct: None,
         state,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::prior::Prior;
 use crate::change::Change;
 use crate::gates::duration_text;
 use crate::ids::{ChangeId, TrialId};
@@ -23,6 +24,7 @@ mod line;
 pub mod model;
 mod outlook;
 mod plan;
+pub mod prior;
 mod settle;
 pub mod snapshot;
 
@@ -180,6 +182,8 @@ pub struct Standing {
     pub with: Vec<ChangeId>,
     /// The chance that it lands, from 0 to 1.
     pub chance: f64,
+    /// What was held of it before anything was known of it.
+    pub prior: Option<Prior>,
     /// When it can be expected to land, by how long gates took before.
     #[serde(with = "duration_text::optional")]
     pub expected: Option<Duration>,

@@ -322,6 +322,7 @@ impl Brought {
                 item: item.id,
                 attempt,
                 head,
+                role: None,
                 source,
                 direct,
                 state: ChangeState::Queued,

@@ -5,6 +5,7 @@
 
 mod build;
 mod direct;
+mod history;
 mod land;
 mod queue;
 mod reject;

@@ -172,7 +172,7 @@ impl Finish<'_> {
         branch_is_here: bool,
     ) -> Result<(), ServiceError> {
         let Self { exit_code, log_tail, actor } = self;
-        let (item, attempt, repo) = (worker.item, worker.attempt, worker.repo.clone());
+        let (item, attempt, role, repo) = (worker.item, worker.attempt, worker.role, worker.repo.clone());
         let owns = tx.item(item).await?.is_some_and(|item| item.worker() == Some(worker.id));
         match outcome {
             Outcome::Committed { head } if branch_is_here => {
@@ -186,6 +186,7 @@ impl Finish<'_> {
                     item,
                     attempt,
                     head,
+                    role: Some(role),
                     source: None,
                     direct: None,
                     state: ChangeState::Queued,

@@ -40,6 +40,11 @@ impl Contents {
         self.known.insert(change, (footprint, commits));
     }
 
+    /// What a change touches; what is unknown touches everything.
+    pub fn footprint(&self, change: ChangeId) -> &Footprint {
+        self.known.get(&change).map_or(&Footprint::Everything, |(footprint, _)| footprint)
+    }
+
     /// Forgets a change that came back with other commits.
     pub fn forget(&mut self, change: ChangeId) {
         self.known.remove(&change);

@@ -4,6 +4,7 @@ use sprint_core::change::{Candidate, Change, ChangeState, ChangeStateName, Direc
 use sprint_core::explain::Explanation;
 use sprint_core::gates::{FIRST_STAGE, Gate, InvalidNeed, InvalidThreshold, ReportFile};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
+use sprint_core::merge_queue::prior::Prior;
 use sprint_core::merge_queue::{ChangeSeen, Standing};
 use sprint_core::time::Timestamp;
 
@@ -12,7 +13,7 @@ use crate::v1;
 
 impl From<ChangeSeen> for v1::Change {
     fn from(ChangeSeen { change, standing }: ChangeSeen) -> Self {
-        let Change { id, repo, item, attempt, head, source, direct, state, created_at, updated_at } = change;
+        let Change { id, repo, item, attempt, head, role, source, direct, state, created_at, updated_at } = change;
         let name = state.name().to_string();
         let (candidate, reason, conflict_paths) = match state {
             ChangeState::Queued => (None, None, vec![]),
@@ -26,6 +27,7 @@ impl From<ChangeSeen> for v1::Change {
             item: item.get(),
             attempt: attempt.get(),
             head: head.into(),
+            role: role.map(|role| role.to_string()),
             source,
             direct: direct.map(|Direct { skip_gates, reason }| v1::Direct { skip_gates, reason }),
             state: name,
@@ -49,6 +51,7 @@ impl TryFrom<v1::Change> for ChangeSeen {
             item,
             attempt,
             head,
+            role,
             source,
             direct,
             state,
@@ -73,6 +76,7 @@ impl TryFrom<v1::Change> for ChangeSeen {
             item: ItemId::new(item),
             attempt: Attempt::new(attempt),
             head: CommitId::new(head)?,
+            role: role.map(|role| role.parse()).transpose()?,
             source,
             direct: direct.map(|v1::Direct { skip_gates, reason }| Direct { skip_gates, reason }),
             state,
@@ -85,7 +89,7 @@ impl TryFrom<v1::Change> for ChangeSeen {
 
 impl From<Standing> for v1::Standing {
     fn from(standing: Standing) -> Self {
-        let Standing { position, waits_for, trial, trial_state, with, chance, expected } = standing;
+        let Standing { position, waits_for, trial, trial_state, with, chance, prior, expected } = standing;
         Self {
             position: u32::try_from(position).unwrap_or(u32::MAX),
             waits_for: waits_for.into_iter().map(ChangeId::get).collect(),
@@ -93,6 +97,7 @@ impl From<Standing> for v1::Standing {
             trial_state: trial_state.map(|state| state.to_string()),
             with: with.into_iter().map(ChangeId::get).collect(),
             chance,
+            prior: prior.map(|Prior { chance, like_it, good }| v1::Prior { chance, like_it, good }),
             expected_ms: expected.map(millis),
         }
     }
@@ -102,7 +107,7 @@ impl TryFrom<v1::Standing> for Standing {
     type Error = Malformed;
 
     fn try_from(standing: v1::Standing) -> Result<Self, Malformed> {
-        let v1::Standing { position, waits_for, trial, trial_state, with, chance, expected_ms } = standing;
+        let v1::Standing { position, waits_for, trial, trial_state, with, chance, prior, expected_ms } = standing;
         Ok(Self {
             position: usize::try_from(position).unwrap_or(usize::MAX),
             waits_for: waits_for.into_iter().map(ChangeId::new).collect(),
@@ -110,6 +115,7 @@ impl TryFrom<v1::Standing> for Standing {
             trial_state: trial_state.map(|state| state.parse()).transpose()?,
             with: with.into_iter().map(ChangeId::new).collect(),
             chance,
+            prior: prior.map(|v1::Prior { chance, like_it, good }| Prior { chance, like_it, good }),
             expected: expected_ms.map(Duration::from_millis),
         })
     }

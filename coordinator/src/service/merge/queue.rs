@@ -9,6 +9,7 @@ use sprint_core::config::{CONFIG_FILE, MergeMethod, RepoConfig};
 use sprint_core::footprint::{Footprint, Rules};
 use sprint_core::ids::{ChangeId, CommitId, RepoName, TrialId};
 use sprint_core::item::Priority;
+use sprint_core::merge_queue::prior::Prior;
 use sprint_core::merge_queue::snapshot::{Contents, Entry, Move, Queue, standing};
 use sprint_core::merge_queue::{Clash, Outlook, Pace, Policy};
 use sprint_core::repo::Repo;
@@ -18,6 +19,7 @@ use sprint_core::worker::Role;
 use super::super::schedule::Board;
 use super::super::{ServiceError, Sprint};
 use super::direct;
+use super::history::History;
 use crate::git::GitRepo;
 use crate::store::InQueue;
 
@@ -66,8 +68,7 @@ pub(in super::super) struct QueueState {
     /// Trials that passed, and those of them with a gate that had failed on the same tree.
     passed: u32,
     flaky: u32,
-    /// The chance that a change is good, by what became of those before it.
-    prior: Option<f64>,
+    history: History,
     is_to_follow: bool,
     is_loaded: bool,
 }
@@ -76,7 +77,12 @@ impl QueueState {
     /// Forgets what may have changed since the last look.
     pub(super) const fn begin(&mut self) {
         self.is_to_follow = true;
-        self.prior = None;
+        self.history.forget();
+    }
+
+    /// What was held of a change in the queue before anything was known of it.
+    pub(super) fn prior_of(&self, change: ChangeId) -> Option<Prior> {
+        self.history.prior_of(change)
     }
 
     pub(super) const fn is_to_follow(&self) -> bool {
@@ -94,6 +100,7 @@ impl QueueState {
             if self.heads.get(change).is_some_and(|before| before != head) {
                 self.fits.remove(change);
                 self.contents.forget(*change);
+                self.history.forget_prior(*change);
             }
         }
         self.heads = heads;
@@ -250,16 +257,17 @@ impl Look {
         let join = trials.iter().any(|trial| trial.purpose == Purpose::Join && trial.candidate.base == tip);
         let pace = if repo.frozen.is_some() || join || !direct.is_empty() { Pace::Frozen } else { Pace::Open };
         let together = config.merge.method == MergeMethod::Merge && config.merge.together;
-        let prior = match state.prior {
-            Some(prior) => prior,
-            None => prior(sprint, &repo.name).await?,
-        };
-        state.prior = Some(prior);
+        state.history.load(sprint, git, repo, &tip, &rules).await?;
+        let mut priors = BTreeMap::new();
+        for InQueue { change, .. } in &changes {
+            let footprint = state.contents.footprint(change.id);
+            priors.insert(change.id, state.history.prior(change, footprint).chance);
+        }
         let slots = slots(sprint, repo, &config).await?;
         let mut look = Self {
             repo: repo.name.clone(),
             policy: Policy { landing: config.merge.landing, pace, together },
-            priors: waiting.iter().map(|change| (*change, prior)).collect(),
+            priors,
             flake: state.flake(),
             tip,
             config,
@@ -352,19 +360,6 @@ fn contents(
     let paths = git.changed_paths(base.as_ref(), &change.head)?;
     let commits = git.commits_since(tip, &change.head)?.into_iter().collect();
     Ok((rules.footprint(paths.iter().map(String::as_str)), commits))
-}
-
-/// The chance that a change is good, by what became of those before it.
-async fn prior(sprint: &Sprint, repo: &RepoName) -> Result<f64, ServiceError> {
-    let (mut good, mut bad) = (9_u32, 1_u32);
-    for change in sprint.store.settled_changes(repo, 100).await? {
-        match change.state {
-            ChangeState::Landed { .. } => good += 1,
-            ChangeState::Failed { .. } => bad += 1,
-            ChangeState::Conflicted { .. } | ChangeState::Queued | ChangeState::Landing { .. } => {}
-        }
-    }
-    Ok(f64::from(good) / f64::from(good + bad))
 }
 
 /// How many trials of a repo can be gated at a time, those that run included.

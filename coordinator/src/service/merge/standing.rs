@@ -26,7 +26,9 @@ pub async fn of(sprint: &Sprint, changes: &[Change]) -> Result<HashMap<ChangeId,
         for change in changes.iter().filter(|change| change.repo == *repo && change.state.is_pending()) {
             if let Some(outlook) = state.outlook.get(&change.id) {
                 let usual = state.usual_duration();
-                standings.insert(change.id, standing(sprint, change, outlook, &trials, usual));
+                let mut standing = standing(sprint, change, outlook, &trials, usual);
+                standing.prior = state.prior_of(change.id);
+                standings.insert(change.id, standing);
             }
         }
     }
@@ -57,6 +59,7 @@ fn standing(
             .map(|trial| trial.members.iter().map(|member| member.change).filter(|id| *id != change.id).collect())
             .unwrap_or_default(),
         chance: outlook.chance,
+        prior: None,
         expected,
     }
 }
