@@ -111,8 +111,10 @@ pub enum ChangeEvent {
     /// It is to land, alone or with others: the branch moves to exactly what passed in this trial.
     LandingBegun {
         candidate: Candidate,
-        /// None: it has nothing to bring, or a person landed it.
+        /// None: it has nothing to bring, or a person landed it ungated.
         trial: Option<TrialId>,
+        /// What passed did not hold the disjoint changes that have landed meanwhile; the union is gated afterwards.
+        relaxed: bool,
     },
     /// Its gates failed twice on a tree whose other changes are known to be good.
     GatesFailed {
@@ -179,7 +181,7 @@ impl Change {
     /// [`Refused::Illegal`] when the state does not accept `event`; `self` is unchanged.
     pub fn apply(&mut self, event: ChangeEvent, now: Timestamp) -> Result<Vec<ChangeEffect>, Refused> {
         let effects = match (&self.state, event) {
-            (ChangeState::Queued, ChangeEvent::LandingBegun { candidate, trial: _ }) => {
+            (ChangeState::Queued, ChangeEvent::LandingBegun { candidate, trial: _, relaxed: _ }) => {
                 self.state = ChangeState::Landing { candidate };
                 vec![ChangeEffect::Merge]
             }

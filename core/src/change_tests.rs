@@ -28,7 +28,10 @@ fn states() -> Vec<(&'static str, ChangeState)> {
 fn events() -> Vec<(&'static str, ChangeEvent)> {
     let reason = || "why".to_owned();
     vec![
-        ("landing_begun", ChangeEvent::LandingBegun { candidate: candidate(), trial: Some(TrialId::new(3)) }),
+        (
+            "landing_begun",
+            ChangeEvent::LandingBegun { candidate: candidate(), trial: Some(TrialId::new(3)), relaxed: false },
+        ),
         ("gates_failed", ChangeEvent::GatesFailed { reason: reason(), trial: TrialId::new(3) }),
         ("parent_failed", ChangeEvent::ParentFailed { parent: ChangeId::new(2) }),
         ("conflicted", ChangeEvent::Conflicted { paths: vec!["a".to_owned()] }),

@@ -27,6 +27,63 @@ fn a_disjoint_change_lands_while_the_gate_of_another_runs() {
 }
 
 #[test]
+fn relaxed_a_change_lands_past_disjoint_landings_and_the_union_is_gated_afterwards() {
+    let cluster = Cluster::start(4);
+    let hold = cluster.hold("slow");
+    let config = format!(
+        "[merge]\nlanding = \"relaxed\"\n[[gate]]\nname = \"test\"\nrun = '''if test -e slow.txt; then {}; fi'''\n",
+        hold.run
+    );
+    let repo = cluster.repo("web", &[("sprint.toml", &config)], &[]);
+    let slow = cluster.add(&repo, "Slow", &commit("slow.txt", "a"));
+    hold.reached();
+    let quick = cluster.add(&repo, "Quick", &commit("quick.txt", "b"));
+    cluster.landed(&repo, quick);
+    hold.release();
+    cluster.landed(&repo, slow);
+    let events = cluster.events();
+    let landed = |event: &&serde_json::Value| event["kind"] == "change_landing_begun" && event["item"] == slow;
+    let place = events.iter().position(|event| landed(&event)).expect("it landed");
+    let tree = |data: &serde_json::Value| data["tree"].as_str().map(ToOwned::to_owned);
+    let whole = tree(&events[place]["data"]["candidate"]);
+    let gated = events[..place].iter().any(|event| event["kind"] == "trial_begun" && tree(&event["data"]) == whole);
+    assert_eq!(events[place]["data"]["relaxed"], !gated, "it says so when it lands what was not gated as a whole");
+    eventually("the very tree that landed has passed", || {
+        let passed = |event: &serde_json::Value| event["kind"] == "trial_gate_passed" && tree(&event["data"]) == whole;
+        cluster.events().iter().any(passed)
+    });
+}
+
+#[test]
+fn an_urgent_change_goes_before_older_ones_that_it_overlaps() {
+    let cluster = Cluster::start(1);
+    let hold = cluster.hold("first");
+    let gate = format!("[[gate]]\nname = \"test\"\nrun = '''if test -e 0.txt; then {}; fi'''\n", hold.run);
+    let everything = "[[footprint]]\nunit = \"all\"\npaths = [\"**\"]\n";
+    let repo = cluster.repo("web", &[("sprint.toml", &format!("{everything}{gate}"))], &["--limit", "gate=1"]);
+    let first = cluster.add(&repo, "First", &commit("0.txt", "0"));
+    hold.reached();
+    let old = cluster.add(&repo, "Old", &commit("old.txt", "x"));
+    cluster.until(old, "merging");
+    let urgent = cluster.add_with(&repo, "Urgent", &commit("urgent.txt", "x"), &["--priority", "urgent"]);
+    cluster.until(urgent, "merging");
+    let change = |item: u64| cluster.changes(item)[0].clone();
+    eventually("it has passed the older one", || {
+        let place = |item: u64| change(item)["standing"]["position"].as_u64();
+        place(urgent).zip(place(old)).is_some_and(|(urgent, old)| urgent < old)
+    });
+    hold.release();
+    for item in [first, urgent, old] {
+        cluster.landed(&repo, item);
+    }
+    let order = |item: u64| {
+        let events = cluster.events();
+        events.iter().position(|event| event["kind"] == "item_landed" && event["item"] == item)
+    };
+    assert!(order(urgent) <= order(old), "the urgent one landed first, or both at once");
+}
+
+#[test]
 fn a_change_that_fails_does_not_take_others_with_it() {
     let cluster = Cluster::start(4);
     let gate = "[[gate]]\nname = \"test\"\nrun = \"sleep 0.5; ! grep -q bad *.txt\"\n";

@@ -93,8 +93,7 @@ pub(super) async fn step(
         TrialState::Gating => return Ok(Step::Idle),
         TrialState::Suspect { .. } => apply(sprint, trial.id, TrialEvent::Confirming).await?,
         TrialState::Passed => {
-            land::intend_checked(sprint, git, repo, tip, &trial.members, trial.candidate.clone(), Some(trial.id))
-                .await?;
+            land::intend_checked(sprint, git, repo, tip, &trial.members, trial.candidate.clone(), Some(trial)).await?;
         }
         TrialState::Failed { .. } => reject::failed(sprint, change, trial).await?,
         TrialState::Unmergeable { .. } | TrialState::Cancelled { .. } => {

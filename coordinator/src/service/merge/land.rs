@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use sprint_core::change::{Candidate, Change, ChangeEvent};
 use sprint_core::event::EventKind;
-use sprint_core::ids::{ChangeId, CommitId, TrialId};
+use sprint_core::ids::{ChangeId, CommitId};
 use sprint_core::item::ItemEvent;
 use sprint_core::merge_queue::snapshot::{Move, standing};
 use sprint_core::merge_queue::{Fit, Landing};
@@ -46,7 +46,7 @@ pub(super) async fn begin(
         tracing::warn!(repo = %repo.name, trial = %trial.id, "its changes merge to another tree on the new tip; it is gated anew");
         return apply(sprint, trial.id, TrialEvent::Retired).await;
     }
-    intend_checked(sprint, git, repo, &look.tip, &members, candidate, Some(trial.id)).await
+    intend_checked(sprint, git, repo, &look.tip, &members, candidate, Some(trial)).await
 }
 
 /// Puts an intent on record, unless the commit brings something that its changes do not.
@@ -57,7 +57,7 @@ pub(super) async fn intend_checked(
     tip: &CommitId,
     members: &[Member],
     candidate: Candidate,
-    trial: Option<TrialId>,
+    passed: Option<&Trial>,
 ) -> Result<(), ServiceError> {
     if let Some(strange) = strange_path(git, tip, &candidate.commit, members)? {
         let reason = format!(
@@ -66,22 +66,24 @@ pub(super) async fn intend_checked(
         );
         return upstream::halt(sprint, &repo.name, reason).await;
     }
-    intend(sprint, members.iter().map(|member| member.change).collect(), candidate, trial).await
+    intend(sprint, members.iter().map(|member| member.change).collect(), candidate, passed).await
 }
 
-/// Puts an intent on record.
+/// Puts an intent on record, with the trial that has passed, if any has.
 pub(super) async fn intend(
     sprint: &Sprint,
     changes: Vec<ChangeId>,
     candidate: Candidate,
-    trial: Option<TrialId>,
+    passed: Option<&Trial>,
 ) -> Result<(), ServiceError> {
+    let trial = passed.map(|trial| trial.id);
+    let relaxed = passed.is_some_and(|trial| trial.candidate.tree != candidate.tree);
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
                 for id in changes {
-                    let event = ChangeEvent::LandingBegun { candidate: candidate.clone(), trial };
+                    let event = ChangeEvent::LandingBegun { candidate: candidate.clone(), trial, relaxed };
                     transition::change(tx, id, event, &Actor::MergeQueue).await?;
                 }
                 Ok(())

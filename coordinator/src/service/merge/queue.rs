@@ -179,6 +179,21 @@ impl QueueState {
     }
 }
 
+impl QueueState {
+    /// Forgets, now and then, what lies behind the history that is looked at.
+    fn prune(&mut self, way: &[Move], tip: &CommitId, trials: &[Trial]) {
+        let most = 4 * HISTORY as usize;
+        if self.moves.len() <= most && self.green.len() <= most {
+            return;
+        }
+        let mut wanted: BTreeSet<&CommitId> = way.iter().flat_map(|step| [&step.from, &step.to]).collect();
+        wanted.insert(tip);
+        self.moves.retain(|to, _| wanted.contains(to));
+        wanted.extend(trials.iter().flat_map(|trial| [&trial.candidate.commit, &trial.candidate.base]));
+        self.green.retain(|commit| wanted.contains(commit));
+    }
+}
+
 /// The changes of a repo that have not landed.
 pub(super) struct Waiting {
     /// In the order of the queue.
@@ -230,6 +245,7 @@ impl Look {
         state.load(sprint, &repo.name).await?;
         let waiting: BTreeSet<ChangeId> = changes.iter().map(|entry| entry.change.id).collect();
         let moves = state.way_to(&tip);
+        state.prune(&moves, &tip, &trials);
         let mut wanted = waiting.clone();
         wanted.extend(moves.iter().flat_map(|step| step.landed.iter().flatten()).copied());
         state.contents.keep(&wanted);
