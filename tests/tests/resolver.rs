@@ -172,6 +172,28 @@ fn what_is_resolved_lands_by_every_method() {
 }
 
 #[test]
+fn of_two_that_conflict_in_the_queue_the_second_is_resolved() {
+    let cluster = Cluster::start(2);
+    let hold = cluster.hold("gate");
+    let gate = format!("hold=if grep -q early menu.txt && ! grep -q late menu.txt; then {}; fi", hold.run);
+    let repo = repo(&cluster, &["--gate", &gate, "--role-run", &format!("resolver={}", merge())]);
+    let early = cluster.add(&repo, "Serve early", &line("early"));
+    hold.reached();
+    let late = cluster.add(&repo, "Serve late", &line("late"));
+    eventually("the queue has looked at both", || cluster.count(late, "trial_begun") > 0);
+    hold.release();
+    let (early, late) = (cluster.landed(&repo, early), cluster.landed(&repo, late));
+    let tries = [&early, &late].map(|item| item["attempt"].as_u64());
+    assert!([[Some(1), Some(2)], [Some(2), Some(1)]].contains(&tries), "one of them is resolved: {tries:?}");
+    let menu = repo.file("menu.txt").unwrap_or_default();
+    assert!(menu.contains("soup early\n") && menu.contains("soup late\n"), "{menu}");
+    let unmergeable = |event: &serde_json::Value| event["data"]["state"] == "unmergeable";
+    assert!(cluster.events().iter().any(unmergeable), "both were tried together");
+    let count = |kind: &str| cluster.events().iter().filter(|event| event["kind"] == kind).count();
+    assert_eq!((count("change_conflicted"), count("change_gates_failed")), (1, 0));
+}
+
+#[test]
 fn a_branch_that_only_lacks_the_tip_goes_to_a_resolver_too() {
     let cluster = Cluster::start(1);
     let config = "[merge]\nmethod = \"fast-forward\"\n";
