@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::conflict::in_paths;
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::time::Timestamp;
@@ -128,6 +129,8 @@ pub enum ChangeEvent {
     /// The merge with the tip does not go by itself.
     Conflicted {
         paths: Vec<String>,
+        /// The items whose landed work is in the way.
+        others: Vec<ItemId>,
     },
     /// The branch was moved by other hands before the landing: it is as if that had not begun.
     TipMoved,
@@ -193,7 +196,7 @@ impl Change {
                 self.state = ChangeState::Failed { reason: follows(parent) };
                 vec![ChangeEffect::Merge]
             }
-            (ChangeState::Queued, ChangeEvent::Conflicted { paths }) => {
+            (ChangeState::Queued, ChangeEvent::Conflicted { paths, others: _ }) => {
                 self.state = ChangeState::Conflicted { paths };
                 vec![ChangeEffect::Merge]
             }
@@ -254,7 +257,7 @@ impl Change {
     pub fn reason(&self) -> String {
         match &self.state {
             ChangeState::Failed { reason } => reason.clone(),
-            ChangeState::Conflicted { paths } => format!("conflicts in {}", paths.join(", ")),
+            ChangeState::Conflicted { paths } => in_paths(paths),
             ChangeState::Queued | ChangeState::Landing { .. } | ChangeState::Landed { .. } => String::new(),
         }
     }

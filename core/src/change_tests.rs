@@ -34,7 +34,7 @@ fn events() -> Vec<(&'static str, ChangeEvent)> {
         ),
         ("gates_failed", ChangeEvent::GatesFailed { reason: reason(), trial: TrialId::new(3) }),
         ("parent_failed", ChangeEvent::ParentFailed { parent: ChangeId::new(2) }),
-        ("conflicted", ChangeEvent::Conflicted { paths: vec!["a".to_owned()] }),
+        ("conflicted", ChangeEvent::Conflicted { paths: vec!["a".to_owned()], others: vec![] }),
         ("tip_moved", ChangeEvent::TipMoved),
         ("landed", ChangeEvent::Landed),
         ("dropped", ChangeEvent::Dropped { reason: reason() }),

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeState};
+use crate::conflict::Conflict;
 use crate::ids::{ChangeId, CommitId, OutpostName};
 use crate::item::{Item, Stage};
 use crate::merge_queue::Standing;
 use crate::merge_queue::prior::Prior;
 use crate::schedule::{Hold, Unplaced};
 use crate::trial::{RunState, Trial, TrialState};
+use crate::worker::Role;
 
 /// The answer to "why is nothing happening?".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +52,30 @@ pub struct ItemSurroundings {
     pub lapses_in: Option<Duration>,
     /// The repo has no command line for its role, and the item brings none.
     pub nothing_to_run: bool,
+    /// What the worker is for that has it, or gets it next.
+    pub role: Option<Role>,
 }
 
 /// Explains what `item` waits for.
 pub fn explain_item(item: &Item, around: &ItemSurroundings) -> Explanation {
+    let mut explanation = explain_stage(item, around);
+    if let (Some(conflict), Some(role)) = (&item.conflict, around.role) {
+        explanation.lines.insert(0, explain_conflict(conflict, role));
+    }
+    explanation
+}
+
+/// Who is to resolve a conflict.
+fn explain_conflict(conflict: &Conflict, role: Role) -> String {
+    match role {
+        Role::Resolver => format!("{conflict}; a resolver is to merge it"),
+        Role::Developer | Role::Tester | Role::Reviewer | Role::Librarian | Role::Lead | Role::Gate => {
+            format!("{conflict}; a {role} is to bring it again")
+        }
+    }
+}
+
+fn explain_stage(item: &Item, around: &ItemSurroundings) -> Explanation {
     let id = item.id;
     match &item.stage {
         Stage::Inbox | Stage::Planning => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Candidate, Change, ChangeState};
+use crate::conflict::Conflict;
 use crate::gates::{Gate, GateOutcome, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
 use crate::item::{Item, ItemKind, Lease, Priority, Stage};
@@ -89,6 +90,7 @@ pub fn item(id: u64, attempt: u32) -> Item {
         failures: 0,
         losses: 0,
         not_before: None,
+        conflict: None,
         feedback: vec![],
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
@@ -137,6 +139,12 @@ pub fn change(id: u64, item: u64, state: ChangeState) -> Change {
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
     }
+}
+
+/// Of an item's first attempt, with item 9.
+pub fn conflict(change: ChangeId) -> Conflict {
+    let (attempt, head) = (Attempt::new(1), commit("a"));
+    Conflict { change, attempt, head, paths: vec!["a.txt".to_owned()], others: vec![ItemId::new(9)] }
 }
 
 /// Without gates.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::conflict::Conflict;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
 use crate::time::Timestamp;
 
@@ -124,6 +125,9 @@ pub struct Item {
     pub losses: u32,
     /// Not given out before this time.
     pub not_before: Option<Timestamp>,
+    /// What has to be resolved before its work can land; a new result takes its place.
+    #[serde(default)]
+    pub conflict: Option<Conflict>,
     pub feedback: Vec<Feedback>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -167,6 +171,9 @@ pub enum ItemEvent {
         /// The end of the gates' terminal, for the next attempt; too long for the record.
         #[serde(skip)]
         detail: String,
+        /// What has to be resolved, if that is why; the change's own event has it on record.
+        #[serde(skip)]
+        conflict: Option<Conflict>,
         max_attempts: u32,
     },
     /// The change is on the target branch.
@@ -275,9 +282,11 @@ impl Item {
                 self.stage = Stage::Ready;
                 vec![ItemEffect::Schedule]
             }
-            (Stage::Merging { change: held }, ItemEvent::Rejected { change, reason, detail, max_attempts })
-                if *held == change =>
-            {
+            (
+                Stage::Merging { change: held },
+                ItemEvent::Rejected { change, reason, detail, conflict, max_attempts },
+            ) if *held == change => {
+                self.conflict = conflict;
                 self.fail(&reason, &detail, max_attempts)
             }
             (Stage::Merging { change: held }, ItemEvent::Landed { change, commit }) if *held == change => {
@@ -318,6 +327,7 @@ impl Item {
                 self.failures = 0;
                 self.losses = 0;
                 self.not_before = None;
+                self.conflict = None;
                 self.stage = Stage::Ready;
                 vec![ItemEffect::Schedule]
             }
@@ -371,6 +381,10 @@ impl Item {
                 return Err(Refused::Illegal { entity: "item", state: stage.name().as_str(), event: event.name() });
             }
         };
+        // There is nothing to resolve any more once there is a new result, or none is wanted.
+        if !matches!(self.stage, Stage::Ready | Stage::InProgress { .. } | Stage::Blocked { .. }) {
+            self.conflict = None;
+        }
         self.updated_at = now;
         Ok(effects)
     }

@@ -10,6 +10,7 @@ pub mod change;
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod conflict;
 pub mod event;
 pub mod explain;
 #[cfg(any(test, feature = "testing"))]
@@ -24,6 +25,7 @@ pub mod job;
 pub mod landing;
 pub mod merge_queue;
 pub mod outpost;
+pub mod prompt;
 pub mod repo;
 pub mod schedule;
 pub mod text;

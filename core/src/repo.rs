@@ -95,4 +95,9 @@ impl Repo {
     pub fn branch_ref(&self) -> String {
         format!("refs/heads/{}", self.branch)
     }
+
+    /// Whether it says what a role runs.
+    pub fn staffs(&self, role: Role) -> bool {
+        self.run.contains_key(&role) || self.runtimes.contains_key(&role)
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::change::{ChangeStateName, Direct};
+use crate::conflict::Conflict;
 use crate::gates::duration_text;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, TreeId, TrialId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
@@ -33,6 +34,8 @@ pub struct ItemView {
     pub change: Option<ChangeId>,
     pub commit: Option<CommitId>,
     pub failures: u32,
+    /// What has to be resolved before its work can land.
+    pub conflict: Option<Conflict>,
     pub description: String,
     pub acceptance: Vec<String>,
     pub labels: BTreeSet<String>,
@@ -74,6 +77,7 @@ impl From<Item> for ItemView {
             change,
             commit,
             failures: item.failures,
+            conflict: item.conflict,
             description: item.description,
             acceptance: item.acceptance,
             labels: item.labels,

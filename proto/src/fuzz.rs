@@ -104,6 +104,7 @@ fn valid() -> Vec<Vec<u8>> {
         priority: "high".to_owned(),
         stage: Some(stage.clone()),
         feedback: vec![v1::Feedback { attempt: 1, text: "it failed".to_owned() }],
+        conflict: Some(v1::Conflict { change: 5, attempt: 1, head: commit(), ..v1::Conflict::default() }),
         ..v1::Item::default()
     };
     let terminal = v1::Terminal { boot_id: "b".to_owned(), ..v1::Terminal::default() };

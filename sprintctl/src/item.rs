@@ -372,6 +372,7 @@ fn details(shown: &Shown, explanation: &Explanation, layout: &Layout) -> String 
         ("attempt", if item.attempt.get() == 0 { String::new() } else { item.attempt.to_string() }),
         ("failures", if item.failures == 0 { String::new() } else { item.failures.to_string() }),
         ("worker", item.worker.map(|worker| worker.to_string()).unwrap_or_default()),
+        ("conflict", item.conflict.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("change", item.change.map(|change| change.to_string()).unwrap_or_default()),
         ("commit", item.commit.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("parent", item.parent.map(|parent| parent.to_string()).unwrap_or_default()),

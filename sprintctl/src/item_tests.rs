@@ -1,6 +1,6 @@
 use sprint_core::attempt_ref::RefKind;
 use sprint_core::fixtures;
-use sprint_core::ids::{Attempt, WorkerId};
+use sprint_core::ids::{Attempt, ChangeId, WorkerId};
 use sprint_core::item::Feedback;
 use sprint_core::time::Timestamp;
 
@@ -22,6 +22,7 @@ fn sample(id: u64, stage: StageName, title: &str) -> ItemView {
         change: None,
         commit: None,
         failures: 0,
+        conflict: None,
         description: String::new(),
         acceptance: vec![],
         labels: [].into(),
@@ -71,6 +72,7 @@ fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
         labels: ["parser".to_owned()].into(),
         feedback: vec![Feedback { attempt: Attempt::new(1), text: "gate \"test\" failed\nnot ok 3".to_owned() }],
         failures: 1,
+        conflict: Some(fixtures::conflict(ChangeId::new(5))),
         ..samples().swap_remove(1)
     };
     let explanation = Explanation { lines: vec!["worker 41 works on attempt 2".to_owned()], stuck: false };

@@ -57,7 +57,7 @@ pub(crate) struct AddArgs {
     /// The developers' command line, for items that bring none
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
-    /// The command line of another role; repeatable
+    /// The command line of another role, as of the resolver, who merges what conflicts; repeatable
     #[arg(long, value_name = "ROLE=CMD")]
     role_run: Vec<Pair<Role, String>>,
     /// How often an item is tried before it is blocked [default: 3]
@@ -104,7 +104,7 @@ pub(crate) struct SetArgs {
     /// The developers' command line; empty takes it away
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
-    /// The command line of a role; empty takes it away; repeatable
+    /// The command line of a role, as of the resolver, who merges what conflicts; empty takes it away; repeatable
     #[arg(long, value_name = "ROLE=CMD")]
     role_run: Vec<Pair<Role, String>>,
     /// The runtime of a role, from a TOML file; repeatable
@@ -346,7 +346,7 @@ mod tests {
                 name: RepoName::new("web").unwrap(),
                 url: Some(RepoAddress::as_kept("https://***@example.org/web.git".to_owned())),
                 branch: "main".to_owned(),
-                run: [(Role::Developer, "./agent".to_owned()), (Role::Tester, "./check".to_owned())].into(),
+                run: [(Role::Developer, "./agent".to_owned()), (Role::Resolver, "./merge".to_owned())].into(),
                 runtimes: [(Role::Developer, Runtime::shell())].into(),
                 gates: vec![],
                 max_attempts: 3,

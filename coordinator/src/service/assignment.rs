@@ -1,19 +1,22 @@
 //! What an outpost is told about a worker: derived from the record each time it is sent.
 
-use std::fmt::Write as _;
-
+use sprint_core::conflict::Conflict;
 use sprint_core::ids::candidate_ref;
 use sprint_core::item::Item;
 use sprint_core::job::{Assignment, Runtime, Step};
+use sprint_core::prompt::{self, Onto};
 use sprint_core::repo::Repo;
 use sprint_core::trial::Trial;
 use sprint_core::worker::{GateOf, Role, Worker};
 
+use super::merge::config_at;
 use super::{ServiceError, Sprint};
 
 /// The command line that a role runs for an item; none when neither brings one.
 pub fn command_line(repo: &Repo, item: &Item, role: Role) -> Option<String> {
-    item.run.clone().or_else(|| repo.run.get(&role).cloned()).or_else(|| {
+    // The item's own does its work anew, and resolves nothing.
+    let own = item.run.clone().filter(|_| role != Role::Resolver);
+    own.or_else(|| repo.run.get(&role).cloned()).or_else(|| {
         // A runtime that is not a shell brings its own command and reads the prompt.
         repo.runtimes.contains_key(&role).then(String::new)
     })
@@ -31,10 +34,37 @@ pub async fn of_worker(sprint: &Sprint, worker: &Worker) -> Result<Option<Assign
     else {
         return Ok(None);
     };
-    Ok(if worker.is_gate() { None } else { for_item(&repo, &item, worker) })
+    if worker.is_gate() {
+        return Ok(None);
+    }
+    let prompt = match &item.conflict {
+        Some(conflict) if worker.role == Role::Resolver => {
+            resolver_prompt(sprint, &repo, &item, conflict, worker).await?
+        }
+        Some(_) | None => prompt::of_item(&item),
+    };
+    Ok(for_item(&repo, &item, worker, prompt))
 }
 
-fn for_item(repo: &Repo, item: &Item, worker: &Worker) -> Option<Assignment> {
+async fn resolver_prompt(
+    sprint: &Sprint,
+    repo: &Repo,
+    item: &Item,
+    conflict: &Conflict,
+    worker: &Worker,
+) -> Result<String, ServiceError> {
+    let mut others = Vec::new();
+    for other in &conflict.others {
+        others.extend(sprint.store.item(*other).await?);
+    }
+    // A file that cannot be read halts the queue, which says so; a worker is given what it can be given.
+    let config =
+        sprint.git.get(&repo.name).map_err(ServiceError::from).and_then(|git| config_at(&git, repo, &worker.base));
+    let method = config.unwrap_or_default().merge.method;
+    Ok(prompt::of_resolver(item, conflict, &others, Onto { branch: &repo.branch, tip: &worker.base, method }))
+}
+
+fn for_item(repo: &Repo, item: &Item, worker: &Worker, prompt: String) -> Option<Assignment> {
     let run = command_line(repo, item, worker.role)?;
     let runtime = repo.runtimes.get(&worker.role).cloned().unwrap_or_else(Runtime::shell);
     let feedback =
@@ -49,7 +79,7 @@ fn for_item(repo: &Repo, item: &Item, worker: &Worker) -> Option<Assignment> {
         base: worker.base.clone(),
         base_ref: repo.branch_ref(),
         title: item.title.clone(),
-        prompt: prompt(item),
+        prompt,
         feedback,
         steps: vec![Step { name: worker.role.to_string(), runtime, run, timeout: repo.max_duration }],
         gates: vec![],
@@ -84,20 +114,4 @@ fn for_gate(trial: &Trial, gate: &GateOf, worker: &Worker) -> Option<Assignment>
         resumed: None,
         hung_after: None,
     })
-}
-
-/// The text for `context/prompt.md`.
-fn prompt(item: &Item) -> String {
-    let mut text = format!("# {}\n", item.title);
-    if !item.description.is_empty() {
-        let _ = write!(text, "\n{}\n", item.description.trim_end());
-    }
-    if !item.acceptance.is_empty() {
-        text.push_str("\n## Done when\n");
-        for criterion in &item.acceptance {
-            let _ = writeln!(text, "- {criterion}");
-        }
-    }
-    text.push_str("\nCommit your work in this repository; only commits count. Exit with 0 when you are done.\n");
-    text
 }

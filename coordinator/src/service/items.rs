@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
+use sprint_core::conflict;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::explain::{Explanation, ItemSurroundings, explain_item};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
@@ -199,6 +200,7 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
         failures: 0,
         losses: 0,
         not_before: None,
+        conflict: None,
         feedback: vec![],
         created_at: tx.now(),
         updated_at: tx.now(),
@@ -378,6 +380,7 @@ pub async fn explain(sprint: &Sprint, id: ItemId) -> Result<Explanation, Service
         Stage::InProgress { lease } => {
             let outpost = sprint.store.directory().outpost_named(&lease.outpost);
             around.lapses_in = outpost.and_then(|outpost| leases::lapses_in(sprint, &outpost));
+            around.role = sprint.store.worker(lease.worker).await?.map(|worker| worker.role);
         }
         Stage::Inbox
         | Stage::Planning
@@ -411,17 +414,20 @@ async fn look_around(sprint: &Sprint, item: &Item, around: &mut ItemSurroundings
         around.children = sprint.store.items(&filter).await?;
     }
     let board = Board::load(sprint).await?;
+    let role_of = |item: &Item| board.repos.get(&item.repo).map_or(Role::Developer, |repo| conflict::role(repo, item));
+    let role = role_of(item);
+    around.role = Some(role);
     if let Some(repo) = board.repos.get(&item.repo) {
-        around.nothing_to_run = command_line(repo, item, Role::Developer).is_none();
+        around.nothing_to_run = command_line(repo, item, role).is_none();
     }
-    let request = request_of(item);
+    let request = request_of(item, role);
     around.unplaced = place(&request, &board.outposts, &board.limits).err();
     if around.unplaced.is_some() {
         let there = sprint.store.directory().outposts().into_iter();
         around.resting = there.filter_map(|outpost| Some((outpost.name, outpost.paused?))).collect();
     }
     let ready = sprint.store.assignable((i64::MIN, ItemId::default()), EXPLAINED).await?;
-    around.ahead = ready.iter().filter(|other| rank(&request_of(other)) < rank(&request)).count();
+    around.ahead = ready.iter().filter(|other| rank(&request_of(other, role_of(other))) < rank(&request)).count();
     Ok(())
 }
 

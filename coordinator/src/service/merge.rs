@@ -181,7 +181,7 @@ async fn carry_out(
             }
             Decision::Eject { change, trial } => {
                 if let (Some(change), Some(trial)) = (look.change(change), look.trial(trial)) {
-                    reject::failed(sprint, change, trial).await?;
+                    reject::failed(sprint, git, repo, &look.tip, change, trial).await?;
                     done = Step::Progress;
                 }
             }

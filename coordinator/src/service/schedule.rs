@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
+use sprint_core::conflict;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName};
 use sprint_core::item::{Item, ItemEvent, Lease, Priority};
@@ -79,11 +80,11 @@ impl Board {
 }
 
 /// What a ready item asks of the scheduler.
-pub(super) fn request_of(item: &Item) -> Request {
+pub(super) fn request_of(item: &Item, role: Role) -> Request {
     Request {
         work: Work::Item(item.id),
         repo: item.repo.clone(),
-        role: Role::Developer,
+        role,
         priority: item.priority,
         since: item.created_at,
         requires: item.requires.clone(),
@@ -133,8 +134,9 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
         let mut requests = Vec::new();
         for item in &page {
             let Some(repo) = board.repos.get(&item.repo).filter(|repo| tips.contains_key(&repo.name)) else { continue };
-            if command_line(repo, item, Role::Developer).is_some() && !pauses(item.not_before) {
-                requests.push(request_of(item));
+            let role = conflict::role(repo, item);
+            if command_line(repo, item, role).is_some() && !pauses(item.not_before) {
+                requests.push(request_of(item, role));
             }
         }
         let placements = board.decide(&requests);
@@ -215,6 +217,13 @@ async fn give_out(sprint: &Sprint, placements: Vec<Placement>, mut starts: Start
 async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut Starts) -> Result<(), ServiceError> {
     let Some(item) = tx.item(id).await? else { return Ok(()) };
     let Some(base) = starts.tips.get(&item.repo) else { return Ok(()) };
+    let Some(repo) = tx.repo(&item.repo).await? else { return Ok(()) };
+    // As it is now: it may be another than at the look.
+    let role = conflict::role(&repo, &item);
+    let resumed = match &item.conflict {
+        Some(conflict) if role == Role::Resolver => Some(conflict.start(id)),
+        Some(_) | None => starts.resumed.remove(&id),
+    };
     let attempt = item.attempt.next();
     let worker = tx.next_worker();
     let lease = Lease { worker, outpost: outpost.clone() };
@@ -230,11 +239,11 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
         item: id,
         gate: None,
         attempt,
-        role: Role::Developer,
+        role,
         outpost,
         state: WorkerState::Assigned,
         base: base.clone(),
-        resumed: starts.resumed.remove(&id),
+        resumed,
         stop_reason: None,
         terminal: None,
         assigned_at: tx.now(),

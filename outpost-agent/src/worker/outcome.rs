@@ -5,6 +5,7 @@ use std::time::Duration;
 use sprint_core::gates::{GateOutcome, Settled, settle};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::job::{Assignment, Outcome, Step, StepResult};
+use sprint_core::worker::Role;
 
 use super::life::{Ended, Stop, Trouble};
 use crate::shim::plan::{Cause, Exit};
@@ -63,7 +64,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         return gated(evidence, exit, full);
     }
     let fault = fault(&evidence.assignment.steps, exit);
-    match (fault, &evidence.left.head) {
+    match (fault, result(evidence)) {
         (None, Some(head)) => Verdict::End(Outcome::Committed { head: head.clone() }),
         (Some(fault), _) if full => lost(evidence, &fault.of_worker()),
         (Some(fault), _) => failed(fault.of_worker()),
@@ -74,6 +75,13 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         (None, None) if evidence.left.uncommitted_count > 0 => Verdict::SendBack(uncommitted(evidence.left)),
         (None, None) => failed("exited with 0 and left nothing: no commit, no change".to_owned()),
     }
+}
+
+/// The newest commit, if it is a result. A resolver begins with one that is known to conflict.
+fn result<'a>(evidence: &Evidence<'a>) -> Option<&'a CommitId> {
+    let Assignment { role, resumed, .. } = evidence.assignment;
+    let begun = resumed.as_ref().filter(|_| *role == Role::Resolver).map(|resumed| &resumed.commit);
+    evidence.left.head.as_ref().filter(|head| Some(*head) != begun)
 }
 
 /// The end of a gate run: the shim has judged each gate as it ended; here it is seen that nothing is missing.

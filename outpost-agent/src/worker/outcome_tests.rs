@@ -2,8 +2,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use sprint_core::gates::{Gate, GateVerdict};
-use sprint_core::ids::ChangeId;
-use sprint_core::job::Runtime;
+use sprint_core::ids::{Attempt, ChangeId};
+use sprint_core::job::{Resumed, Runtime};
 use sprint_core::worker::Role;
 
 use proptest::prelude::*;
@@ -132,6 +132,30 @@ fn a_worker_is_judged_by_what_it_left() {
     assert_eq!(nothing, failed("exited with 0 and left nothing: no commit, no change"));
     let bad = judged(&item, exited(vec![result("developer", 3)]), &commits, |_| {});
     assert_eq!(bad, failed("exited with code 3"));
+}
+
+#[test]
+fn what_a_resolver_begins_with_is_no_result() {
+    let begun = CommitId::new(HEX).expect("a commit");
+    let resumed = Resumed {
+        attempt: Attempt::new(1),
+        commit: begun.clone(),
+        uncommitted: None,
+        from_ref: "refs/sprint/work/2/1".to_owned(),
+    };
+    let developer = Assignment { resumed: Some(resumed), ..assignment(None, &["developer"]) };
+    let resolver = Assignment { role: Role::Resolver, ..developer.clone() };
+    let judge = |assignment, left: &Left| judged(assignment, exited(vec![result("developer", 0)]), left, |_| {});
+    let idle = Left { head: Some(begun.clone()), ..Left::default() };
+    assert_eq!(judge(&resolver, &idle), failed("exited with 0 and left nothing: no commit, no change"));
+    assert_eq!(judge(&developer, &idle), Verdict::End(Outcome::Committed { head: begun.clone() }));
+    // It merged, and did not commit the merge.
+    let merging = Left { head: Some(begun), uncommitted: vec!["a".to_owned()], uncommitted_count: 1 };
+    let Verdict::SendBack(reason) = judge(&resolver, &merging) else { panic!("is sent back") };
+    assert!(reason.contains("not committed: a;"), "{reason}");
+    let merge = CommitId::new("f".repeat(40)).expect("a commit");
+    let merged = Left { head: Some(merge.clone()), ..Left::default() };
+    assert_eq!(judge(&resolver, &merged), Verdict::End(Outcome::Committed { head: merge }));
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use sprint_core::conflict::Conflict;
 use sprint_core::explain::Explanation;
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, WorkerId};
 use sprint_core::item::{Feedback, Item, Lease, Stage, StageName};
@@ -26,6 +27,7 @@ impl From<Item> for v1::Item {
             failures,
             losses,
             not_before,
+            conflict,
             feedback,
             created_at,
             updated_at,
@@ -48,6 +50,7 @@ impl From<Item> for v1::Item {
             failures,
             losses,
             not_before_ms: time_ms(not_before),
+            conflict: conflict.map(Into::into),
             feedback: feedback
                 .into_iter()
                 .map(|Feedback { attempt, text }| v1::Feedback { attempt: attempt.get(), text })
@@ -83,6 +86,7 @@ impl TryFrom<v1::Item> for Item {
             feedback,
             created_at_ms,
             updated_at_ms,
+            conflict,
         } = item;
         Ok(Self {
             id: ItemId::new(id),
@@ -102,12 +106,41 @@ impl TryFrom<v1::Item> for Item {
             failures,
             losses,
             not_before: time(not_before_ms),
+            conflict: conflict.map(TryInto::try_into).transpose()?,
             feedback: feedback
                 .into_iter()
                 .map(|v1::Feedback { attempt, text }| Feedback { attempt: Attempt::new(attempt), text })
                 .collect(),
             created_at: Timestamp::from_millis(created_at_ms),
             updated_at: Timestamp::from_millis(updated_at_ms),
+        })
+    }
+}
+
+impl From<Conflict> for v1::Conflict {
+    fn from(conflict: Conflict) -> Self {
+        let Conflict { change, attempt, head, paths, others } = conflict;
+        Self {
+            change: change.get(),
+            attempt: attempt.get(),
+            head: head.into(),
+            paths,
+            others: others.into_iter().map(ItemId::get).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::Conflict> for Conflict {
+    type Error = Malformed;
+
+    fn try_from(conflict: v1::Conflict) -> Result<Self, Malformed> {
+        let v1::Conflict { change, attempt, head, paths, others } = conflict;
+        Ok(Self {
+            change: ChangeId::new(change),
+            attempt: Attempt::new(attempt),
+            head: CommitId::new(head)?,
+            paths,
+            others: others.into_iter().map(ItemId::new).collect(),
         })
     }
 }

@@ -95,7 +95,7 @@ pub(super) async fn step(
         TrialState::Passed => {
             land::intend_checked(sprint, git, repo, tip, &trial.members, trial.candidate.clone(), Some(trial)).await?;
         }
-        TrialState::Failed { .. } => reject::failed(sprint, change, trial).await?,
+        TrialState::Failed { .. } => reject::failed(sprint, git, repo, tip, change, trial).await?,
         TrialState::Unmergeable { .. } | TrialState::Cancelled { .. } => {
             apply(sprint, trial.id, TrialEvent::Retired).await?;
         }

@@ -1,10 +1,12 @@
 //! Changes that leave the queue without landing: their items get them back with the reason.
 
 use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState, follows};
-use sprint_core::ids::{ChangeId, CommitId};
+use sprint_core::conflict::{Conflict, items};
+use sprint_core::ids::{ChangeId, CommitId, ItemId};
 use sprint_core::item::ItemEvent;
 use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
 use sprint_core::trial::{Trial, TrialState};
+use sprint_core::worker::Role;
 
 use super::super::{Actor, ServiceError, Sprint, transition};
 use super::queue::QueueState;
@@ -63,7 +65,8 @@ pub(super) async fn is_unfit(
     Ok(Some(Step::Progress))
 }
 
-/// Sends a change back because it does not merge with the tip, naming whose landed work is in its way.
+/// Sends a change back because it does not merge with the tip, naming whose landed work is in its way. No path
+/// conflicts where the branch would have to hold the tip, and does not.
 pub(super) async fn conflicted(
     sprint: &Sprint,
     git: &GitRepo,
@@ -73,14 +76,20 @@ pub(super) async fn conflicted(
     paths: Vec<String>,
 ) -> Result<(), ServiceError> {
     let others = others(sprint, git, repo, tip, change, &paths).await?;
-    let theirs = if others.is_empty() { String::new() } else { format!(" (changed there by {})", others.join(", ")) };
-    let reason = format!(
-        "its branch conflicts with {} in {}{theirs}; start from the present {} and bring the change again",
-        repo.branch,
-        paths.join(", "),
-        repo.branch
-    );
-    send_back(sprint, change, ChangeEvent::Conflicted { paths }, reason, String::new()).await
+    let theirs = if others.is_empty() { String::new() } else { format!(" (changed there by {})", items(&others)) };
+    let branch = &repo.branch;
+    let next = if repo.staffs(Role::Resolver) {
+        "a resolver is to merge both".to_owned()
+    } else {
+        format!("start from the present {branch} and bring the change again")
+    };
+    let what = if paths.is_empty() {
+        format!("its branch does not hold the tip of {branch}")
+    } else {
+        format!("its branch conflicts with {branch} in {}", paths.join(", "))
+    };
+    let reason = format!("{what}{theirs}; {next}");
+    send_back(sprint, change, ChangeEvent::Conflicted { paths, others }, reason, String::new()).await
 }
 
 /// The items whose landed changes touched these paths since the change's branch began.
@@ -91,7 +100,7 @@ async fn others(
     tip: &CommitId,
     change: &Change,
     paths: &[String],
-) -> Result<Vec<String>, ServiceError> {
+) -> Result<Vec<ItemId>, ServiceError> {
     let base = git.merge_base(tip, &change.head)?;
     let mut others = Vec::new();
     for landed in sprint.store.settled_changes(&repo.name, 100).await?.into_iter().rev() {
@@ -101,20 +110,28 @@ async fn others(
         }
         let touched = git.changed_paths(git.merge_base(&candidate.base, &landed.head)?.as_ref(), &landed.head)?;
         if paths.iter().any(|path| touched.contains(path)) {
-            others.push(format!("item {}", landed.item));
+            others.push(landed.item);
         }
     }
     Ok(others)
 }
 
 /// Sends a change back that failed in a trial.
-pub(super) async fn failed(sprint: &Sprint, change: &Change, trial: &Trial) -> Result<(), ServiceError> {
+pub(super) async fn failed(
+    sprint: &Sprint,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+    trial: &Trial,
+) -> Result<(), ServiceError> {
     let with = trial.members.iter().filter(|member| member.change != change.id);
     let with = with.map(|member| format!("change {} (item {})", member.change, member.item)).collect::<Vec<_>>();
     let (reason, detail) = match &trial.state {
         TrialState::Failed { reason, detail } => (reason.clone(), detail.clone()),
+        // The others of the trial have landed meanwhile: they are on the tip.
         TrialState::Unmergeable { paths } => {
-            (format!("it does not merge: conflicts in {}", paths.join(", ")), String::new())
+            return conflicted(sprint, git, repo, tip, change, paths.clone()).await;
         }
         TrialState::Gating | TrialState::Passed | TrialState::Suspect { .. } | TrialState::Cancelled { .. } => {
             (format!("trial {} failed", trial.id), String::new())
@@ -142,6 +159,7 @@ async fn send_back(
     let (id, item, repo) = (change.id, change.item, change.repo.clone());
     // What a person brought is theirs to mend, and no worker is to take it up.
     let by_hand = change.is_by_hand();
+    let conflict = Conflict::of(change, &event);
     sprint
         .store
         .write(move |tx| {
@@ -151,7 +169,7 @@ async fn send_back(
                 let event = if by_hand {
                     ItemEvent::Blocked { reason: format!("change {id} was sent back: {reason}") }
                 } else {
-                    ItemEvent::Rejected { change: id, reason, detail, max_attempts }
+                    ItemEvent::Rejected { change: id, reason, detail, conflict, max_attempts }
                 };
                 transition::item(tx, item, event, &Actor::MergeQueue).await?;
                 Ok(())
