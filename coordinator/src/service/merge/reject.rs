@@ -62,6 +62,13 @@ pub(super) async fn conflicted(
     change: &Change,
     paths: Vec<String>,
 ) -> Result<(), ServiceError> {
+    if paths.is_empty() {
+        let reason = format!(
+            "its branch does not merge with {0}: the two have nothing in common, or git cannot say where they conflict; start from the present {0} and bring the change again",
+            repo.branch
+        );
+        return send_back(sprint, change, ChangeEvent::Conflicted { paths }, reason, String::new()).await;
+    }
     let others = others(sprint, git, repo, tip, change, &paths).await?;
     let theirs = if others.is_empty() { String::new() } else { format!(" (changed there by {})", others.join(", ")) };
     let reason = format!(
@@ -103,6 +110,7 @@ pub(super) async fn failed(sprint: &Sprint, change: &Change, trial: &Trial) -> R
     let with = with.map(|member| format!("change {} (item {})", member.change, member.item)).collect::<Vec<_>>();
     let (reason, detail) = match &trial.state {
         TrialState::Failed { reason, detail } => (reason.clone(), detail.clone()),
+        TrialState::Unmergeable { paths } if paths.is_empty() => ("it does not merge".to_owned(), String::new()),
         TrialState::Unmergeable { paths } => {
             (format!("it does not merge: conflicts in {}", paths.join(", ")), String::new())
         }
