@@ -58,7 +58,9 @@ impl Repo {
         let url = self.upstream.display().to_string();
         git(clone.path(), &["clone", "--quiet", &url, "."]);
         for (name, content) in files {
-            std::fs::write(clone.path().join(name), content).expect("is written");
+            let path = clone.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it is in the clone")).expect("is made");
+            std::fs::write(path, content).expect("is written");
         }
         git(clone.path(), &["add", "-A"]);
         git(clone.path(), &["commit", "--quiet", "-m", "Change it by hand"]);
