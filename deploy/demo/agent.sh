@@ -30,16 +30,21 @@ test_all() {
     ./test.sh
 }
 
+# meet FILES COUNT: waits until there are so many in the meeting place, 6 s at most.
+meet() {
+    tries=0
+    while [ "$(find "$DEMO_MEETING" -name "$1" | wc -l)" -lt "$2" ] && [ "$tries" -lt 60 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+
 # Edits the one line of the menu. On the first attempt it waits until its rival
 # has started from the same commit, so that the two must conflict.
 add_to_menu() {
     if [ "$SPRINT_ATTEMPT" -eq 1 ]; then
-        : >"$DEMO_MEETING/$1"
-        tries=0
-        while [ "$(ls "$DEMO_MEETING" | wc -l)" -lt 2 ] && [ "$tries" -lt 60 ]; do
-            tries=$((tries + 1))
-            sleep 0.1
-        done
+        : >"$DEMO_MEETING/rival-$1"
+        meet "rival-*" 2
     fi
     grep -q "^menu=.*[\" ]$1[\" ]" lib/menu.sh || sed -i "s/^menu=\"\(.*\)\"/menu=\"\1 $1\"/" lib/menu.sh
     in_menu="in_menu $1 && check \"the menu has $1\" yes yes || check \"the menu has $1\" yes no"
@@ -62,6 +67,8 @@ fi
 
 think "reading the code" 0.3
 case $name in
+    # Comes to the queue when the gate of another runs.
+    indent) cp -R "$work/$name/." . && meet quick-gate 1 ;;
     menu-*) add_to_menu "${name#menu-}" ;;
     *) cp -R "$work/$name/." . ;;
 esac

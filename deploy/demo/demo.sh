@@ -11,7 +11,7 @@ root=$(cd "$here/../.." && pwd)
 bin=${CARGO_TARGET_DIR:-$root/target}/debug
 item_count=$(grep -c . "$here/items.jsonl")
 work_count=$((item_count - 1)) # the feature lands nothing of its own
-slots=3
+slots=6
 kill_what=${DEMO_KILL:-}
 kill_after=${DEMO_KILL_AFTER:-3}
 
@@ -47,7 +47,7 @@ done
 
 # A short path: a socket's may have 107 bytes only.
 dir=$(mktemp -d /tmp/sprint-demo.XXXXXX)
-coordinator_pid='' tail_pid='' wait_pid='' progress_pid=''
+coordinator_pid='' tail_pid='' wait_pid='' progress_pid='' let_go_pid=''
 declare -A outpost_pid=()
 
 alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
@@ -81,7 +81,7 @@ cleanup() {
     trap - EXIT
     trap '' INT TERM
     cd /
-    end $wait_pid $tail_pid $progress_pid "${outpost_pid[@]}" $coordinator_pid
+    end $wait_pid $tail_pid $progress_pid $let_go_pid "${outpost_pid[@]}" $coordinator_pid
     local socket
     while IFS= read -r socket; do
         tmux -S "$socket" kill-server 2>/dev/null || true
@@ -175,6 +175,9 @@ git_as_owner() { git -c user.name="demo owner" -c user.email=owner@example.inval
 
 git init --quiet --bare --initial-branch=main "$dir/upstream.git"
 cp -R "$here/project" "$dir/seed"
+# The same tests, by a gate that the demo can hold.
+sed -i "s|^run = .*|run = \"DEMO_MEETING='$dir/meeting' '$here/gate.sh'\"|" "$dir/seed/sprint.toml"
+cp -R "$dir/seed" "$dir/expected"
 git -C "$dir/seed" init --quiet --initial-branch=main
 git -C "$dir/seed" add -A
 git_as_owner -C "$dir/seed" commit --quiet -m "Begin wordkit"
@@ -200,7 +203,10 @@ mapfile -t ids < <(sed -n 's/^    "id": \([0-9]*\),$/\1/p' "$dir/items.json")
 mapfile -t titles < <(sed -n 's/^    "title": "\(.*\)",$/\1/p' "$dir/items.json")
 [ "${#ids[@]}" -eq "$item_count" ] || die "${#ids[@]} of $item_count items were added"
 declare -A title_of=()
-for index in "${!ids[@]}"; do title_of["#${ids[$index]}"]=${titles[$index]}; done
+for index in "${!ids[@]}"; do
+    title_of["#${ids[$index]}"]=${titles[$index]}
+    case ${titles[$index]} in indent:*) slow="#${ids[$index]}" ;; esac
+done
 
 # ---------------------------------------------------------------- watch
 
@@ -231,12 +237,35 @@ progress() {
     done
 }
 
+# meanwhile EVENTS: the items that landed while a gate of the slow one ran, as the record has it.
+meanwhile() {
+    awk -v slow="$slow" '
+        function value(name) {
+            if (!match($0, " " name "=[^ ]*")) return ""
+            return substr($0, RSTART + length(name) + 2, RLENGTH - length(name) - 2)
+        }
+        function of_slow() { return change != "" && index("," value("changes") ",", "," change ",") }
+        $3 == "change_queued" && $4 == slow { change = value("change") }
+        $3 == "trial_gate_passed" && of_slow() { exit }
+        $3 == "trial_gate_assigned" && of_slow() { runs[value("trial")] }
+        $3 ~ /^trial_(gate_(failed|excused|lost)|cancelled|retired)$/ { delete runs[value("trial")] }
+        $3 == "change_landed" { for (trial in runs) { print $4; break } }' "$1"
+}
+
+# Lets the slow gate go on, once others have landed while it ran.
+let_go() {
+    until [ "$(meanwhile "$dir/seen.txt" | wc -l)" -ge 1 ]; do sleep 0.1; done
+    : >"$dir/meeting/others-landed"
+}
+
 head_line "Working"
 mkfifo "$dir/events"
-"$ctl" event tail -f --since 0 >"$dir/events" 2>/dev/null &
+"$ctl" event tail -f --since 0 > >(tee "$dir/seen.txt" >"$dir/events") 2>/dev/null &
 tail_pid=$!
 progress <"$dir/events" &
 progress_pid=$!
+let_go &
+let_go_pid=$!
 
 "$ctl" wait "${ids[@]}" --for done --timeout 120s >"$dir/wait.txt" 2>"$dir/wait.err" &
 wait_pid=$!
@@ -271,8 +300,8 @@ if [ $waited -ne 0 ]; then
     die "$(tail -n 1 "$dir/wait.err")"
 fi
 sleep 0.2 # the last events are on their way
-end $tail_pid $progress_pid
-tail_pid='' progress_pid=''
+end $tail_pid $progress_pid $let_go_pid
+tail_pid='' progress_pid='' let_go_pid=''
 
 # ---------------------------------------------------------------- show
 
@@ -328,8 +357,6 @@ tested=$(cd "$dir/clone" && ./test.sh) || die "main is not green: $tested"
 checked "main is green: $tested"
 
 # The two rivals may have landed in either order; all else has one right form.
-mkdir "$dir/expected"
-cp -R "$here/project/." "$dir/expected"
 for work in "$here"/work/*/; do cp -R "$work." "$dir/expected"; done
 for word in list sort; do
     printf '%s\n' "in_menu $word && check \"the menu has $word\" yes yes || check \"the menu has $word\" yes no" \
@@ -352,6 +379,10 @@ if [ -z "$kill_what" ]; then
         [ "$(events $kind)" -ge 1 ] || die "the demo is to show $kind, and it did not come about"
     done
     checked "a failed attempt, a forgotten commit, a broken gate and a conflict were all put right"
+
+    mapfile -t landed < <(meanwhile "$dir/events.txt")
+    [ ${#landed[@]} -ge 1 ] || die "no change landed while the gate of $slow ran"
+    checked "others landed while the gate of $slow ran: ${landed[*]}"
 fi
 
 head_line "${green}Green$plain after $((SECONDS - started)) s"

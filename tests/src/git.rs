@@ -67,7 +67,9 @@ impl Repo {
             git(clone.path(), &["checkout", "--quiet", "--detach", &remote]);
         }
         for (name, content) in files {
-            std::fs::write(clone.path().join(name), content).expect("is written");
+            let path = clone.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it is in the clone")).expect("is made");
+            std::fs::write(path, content).expect("is written");
         }
         git(clone.path(), &["add", "-A"]);
         git(clone.path(), &["commit", "--quiet", "-m", "Change it by hand"]);

@@ -11,6 +11,7 @@ pub mod load;
 mod netns;
 mod processes;
 mod readme;
+pub mod replay;
 pub mod soak;
 
 use std::time::{Duration, Instant};

@@ -238,3 +238,15 @@ fn a_squash_is_one_commit_by_its_author_and_a_rebase_keeps_each() {
         assert_eq!(trailers.trim(), one.to_string());
     }
 }
+
+#[test]
+fn a_branch_that_has_nothing_in_common_with_main_is_sent_back_and_holds_up_nobody() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--gate", "ok=true", "--max-attempts", "1"]);
+    let orphan = "git checkout -q --orphan other && git rm -rfq . && echo b > b.txt && git add . && git commit -qm b";
+    let orphan = cluster.add(&repo, "Orphan", orphan);
+    let item = cluster.until(orphan, "blocked");
+    assert!(item["reason"].to_string().contains("nothing in common"), "{item}");
+    let id = cluster.add(&repo, "Next", &commit("a.txt", "a"));
+    cluster.landed(&repo, id);
+}

@@ -1,13 +1,17 @@
 //! What commits bring: their paths, their ancestors, their authors; and commits that are made of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use git2::{Commit, Delta, DiffFindOptions, DiffOptions, Repository, Signature, Sort, Time};
+use git2::{Commit, DiffOptions, Repository, Signature, Sort, Time};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
 use super::repository::{COMMITTER, commit_id, oid};
-use super::{GitError, GitRepo};
+use super::{GitError, GitRepo, program};
+
+/// A comparison of very large trees takes seconds.
+const RENAMES_LIMIT: Duration = Duration::from_mins(2);
 
 /// A commit that is to be made.
 #[derive(Debug, Clone)]
@@ -33,6 +37,18 @@ impl GitRepo {
         }
     }
 
+    /// All the places where two histories part: more than one where they merged each other before.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn merge_bases(&self, one: &CommitId, other: &CommitId) -> Result<Vec<CommitId>, GitError> {
+        match self.objects().merge_bases(oid(one.as_str())?, oid(other.as_str())?) {
+            Ok(found) => Ok(found.iter().map(|base| commit_id(*base)).collect()),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(vec![]),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The paths whose content or mode differs between two commits; all of the second, when there is no first.
     ///
     /// # Errors
@@ -53,18 +69,17 @@ impl GitRepo {
         Ok(paths)
     }
 
-    /// The files that were renamed between two commits: from which path, to which.
+    /// The files that were renamed between two commits, as a merge finds them: from which path, to which.
     ///
     /// # Errors
-    /// As [`GitRepo::resolve`].
-    pub fn renames(&self, from: &CommitId, to: &CommitId) -> Result<Vec<(String, String)>, GitError> {
-        let objects = self.objects();
-        let tree = |commit: &CommitId| objects.find_commit(oid(commit.as_str())?)?.tree().map_err(GitError::from);
-        let mut diff = objects.diff_tree_to_tree(Some(&tree(from)?), Some(&tree(to)?), None)?;
-        diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
-        let text = |file: git2::DiffFile<'_>| file.path_bytes().map(|path| String::from_utf8_lossy(path).into_owned());
-        let renamed = diff.deltas().filter(|delta| delta.status() == Delta::Renamed);
-        Ok(renamed.filter_map(|delta| text(delta.old_file()).zip(text(delta.new_file()))).collect())
+    /// [`GitError::Failed`] when git cannot compare them.
+    pub async fn renames(&self, from: &CommitId, to: &CommitId) -> Result<Vec<(String, String)>, GitError> {
+        let args = ["diff-tree", "-r", "-z", "-M", "-l7000", "--diff-filter=R", "--name-status"];
+        let args = [&args[..], &[from.as_str(), to.as_str()]].concat();
+        let printed = program::run(self.path(), &args, RENAMES_LIMIT).await?;
+        let mut fields = printed.split('\0').map(ToOwned::to_owned);
+        let next = || Some((fields.next().filter(|status| !status.is_empty())?, fields.next()?, fields.next()?));
+        Ok(std::iter::from_fn(next).map(|(_, old, new)| (old, new)).collect())
     }
 
     /// The commits that `head` has and `base` has not, the oldest first.
@@ -80,12 +95,30 @@ impl GitRepo {
         walk.map(|found| Ok(commit_id(found?))).collect()
     }
 
-    /// How many parents a commit has.
+    /// The commits that `head` has and none of `others` has, each with its only parent, the oldest first; merges are
+    /// left out. An `other` that is not here holds nothing.
     ///
     /// # Errors
     /// As [`GitRepo::resolve`].
-    pub fn parent_count(&self, commit: &CommitId) -> Result<usize, GitError> {
-        Ok(self.objects().find_commit(oid(commit.as_str())?)?.parent_count())
+    pub fn single_commits(&self, others: &[CommitId], head: &CommitId) -> Result<Vec<(CommitId, CommitId)>, GitError> {
+        let objects = self.objects();
+        let mut walk = objects.revwalk()?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+        walk.push(oid(head.as_str())?)?;
+        for other in others {
+            let other = oid(other.as_str())?;
+            if objects.find_commit(other).is_ok() {
+                walk.hide(other)?;
+            }
+        }
+        let mut found = Vec::new();
+        for commit in walk {
+            let commit = objects.find_commit(commit?)?;
+            if commit.parent_count() == 1 {
+                found.push((commit_id(commit.id()), commit_id(commit.parent_id(0)?)));
+            }
+        }
+        Ok(found)
     }
 
     /// Who made a commit, as `Name <address>`.

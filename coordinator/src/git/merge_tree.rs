@@ -4,18 +4,24 @@
 //! git keeps its answers in a buffer until it ends, so it runs under `stdbuf` of coreutils
 //! (docs/decisions/0003-merge-tree-under-stdbuf.md).
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use sprint_core::ids::{CommitId, TreeId};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use super::attributes::Attributes;
 use super::{GitError, program};
 
 /// A merge of very large trees takes seconds; beyond this git does not answer any more.
 const LIMIT: Duration = Duration::from_mins(2);
+
+/// Once it answers no more, it has ended, or does so at once.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// What came of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +29,7 @@ pub enum Merged {
     Clean {
         tree: TreeId,
     },
-    /// The paths that do not merge by themselves.
+    /// The paths that do not merge by themselves; none, when git cannot merge the two at all.
     Conflict {
         paths: Vec<String>,
     },
@@ -31,16 +37,26 @@ pub enum Merged {
 
 /// The running `git merge-tree`.
 pub(super) struct MergeTree {
+    /// It read these when it began, and never again.
+    pub(super) attributes: Attributes,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     /// Ended when this is dropped.
-    _child: Child,
+    child: Child,
 }
 
 impl MergeTree {
-    pub(super) fn start(repository: &Path) -> Result<Self, GitError> {
-        let mut child = program::command_of("stdbuf", repository)
-            .args(["-o0", "git", "merge-tree", "--write-tree", "--stdin"])
+    /// Starts it with these attributes and with the settings of the repository alone: on every machine, the same two
+    /// commits come to the same tree. `checkout` is a directory of its own.
+    pub(super) fn start(repository: &Path, checkout: &Path, attributes: Attributes) -> Result<Self, GitError> {
+        attributes.write(checkout)?;
+        let mut child = program::command_of("stdbuf", checkout)
+            .args(["-o0", "git", "-c", "core.attributesFile=/dev/null", "merge-tree", "--write-tree", "--stdin"])
+            .env("GIT_DIR", repository)
+            .env("GIT_WORK_TREE", checkout)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_ATTR_NOSYSTEM", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -48,19 +64,35 @@ impl MergeTree {
             .map_err(|error| GitError::MergeTree(format!("stdbuf (coreutils) cannot be run: {error}")))?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (stdin, stdout) = pipes.ok_or_else(|| GitError::MergeTree("it has no pipes".to_owned()))?;
-        Ok(Self { stdin, stdout: BufReader::new(stdout), _child: child })
+        Ok(Self { attributes, stdin, stdout: BufReader::new(stdout), child })
     }
 
-    /// Merges two commits. After an error this process must not be used again.
+    /// Merges two commits. After an error this process must not be used again; with [`GitError::BrokeDown`] it has ended
+    /// by a fault of its own: git has bugs, and a worker's commits may meet one.
     pub(super) async fn merge(
         &mut self,
         base: Option<&CommitId>,
         ours: &CommitId,
         theirs: &CommitId,
     ) -> Result<Merged, GitError> {
-        tokio::time::timeout(LIMIT, self.ask(base, ours, theirs))
+        let asked = tokio::time::timeout(LIMIT, self.ask(base, ours, theirs))
             .await
-            .map_err(|_| GitError::TimedOut { command: "merge-tree".to_owned(), limit: LIMIT })?
+            .map_err(|_| GitError::TimedOut { command: "merge-tree".to_owned(), limit: LIMIT })?;
+        if asked.is_err()
+            && let Ok(Some(Signal::SIGABRT | Signal::SIGSEGV)) = self.ended_by().await
+        {
+            return Err(GitError::BrokeDown);
+        }
+        asked
+    }
+
+    /// The signal that ended it, which is about to end or is ended now.
+    async fn ended_by(&mut self) -> Result<Option<Signal>, GitError> {
+        if tokio::time::timeout(LAST_BREATH, self.child.wait()).await.is_err() {
+            self.child.start_kill()?;
+        }
+        let status = self.child.wait().await?;
+        Ok(status.signal().and_then(|signal| Signal::try_from(signal).ok()))
     }
 
     async fn ask(&mut self, base: Option<&CommitId>, ours: &CommitId, theirs: &CommitId) -> Result<Merged, GitError> {

@@ -2,6 +2,7 @@
 //! transport through the `git` program.
 
 mod archive;
+mod attributes;
 pub mod commands;
 mod history;
 mod merge_tree;
@@ -51,6 +52,8 @@ pub enum GitError {
     NoTip(String),
     #[error("the repository of {0} is not there; was the data directory changed by hand?")]
     Missing(RepoName),
+    #[error("git merge-tree broke down")]
+    BrokeDown,
     #[error("git merge-tree answered something unexpected: {0}")]
     MergeTree(String),
     #[error("the repositories' directory failed: {0}")]

@@ -8,6 +8,7 @@ use git2::{Config, ErrorCode, Oid, Repository};
 use sprint_core::ids::{CommitId, TreeId};
 
 use super::GitError;
+use super::attributes::Attributes;
 use super::merge_tree::{MergeTree, Merged};
 use super::upstream::SETTINGS;
 
@@ -203,14 +204,38 @@ impl GitRepo {
         theirs: &CommitId,
     ) -> Result<Merged, GitError> {
         let mut slot = self.merges.lock().await;
-        let mut running = match slot.take() {
-            Some(kept) => kept,
-            None => MergeTree::start(&self.path)?,
-        };
-        // Put back only after success: after an error the process may be out of step.
-        let merged = running.merge(base, ours, theirs).await?;
-        *slot = Some(running);
-        Ok(merged)
+        let kept = slot.take();
+        let mut running = self.merge_tree(kept, ours)?;
+        match running.merge(base, ours, theirs).await {
+            // Put back only after success: after an error the process may be out of step.
+            Ok(merged) => {
+                *slot = Some(running);
+                Ok(merged)
+            }
+            // Whoever made these commits has to make others: asked again, it would be the same.
+            Err(GitError::BrokeDown) => Ok(Merged::Conflict { paths: vec![] }),
+            Err(GitError::MergeTree(_)) if base.is_none() && self.are_unrelated(ours, theirs)? => {
+                Ok(Merged::Conflict { paths: vec![] })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether two commits have nothing in common, which git refuses to merge.
+    fn are_unrelated(&self, one: &CommitId, other: &CommitId) -> Result<bool, GitError> {
+        Ok(self.holds(one)? && self.holds(other)? && self.merge_base(one, other)?.is_none())
+    }
+
+    /// What merges into `ours`: as it runs, if it read the attributes that count there.
+    fn merge_tree(&self, kept: Option<MergeTree>, ours: &CommitId) -> Result<MergeTree, GitError> {
+        let objects = self.objects();
+        let tree = objects.find_commit(oid(ours.as_str())?)?.tree()?;
+        if let Some(mut kept) = kept
+            && kept.attributes.are_of(&objects, &tree)?
+        {
+            return Ok(kept);
+        }
+        MergeTree::start(&self.path, &self.path.join("sprint-checkout"), Attributes::of(&objects, &tree)?)
     }
 
     /// Points a ref of ours to a commit, wherever it was.

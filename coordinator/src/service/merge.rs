@@ -4,6 +4,10 @@
 //! intent, compare-and-swap, record, upstream push, and can be resumed after each.
 
 mod build;
+#[cfg(test)]
+mod build_tests;
+#[cfg(test)]
+mod differential;
 mod direct;
 mod history;
 mod land;

@@ -298,21 +298,22 @@ impl Model {
         let trial = self.trial(id);
         let rest: Vec<ChangeId> = trial.members.iter().copied().filter(|member| *member != change).collect();
         let same_base = |other: &&Trial| self.trees[&other.id].base == self.trees[&id].base || other.fit == Fit::Exact;
-        let rest_is_green = rest.is_empty()
-            || trial.fit == Fit::Exact
-                && self
-                    .snapshot
-                    .trials
-                    .iter()
-                    .filter(|other| other.state == TrialState::Passed && other.members == rest)
-                    .any(|other| same_base(&other));
+        let rest_is_green = trial.fit == Fit::Exact
+            && self
+                .snapshot
+                .trials
+                .iter()
+                .filter(|other| other.state == TrialState::Passed && other.members == rest)
+                .any(|other| same_base(&other));
         let base_is_green = trial.green_base || trial.fit == Fit::Exact && self.snapshot.tip_is_gated;
         match trial.state {
             TrialState::Unmergeable => {
                 assert!(trial.fit == Fit::Exact && rest.is_empty(), "{id} does not blame {change}");
             }
             TrialState::Failed => {
-                assert!(rest_is_green && base_is_green, "{id} does not blame {change}");
+                // The rest has passed on this very base, or there is no rest and the base itself has.
+                let proven = if rest.is_empty() { base_is_green } else { rest_is_green };
+                assert!(proven, "{id} does not blame {change}: {:?}", self.snapshot);
             }
             TrialState::Running | TrialState::Passed | TrialState::Suspect | TrialState::Confirming => {
                 panic!("{id} did not fail")

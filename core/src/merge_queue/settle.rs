@@ -46,7 +46,11 @@ pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Step> {
         let Some(culprit) = culprit(board, row, &passed) else { continue };
         // Where gates often fail for no reason, it is gated once more, on what the tip has become.
         let once_more = row.fit != Fit::Exact && belief.is_arguable(culprit);
-        if !once_more && !gone.contains(culprit) && !passed.iter().any(|members| members.contains(culprit)) {
+        // It passed with others, and lands with them once the queue is not frozen. One that can land neither alone
+        // nor with them would hold up everybody for good.
+        let lands_with_others = board.policy.together
+            && passed.iter().any(|members| members.contains(culprit) && board.missing(members).is_empty());
+        if !once_more && !gone.contains(culprit) && !lands_with_others {
             gone.insert(culprit);
             steps.push(Step::Eject { change: board.ids[culprit], trial: row.id });
         }

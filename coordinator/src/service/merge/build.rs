@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
-use sprint_core::change::Candidate;
+use sprint_core::change::{Candidate, ChangeState};
 use sprint_core::config::MergeMethod;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::Gate;
@@ -14,7 +14,7 @@ use sprint_core::trial::{Member, Purpose, Trial};
 use sprint_failpoint::{Point, pass};
 
 use super::super::{Actor, ServiceError, Sprint, upstream};
-use super::queue::Look;
+use super::queue::{HISTORY, Look};
 use super::{Step, reject};
 use crate::git::{GitRepo, Merged, NewCommit};
 use crate::store::Notice;
@@ -49,7 +49,7 @@ pub(super) async fn trial(
     members: &[Member],
 ) -> Result<Built, ServiceError> {
     let (tip, gates) = (&look.tip, &look.config.gates);
-    match chain(sprint, git, look.config.merge.method, tip, members).await? {
+    match chain(sprint, git, &repo.name, look.config.merge.method, tip, members).await? {
         Chain::Whole { commit, tree } => {
             let candidate = Candidate { commit, tree, base: tip.clone(), gates: gates.clone() };
             let purpose = if members.is_empty() { Purpose::Tip } else { Purpose::Queue };
@@ -87,11 +87,11 @@ pub(super) async fn join(
     let tree = match git.merge(tip, theirs).await? {
         Merged::Clean { tree } => tree,
         Merged::Conflict { paths } => {
+            let places = if paths.is_empty() { String::new() } else { format!(", in {}", paths.join(", ")) };
             let reason = format!(
-                "the upstream's {} was moved by other hands to {}, which conflicts with what has landed, in {}; merge both, push the result to the upstream",
+                "the upstream's {} was moved by other hands to {}, which does not merge with what has landed{places}; merge both, push the result to the upstream",
                 repo.branch,
                 theirs.short(),
-                paths.join(", ")
             );
             upstream::halt(sprint, &repo.name, reason).await?;
             return Ok(Step::Progress);
@@ -116,17 +116,22 @@ pub(super) async fn join(
 pub(super) async fn chain(
     sprint: &Sprint,
     git: &GitRepo,
+    repo: &RepoName,
     method: MergeMethod,
     base: &CommitId,
     members: &[Member],
 ) -> Result<Chain, ServiceError> {
     let mut at = base.clone();
     let mut tree = git.tree_of(base)?;
+    let mut landed = match method {
+        MergeMethod::Rebase => landed_heads(sprint, repo).await?,
+        MergeMethod::Merge | MergeMethod::Squash | MergeMethod::FastForward => vec![],
+    };
     for (place, member) in members.iter().enumerate() {
         let added = match method {
             MergeMethod::Merge => merged(sprint, git, &at, member).await?,
             MergeMethod::Squash => squashed(sprint, git, &at, member).await?,
-            MergeMethod::Rebase => rebased(sprint, git, &at, member).await?,
+            MergeMethod::Rebase => rebased(sprint, git, &at, member, &landed).await?,
             MergeMethod::FastForward => forwarded(git, &at, member)?,
         };
         match added {
@@ -134,6 +139,7 @@ pub(super) async fn chain(
             Err(paths) => return Ok(Chain::Broken { place, paths }),
         }
         tree = git.tree_of(&at)?;
+        landed.push(member.head.clone());
     }
     // Several that land together are one commit of the branch: the others were never its tip.
     if method == MergeMethod::Merge && members.len() > 1 {
@@ -179,16 +185,24 @@ async fn squashed(sprint: &Sprint, git: &GitRepo, at: &CommitId, member: &Member
     Ok(Ok(git.commit(&new)?))
 }
 
-/// Brings each commit anew. Merges within the branch are left out: what they brought comes with the commits themselves.
-async fn rebased(sprint: &Sprint, git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
+/// Brings each commit anew, but for those that `landed` brought under other names. Merges within the branch are left
+/// out: what they brought comes with the commits themselves.
+async fn rebased(
+    sprint: &Sprint,
+    git: &GitRepo,
+    at: &CommitId,
+    member: &Member,
+    landed: &[CommitId],
+) -> Result<Added, ServiceError> {
     let mut at = at.clone();
-    let commits = git.commits_since(&at, &member.head)?;
-    for (place, commit) in commits.iter().enumerate() {
-        let Some(parent) = git.parent(commit)?.filter(|_| git.parent_count(commit).is_ok_and(|count| count == 1))
-        else {
-            continue;
-        };
-        let tree = match git.merge_from(Some(&parent), &at, commit).await? {
+    let commits = git.single_commits(&[std::slice::from_ref(&at), landed].concat(), &member.head)?;
+    if commits.is_empty() {
+        let (tree, message) = (git.tree_of(&at)?, message(sprint, std::slice::from_ref(member)).await?);
+        let new = NewCommit { tree: &tree, parents: &[&at], message: &message, author_of: None, at: sprint.now() };
+        return Ok(Ok(git.commit(&new)?));
+    }
+    for (place, (commit, parent)) in commits.iter().enumerate() {
+        let tree = match git.merge_from(Some(parent), &at, commit).await? {
             Merged::Clean { tree } => tree,
             Merged::Conflict { paths } => return Ok(Err(paths)),
         };
@@ -207,6 +221,13 @@ async fn rebased(sprint: &Sprint, git: &GitRepo, at: &CommitId, member: &Member)
         at = git.commit(&new)?;
     }
     Ok(Ok(at))
+}
+
+/// The heads of what has landed of late: a rebase brought their commits under other names.
+async fn landed_heads(sprint: &Sprint, repo: &RepoName) -> Result<Vec<CommitId>, ServiceError> {
+    let settled = sprint.store.settled_changes(repo, HISTORY).await?.into_iter();
+    let landed = settled.filter(|change| matches!(change.state, ChangeState::Landed { .. }));
+    Ok(landed.map(|change| change.head).collect())
 }
 
 fn forwarded(git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {

@@ -33,7 +33,7 @@ pub(super) async fn begin(
     let candidate = if look.tip == trial.candidate.base {
         trial.candidate.clone()
     } else {
-        match build::chain(sprint, git, look.config.merge.method, &look.tip, &members).await? {
+        match build::chain(sprint, git, &repo.name, look.config.merge.method, &look.tip, &members).await? {
             Chain::Whole { commit, tree } => {
                 Candidate { commit, tree, base: look.tip.clone(), gates: trial.candidate.gates.clone() }
             }
@@ -59,7 +59,7 @@ pub(super) async fn intend_checked(
     candidate: Candidate,
     passed: Option<&Trial>,
 ) -> Result<(), ServiceError> {
-    if let Some(strange) = strange_path(git, tip, &candidate.commit, members)? {
+    if let Some(strange) = strange_path(git, tip, &candidate.commit, members).await? {
         let reason = format!(
             "the commit {} that was to land changes {strange:?}, which none of its changes touches; nothing was landed; look at it, and at how git merges here",
             candidate.commit.short()
@@ -93,7 +93,7 @@ pub(super) async fn intend(
 }
 
 /// A path that a landing would change, and none of its changes touches.
-fn strange_path(
+pub(super) async fn strange_path(
     git: &GitRepo,
     tip: &CommitId,
     commit: &CommitId,
@@ -101,8 +101,9 @@ fn strange_path(
 ) -> Result<Option<String>, ServiceError> {
     let mut intended = BTreeSet::new();
     for Member { head, .. } in members {
-        let base = git.merge_base(tip, head)?;
-        intended.extend(git.changed_paths(base.as_ref(), head)?);
+        for base in git.merge_bases(tip, head)? {
+            intended.extend(git.changed_paths(Some(&base), head)?);
+        }
     }
     let landing = git.changed_paths(Some(tip), commit)?;
     // Where one side renamed a directory, git brings what the other side adds to the new place.
@@ -110,19 +111,24 @@ fn strange_path(
         let name = path.rsplit('/').next();
         intended.contains(path) || intended.iter().any(|other| other.rsplit('/').next() == name)
     };
-    let mut strange = landing.into_iter().filter(|path| !known(path)).peekable();
-    if strange.peek().is_none() {
+    let strange = landing.into_iter().filter(|path| !known(path)).collect::<Vec<_>>();
+    if strange.is_empty() {
         return Ok(None);
     }
-    // What a change does to a file comes to where that was renamed to since its branch began.
+    // What a change does to a file comes to where that was renamed to meanwhile. The commits of a branch count one by
+    // one, as a rebase brings them: a merge among them may have taken back what they did.
     let mut moved = BTreeSet::new();
     for Member { head, .. } in members {
-        if let Some(base) = git.merge_base(tip, head)? {
-            let renames = git.renames(&base, tip)?.into_iter();
-            moved.extend(renames.filter(|(old, _)| intended.contains(old)).map(|(_, new)| new));
+        let commits = git.single_commits(std::slice::from_ref(tip), head)?.into_iter();
+        let whole = git.merge_bases(tip, head)?.into_iter().map(|base| (head.clone(), base));
+        for (to, from) in commits.chain(whole) {
+            let touched = git.changed_paths(Some(&from), &to)?;
+            let renames = git.renames(&from, tip).await?.into_iter();
+            moved.extend(renames.filter(|(old, _)| touched.contains(old)).map(|(_, new)| new));
+            moved.extend(touched);
         }
     }
-    Ok(strange.find(|path| !moved.contains(path)))
+    Ok(strange.into_iter().find(|path| !moved.contains(path)))
 }
 
 /// Carries out a landing whose intent is on record, or finds out that it was.

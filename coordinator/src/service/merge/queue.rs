@@ -24,7 +24,7 @@ use crate::git::GitRepo;
 use crate::store::InQueue;
 
 /// So many settled changes tell how likely another one is good, and where the branch came from.
-const HISTORY: u32 = 500;
+pub(super) const HISTORY: u32 = 500;
 
 /// So many trials tell how long one takes.
 const DURATIONS: usize = 50;

@@ -83,10 +83,12 @@ pub(super) async fn conflicted(
     } else {
         format!("start from the present {branch} and bring the change again")
     };
-    let what = if paths.is_empty() {
-        format!("its branch does not hold the tip of {branch}")
-    } else {
+    let what = if !paths.is_empty() {
         format!("its branch conflicts with {branch} in {}", paths.join(", "))
+    } else if git.merge_base(tip, &change.head)?.is_none() {
+        format!("its branch has no history in common with {branch}")
+    } else {
+        format!("its branch does not hold the tip of {branch}, or git cannot say where both conflict")
     };
     let reason = format!("{what}{theirs}; {next}");
     send_back(sprint, change, ChangeEvent::Conflicted { paths, others }, reason, String::new()).await

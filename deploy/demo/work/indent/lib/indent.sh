@@ -1,0 +1,4 @@
+# indent TEXT N: the text with N spaces in front.
+indent() {
+    printf '%*s%s' "$2" '' "$1"
+}
