@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::{Done, Model, World};
-use super::{Fit, Landing, Pace, Snapshot, Step, TrialState, plan};
+use super::{Fit, Landing, Pace, Snapshot, Step, Trial, TrialState, plan};
 use crate::ids::{ChangeId, TrialId};
 
 fn id(number: u64) -> ChangeId {
@@ -339,6 +339,26 @@ fn changes_land_one_by_one_where_history_is_linear() {
     scene.drain();
     assert_eq!((scene.landed(), scene.left()), (set(&[1, 2, 4, 5]), vec![3]));
     assert!(scene.done.iter().all(|done| !matches!(done, Done::Landed(members) if members.len() > 1)));
+}
+
+#[test]
+fn one_that_can_land_neither_alone_nor_with_others_holds_up_nobody() {
+    let mut scene = Scene::new(1, Told { everything_overlaps: true, ..Told::default() });
+    scene.arrive(&[1, 2]);
+    let mut snapshot = scene.model.snapshot.clone();
+    let trial = |number, members: &[u64], state| Trial {
+        id: TrialId::new(number),
+        members: ids(members),
+        fit: Fit::Exact,
+        state,
+        green_base: true,
+    };
+    // It failed twice by itself, and passed with the one behind it: that one may be what it needs.
+    snapshot.trials = vec![trial(1, &[1], TrialState::Failed), trial(2, &[1, 2], TrialState::Passed)];
+    assert_eq!(plan(&snapshot).steps, [Step::Land { trial: TrialId::new(2) }]);
+    // Where each lands by itself, it cannot.
+    snapshot.policy.together = false;
+    assert_eq!(plan(&snapshot).steps, [Step::Eject { change: id(1), trial: TrialId::new(1) }]);
 }
 
 #[test]

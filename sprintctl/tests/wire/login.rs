@@ -152,6 +152,8 @@ async fn a_token_is_taken_from_standard_input() {
 async fn typed_at_the_prompt(script: &Scripted, running: &Running, keys: String) -> (String, Option<i32>) {
     let (mut pty, pts) = pty_process::open().expect("a pty");
     pty.resize(Size::new(30, 200)).expect("takes a size");
+    // While somebody holds it, it does not hang up: what was printed last can still be read.
+    let _held = pts.as_fd().try_clone_to_owned().expect("is shared");
     let mut command = pty_process::Command::new(env!("CARGO_BIN_EXE_sprintctl"));
     for variable in VARIABLES {
         command = command.env_remove(variable);
