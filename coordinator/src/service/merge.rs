@@ -25,7 +25,7 @@ use sprint_core::trial::{Trial, TrialEvent, TrialState};
 pub use queue::Queues;
 
 use self::build::Built;
-use self::queue::{Look, QueueState};
+use self::queue::{Look, QueueState, Shown};
 use super::upstream::{self, Followed, Push};
 use super::{Actor, ServiceError, Sprint, transition};
 use crate::git::GitRepo;
@@ -143,7 +143,7 @@ async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Resul
     }
     let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
     let plan = merge_queue::plan(&snapshot);
-    state.outlook = plan.outlook;
+    sprint.queues.show(name, Shown { outlook: plan.outlook, usual_duration: state.usual_duration() });
     state.tip_in_doubt |= !snapshot.tip_is_gated;
     carry_out(sprint, &git, &repo, &look, plan.steps, state).await
 }
