@@ -28,9 +28,12 @@ else
 endif
 
 SEEDS ?= 10000
+MERGES ?= 2000
 
-sim: setup ## Simulate the coordinator with 10,000 seeds (or SEEDS=n), and the merge queue over its whole sweep
+sim: setup ## Simulate: the coordinator (SEEDS=n), merges against git (MERGES=n), a replay (ARGS='--changes 100 --seed 7'), the merge queue
 	SPRINT_SEEDS=$(SEEDS) cargo test -p coordinator --profile fuzz --test simulation -- --nocapture
+	SPRINT_CASES=$(MERGES) cargo test -p coordinator --profile fuzz --lib differential -- --nocapture
+	cargo run -p sprint-tests --bin replay -- $(ARGS)
 	cargo run --release -p merge-sim -- --verbose
 
 soak: setup ## Run the daemons under load and faults for 10 minutes (ARGS='--time 1h --seed 7')

@@ -35,11 +35,8 @@ pub async fn list(sprint: &Sprint, filter: &ChangeFilter) -> Result<Vec<Change>,
 }
 
 /// How a change stands in its queue, if it is there.
-///
-/// # Errors
-/// What the store says.
-pub async fn standings(sprint: &Sprint, changes: &[Change]) -> Result<HashMap<ChangeId, Standing>, ServiceError> {
-    standing::of(sprint, changes).await
+pub fn standings(sprint: &Sprint, changes: &[Change]) -> HashMap<ChangeId, Standing> {
+    standing::of(sprint, changes)
 }
 
 /// Says what a change waits for.
@@ -54,7 +51,7 @@ pub async fn explain(sprint: &Sprint, id: ChangeId) -> Result<Explanation, Servi
         around.frozen = repo.as_ref().and_then(|repo| repo.frozen.clone());
         around.halted = repo.and_then(|repo| repo.halted);
         around.trouble = sprint.trouble(&change.repo);
-        around.standing = standing::of(sprint, std::slice::from_ref(&change)).await?.remove(&id);
+        around.standing = standing::of(sprint, std::slice::from_ref(&change)).remove(&id);
         let trials = sprint.store.directory().trials(&change.repo);
         if change.direct.is_some() {
             around.trial = trials.iter().rfind(|trial| trial.holds(id)).cloned();

@@ -29,7 +29,7 @@ pub use direct::{Preview, preview};
 pub use queue::Queues;
 
 use self::build::Built;
-use self::queue::{Look, QueueState, Waiting};
+use self::queue::{Look, QueueState, Shown, Waiting};
 use super::landing;
 use super::upstream::{self, Followed, Push};
 use super::{Actor, ServiceError, Sprint, transition};
@@ -159,7 +159,7 @@ async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Resul
     }
     let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
     let plan = merge_queue::plan(&snapshot);
-    state.outlook = plan.outlook;
+    sprint.queues.show(name, Shown::new(plan.outlook, state));
     state.tip_in_doubt |= !snapshot.tip_is_gated;
     carry_out(sprint, &git, &repo, &look, plan.steps, state).await
 }

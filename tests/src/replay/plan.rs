@@ -38,11 +38,12 @@ pub(super) fn generate(changes: usize, seed: u64, start: &str) -> Vec<Planned> {
     // Whoever begins here cannot know of the other.
     let begin = format!("git reset -q --hard {start}");
     let mut planned: Vec<Planned> = Vec::new();
+    // Two that build on the same change would conflict.
+    let mut added = Vec::new();
     let mut first = FIRST.into_iter();
     while planned.len() < changes {
         let number = planned.len();
         let room = changes - number;
-        let plain = planned.iter().rposition(|earlier| earlier.title.starts_with("Add "));
         match first.next().unwrap_or_else(|| random.u8(..100)) {
             0..6 if let Some((pair, true)) = pairs.next().map(|pair| (pair, room >= 2)) => {
                 let [one, other] = clash(pair);
@@ -69,7 +70,7 @@ pub(super) fn generate(changes: usize, seed: u64, start: &str) -> Vec<Planned> {
                 );
                 planned.push(Planned::new(format!("Edit {name}"), &[&begin, &edit, &test], Fate::Lands));
             }
-            40..48 if let Some(needed) = plain => {
+            40..48 if let Some(needed) = added.pop() => {
                 let more = format!(
                     "printf '%s\\n' 'int more_{number}(int x) {{ return added_{needed}(x) * 2; }}' >>src/added_{needed}.c"
                 );
@@ -82,7 +83,10 @@ pub(super) fn generate(changes: usize, seed: u64, start: &str) -> Vec<Planned> {
                 let planning = Planned::new(format!("More {number}"), &[&more, &header, &test], Fate::Lands);
                 planned.push(Planned { needs: Some(needed), ..planning });
             }
-            _ => planned.push(Planned::new(format!("Add {number}"), &[&addition(number, "x + NUMBER")], Fate::Lands)),
+            _ => {
+                added.push(number);
+                planned.push(Planned::new(format!("Add {number}"), &[&addition(number, "x + NUMBER")], Fate::Lands));
+            }
         }
     }
     planned

@@ -30,12 +30,12 @@ impl v1::changes_server::Changes for Face {
             limit: Some(limit).filter(|limit| *limit > 0),
         };
         let changes = changes::list(&self.sprint, &filter).await.map_err(of)?;
-        Ok(Response::new(v1::ChangeList { changes: self.with_standings(changes).await? }))
+        Ok(Response::new(v1::ChangeList { changes: self.with_standings(changes) }))
     }
 
     async fn get(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Change>, Status> {
         let id = ChangeId::new(request.into_inner().id);
-        self.answer(changes::get(&self.sprint, id).await.map_err(of)?).await
+        Ok(self.answer(changes::get(&self.sprint, id).await.map_err(of)?))
     }
 
     async fn explain(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::ChangeExplanation>, Status> {
@@ -46,21 +46,21 @@ impl v1::changes_server::Changes for Face {
     async fn retry(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Change>, Status> {
         let by = caller(&request)?;
         let id = ChangeId::new(request.into_inner().id);
-        self.answer(changes::retry(&self.sprint, id, by).await.map_err(of)?).await
+        Ok(self.answer(changes::retry(&self.sprint, id, by).await.map_err(of)?))
     }
 
     async fn drop(&self, request: Request<v1::DropChangeRequest>) -> Result<Response<v1::Change>, Status> {
         let by = caller(&request)?;
         let v1::DropChangeRequest { id, reason } = request.into_inner();
         let reason = if reason.is_empty() { "dropped by the overseer".to_owned() } else { reason };
-        self.answer(changes::discard(&self.sprint, ChangeId::new(id), reason, by).await.map_err(of)?).await
+        Ok(self.answer(changes::discard(&self.sprint, ChangeId::new(id), reason, by).await.map_err(of)?))
     }
 
     async fn graph(&self, request: Request<v1::RepoQueueRequest>) -> Result<Response<v1::Graph>, Status> {
         let repo = request.into_inner().repo.parse().map_err(malformed)?;
         let (queue, trials) = changes::graph(&self.sprint, &repo).await.map_err(of)?;
         let trials = trials.into_iter().map(|trial| TrialView::from(trial).into()).collect();
-        Ok(Response::new(v1::Graph { changes: self.with_standings(queue).await?, trials }))
+        Ok(Response::new(v1::Graph { changes: self.with_standings(queue), trials }))
     }
 
     async fn why(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Decisions>, Status> {
@@ -141,15 +141,14 @@ impl v1::changes_server::Changes for Face {
 }
 
 impl Face {
-    async fn with_standings(&self, changes: Vec<Change>) -> Result<Vec<v1::Change>, Status> {
-        let mut standings = changes::standings(&self.sprint, &changes).await.map_err(of)?;
+    fn with_standings(&self, changes: Vec<Change>) -> Vec<v1::Change> {
+        let mut standings = changes::standings(&self.sprint, &changes);
         let seen = |change: Change| ChangeSeen { standing: standings.remove(&change.id), change };
-        Ok(changes.into_iter().map(seen).map(Into::into).collect())
+        changes.into_iter().map(seen).map(Into::into).collect()
     }
 
-    async fn answer(&self, change: Change) -> Result<Response<v1::Change>, Status> {
-        let mut standings = changes::standings(&self.sprint, std::slice::from_ref(&change)).await.map_err(of)?;
-        let standing = standings.remove(&change.id);
-        Ok(Response::new(ChangeSeen { change, standing }.into()))
+    fn answer(&self, change: Change) -> Response<v1::Change> {
+        let standing = changes::standings(&self.sprint, std::slice::from_ref(&change)).remove(&change.id);
+        Response::new(ChangeSeen { change, standing }.into())
     }
 }

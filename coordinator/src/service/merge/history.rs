@@ -64,8 +64,8 @@ impl History {
         *self.priors.entry(change.id).or_insert_with(|| prior(&self.past, change.role, footprint))
     }
 
-    pub(super) fn prior_of(&self, change: ChangeId) -> Option<Prior> {
-        self.priors.get(&change).copied()
+    pub(super) const fn priors(&self) -> &HashMap<ChangeId, Prior> {
+        &self.priors
     }
 }
 

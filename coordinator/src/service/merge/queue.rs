@@ -35,7 +35,23 @@ const CLASH: Clash = Clash { overlapping: 0.04, disjoint: 0.002 };
 /// The queues of all repos, as they are remembered.
 #[derive(Default)]
 pub struct Queues {
+    /// Each is held for as long as the merger works on it.
     of: Mutex<HashMap<RepoName, Arc<tokio::sync::Mutex<QueueState>>>>,
+    shown: Mutex<HashMap<RepoName, Arc<Shown>>>,
+}
+
+/// How a queue stood when it was planned last, for people: they do not wait for the merger.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) outlook: BTreeMap<ChangeId, Outlook>,
+    pub(super) priors: HashMap<ChangeId, Prior>,
+    pub(super) usual_duration: Option<Duration>,
+}
+
+impl Shown {
+    pub(super) fn new(outlook: BTreeMap<ChangeId, Outlook>, state: &QueueState) -> Self {
+        Self { outlook, priors: state.history.priors().clone(), usual_duration: state.usual_duration() }
+    }
 }
 
 impl Queues {
@@ -44,8 +60,18 @@ impl Queues {
         Arc::clone(of.entry(repo.clone()).or_default())
     }
 
+    pub(super) fn show(&self, repo: &RepoName, shown: Shown) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(repo.clone(), Arc::new(shown));
+    }
+
+    pub(super) fn shown(&self, repo: &RepoName) -> Arc<Shown> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.get(repo).map(Arc::clone).unwrap_or_default()
+    }
+
     pub(in super::super) fn forget(&self, repo: &RepoName) {
         self.of.lock().unwrap_or_else(PoisonError::into_inner).remove(repo);
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(repo);
     }
 }
 
@@ -59,7 +85,6 @@ pub(in super::super) struct QueueState {
     pub(super) green: BTreeSet<CommitId>,
     /// Something failed on a tip that nobody has gated yet.
     pub(super) tip_in_doubt: bool,
-    pub(in super::super) outlook: BTreeMap<ChangeId, Outlook>,
     /// The changes that were found to merge with the tip, by which tip.
     pub(super) fits: HashMap<ChangeId, CommitId>,
     /// The heads that the changes had when they were looked at.
@@ -78,11 +103,6 @@ impl QueueState {
     pub(super) const fn begin(&mut self) {
         self.is_to_follow = true;
         self.history.forget();
-    }
-
-    /// What was held of a change in the queue before anything was known of it.
-    pub(super) fn prior_of(&self, change: ChangeId) -> Option<Prior> {
-        self.history.prior_of(change)
     }
 
     pub(super) const fn is_to_follow(&self) -> bool {
@@ -116,7 +136,7 @@ impl QueueState {
     }
 
     /// How long a trial takes, by those that passed of late.
-    pub(super) fn usual_duration(&self) -> Option<Duration> {
+    fn usual_duration(&self) -> Option<Duration> {
         let mut sorted = self.durations.clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()

@@ -7,13 +7,10 @@ use sprint_core::ids::ChangeId;
 use sprint_core::merge_queue::{Outlook, Standing};
 use sprint_core::trial::{Trial, TrialState};
 
-use super::super::{ServiceError, Sprint};
+use super::super::Sprint;
 
 /// How each of these changes stands, if it is in its queue and has been looked at.
-///
-/// # Errors
-/// What the store says.
-pub async fn of(sprint: &Sprint, changes: &[Change]) -> Result<HashMap<ChangeId, Standing>, ServiceError> {
+pub fn of(sprint: &Sprint, changes: &[Change]) -> HashMap<ChangeId, Standing> {
     let mut standings = HashMap::new();
     let mut repos =
         changes.iter().filter(|change| change.state.is_pending()).map(|change| &change.repo).collect::<Vec<_>>();
@@ -21,18 +18,16 @@ pub async fn of(sprint: &Sprint, changes: &[Change]) -> Result<HashMap<ChangeId,
     repos.dedup();
     for repo in repos {
         let trials = sprint.store.directory().trials(repo);
-        let queue = sprint.queues.of(repo);
-        let state = queue.lock().await;
+        let shown = sprint.queues.shown(repo);
         for change in changes.iter().filter(|change| change.repo == *repo && change.state.is_pending()) {
-            if let Some(outlook) = state.outlook.get(&change.id) {
-                let usual = state.usual_duration();
-                let mut standing = standing(sprint, change, outlook, &trials, usual);
-                standing.prior = state.prior_of(change.id);
+            if let Some(outlook) = shown.outlook.get(&change.id) {
+                let mut standing = standing(sprint, change, outlook, &trials, shown.usual_duration);
+                standing.prior = shown.priors.get(&change.id).copied();
                 standings.insert(change.id, standing);
             }
         }
     }
-    Ok(standings)
+    standings
 }
 
 fn standing(

@@ -81,7 +81,7 @@ impl Reference {
         for commit in git(&self.checkout, &range).lines() {
             self.came(&["cherry-pick", "--allow-empty", "--keep-redundant-commits", commit])?;
         }
-        self.head()
+        Ok(self.head())
     }
 
     /// `git rebase` of a branch; none where git does not take the checkout for clean.
@@ -90,9 +90,10 @@ impl Reference {
         self.tried(&["rebase", "-q", "--reapply-cherry-picks", "--empty=drop", "--no-ff", onto])
     }
 
-    fn head(&self) -> Came {
+    /// The tree that the checkout came to.
+    fn head(&self) -> String {
         self.settle();
-        Ok(git(&self.checkout, &["rev-parse", "HEAD^{tree}"]))
+        git(&self.checkout, &["rev-parse", "HEAD^{tree}"])
     }
 
     /// Runs git in the checkout, which succeeds, or leaves conflicts.
@@ -104,7 +105,7 @@ impl Reference {
     fn tried(&self, args: &[&str]) -> Option<Came> {
         let output = run(&self.checkout, args);
         if output.status.success() {
-            return Some(self.head());
+            return Some(Ok(self.head()));
         }
         let paths = unmerged(&git(&self.checkout, &["ls-files", "-u", "-z"]));
         let said = String::from_utf8_lossy(&output.stderr);
