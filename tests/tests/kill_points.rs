@@ -93,7 +93,11 @@ fn walk(point: Point, time: u32) {
     cluster.online("local-1");
     cluster.kill_outpost("local-1");
     let run = run(part(point));
-    let items = [cluster.add(&repo, "One", &run), cluster.add(&repo, "Two", &run)];
+    let one = cluster.add(&repo, "One", &run);
+    // Two that are there at once may land at once, and there would be no second landing to come to.
+    let first = one.to_string();
+    let after: &[&str] = if part(point) == Part::Landing { &["--needs", &first] } else { &[] };
+    let items = [one, cluster.add_with(&repo, "Two", &run, after)];
     match point.daemon() {
         Daemon::Coordinator => {
             cluster.kill_coordinator();
