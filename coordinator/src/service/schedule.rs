@@ -125,12 +125,13 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
     let placements = board.decide(&gates);
     give_out(sprint, placements, Starts::default()).await?;
 
-    let tips = tips(sprint, &board);
     let mut after = (i64::MIN, ItemId::default());
     while !board.is_full() {
         let page = sprint.store.assignable(after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = (urgency(last.priority, last.created_at), last.id);
+        // Read after the items: what one of them needs may have landed a moment ago, and it must start from there.
+        let tips = tips(sprint, &board);
         let mut requests = Vec::new();
         for item in &page {
             let Some(repo) = board.repos.get(&item.repo).filter(|repo| tips.contains_key(&repo.name)) else { continue };
@@ -141,7 +142,7 @@ pub async fn pass(sprint: &Sprint) -> Result<Option<Duration>, ServiceError> {
         }
         let placements = board.decide(&requests);
         let resumed = resumed(sprint, &board, &tips, &page, &placements);
-        give_out(sprint, placements, Starts { tips: tips.clone(), resumed }).await?;
+        give_out(sprint, placements, Starts { tips, resumed }).await?;
     }
     Ok(wake)
 }
