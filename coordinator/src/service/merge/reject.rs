@@ -86,7 +86,7 @@ pub(super) async fn conflicted(
     let what = if !paths.is_empty() {
         format!("its branch conflicts with {branch} in {}", paths.join(", "))
     } else if git.merge_base(tip, &change.head)?.is_none() {
-        format!("its branch has no history in common with {branch}")
+        format!("its branch has nothing in common with {branch}")
     } else {
         format!("its branch does not hold the tip of {branch}, or git cannot say where both conflict")
     };
