@@ -1,5 +1,6 @@
 //! A person's branch: into the merge queue, or, where they say so, beside it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -234,12 +235,12 @@ async fn bring(
         .direct
         .then(|| Direct { skip_gates: wanted.wish.skip_gates, reason: wanted.reason.trim().to_owned() });
     // One that is brought again takes the place of what was brought before.
-    let queue = sprint.store.merge_queue(&repo.name).await?.into_iter().map(|entry| entry.change);
+    let mut queue = sprint.store.merge_queue(&repo.name).await?.into_iter().map(|entry| entry.change);
     let same = |change: &Change| match &item {
         Some(item) => change.item == item.id,
         None => change.source == source,
     };
-    let before = queue.filter(same).next_back().map(|change| (change.id, change.item));
+    let before = queue.rfind(same).map(|change| (change.id, change.item));
     let item = before.map(|(_, item)| item).or(item.map(|item| item.id));
     let new = NewItem { key: None, title, ..new_item(repo.name.clone()) };
     sprint
@@ -281,8 +282,8 @@ fn new_item(repo: RepoName) -> NewItem {
         description: String::new(),
         acceptance: vec![],
         priority: Priority::Medium,
-        labels: Default::default(),
-        requires: Default::default(),
+        labels: BTreeSet::default(),
+        requires: BTreeMap::default(),
         parent: None,
         needs: vec![],
         run: None,

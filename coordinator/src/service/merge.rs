@@ -139,7 +139,7 @@ async fn step(sprint: &Sprint, name: &RepoName, state: &mut QueueState) -> Resul
     if repo.halted.is_some() {
         return Ok(Step::Idle);
     }
-    let config = match config_at(&git, &repo, &tip) {
+    let config = match state.configured(&git, &repo, &tip) {
         Ok(config) => config,
         Err(ServiceError::Precondition(reason)) => {
             upstream::halt(sprint, name, reason).await?;

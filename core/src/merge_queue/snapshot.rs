@@ -68,8 +68,13 @@ impl Contents {
         !self.knows(other) || self.overlaps.get(&one).is_none_or(|others| others.contains(&other))
     }
 
-    fn contains(&self, change: ChangeId, commit: &CommitId) -> bool {
-        self.known.get(&change).is_some_and(|(_, commits)| commits.contains(commit))
+    /// The changes that a change is in the way of, of those that are known; none if it is not known itself.
+    fn overlaps_of(&self, change: ChangeId) -> Option<&BTreeSet<ChangeId>> {
+        self.known.get(&change).and_then(|_| self.overlaps.get(&change))
+    }
+
+    fn commits_of(&self, change: ChangeId) -> impl Iterator<Item = &CommitId> {
+        self.known.get(&change).into_iter().flat_map(|(_, commits)| commits)
     }
 }
 
@@ -107,19 +112,30 @@ pub struct Queue<'a> {
 /// Makes the planner's snapshot.
 pub fn snapshot(queue: &Queue<'_>) -> Snapshot {
     let mut changes = Vec::with_capacity(queue.entries.len());
+    let places: HashMap<ChangeId, usize> =
+        queue.entries.iter().enumerate().map(|(place, entry)| (entry.change, place)).collect();
+    let mut heads: HashMap<&CommitId, Vec<usize>> = HashMap::new();
     for (place, entry) in queue.entries.iter().enumerate() {
-        let before = &queue.entries[..place];
-        let overlapping = before.iter().filter(|other| queue.contents.overlap(entry.change, other.change));
+        heads.entry(&entry.head).or_default().push(place);
+    }
+    let change = |place: usize| queue.entries[place].change;
+    for (place, entry) in queue.entries.iter().enumerate() {
+        let overlapping = match queue.contents.overlaps_of(entry.change) {
+            Some(overlaps) => {
+                let mut before: BTreeSet<usize> =
+                    overlaps.iter().filter_map(|other| places.get(other).copied()).collect();
+                before.extend((0..place).filter(|other| !queue.contents.knows(change(*other))));
+                before.into_iter().filter(|other| *other < place).collect::<Vec<_>>()
+            }
+            None => (0..place).collect(),
+        };
         // A branch may contain one that the queue's order puts behind it.
-        let parents = queue.entries.iter().filter(|other| {
-            other.change != entry.change
-                && queue.contents.contains(entry.change, &other.head)
-                && other.head != entry.head
-        });
+        let held = queue.contents.commits_of(entry.change).filter(|commit| **commit != entry.head);
+        let parents: BTreeSet<usize> = held.filter_map(|commit| heads.get(commit)).flatten().copied().collect();
         changes.push(Pending {
             id: entry.change,
-            overlaps: overlapping.map(|other| other.change).collect(),
-            parents: parents.map(|other| other.change).collect(),
+            overlaps: overlapping.into_iter().map(change).collect(),
+            parents: parents.into_iter().map(change).collect(),
             prior: queue.priors.get(&entry.change).copied().unwrap_or(0.9),
             urgent: entry.urgent,
         });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::config::{CONFIG_FILE, MergeMethod, RepoConfig};
 use sprint_core::footprint::{Footprint, Rules};
+use sprint_core::gates::Gate;
 use sprint_core::ids::{ChangeId, CommitId, RepoName, TrialId};
 use sprint_core::item::Priority;
 use sprint_core::merge_queue::prior::Prior;
@@ -18,8 +19,8 @@ use sprint_core::worker::Role;
 
 use super::super::schedule::Board;
 use super::super::{ServiceError, Sprint};
-use super::direct;
 use super::history::History;
+use super::{config_at, direct};
 use crate::git::GitRepo;
 use crate::store::InQueue;
 
@@ -94,6 +95,7 @@ pub(in super::super) struct QueueState {
     passed: u32,
     flaky: u32,
     history: History,
+    configured: Option<Configured>,
     is_to_follow: bool,
     is_loaded: bool,
 }
@@ -214,6 +216,43 @@ impl QueueState {
     }
 }
 
+/// What the target branch's configuration says. To read it takes longer than to land a change.
+struct Configured {
+    file: Option<Vec<u8>>,
+    /// The repo's own, which count where the file names none.
+    gates: Vec<Gate>,
+    config: RepoConfig,
+    rules: Arc<Rules>,
+}
+
+impl QueueState {
+    /// The configuration at the tip, read anew only when it has changed.
+    pub(super) fn configured(
+        &mut self,
+        git: &GitRepo,
+        repo: &Repo,
+        tip: &CommitId,
+    ) -> Result<(RepoConfig, Arc<Rules>), ServiceError> {
+        let file = git.read_file(tip, CONFIG_FILE)?;
+        if let Some(known) = &self.configured
+            && known.file == file
+            && known.gates == repo.gates
+        {
+            return Ok((known.config.clone(), Arc::clone(&known.rules)));
+        }
+        let config = config_at(git, repo, tip)?;
+        let rules = Arc::new(rules(&config)?);
+        if self.configured.as_ref().is_none_or(|known| known.config.footprint != config.footprint) {
+            // What changes touch was said by other rules.
+            self.contents = Contents::default();
+            self.history = History::default();
+        }
+        let gates = repo.gates.clone();
+        self.configured = Some(Configured { file, gates, config: config.clone(), rules: Arc::clone(&rules) });
+        Ok((config, rules))
+    }
+}
+
 /// The changes of a repo that have not landed.
 pub(super) struct Waiting {
     /// In the order of the queue.
@@ -256,7 +295,7 @@ impl Look {
         git: &GitRepo,
         repo: &Repo,
         tip: CommitId,
-        config: RepoConfig,
+        (config, rules): (RepoConfig, Arc<Rules>),
         waiting: Waiting,
         trials: Vec<Trial>,
         state: &mut QueueState,
@@ -270,7 +309,6 @@ impl Look {
         wanted.extend(moves.iter().flat_map(|step| step.landed.iter().flatten()).copied());
         state.contents.keep(&wanted);
         state.fits.retain(|change, _| waiting.contains(change));
-        let rules = rules(&config)?;
         for entry in &changes {
             if !state.contents.knows(entry.change.id) {
                 let (footprint, commits) = contents(git, &rules, &tip, &entry.change)?;
