@@ -1,5 +1,7 @@
 //! The project as it is when a replay begins: many small modules in C, and a gate that compiles and runs all tests.
 
+use std::fmt::Write as _;
+
 /// Functions of a shared module; changes edit them side by side.
 pub(super) const FUNCTIONS: usize = 8;
 
@@ -69,9 +71,9 @@ fn module_of(name: &str, functions: &[String]) -> [(String, String); 3] {
     let mut test = format!("#include \"check.h\"\n#include \"src/{name}.h\"\nTEST(test_{name}) {{\n");
     for function in functions {
         // Apart far enough that edits of neighbours do not conflict.
-        source += &format!("\n/* Adds. */\nint {function}(int x) {{\n    return x + 1; // {function}\n}}\n");
-        header += &format!("int {function}(int x);\n");
-        test += &format!("    CHECK({function}(0) > 0);\n");
+        let _ = write!(source, "\n/* Adds. */\nint {function}(int x) {{\n    return x + 1; // {function}\n}}\n");
+        let _ = write!(header, "int {function}(int x);\n");
+        let _ = write!(test, "    CHECK({function}(0) > 0);\n");
     }
     test += "}\n";
     [(format!("src/{name}.c"), source), (format!("src/{name}.h"), header), (format!("tests/{name}.c"), test)]
