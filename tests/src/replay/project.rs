@@ -71,9 +71,9 @@ fn module_of(name: &str, functions: &[String]) -> [(String, String); 3] {
     let mut test = format!("#include \"check.h\"\n#include \"src/{name}.h\"\nTEST(test_{name}) {{\n");
     for function in functions {
         // Apart far enough that edits of neighbours do not conflict.
-        let _ = write!(source, "\n/* Adds. */\nint {function}(int x) {{\n    return x + 1; // {function}\n}}\n");
-        let _ = write!(header, "int {function}(int x);\n");
-        let _ = write!(test, "    CHECK({function}(0) > 0);\n");
+        let _ = writeln!(source, "\n/* Adds. */\nint {function}(int x) {{\n    return x + 1; // {function}\n}}");
+        let _ = writeln!(header, "int {function}(int x);");
+        let _ = writeln!(test, "    CHECK({function}(0) > 0);");
     }
     test += "}\n";
     [(format!("src/{name}.c"), source), (format!("src/{name}.h"), header), (format!("tests/{name}.c"), test)]
