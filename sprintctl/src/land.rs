@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use sprint_core::ids::{ItemId, RepoName};
+use sprint_core::ids::{ChangeId, ItemId, RepoName};
 use sprint_core::item::StageName;
 use sprint_core::landing::{LandingOutcome, LandingReport};
 use sprint_proto::v1;
@@ -18,6 +18,7 @@ use crate::wait;
 const NAMED_PATHS: usize = 12;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub(crate) struct LandArgs {
     /// What to land: an item's number (its newest attempt), ITEM/ATTEMPT, or a branch of the upstream, a ref or a
     /// commit of a repo
@@ -81,7 +82,7 @@ fn text(report: &LandingReport, layout: &Layout) -> String {
     }
     let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     let what = fields(&[
-        ("outcome", said(report.outcome, report.change.map(|change| change.get()))),
+        ("outcome", said(report.outcome, report.change.map(ChangeId::get))),
         ("title", report.title.clone()),
         ("item", number(report.item.map(ItemId::get))),
         ("head", report.head.to_string()),
@@ -111,7 +112,6 @@ fn said(outcome: LandingOutcome, change: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use sprint_core::fixtures;
-    use sprint_core::ids::ChangeId;
     use sprint_core::landing::{LandingFacts, LandingWish, check};
     use sprint_core::time::Timestamp;
 
