@@ -53,12 +53,13 @@ pub(crate) fn parse(source: &str, text: &str) -> Result<TokenText, Failure> {
 
 /// Reads a line from standard input; asks for it on a terminal, and does not show what is typed there.
 pub(crate) async fn read_line(prompt: &str) -> Result<String, Failure> {
+    // Before the terminal is silent: whoever stops it as soon as it asks must find it as it was.
+    let listen = |kind| signal(kind).map_err(Failure::io("listening for signals"));
+    let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let silence = Silence::begin()?;
     if silence.is_some() {
         write!(std::io::stderr().lock(), "{prompt}: ").ok();
     }
-    let listen = |kind| signal(kind).map_err(Failure::io("listening for signals"));
-    let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let typed = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().lock().take(LONGEST).read_line(&mut line).map(|_| line)
