@@ -72,7 +72,7 @@ impl Check<'_> {
 
     fn item(&mut self, item: &Item) {
         let id = item.id;
-        if !self.record.repos.iter().any(|repo| repo.name == item.repo) && !is_over(item) {
+        if !self.record.repos.iter().any(|repo| repo.name == item.repo) && !item.is_over() {
             self.say(format_args!("item {id} is of repo \"{}\", which is not there", item.repo));
         }
         for other in item.needs.iter().chain(&item.parent) {
@@ -195,10 +195,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-fn is_over(item: &Item) -> bool {
-    matches!(item.stage, Stage::Done { .. } | Stage::Cancelled { .. })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixtures::{self, commit, lease};
 use crate::fuzz::texts;
+use crate::needs::find_cycle;
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_000)

@@ -53,6 +53,8 @@ pub struct LandingFacts {
     pub conflicts: Vec<String>,
     /// The gates in force.
     pub gates: Vec<String>,
+    /// Why nobody knows which gates are in force.
+    pub unreadable: Option<String>,
     /// The very tree that would land has passed, or failed for the given reason.
     pub known: Option<Result<(), String>>,
 }
@@ -133,6 +135,10 @@ pub fn check(facts: &LandingFacts, wish: LandingWish) -> Vec<Checked> {
 
 fn gates(facts: &LandingFacts, wish: LandingWish) -> Checked {
     let names = facts.gates.join(", ");
+    if let Some(why) = &facts.unreadable {
+        let result = if wish.direct && wish.skip_gates { CheckResult::Skipped } else { CheckResult::Failed };
+        return Checked { check: LandingCheck::Gates, result, found: why.clone() };
+    }
     let (result, found) = match &facts.known {
         _ if facts.gates.is_empty() => (CheckResult::Passed, "the branch has no gates".to_owned()),
         Some(Ok(())) => (CheckResult::Passed, format!("the very tree that would land has passed {names}")),
@@ -159,6 +165,7 @@ mod tests {
             uncommitted: Some(fixtures::commit("a")),
             conflicts: vec!["a.txt".to_owned()],
             gates: vec!["test".to_owned()],
+            unreadable: None,
             known: None,
         }
     }
@@ -192,6 +199,13 @@ mod tests {
     fn a_tree_that_failed_lands_only_when_its_gates_are_skipped() {
         let facts =
             LandingFacts { known: Some(Err("no".to_owned())), gates: vec!["test".to_owned()], ..Default::default() };
+        assert_eq!(results(&facts, DIRECT)[4], ("gates", "failed"));
+        assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[4], ("gates", "skipped"));
+    }
+
+    #[test]
+    fn gates_that_nobody_can_read_are_not_taken_for_none() {
+        let facts = LandingFacts { unreadable: Some("sprint.toml is broken".to_owned()), ..Default::default() };
         assert_eq!(results(&facts, DIRECT)[4], ("gates", "failed"));
         assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[4], ("gates", "skipped"));
     }

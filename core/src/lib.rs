@@ -24,6 +24,7 @@ pub mod item;
 pub mod job;
 pub mod landing;
 pub mod merge_queue;
+pub mod needs;
 pub mod outpost;
 pub mod prompt;
 pub mod repo;

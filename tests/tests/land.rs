@@ -190,3 +190,23 @@ fn gates_that_nobody_waits_for_are_ended() {
     no_worker_is_left(&cluster);
     cluster.coordinator_command(&["check"], &[]).succeeded();
 }
+
+#[test]
+fn a_configuration_that_nobody_can_read_is_mended_beside_the_queue_and_that_is_on_record() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[("sprint.toml", GATE)], &[]);
+    repo.push(&[("sprint.toml", "[[gate\n")]);
+    let waits = cluster.add(&repo, "Waits", &commit("b.txt", "b"));
+    eventually("the queue halts", || !cluster.json(&["repo", "show", "web"])["halted"].is_null());
+    repo.push_to("fix", &[("sprint.toml", GATE)]);
+    cluster.sprintctl(&["land", "fix", "--direct"]).refused(&["queue:", "gates:", "sprint.toml"]);
+    cluster
+        .sprintctl(&["land", "fix", "--direct", "--force", "--skip-gates", "--reason", "mend the gates"])
+        .succeeded();
+    assert_eq!(repo.landings(waits), 0, "the queue stands still until a person resumes it");
+    let skipped = events(&cluster, "landing_check_skipped");
+    let skipped = skipped.iter().map(|event| event["data"]["check"].as_str()).collect::<Vec<_>>();
+    assert_eq!(skipped, [Some("queue"), Some("gates")]);
+    cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
+    cluster.landed(&repo, waits);
+}

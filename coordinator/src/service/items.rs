@@ -7,7 +7,8 @@ use sprint_core::conflict;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::explain::{Explanation, ItemSurroundings, explain_item};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
-use sprint_core::item::{Item, ItemEvent, ItemKind, MAX_ITEM_BYTES, Priority, Stage, StageName, find_cycle};
+use sprint_core::item::{Item, ItemEvent, ItemKind, MAX_ITEM_BYTES, Priority, Stage, StageName};
+use sprint_core::needs::find_cycle;
 use sprint_core::schedule::{Hold, hold, place, rank};
 use sprint_core::worker::Role;
 

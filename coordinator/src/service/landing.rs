@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sprint_core::change::{Change, ChangeEvent, ChangeState, Direct};
+use sprint_core::config::RepoConfig;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, work_ref};
-use sprint_core::item::{Item, ItemEvent, ItemKind, Priority, Stage, StageName};
+use sprint_core::item::{Item, ItemEvent, ItemKind, Priority, StageName};
 use sprint_core::landing::{CheckResult, Checked, LandingFacts, LandingOutcome, LandingReport, LandingWish, check};
 use sprint_core::repo::Repo;
 
@@ -63,7 +64,7 @@ pub async fn submit(sprint: &Sprint, wanted: Wanted, by: Actor) -> Result<Landin
             found.head.short()
         )));
     }
-    let checks = check(&facts(sprint, &found, &tip, skip_gates).await?, wanted.wish);
+    let checks = check(&facts(sprint, &found, &tip).await?, wanted.wish);
     let mut report = LandingReport {
         outcome: LandingOutcome::DryRun,
         repo: repo.name.clone(),
@@ -177,25 +178,14 @@ async fn brought(sprint: &Sprint, wanted: &Wanted) -> Result<Found, ServiceError
 
 /// Refuses an item that is over.
 fn open(item: &Item) -> Result<(), ServiceError> {
-    match &item.stage {
-        Stage::Done { .. } | Stage::Cancelled { .. } => Err(ServiceError::Precondition(format!(
-            "item {} is {}; add a new item for more work",
-            item.id,
-            item.stage.name()
-        ))),
-        Stage::Inbox
-        | Stage::Planning
-        | Stage::Ready
-        | Stage::InProgress { .. }
-        | Stage::InReview
-        | Stage::InTests
-        | Stage::Merging { .. }
-        | Stage::InDocs
-        | Stage::Blocked { .. } => Ok(()),
+    if item.is_over() {
+        let stage = item.stage.name();
+        return Err(ServiceError::Precondition(format!("item {} is {stage}; add a new item for more work", item.id)));
     }
+    Ok(())
 }
 
-async fn facts(sprint: &Sprint, found: &Found, tip: &CommitId, skip_gates: bool) -> Result<LandingFacts, ServiceError> {
+async fn facts(sprint: &Sprint, found: &Found, tip: &CommitId) -> Result<LandingFacts, ServiceError> {
     let Found { repo, git, item, head, .. } = found;
     let mut facts = LandingFacts { uncommitted: found.uncommitted.clone(), ..LandingFacts::default() };
     facts.held = match (&repo.halted, &repo.frozen) {
@@ -210,7 +200,10 @@ async fn facts(sprint: &Sprint, found: &Found, tip: &CommitId, skip_gates: bool)
     }
     let config = match merge::config_at(git, repo, tip) {
         // What mends a file that cannot be read must not need it.
-        Err(ServiceError::Precondition(_)) if skip_gates => sprint_core::config::RepoConfig::default(),
+        Err(ServiceError::Precondition(why)) => {
+            facts.unreadable = Some(why);
+            RepoConfig::default()
+        }
         config => config?,
     };
     facts.gates = config.gates.iter().map(|gate| gate.name.clone()).collect();

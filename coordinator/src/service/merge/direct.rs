@@ -43,13 +43,13 @@ pub async fn preview(
         Merged::Conflict { paths } => return Ok(Preview::Conflicts(paths)),
     };
     let known = build::known(sprint, &repo.name, &tree, &config.gates).await?;
-    let known = known.map(|trial| match trial.state {
-        TrialState::Failed { reason, .. } => Err(reason),
+    let known = known.and_then(|trial| match trial.state {
+        TrialState::Passed => Some(Ok(())),
+        TrialState::Failed { reason, .. } => Some(Err(reason)),
         TrialState::Gating
-        | TrialState::Passed
         | TrialState::Suspect { .. }
         | TrialState::Unmergeable { .. }
-        | TrialState::Cancelled { .. } => Ok(()),
+        | TrialState::Cancelled { .. } => None,
     });
     Ok(Preview::Merges { known })
 }
