@@ -32,7 +32,7 @@ MERGES ?= 2000
 
 sim: setup ## Simulate: the coordinator (SEEDS=n), merges against git (MERGES=n), a replay (ARGS='--changes 100 --seed 7'), the merge queue
 	SPRINT_SEEDS=$(SEEDS) cargo test -p coordinator --profile fuzz --test simulation -- --nocapture
-	SPRINT_CASES=$(MERGES) cargo test -p coordinator --profile fuzz --lib differential -- --nocapture
+	SPRINT_CASES=$(MERGES) cargo test -p coordinator --profile fuzz --test merges differential -- --nocapture
 	cargo run -p sprint-tests --bin replay -- $(ARGS)
 	cargo run --release -p merge-sim -- --verbose
 

@@ -21,8 +21,10 @@ use crate::face::{self, Face, Limits};
 use crate::git::GitRepos;
 use crate::identity::{Certificates, Given};
 use crate::loops;
-use crate::service::logs::Logs;
-use crate::service::{LocalAdmin, Settings, Sprint, admin, now, presence};
+use crate::service::admission::local_admin;
+use crate::service::fleet::logs::Logs;
+use crate::service::fleet::presence;
+use crate::service::{Coordinator, LocalAdmin, Settings, now};
 use crate::store::{Location, Store};
 
 /// A shutdown that takes longer is cut short: everything that matters is on the disk.
@@ -34,7 +36,7 @@ pub struct App {
     pub http: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
-    sprint: Arc<Sprint>,
+    sprint: Arc<Coordinator>,
     _lock: File,
 }
 
@@ -56,7 +58,7 @@ impl App {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let here = on_this_host(grpc);
         let local = LocalAdmin { data_dir: data.clone(), address: here.to_string() };
-        admin::ensure(&sprint, &local.data_dir, &local.address).await?;
+        local_admin::ensure(&sprint, &local.data_dir, &local.address).await?;
         loops::start(&sprint, local, &tasks, &stop);
         let face = Face {
             sprint: Arc::clone(&sprint),
@@ -91,7 +93,7 @@ impl App {
 }
 
 /// Opens everything that use cases work on; the data directory must be locked.
-async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Sprint>, ServerConfig)> {
+async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Coordinator>, ServerConfig)> {
     let database = data.join("sprint.db");
     let location = config.database_url.as_deref().map_or(Location::Sqlite(&database), Location::Postgres);
     let store = Store::open(location).await?;
@@ -106,13 +108,13 @@ async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Sprint>, Serv
     };
     let certificates = Arc::new(Certificates::open(data, &config.advertise, given(config), now())?);
     let tls = certificates.server_config()?;
-    let sprint = Arc::new(Sprint::new(store, git, logs, certificates, data.to_owned(), settings));
+    let sprint = Arc::new(Coordinator::new(store, git, logs, certificates, data.to_owned(), settings));
     Ok((sprint, tls))
 }
 
 /// A coordinator that does not serve: its record, for a command.
 pub struct Offline {
-    pub sprint: Arc<Sprint>,
+    pub sprint: Arc<Coordinator>,
     _lock: File,
 }
 

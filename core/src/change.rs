@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
-use crate::conflict::in_paths;
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::time::Timestamp;
@@ -266,6 +265,11 @@ impl Change {
 /// Why a change leaves the queue with another one.
 pub fn follows(parent: ChangeId) -> String {
     format!("its branch contains change {parent}, which was sent back")
+}
+
+/// What is said of a branch that does not merge.
+pub fn in_paths(paths: &[String]) -> String {
+    if paths.is_empty() { "does not hold the tip".to_owned() } else { format!("conflicts in {}", paths.join(", ")) }
 }
 
 #[cfg(test)]

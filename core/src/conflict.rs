@@ -4,12 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Change, ChangeEvent};
+use crate::change::{Change, ChangeEvent, in_paths};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, work_ref};
-use crate::item::Item;
 use crate::job::Resumed;
-use crate::repo::Repo;
-use crate::worker::Role;
 
 /// What an item has to resolve before its work can land.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,19 +54,9 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// What is said of a branch that does not merge.
-pub fn in_paths(paths: &[String]) -> String {
-    if paths.is_empty() { "does not hold the tip".to_owned() } else { format!("conflicts in {}", paths.join(", ")) }
-}
-
 /// Items by their numbers.
 pub fn items(ids: &[ItemId]) -> String {
     ids.iter().map(|id| format!("item {id}")).collect::<Vec<_>>().join(", ")
-}
-
-/// The role of the worker that the next attempt at `item` is for.
-pub fn role(repo: &Repo, item: &Item) -> Role {
-    if item.conflict.is_some() && repo.staffs(Role::Resolver) { Role::Resolver } else { Role::Developer }
 }
 
 #[cfg(test)]

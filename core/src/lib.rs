@@ -26,6 +26,7 @@ pub mod landing;
 pub mod merge_queue;
 pub mod needs;
 pub mod outpost;
+pub mod pipeline;
 pub mod prompt;
 pub mod repo;
 pub mod schedule;

@@ -34,10 +34,10 @@ pub use crate::config::Landing;
 
 /// How far the queue may go now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum QueueMode {
     Open,
     /// Nothing new is gated or landed.
-    Paused,
+    Halted,
     /// Gates go on; nothing lands.
     Frozen,
 }
@@ -46,7 +46,7 @@ pub enum Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     pub landing: Landing,
-    pub pace: Pace,
+    pub pace: QueueMode,
     /// Whether changes may land together, by one move of the branch to a tree that was gated as a whole.
     pub together: bool,
 }
@@ -67,7 +67,7 @@ pub struct Pending {
 
 /// What is known of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrialState {
+pub enum TrialProgress {
     /// Its gates run, or wait for a slot, which counts as running.
     Running,
     Passed,
@@ -95,13 +95,13 @@ pub enum Fit {
 
 /// A trial that concerns pending changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trial {
+pub struct TrialFacts {
     pub id: TrialId,
     /// In the order of the queue. Those that have landed since are not among them.
     pub members: Vec<ChangeId>,
     /// A trial that is not exact still tells about its members.
     pub fit: Fit,
-    pub state: TrialState,
+    pub state: TrialProgress,
     /// Whether the tip that it was built on had passed, as far as is known now. If not, its failure blames nobody.
     pub green_base: bool,
 }
@@ -111,7 +111,7 @@ pub struct Trial {
 pub struct Snapshot {
     /// In the order of the queue: priority, then age.
     pub changes: Vec<Pending>,
-    pub trials: Vec<Trial>,
+    pub trials: Vec<TrialFacts>,
     /// Whether the tip's own tree has passed. It has, but after a relaxed landing or a move by other hands.
     pub tip_is_gated: bool,
     /// How many trials can be gated at a time, those that run now included.
@@ -133,7 +133,7 @@ pub struct Clash {
 /// What to do now; in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-pub enum Step {
+pub enum Action {
     /// Moves the branch to this trial's tree: all its members land.
     Land { trial: TrialId },
     /// Sends a change back: it failed in `trial`, whose every other member is known to be good.
@@ -164,7 +164,7 @@ pub struct Outlook {
 /// The planner's answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
-    pub steps: Vec<Step>,
+    pub steps: Vec<Action>,
     pub outlook: BTreeMap<ChangeId, Outlook>,
 }
 

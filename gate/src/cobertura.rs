@@ -9,8 +9,9 @@ use sprint_core::gates::Metric;
 
 use crate::lines::Places;
 use crate::measured::{Measured, Tally};
+use crate::paths::relative;
+use crate::unreadable::Unreadable;
 use crate::xml::{self, Element, Handler, number, parse};
-use crate::{Unreadable, relative};
 
 /// Reads a report.
 pub(crate) fn read(text: &str, root: &str) -> Result<Measured, Unreadable> {

@@ -8,6 +8,8 @@ use sprint_core::fuzz::bytes;
 use sprint_core::gates::{Gate, GateOutcome, MAX_FINDINGS, Metric, ReportFile};
 use sprint_core::job::StepResult;
 
+use sprint_core::gates::ReportKind;
+
 use super::*;
 
 fn reports() -> Vec<Vec<u8>> {

@@ -6,7 +6,7 @@ use sprint_core::gates::{
 use sprint_core::job::StepResult;
 
 use crate::measured::Measured;
-use crate::{MAX_REPORT, read};
+use crate::read::{MAX_REPORT, read};
 
 /// The exit code of a command that does not exist, as shells have it.
 const NOT_FOUND: i32 = 127;

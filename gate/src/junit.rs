@@ -6,8 +6,9 @@
 use sprint_core::gates::{FindingLevel, Metric, plain};
 
 use crate::measured::{Measured, Tally};
+use crate::paths::relative;
+use crate::unreadable::Unreadable;
 use crate::xml::{self, Element, Handler, number};
-use crate::{Unreadable, relative};
 
 /// How much of the text of a failure is looked at, in bytes.
 const TEXT: usize = 8 * 1024;

@@ -9,7 +9,8 @@ use sprint_core::gates::{Metric, plain};
 
 use crate::lines::Places;
 use crate::measured::{Measured, Tally};
-use crate::{Unreadable, relative};
+use crate::paths::relative;
+use crate::unreadable::Unreadable;
 
 const FORM: &str = "LCOV";
 

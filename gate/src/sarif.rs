@@ -8,7 +8,8 @@ use serde_json::Value;
 use sprint_core::gates::{FindingLevel, Metric};
 
 use crate::measured::{Measured, Tally};
-use crate::{Unreadable, not_json, relative};
+use crate::paths::relative;
+use crate::unreadable::{Unreadable, not_json};
 
 const FORM: &str = "SARIF 2.1.0";
 

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use sprint_core::gates::{FindingLevel, Metric};
 
 use crate::measured::{Measured, Tally};
-use crate::{Unreadable, not_json, relative};
+use crate::paths::relative;
+use crate::unreadable::{Unreadable, not_json};
 
 #[derive(Deserialize)]
 struct Report {

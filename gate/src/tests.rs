@@ -1,6 +1,8 @@
 use sprint_core::gates::{Gate, GateOutcome, GateVerdict, Metric, ReportFile};
 use sprint_core::job::StepResult;
 
+use sprint_core::gates::ReportKind;
+
 use super::*;
 
 /// Reports as tools wrote them, or write them.

@@ -5,7 +5,7 @@ use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::Unreadable;
+use crate::unreadable::Unreadable;
 
 /// The deepest nesting that is read; real reports need less than ten.
 const MAX_DEPTH: usize = 100;

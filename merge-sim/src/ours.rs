@@ -43,10 +43,10 @@ impl Ours {
         }
     }
 
-    fn carry_out(&mut self, bench: &mut Bench, step: &sprint_core::merge_queue::Step, done: Done) {
-        use sprint_core::merge_queue::Step;
+    fn carry_out(&mut self, bench: &mut Bench, step: &sprint_core::merge_queue::Action, done: Done) {
+        use sprint_core::merge_queue::Action;
         match (step, done) {
-            (Step::Land { trial }, Done::Landed(_)) => bench.land(self.trials[trial]),
+            (Action::Land { trial }, Done::Landed(_)) => bench.land(self.trials[trial]),
             (_, Done::Left(id)) => {
                 let change = bench.world.change(id);
                 self.attempts[change] += 1;
@@ -54,7 +54,7 @@ impl Ours {
             }
             (_, Done::Cancelled(trial)) => bench.cancel(self.trials[&trial]),
             (_, Done::Unmergeable(_) | Done::Landed(_)) => {}
-            (Step::Confirm { .. }, Done::Started(trial)) => {
+            (Action::Confirm { .. }, Done::Started(trial)) => {
                 let gate = bench.gate_again(self.trials[&trial]);
                 self.started(gate, trial);
             }

@@ -12,7 +12,7 @@ use sprint_proto::v1::system_client::SystemClient;
 
 use super::{Place, Reach, of};
 use crate::app::{self, Offline};
-use crate::service::{backup, check};
+use crate::service::operate::{backup, check};
 
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {

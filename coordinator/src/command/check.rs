@@ -5,7 +5,8 @@ use sprint_proto::v1;
 use sprint_proto::v1::system_client::SystemClient;
 
 use super::{Place, Reach, of};
-use crate::service::check::{self, Checked};
+use crate::service::operate::check;
+use crate::service::operate::check::Checked;
 
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {

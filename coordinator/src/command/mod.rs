@@ -13,7 +13,7 @@ use sprint_identity::context::Context;
 
 use crate::app::Offline;
 use crate::config::{Config, Flags};
-use crate::service::admin;
+use crate::service::admission::local_admin;
 
 /// Where the coordinator keeps its data, as for `serve`.
 #[derive(Debug, Clone, Args)]
@@ -49,7 +49,7 @@ impl Place {
         if let Some(offline) = Offline::open(&config).await? {
             return Ok(Reach::Offline(Box::new(offline)));
         }
-        let path = config.data_dir.join(admin::FILE);
+        let path = config.data_dir.join(local_admin::FILE);
         let context = Context::read(&path).context("the running coordinator cannot be asked")?;
         let credential = context.credential()?;
         Ok(Reach::Running(connect(&context.coordinator, &context.trusted(), &credential, |endpoint| endpoint).await?))

@@ -10,8 +10,10 @@ use sprint_proto::v1;
 use sprint_proto::v1::identity_client::IdentityClient;
 
 use super::{Place, Reach, of};
-use crate::service::tokens::{self, NewToken};
-use crate::service::{access, now};
+use crate::service::admission::access;
+use crate::service::admission::tokens;
+use crate::service::admission::tokens::NewToken;
+use crate::service::now;
 
 /// What `coordinator token` can do.
 #[derive(Debug, Clone, Subcommand)]

@@ -10,8 +10,8 @@ use sprint_core::event::Actor;
 use sprint_core::ids::KeyId;
 use sprint_core::time::Timestamp;
 
-use crate::service::access::{Shown, identify};
-use crate::service::{ServiceError, Sprint, now};
+use crate::service::admission::access::{Shown, identify};
+use crate::service::{Coordinator, ServiceError, now};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl Peer {
     }
 
     /// Finds out who makes a request.
-    pub(super) fn identify(&self, sprint: &Sprint, token: Option<&str>) -> Result<Caller, ServiceError> {
+    pub(super) fn identify(&self, sprint: &Coordinator, token: Option<&str>) -> Result<Caller, ServiceError> {
         self.standing.used.store(true, Ordering::Relaxed);
         if self.expires_at.is_some_and(|at| at <= now()) {
             return Err(ServiceError::Unauthenticated(

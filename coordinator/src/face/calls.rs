@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::Face;
 use super::caller::{Peer, bearer};
-use crate::service::audit;
+use crate::service::admission::audit;
 
 /// The headers of one request at most, in bytes; an honest one has a token and a few words.
 const HEADERS_BYTES: usize = 16 << 10;

@@ -25,7 +25,7 @@ use super::Face;
 use super::caller::Peer;
 use super::calls::Calls;
 use super::connections::{Connections, Counted, Limits};
-use crate::service::audit;
+use crate::service::admission::audit;
 
 /// A silent peer is asked after this, and given up after as much again and a little:
 /// a frozen one is noticed within 8 s.

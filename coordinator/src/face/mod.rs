@@ -14,12 +14,12 @@ pub use connections::Limits;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::service::Sprint;
+use crate::service::Coordinator;
 
 /// What every face holds.
 #[derive(Clone)]
 pub struct Face {
-    pub sprint: Arc<Sprint>,
+    pub sprint: Arc<Coordinator>,
     /// Streams end themselves when this is cancelled; a graceful shutdown would wait for them for ever.
     pub stop: CancellationToken,
     /// Owns the tasks behind connections and streams.

@@ -49,7 +49,7 @@ impl GitRepos {
     /// [`GitError`]; what was made of it stays, and is replaced by the next try.
     pub async fn restore(&self, name: &RepoName, branch: &str, refs: &Refs, pack: File) -> Result<(), GitError> {
         let path = self.path(name);
-        super::remove_dir(&path)?;
+        super::directory::remove_dir(&path)?;
         std::fs::create_dir_all(&path)?;
         upstream::init(&path, &self.root.join(".hooks"), branch).await?;
         let mut command = program::command(&path);

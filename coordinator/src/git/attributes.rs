@@ -8,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use git2::{ObjectType, Oid, Repository, Tree};
 
-use super::{GitError, remove_dir};
+use super::GitError;
+use super::directory::remove_dir;
 
 const NAME: &[u8] = b".gitattributes";
 

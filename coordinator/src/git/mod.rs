@@ -4,183 +4,21 @@
 mod archive;
 mod attributes;
 pub mod commands;
+mod directory;
+mod error;
 mod history;
 mod merge_tree;
 mod program;
+mod repos;
 mod repository;
+mod settings;
 mod upstream;
-
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use sprint_core::address::RepoAddress;
-use sprint_core::ids::{CommitId, RepoName};
-use thiserror::Error;
 
 pub use archive::Refs;
 pub use commands::RefUpdate;
+pub use error::{GitError, OLDEST_GIT};
 pub use history::NewCommit;
 pub use merge_tree::Merged;
+pub use repos::GitRepos;
 pub use repository::{CompareAndSwap, GitRepo};
 pub use upstream::{Fetched, Pushed};
-
-/// The oldest git that has `merge-tree --stdin`.
-pub const OLDEST_GIT: (u32, u32) = (2, 39);
-
-/// Why git did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum GitError {
-    #[error("git cannot be run: {0}; install it (Debian: apt-get install git)")]
-    NoProgram(std::io::Error),
-    #[error("git {found} is too old; {} or newer is needed", version(OLDEST_GIT))]
-    TooOld { found: String },
-    #[error("git {command} failed: {stderr}")]
-    Failed { command: String, stderr: String },
-    #[error("git {command} did not end within {}", humantime::format_duration(*limit))]
-    TimedOut { command: String, limit: Duration },
-    #[error("git's object store failed: {0}")]
-    Library(#[from] git2::Error),
-    #[error("\"{url}\" cannot be reached: {stderr}; check the address and the access rights of the coordinator's user")]
-    Unreachable { url: String, stderr: String },
-    #[error("\"{url}\" is empty: it has no commit; push a first commit, then add it again")]
-    Empty { url: String },
-    #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them with --branch")]
-    NoBranch { url: String, branch: String, present: String },
-    #[error("the repository has no branch \"{0}\"")]
-    NoTip(String),
-    #[error("the repository of {0} is not there; was the data directory changed by hand?")]
-    Missing(RepoName),
-    #[error("git merge-tree broke down")]
-    BrokeDown,
-    #[error("git merge-tree answered something unexpected: {0}")]
-    MergeTree(String),
-    #[error("the repositories' directory failed: {0}")]
-    Io(#[from] std::io::Error),
-}
-
-fn version((major, minor): (u32, u32)) -> String {
-    format!("{major}.{minor}")
-}
-
-/// All bare repositories, below one directory.
-pub struct GitRepos {
-    root: PathBuf,
-    open: Mutex<HashMap<RepoName, Arc<GitRepo>>>,
-}
-
-impl GitRepos {
-    /// Takes `root` as the directory of all repositories, and checks the git program.
-    ///
-    /// # Errors
-    /// [`GitError::NoProgram`] or [`GitError::TooOld`]; [`GitError::Io`] when the directory cannot be made.
-    pub async fn open(root: PathBuf) -> Result<Self, GitError> {
-        program::check_version().await?;
-        std::fs::create_dir_all(&root)?;
-        // Git's own programs run elsewhere, so the path must not depend on where we are.
-        let root = root.canonicalize()?;
-        let repos = Self { root, open: Mutex::default() };
-        repos.write_hooks()?;
-        Ok(repos)
-    }
-
-    /// `git http-backend` for these repositories; the request is the caller's to add. A push may update
-    /// `refs` only, and be of so many bytes.
-    pub fn http_backend(&self, refs: &[RefUpdate], max_bytes: u64) -> tokio::process::Command {
-        let mut command = program::command(&self.root);
-        command.arg("http-backend").env("GIT_PROJECT_ROOT", &self.root).env("GIT_HTTP_EXPORT_ALL", "1");
-        let names = refs.iter().map(|update| update.name.as_str()).collect::<Vec<_>>();
-        command.env("SPRINT_REFS", names.join(" "));
-        command.env("GIT_CONFIG_COUNT", "1");
-        command.env("GIT_CONFIG_KEY_0", "receive.maxInputSize").env("GIT_CONFIG_VALUE_0", max_bytes.to_string());
-        command
-    }
-
-    fn path(&self, name: &RepoName) -> PathBuf {
-        self.root.join(format!("{name}.git"))
-    }
-
-    /// The repository of a managed repo.
-    ///
-    /// # Errors
-    /// [`GitError::Missing`] when it is not on the disk.
-    pub fn get(&self, name: &RepoName) -> Result<Arc<GitRepo>, GitError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(repo) = open.get(name) {
-            return Ok(Arc::clone(repo));
-        }
-        let path = self.path(name);
-        if !path.is_dir() {
-            return Err(GitError::Missing(name.clone()));
-        }
-        let repo = Arc::new(GitRepo::open(path)?);
-        open.insert(name.clone(), Arc::clone(&repo));
-        Ok(repo)
-    }
-
-    /// Clones `url` for a new managed repo; answers the branch and its tip.
-    ///
-    /// Whatever an interrupted earlier try left is replaced: a repo counts only once it is on record.
-    ///
-    /// # Errors
-    /// What is wrong with the address or the branch.
-    pub async fn create(
-        &self,
-        name: &RepoName,
-        url: &RepoAddress,
-        branch: Option<&str>,
-    ) -> Result<(String, CommitId), GitError> {
-        let path = self.path(name);
-        let fresh = self.root.join(format!(".new-{name}.git"));
-        remove_dir(&fresh)?;
-        let cloned = upstream::clone(&fresh, &self.root.join(".hooks"), url, branch).await;
-        let cloned = match cloned {
-            Ok(cloned) => cloned,
-            Err(error) => {
-                remove_dir(&fresh)?;
-                return Err(error);
-            }
-        };
-        self.forget(name);
-        remove_dir(&path)?;
-        std::fs::rename(&fresh, &path)?;
-        Ok(cloned)
-    }
-
-    /// Sets a removed repo's repository aside, and says where it is now: its commits may be nowhere else.
-    ///
-    /// # Errors
-    /// [`GitError::Io`] when it cannot be renamed.
-    pub fn set_aside(&self, name: &RepoName, mark: &str) -> Result<PathBuf, GitError> {
-        self.forget(name);
-        let aside = self.root.join(format!(".removed-{name}-{mark}.git"));
-        let path = self.path(name);
-        if path.is_dir() {
-            std::fs::rename(path, &aside)?;
-        }
-        Ok(aside)
-    }
-
-    fn forget(&self, name: &RepoName) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-    }
-
-    /// The one hook of every repository: only an attempt's own refs can be pushed to.
-    fn write_hooks(&self) -> Result<(), GitError> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let hooks = self.root.join(".hooks");
-        std::fs::create_dir_all(&hooks)?;
-        let update = hooks.join("update");
-        std::fs::write(&update, include_str!("update-hook.sh"))?;
-        std::fs::set_permissions(&update, std::fs::Permissions::from_mode(0o755))?;
-        Ok(())
-    }
-}
-
-fn remove_dir(path: &Path) -> Result<(), GitError> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}

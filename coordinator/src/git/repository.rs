@@ -10,7 +10,7 @@ use sprint_core::ids::{CommitId, TreeId};
 use super::GitError;
 use super::attributes::Attributes;
 use super::merge_tree::{MergeTree, Merged};
-use super::upstream::SETTINGS;
+use super::settings::SETTINGS;
 
 /// Who the merge queue's commits are by.
 pub(super) const COMMITTER: (&str, &str) = ("Sprint", "sprint@localhost");
@@ -33,7 +33,7 @@ pub struct GitRepo {
 }
 
 impl GitRepo {
-    pub(crate) fn open(path: PathBuf) -> Result<Self, GitError> {
+    pub fn open(path: PathBuf) -> Result<Self, GitError> {
         remove_locks(&path)?;
         set_up(&path)?;
         let objects = Mutex::new(Repository::open_bare(&path)?);

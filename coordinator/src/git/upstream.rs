@@ -7,6 +7,7 @@ use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::ids::CommitId;
 
 use super::program::{self, TRANSFER_LIMIT};
+use super::settings::SETTINGS;
 use super::{GitError, GitRepo};
 
 /// Asking a server what it has; it answers or it does not.
@@ -89,20 +90,6 @@ fn origin(url: &str) -> &str {
     let end = url[host + slashes..].find('/').map_or(url.len(), |end| host + slashes + end);
     &url[..end]
 }
-
-/// How every repository of ours is set up.
-pub(super) const SETTINGS: &[(&str, &str)] = &[
-    ("http.receivepack", "true"),
-    ("uploadpack.allowAnySHA1InWant", "true"),
-    ("receive.fsckObjects", "true"),
-    // A landing must not wait for housekeeping; it is done apart.
-    ("receive.autogc", "false"),
-    ("gc.auto", "0"),
-    // What is on record must outlast a power cut: the first two are for git, the last is for libgit2.
-    ("core.fsync", "committed,reference"),
-    ("core.fsyncMethod", "batch"),
-    ("core.fsyncObjectFiles", "true"),
-];
 
 /// The ref that remembers where the upstream's branch was last seen.
 fn seen_ref(branch: &str) -> String {

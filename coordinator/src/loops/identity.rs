@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{LocalAdmin, Sprint, admin, audit, now};
+use crate::service::admission::{audit, local_admin};
+use crate::service::{Coordinator, LocalAdmin, now};
 
 /// How often certificates, this host's addresses and counted refusals are looked at.
 const TICK: Duration = Duration::from_secs(20);
 
-pub(super) async fn run(sprint: Arc<Sprint>, local: LocalAdmin, stop: CancellationToken) {
+pub(super) async fn run(sprint: Arc<Coordinator>, local: LocalAdmin, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -21,7 +22,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, local: LocalAdmin, stop: Cancellati
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate cannot be renewed"),
         }
-        if let Err(error) = admin::ensure(&sprint, &local.data_dir, &local.address).await {
+        if let Err(error) = local_admin::ensure(&sprint, &local.data_dir, &local.address).await {
             tracing::error!(%error, "the local admin's context cannot be kept up to date");
         }
         audit::settle(&sprint).await;

@@ -9,12 +9,14 @@ use sprint_core::ids::RepoName;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{ServiceError, Sprint, merge, repos};
+use crate::service::queue::merge;
+use crate::service::repos;
+use crate::service::{Coordinator, ServiceError};
 
 /// The safety net, and the pause before an upstream that failed is tried again.
 const TICK: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
+pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
     let mut running = JoinSet::new();
     let mut busy = HashMap::new();
     let mut again = HashSet::new();
@@ -63,7 +65,7 @@ pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
 }
 
 fn start(
-    sprint: &Arc<Sprint>,
+    sprint: &Arc<Coordinator>,
     running: &mut JoinSet<()>,
     busy: &mut HashMap<tokio::task::Id, RepoName>,
     name: RepoName,
@@ -72,7 +74,7 @@ fn start(
     busy.insert(handle.id(), name);
 }
 
-async fn to_look_at(sprint: &Sprint, all: bool) -> Result<Vec<RepoName>, ServiceError> {
+async fn to_look_at(sprint: &Coordinator, all: bool) -> Result<Vec<RepoName>, ServiceError> {
     if all {
         Ok(repos::list(sprint).await?.into_iter().map(|repo| repo.name).collect())
     } else {
@@ -80,6 +82,6 @@ async fn to_look_at(sprint: &Sprint, all: bool) -> Result<Vec<RepoName>, Service
     }
 }
 
-async fn drive(sprint: Arc<Sprint>, name: RepoName) {
+async fn drive(sprint: Arc<Coordinator>, name: RepoName) {
     merge::drive(&sprint, &name).await;
 }

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::service::{LocalAdmin, Sprint};
+use crate::service::{Coordinator, LocalAdmin};
 
 /// Starts every loop on `tasks`; each ends when `stop` is cancelled.
-pub fn start(sprint: &Arc<Sprint>, local: LocalAdmin, tasks: &TaskTracker, stop: &CancellationToken) {
+pub fn start(sprint: &Arc<Coordinator>, local: LocalAdmin, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(identity::run(Arc::clone(sprint), local, stop.clone()));
     tasks.spawn(scheduler::run(Arc::clone(sprint), stop.clone()));
     tasks.spawn(pipeline::run(Arc::clone(sprint), stop.clone()));

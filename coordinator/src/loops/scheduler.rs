@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{Sprint, schedule};
+use crate::service::Coordinator;
+use crate::service::backlog::schedule;
 
 /// The safety net; everything that frees work or slots rings.
 const TICK: Duration = Duration::from_secs(30);
@@ -11,7 +12,7 @@ const TICK: Duration = Duration::from_secs(30);
 /// The pause after a failed pass, so that a broken disk is not hammered.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
+pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
     let mut wait = Duration::ZERO;
     loop {
         tokio::select! {

@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::service::{Sprint, leases};
+use crate::service::Coordinator;
+use crate::service::fleet::leases;
 
 /// The safety net; an outpost that goes away rings.
 const TICK: Duration = Duration::from_mins(1);
 
-pub(super) async fn run(sprint: Arc<Sprint>, stop: CancellationToken) {
+pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
     loop {
         let pause = match leases::expire(&sprint).await {
             Ok(next) => next.unwrap_or(TICK),

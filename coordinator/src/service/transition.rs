@@ -10,7 +10,7 @@ use sprint_core::item::{Item, ItemEffect, ItemEvent};
 use sprint_core::trial::{Trial, TrialEffect, TrialEvent};
 use sprint_core::worker::{Worker, WorkerEffect, WorkerEvent};
 
-use super::{Actor, ServiceError};
+use crate::service::{Actor, ServiceError};
 use crate::store::{Notice, Tx};
 
 /// The details of `event`, with the number of the entity it is about.
@@ -23,7 +23,7 @@ fn data_with(event: &impl Recorded, key: &str, id: u64) -> Value {
 }
 
 /// Applies an event to an item and carries out what follows.
-pub(super) fn item<'t>(
+pub(crate) fn item<'t>(
     tx: &'t mut Tx,
     id: ItemId,
     event: ItemEvent,
@@ -65,7 +65,7 @@ pub(super) fn item<'t>(
 }
 
 /// Applies an event to a worker and carries out what follows.
-pub(super) fn worker<'t>(
+pub(crate) fn worker<'t>(
     tx: &'t mut Tx,
     id: WorkerId,
     event: WorkerEvent,
@@ -78,7 +78,7 @@ pub(super) fn worker<'t>(
 }
 
 /// As [`worker`], for one whose other fields the caller has set already.
-pub(super) fn loaded_worker(
+pub(crate) fn loaded_worker(
     tx: &mut Tx,
     mut worker: Worker,
     event: WorkerEvent,
@@ -107,7 +107,7 @@ pub(super) fn loaded_worker(
 }
 
 /// Applies an event to a change and carries out what follows.
-pub(super) fn change<'t>(
+pub(crate) fn change<'t>(
     tx: &'t mut Tx,
     id: ChangeId,
     event: ChangeEvent,
@@ -134,7 +134,7 @@ pub(super) fn change<'t>(
 }
 
 /// Applies an event to a trial and carries out what follows.
-pub(super) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &Actor) -> Result<Trial, ServiceError> {
+pub(crate) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &Actor) -> Result<Trial, ServiceError> {
     let mut trial = tx.trial(id).await?.ok_or_else(|| ServiceError::no_trial(id))?;
     let mut record = NewEvent {
         kind: event.kind(),

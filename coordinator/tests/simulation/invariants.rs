@@ -1,6 +1,7 @@
 //! What must hold after every step, and at the end.
 
-use coordinator::service::{Sprint, WorkerFilter, check};
+use coordinator::service::operate::check;
+use coordinator::service::{Coordinator, WorkerFilter};
 use sprint_core::change::ChangeState;
 use sprint_core::fixtures;
 use sprint_core::ids::CommitId;
@@ -10,7 +11,11 @@ use crate::outpost::Outpost;
 use crate::site::Site;
 
 /// After every step that changed the record.
-pub(crate) async fn hold(sprint: &Sprint, outposts: &[Outpost], main: &mut Option<CommitId>) -> Result<(), String> {
+pub(crate) async fn hold(
+    sprint: &Coordinator,
+    outposts: &[Outpost],
+    main: &mut Option<CommitId>,
+) -> Result<(), String> {
     let checked = check::check(sprint).await.map_err(|error| error.to_string())?;
     if !checked.violations.is_empty() {
         return Err(checked.violations.join("\n"));
@@ -37,7 +42,7 @@ pub(crate) async fn hold(sprint: &Sprint, outposts: &[Outpost], main: &mut Optio
 }
 
 /// What an outpost removes must be at the coordinator.
-pub(crate) fn is_safe(sprint: &Sprint, pushed: Option<&(String, CommitId)>) -> Result<(), String> {
+pub(crate) fn is_safe(sprint: &Coordinator, pushed: Option<&(String, CommitId)>) -> Result<(), String> {
     let Some((name, commit)) = pushed else { return Ok(()) };
     let git = sprint.git.get(&fixtures::repo_name()).map_err(|error| error.to_string())?;
     match git.resolve(name).map_err(|error| error.to_string())? {
@@ -47,7 +52,7 @@ pub(crate) fn is_safe(sprint: &Sprint, pushed: Option<&(String, CommitId)>) -> R
 }
 
 /// When everything has come to rest.
-pub(crate) async fn came_to_rest(sprint: &Sprint, site: &Site, items: &[Item]) -> Result<(), String> {
+pub(crate) async fn came_to_rest(sprint: &Coordinator, site: &Site, items: &[Item]) -> Result<(), String> {
     let text = |error: coordinator::store::StoreError| error.to_string();
     let mut landed = Vec::new();
     for item in items {

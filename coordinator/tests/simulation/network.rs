@@ -1,8 +1,8 @@
 //! Connections between outposts and the coordinator: in order, unless something goes wrong.
 
-use coordinator::service::fleet::Held;
-use coordinator::service::presence::Hello;
-use coordinator::service::session::{Session, Told};
+use coordinator::service::fleet::connections::Held;
+use coordinator::service::fleet::presence::Hello;
+use coordinator::service::fleet::session::{Session, Told};
 use sprint_core::job::Report;
 
 /// After how long a side notices that it hears nothing: the sum of both limits of the keepalive.

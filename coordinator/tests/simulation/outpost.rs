@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coordinator::service::presence::{Hello, Present};
+use coordinator::service::fleet::presence::{Hello, Present};
 use sprint_core::ids::{CommitId, OutpostName, WorkerId};
 use sprint_core::job::{Assignment, Outcome, Report, ReportBody};
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use coordinator::clock::{Host, Time};
 use coordinator::git::GitRepos;
 use coordinator::identity::Certificates;
-use coordinator::service::logs::Logs;
-use coordinator::service::{Settings, Sprint, presence};
+use coordinator::service::fleet::logs::Logs;
+use coordinator::service::fleet::presence;
+use coordinator::service::{Coordinator, Settings};
 use coordinator::store::{Location, Store};
 use git2::{Repository, Signature};
 use sprint_core::fixtures;
@@ -67,7 +68,7 @@ impl Site {
     }
 
     /// Starts the coordinator on whatever is there.
-    pub(crate) async fn start(&self) -> Sprint {
+    pub(crate) async fn start(&self) -> Coordinator {
         let time = Arc::new(Time::of(Simulated(Arc::clone(&self.clocks))));
         let database = self.path().join("sprint.db");
         let store = Store::open_with(Location::Sqlite(&database), time).await.unwrap();
@@ -75,7 +76,7 @@ impl Site {
         let logs = Logs::open(self.path().join("logs")).unwrap();
         let certificates = Certificates::open(&self.path(), &[], None, coordinator::service::now()).unwrap();
         let settings = Settings { disconnect_grace: GRACE, ..Settings::default() };
-        let sprint = Sprint::new(store, git, logs, Arc::new(certificates), self.path(), settings);
+        let sprint = Coordinator::new(store, git, logs, Arc::new(certificates), self.path(), settings);
         presence::all_offline(&sprint).await.unwrap();
         sprint
     }

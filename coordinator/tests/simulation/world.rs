@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt::Debug;
 use std::sync::atomic::Ordering;
 
-use coordinator::service::{Actor, ServiceError, Sprint};
+use coordinator::service::{Actor, Coordinator, ServiceError};
 use futures::FutureExt as _;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::fixtures;
@@ -71,7 +71,7 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
     site: Site,
-    sprint: Option<Sprint>,
+    sprint: Option<Coordinator>,
     /// Until then the coordinator stands still.
     frozen: u64,
     /// For how long it was neither dead nor standing still.

@@ -2,7 +2,7 @@
 
 use super::bits::Bits;
 use super::board::{Board, Row};
-use super::{Fit, TrialState};
+use super::{Fit, TrialProgress};
 
 /// What a pass on the tip says of a change, and a pass on a tip that has changed under it since.
 const PROVEN: f64 = 0.99;
@@ -48,7 +48,7 @@ impl Belief {
             clash: (1.0 - board.clash.overlapping.clamp(0.0, 0.5)).ln(),
             clash_disjoint: (1.0 - board.clash.disjoint.clamp(0.0, 0.5)).ln(),
         };
-        for row in board.rows.iter().filter(|row| row.state == TrialState::Passed) {
+        for row in board.rows.iter().filter(|row| row.state == TrialProgress::Passed) {
             belief.learn_pass(board, row);
         }
         let mut failed: Vec<usize> = (0..board.rows.len()).filter(|at| blames(&board.rows[*at])).collect();
@@ -75,16 +75,16 @@ impl Belief {
     fn learn_failure(&mut self, board: &Board, at: usize) {
         let row = &board.rows[at];
         let runs = match row.state {
-            TrialState::Failed => 2,
-            TrialState::Unmergeable => 9,
-            TrialState::Suspect | TrialState::Confirming | TrialState::Running | TrialState::Passed => 1,
+            TrialProgress::Failed => 2,
+            TrialProgress::Unmergeable => 9,
+            TrialProgress::Suspect | TrialProgress::Confirming | TrialProgress::Running | TrialProgress::Passed => 1,
         };
         let flake = board.flake.powi(runs);
         let holds = self.holds(board, &row.members);
         let failure = 1.0 - holds * (1.0 - flake);
         let innocent = (holds * flake / failure).clamp(0.0, 1.0);
         self.flaky[at] = innocent;
-        if row.state == TrialState::Unmergeable {
+        if row.state == TrialProgress::Unmergeable {
             // It is a pair that does not fit together; neither is bad for that.
             if let Some(only) = row.only() {
                 self.good[only] = 0.01;
@@ -95,7 +95,7 @@ impl Belief {
                 self.good[place] = (1.0 - bad).clamp(0.001, 0.999);
             }
         }
-        if row.size > 1 && (row.fit != Fit::Old || row.state == TrialState::Unmergeable) {
+        if row.size > 1 && (row.fit != Fit::Old || row.state == TrialProgress::Unmergeable) {
             for place in row.members.iter() {
                 self.faults_of[place].push(self.faults.len());
             }
@@ -153,8 +153,8 @@ impl Belief {
 /// Whether this row's failure says something about its members.
 fn blames(row: &Row) -> bool {
     match row.state {
-        TrialState::Suspect | TrialState::Confirming | TrialState::Failed => row.green_base && !row.foreign,
-        TrialState::Unmergeable => !row.foreign,
-        TrialState::Running | TrialState::Passed => false,
+        TrialProgress::Suspect | TrialProgress::Confirming | TrialProgress::Failed => row.green_base && !row.foreign,
+        TrialProgress::Unmergeable => !row.foreign,
+        TrialProgress::Running | TrialProgress::Passed => false,
     }
 }

@@ -1,7 +1,7 @@
 //! The snapshot with places instead of ids, so that a set is a few machine words.
 
 use super::bits::Bits;
-use super::{Fit, Landing, Pace, Policy, Snapshot, TrialState};
+use super::{Fit, Landing, Policy, QueueMode, Snapshot, TrialProgress};
 use crate::ids::{ChangeId, TrialId};
 
 /// No gate is taken to be steadier than this.
@@ -14,7 +14,7 @@ pub(super) struct Row {
     pub(super) members: Bits,
     pub(super) size: u32,
     pub(super) fit: Fit,
-    pub(super) state: TrialState,
+    pub(super) state: TrialProgress,
     pub(super) green_base: bool,
     /// One of its members was sent back: it cannot land any more.
     pub(super) foreign: bool,
@@ -23,8 +23,10 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn is_live(&self) -> bool {
         match self.state {
-            TrialState::Running | TrialState::Confirming => true,
-            TrialState::Passed | TrialState::Suspect | TrialState::Failed | TrialState::Unmergeable => false,
+            TrialProgress::Running | TrialProgress::Confirming => true,
+            TrialProgress::Passed | TrialProgress::Suspect | TrialProgress::Failed | TrialProgress::Unmergeable => {
+                false
+            }
         }
     }
 
@@ -150,8 +152,8 @@ impl Board {
 
     pub(super) fn is_open(&self) -> bool {
         match self.policy.pace {
-            Pace::Open => true,
-            Pace::Paused | Pace::Frozen => false,
+            QueueMode::Open => true,
+            QueueMode::Halted | QueueMode::Frozen => false,
         }
     }
 }

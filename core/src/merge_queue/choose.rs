@@ -7,7 +7,7 @@ use super::bits::Bits;
 use super::board::{Board, Row};
 use super::line::{LATER, Line};
 use super::settle;
-use super::{Fit, Step, TrialState};
+use super::{Action, Fit, TrialProgress};
 
 /// Knowing of a change whether it is good is worth this much of landing it.
 const KNOWLEDGE: f64 = 0.5;
@@ -62,7 +62,7 @@ pub(super) struct Chooser<'a> {
 impl<'a> Chooser<'a> {
     pub(super) fn new(board: &'a Board, belief: &'a Belief, line: &'a Line, free: usize) -> Self {
         let exact = board.rows.iter().filter(|row| row.is_exact());
-        let passed = board.rows.iter().filter(|row| row.is_exact() && row.state == TrialState::Passed);
+        let passed = board.rows.iter().filter(|row| row.is_exact() && row.state == TrialProgress::Passed);
         let mut chooser = Self {
             board,
             belief,
@@ -86,7 +86,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// The gates to start, the most valuable first.
-    pub(super) fn choose(mut self) -> Vec<Step> {
+    pub(super) fn choose(mut self) -> Vec<Action> {
         let mut steps = Vec::new();
         if let Some(step) = self.head() {
             steps.push(step);
@@ -120,10 +120,12 @@ impl<'a> Chooser<'a> {
     /// Counts what the trial that exists already promises.
     fn cover(&mut self, at: usize, row: &Row) {
         let chance = match row.state {
-            TrialState::Passed if self.board.may_land(row) => 1.0,
-            TrialState::Running => self.belief.passes(self.board, row),
-            TrialState::Confirming => self.belief.flaky[at],
-            TrialState::Passed | TrialState::Suspect | TrialState::Failed | TrialState::Unmergeable => return,
+            TrialProgress::Passed if self.board.may_land(row) => 1.0,
+            TrialProgress::Running => self.belief.passes(self.board, row),
+            TrialProgress::Confirming => self.belief.flaky[at],
+            TrialProgress::Passed | TrialProgress::Suspect | TrialProgress::Failed | TrialProgress::Unmergeable => {
+                return;
+            }
         };
         if row.foreign {
             return;
@@ -131,7 +133,7 @@ impl<'a> Chooser<'a> {
         if self.board.may_land(row) || row.fit == Fit::Exact {
             self.promise(&row.members, chance * self.leave(&row.members));
         }
-        if row.state == TrialState::Confirming {
+        if row.state == TrialProgress::Confirming {
             self.judge(row);
         }
         if row.is_live() {
@@ -185,7 +187,7 @@ impl<'a> Chooser<'a> {
 
     /// Sees to it that the first change in the queue comes to a decision, however little that is worth:
     /// so each comes to be the first.
-    fn head(&mut self) -> Option<Step> {
+    fn head(&mut self) -> Option<Action> {
         if self.free == 0 || self.board.len() == 0 {
             return None;
         }
@@ -193,7 +195,7 @@ impl<'a> Chooser<'a> {
         let settled = |row: &&Row| {
             let holds = row.is_live()
                 && (row.members == alone || row.is_exact() && self.belief.passes(self.board, row) >= DOUBTED);
-            let lands = row.state == TrialState::Passed && row.is_exact();
+            let lands = row.state == TrialProgress::Passed && row.is_exact();
             row.members.contains(0) && (holds || lands)
         };
         if self.board.rows.iter().any(|row| settled(&row)) || self.belief.good[0] >= self.board.priors[0] {
@@ -201,7 +203,7 @@ impl<'a> Chooser<'a> {
         }
         if let Some(at) = self.board.rows.iter().position(|row| {
             row.members == alone
-                && row.state == TrialState::Suspect
+                && row.state == TrialProgress::Suspect
                 && settle::is_decisive(self.board, row, &self.passed)
         }) {
             return Some(self.take(Offer { worth: 1.0, what: What::Confirm(at) }));
@@ -323,7 +325,7 @@ impl<'a> Chooser<'a> {
     fn best_confirm(&self) -> Option<Offer> {
         let mut best: Option<Offer> = None;
         for (at, row) in self.board.rows.iter().enumerate() {
-            if row.state != TrialState::Suspect || row.foreign || self.confirmed.contains(&at) {
+            if row.state != TrialProgress::Suspect || row.foreign || self.confirmed.contains(&at) {
                 continue;
             }
             let open: f64 = row.members.iter().map(|place| self.weight(place) * (1.0 - self.covered[place])).sum();
@@ -340,7 +342,7 @@ impl<'a> Chooser<'a> {
     }
 
     /// Makes a step of the offer, and counts what it promises.
-    fn take(&mut self, offer: Offer) -> Step {
+    fn take(&mut self, offer: Offer) -> Action {
         match offer.what {
             What::Confirm(at) => {
                 let row = &self.board.rows[at];
@@ -349,7 +351,7 @@ impl<'a> Chooser<'a> {
                     self.promise(&row.members, self.belief.flaky[at]);
                 }
                 self.judge(row);
-                Step::Confirm { trial: row.id }
+                Action::Confirm { trial: row.id }
             }
             What::Prefix(at) => {
                 let members = self.line.up_to(self.board, at);
@@ -366,21 +368,21 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    fn gate(&mut self, members: &Bits) -> Step {
+    fn gate(&mut self, members: &Bits) -> Action {
         self.mark_tried(members);
-        Step::Gate { members: self.board.ids_of(members) }
+        Action::Gate { members: self.board.ids_of(members) }
     }
 }
 
 /// Whether some of these members are known not to merge onto this tip.
 fn is_unmergeable(board: &Board, members: &Bits) -> bool {
-    let mut known = board.rows.iter().filter(|row| row.is_exact() && row.state == TrialState::Unmergeable);
+    let mut known = board.rows.iter().filter(|row| row.is_exact() && row.state == TrialProgress::Unmergeable);
     known.any(|row| row.members.is_within(members))
 }
 
 /// What to gate when nothing is gated and nothing seems worth it: the first of the queue's beginnings, or else of its
 /// changes by themselves, that can still tell something.
-pub(super) fn anything(board: &Board) -> Option<Step> {
+pub(super) fn anything(board: &Board) -> Option<Action> {
     let exact: Vec<&Row> = board.rows.iter().filter(|row| row.is_exact()).collect();
     let mut members = Bits::empty(board.len());
     let alone = (0..board.len()).map(|place| board.set(board.parents[place].iter().chain([place])));
@@ -393,8 +395,8 @@ pub(super) fn anything(board: &Board) -> Option<Step> {
             continue;
         }
         match exact.iter().find(|row| row.members == candidate) {
-            None => return Some(Step::Gate { members: board.ids_of(&candidate) }),
-            Some(row) if row.state == TrialState::Suspect => return Some(Step::Confirm { trial: row.id }),
+            None => return Some(Action::Gate { members: board.ids_of(&candidate) }),
+            Some(row) if row.state == TrialProgress::Suspect => return Some(Action::Confirm { trial: row.id }),
             Some(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The order in which the changes would land, if all goes as it most likely does.
 
-use super::TrialState;
+use super::TrialProgress;
 use super::belief::{Belief, DOUBTED};
 use super::bits::Bits;
 use super::board::{Board, Row};
@@ -113,9 +113,12 @@ fn trunk(board: &Board, belief: &Belief, free: Free) -> Vec<usize> {
         .filter(|row| row.is_exact() && row.size > 0)
         .filter_map(|row| {
             let chance = match row.state {
-                TrialState::Passed => 1.0,
-                TrialState::Running => belief.passes(board, row),
-                TrialState::Suspect | TrialState::Confirming | TrialState::Failed | TrialState::Unmergeable => {
+                TrialProgress::Passed => 1.0,
+                TrialProgress::Running => belief.passes(board, row),
+                TrialProgress::Suspect
+                | TrialProgress::Confirming
+                | TrialProgress::Failed
+                | TrialProgress::Unmergeable => {
                     return None;
                 }
             };

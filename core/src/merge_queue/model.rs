@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Clash, Fit, Landing, Outlook, Pace, Pending, Plan, Policy, Snapshot, Step, Trial, TrialState, plan};
+use super::{
+    Action, Clash, Fit, Landing, Outlook, Pending, Plan, Policy, QueueMode, Snapshot, TrialFacts, TrialProgress, plan,
+};
 use crate::ids::{ChangeId, TrialId};
 
 /// What is true of trees, however the planner sees it.
@@ -50,7 +52,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(slots: usize) -> Self {
-        let policy = Policy { landing: Landing::Strict, pace: Pace::Open, together: true };
+        let policy = Policy { landing: Landing::Strict, pace: QueueMode::Open, together: true };
         Self {
             snapshot: Snapshot {
                 changes: Vec::new(),
@@ -99,7 +101,7 @@ impl Model {
         self.plan().outlook.remove(&id).expect("a pending change has an outlook")
     }
 
-    pub fn trial(&self, id: TrialId) -> &Trial {
+    pub fn trial(&self, id: TrialId) -> &TrialFacts {
         self.snapshot.trials.iter().find(|trial| trial.id == id).expect("a known trial")
     }
 
@@ -128,34 +130,34 @@ impl Model {
     }
 
     /// Carries out one step.
-    pub fn apply(&mut self, world: &impl World, step: &Step) -> Vec<Done> {
+    pub fn apply(&mut self, world: &impl World, step: &Action) -> Vec<Done> {
         match step {
-            Step::Land { trial } => vec![Done::Landed(self.land(world, *trial))],
-            Step::Eject { change, trial } => {
+            Action::Land { trial } => vec![Done::Landed(self.land(world, *trial))],
+            Action::Eject { change, trial } => {
                 self.check_blame(*change, *trial);
                 self.leave(*change);
                 vec![Done::Left(*change)]
             }
-            Step::Follow { change, parent } => {
+            Action::Follow { change, parent } => {
                 assert!(self.gone.contains(parent), "{change} follows {parent}, which is still here");
                 self.leave(*change);
                 vec![Done::Left(*change)]
             }
-            Step::Cancel { trial } => {
+            Action::Cancel { trial } => {
                 assert!(self.is_running(*trial), "{trial} does not run");
                 self.snapshot.trials.retain(|other| other.id != *trial);
                 self.trees.remove(trial);
                 vec![Done::Cancelled(*trial)]
             }
-            Step::Confirm { trial } => {
+            Action::Confirm { trial } => {
                 let trial = self.trial_mut(*trial);
-                assert_eq!(trial.state, TrialState::Suspect, "only what failed once is run again");
-                trial.state = TrialState::Confirming;
+                assert_eq!(trial.state, TrialProgress::Suspect, "only what failed once is run again");
+                trial.state = TrialProgress::Confirming;
                 let id = trial.id;
                 self.check_slots();
                 vec![Done::Started(id)]
             }
-            Step::Gate { members } => vec![self.gate(world, members)],
+            Action::Gate { members } => vec![self.gate(world, members)],
         }
     }
 
@@ -174,9 +176,9 @@ impl Model {
         }
         let id = TrialId::new(self.next);
         self.next += 1;
-        let state = if merges { TrialState::Running } else { TrialState::Unmergeable };
+        let state = if merges { TrialProgress::Running } else { TrialProgress::Unmergeable };
         let green_base = self.snapshot.tip_is_gated;
-        self.snapshot.trials.push(Trial { id, members: members.to_vec(), fit: Fit::Exact, state, green_base });
+        self.snapshot.trials.push(TrialFacts { id, members: members.to_vec(), fit: Fit::Exact, state, green_base });
         self.trees.insert(id, Tree { base: self.landed.len(), members: members.to_vec() });
         if !merges {
             return Done::Unmergeable(id);
@@ -194,9 +196,9 @@ impl Model {
         let tree = self.trees[&id].clone();
         let trial = self.trial_mut(id);
         trial.state = match (trial.state, passed) {
-            (TrialState::Running | TrialState::Confirming, true) => TrialState::Passed,
-            (TrialState::Running, false) => TrialState::Suspect,
-            (TrialState::Confirming, false) => TrialState::Failed,
+            (TrialProgress::Running | TrialProgress::Confirming, true) => TrialProgress::Passed,
+            (TrialProgress::Running, false) => TrialProgress::Suspect,
+            (TrialProgress::Confirming, false) => TrialProgress::Failed,
             (state, _) => panic!("{id} is {state:?}"),
         };
         let is_tip = trial.fit == Fit::Exact && trial.members.is_empty();
@@ -213,8 +215,8 @@ impl Model {
     fn land(&mut self, world: &impl World, id: TrialId) -> Vec<ChangeId> {
         let trial = self.trial(id).clone();
         let policy = self.snapshot.policy;
-        assert_eq!(policy.pace, Pace::Open);
-        assert_eq!(trial.state, TrialState::Passed, "{id} has not passed");
+        assert_eq!(policy.pace, QueueMode::Open);
+        assert_eq!(trial.state, TrialProgress::Passed, "{id} has not passed");
         assert!(policy.together || trial.members.len() == 1, "changes land one by one");
         let tree = &self.trees[&id];
         let exact = self.landed[tree.base..].iter().all(|landed| tree.members.contains(landed))
@@ -283,8 +285,9 @@ impl Model {
             trial.green_base = green[trees[&trial.id].base];
             let spoiled = trial.members.iter().any(|member| gone.contains(member));
             let tip = trial.fit == Fit::Exact && trees[&trial.id].members.is_empty();
-            let kept =
-                is_live(trial) || tip || !trial.members.is_empty() && (!spoiled || trial.state == TrialState::Passed);
+            let kept = is_live(trial)
+                || tip
+                || !trial.members.is_empty() && (!spoiled || trial.state == TrialProgress::Passed);
             let pending = trial.members.iter().any(|member| !gone.contains(member));
             let kept = kept && (is_live(trial) || tip || pending);
             if !kept {
@@ -297,25 +300,26 @@ impl Model {
     fn check_blame(&self, change: ChangeId, id: TrialId) {
         let trial = self.trial(id);
         let rest: Vec<ChangeId> = trial.members.iter().copied().filter(|member| *member != change).collect();
-        let same_base = |other: &&Trial| self.trees[&other.id].base == self.trees[&id].base || other.fit == Fit::Exact;
+        let same_base =
+            |other: &&TrialFacts| self.trees[&other.id].base == self.trees[&id].base || other.fit == Fit::Exact;
         let rest_is_green = trial.fit == Fit::Exact
             && self
                 .snapshot
                 .trials
                 .iter()
-                .filter(|other| other.state == TrialState::Passed && other.members == rest)
+                .filter(|other| other.state == TrialProgress::Passed && other.members == rest)
                 .any(|other| same_base(&other));
         let base_is_green = trial.green_base || trial.fit == Fit::Exact && self.snapshot.tip_is_gated;
         match trial.state {
-            TrialState::Unmergeable => {
+            TrialProgress::Unmergeable => {
                 assert!(trial.fit == Fit::Exact && rest.is_empty(), "{id} does not blame {change}");
             }
-            TrialState::Failed => {
+            TrialProgress::Failed => {
                 // The rest has passed on this very base, or there is no rest and the base itself has.
                 let proven = if rest.is_empty() { base_is_green } else { rest_is_green };
                 assert!(proven, "{id} does not blame {change}: {:?}", self.snapshot);
             }
-            TrialState::Running | TrialState::Passed | TrialState::Suspect | TrialState::Confirming => {
+            TrialProgress::Running | TrialProgress::Passed | TrialProgress::Suspect | TrialProgress::Confirming => {
                 panic!("{id} did not fail")
             }
         }
@@ -325,14 +329,14 @@ impl Model {
         self.snapshot.changes.iter().position(|change| change.id == id)
     }
 
-    fn trial_mut(&mut self, id: TrialId) -> &mut Trial {
+    fn trial_mut(&mut self, id: TrialId) -> &mut TrialFacts {
         self.snapshot.trials.iter_mut().find(|trial| trial.id == id).expect("a known trial")
     }
 }
 
-fn is_live(trial: &Trial) -> bool {
+fn is_live(trial: &TrialFacts) -> bool {
     match trial.state {
-        TrialState::Running | TrialState::Confirming => true,
-        TrialState::Passed | TrialState::Suspect | TrialState::Failed | TrialState::Unmergeable => false,
+        TrialProgress::Running | TrialProgress::Confirming => true,
+        TrialProgress::Passed | TrialProgress::Suspect | TrialProgress::Failed | TrialProgress::Unmergeable => false,
     }
 }

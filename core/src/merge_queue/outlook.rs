@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::belief::Belief;
 use super::board::{Board, Row};
-use super::{Outlook, TrialState};
+use super::{Outlook, TrialProgress};
 use crate::ids::ChangeId;
 
 pub(super) fn outlook(board: &Board, belief: &Belief) -> BTreeMap<ChangeId, Outlook> {
     let mut likely: Vec<Option<(f64, &Row)>> = vec![None; board.len()];
     for row in board.rows.iter().filter(|row| board.may_land(row)) {
         let chance = match row.state {
-            TrialState::Passed => 1.0,
-            TrialState::Running | TrialState::Confirming => belief.holds(board, &row.members),
-            TrialState::Suspect | TrialState::Failed | TrialState::Unmergeable => continue,
+            TrialProgress::Passed => 1.0,
+            TrialProgress::Running | TrialProgress::Confirming => belief.holds(board, &row.members),
+            TrialProgress::Suspect | TrialProgress::Failed | TrialProgress::Unmergeable => continue,
         };
         for place in row.members.iter() {
             if likely[place].is_none_or(|(best, _)| chance > best) {

@@ -6,7 +6,7 @@ use super::choose::{self, Chooser};
 use super::line::Line;
 use super::outlook::outlook;
 use super::settle;
-use super::{Pace, Plan, Snapshot, Step, TrialState};
+use super::{Action, Plan, QueueMode, Snapshot, TrialProgress};
 
 /// Says what to do now.
 ///
@@ -18,10 +18,10 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     Plan { steps: steps(&board, &belief), outlook: outlook(&board, &belief) }
 }
 
-fn steps(board: &Board, belief: &Belief) -> Vec<Step> {
+fn steps(board: &Board, belief: &Belief) -> Vec<Action> {
     match board.policy.pace {
-        Pace::Paused => return Vec::new(),
-        Pace::Open | Pace::Frozen => {}
+        QueueMode::Halted => return Vec::new(),
+        QueueMode::Open | QueueMode::Frozen => {}
     }
     if board.is_open()
         && let Some(landing) = settle::landing(board)
@@ -35,7 +35,7 @@ fn steps(board: &Board, belief: &Belief) -> Vec<Step> {
     let idle = settle::idle_gates(board, belief);
     let running = board.rows.iter().filter(|row| row.is_live()).count() - idle.len();
     let mut free = board.slots.saturating_sub(running);
-    let mut steps: Vec<Step> = idle.iter().map(|row| Step::Cancel { trial: row.id }).collect();
+    let mut steps: Vec<Action> = idle.iter().map(|row| Action::Cancel { trial: row.id }).collect();
     if free > 0
         && let Some(step) = tip(board)
     {
@@ -52,13 +52,13 @@ fn steps(board: &Board, belief: &Belief) -> Vec<Step> {
 }
 
 /// What to do to know of the tip itself whether it is good.
-fn tip(board: &Board) -> Option<Step> {
+fn tip(board: &Board) -> Option<Action> {
     if board.tip_is_gated {
         return None;
     }
     match board.rows.iter().find(|row| settle::is_tip(row)) {
-        None => Some(Step::Gate { members: Vec::new() }),
-        Some(row) if row.state == TrialState::Suspect => Some(Step::Confirm { trial: row.id }),
+        None => Some(Action::Gate { members: Vec::new() }),
+        Some(row) if row.state == TrialProgress::Suspect => Some(Action::Confirm { trial: row.id }),
         Some(_) => None,
     }
 }

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::model::{Model, World};
-use super::{Landing, Pace, Step};
+use super::{Action, Landing, QueueMode};
 use crate::ids::ChangeId;
 
 const CHANGES: u64 = 14;
@@ -64,7 +64,7 @@ enum Happening {
         flakes: bool,
     },
     Slots(usize),
-    Pace(Pace),
+    QueueMode(QueueMode),
 }
 
 fn worlds() -> impl Strategy<Value = Chance> {
@@ -83,7 +83,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
             .prop_map(|(urgent, child, prior)| Happening::Arrive { urgent, child, prior }),
         6 => (any::<usize>(), prop::bool::weighted(0.1)).prop_map(|(which, flakes)| Happening::Finish { which, flakes }),
         1 => (0..6_usize).prop_map(Happening::Slots),
-        1 => prop_oneof![Just(Pace::Open), Just(Pace::Paused), Just(Pace::Frozen)].prop_map(Happening::Pace),
+        1 => prop_oneof![Just(QueueMode::Open), Just(QueueMode::Halted), Just(QueueMode::Frozen)].prop_map(Happening::QueueMode),
     ];
     vec(one, 1..60)
 }
@@ -135,7 +135,7 @@ impl Run {
                 self.finish(*which, *flakes);
             }
             Happening::Slots(slots) => self.model.snapshot.slots = *slots,
-            Happening::Pace(pace) => self.model.snapshot.policy.pace = *pace,
+            Happening::QueueMode(pace) => self.model.snapshot.policy.pace = *pace,
         }
         self.settle();
     }
@@ -158,7 +158,7 @@ proptest! {
         for happening in &happenings {
             run.happen(happening);
         }
-        run.model.snapshot.policy.pace = Pace::Open;
+        run.model.snapshot.policy.pace = QueueMode::Open;
         run.model.snapshot.slots = run.model.snapshot.slots.max(1);
         run.settle();
         for _ in 0..2_000 {
@@ -182,10 +182,10 @@ proptest! {
         for happening in &happenings {
             run.happen(happening);
         }
-        run.model.snapshot.policy.pace = Pace::Paused;
+        run.model.snapshot.policy.pace = QueueMode::Halted;
         prop_assert!(run.model.plan().steps.is_empty());
-        run.model.snapshot.policy.pace = Pace::Frozen;
-        let lands = |step: &Step| matches!(step, Step::Land { .. });
+        run.model.snapshot.policy.pace = QueueMode::Frozen;
+        let lands = |step: &Action| matches!(step, Action::Land { .. });
         prop_assert!(!run.model.plan().steps.iter().any(lands));
     }
 }

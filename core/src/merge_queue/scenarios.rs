@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::{Done, Model, World};
-use super::{Fit, Landing, Pace, Snapshot, Step, Trial, TrialState, plan};
+use super::{Action, Fit, Landing, QueueMode, Snapshot, TrialFacts, TrialProgress, plan};
 use crate::ids::{ChangeId, TrialId};
 
 fn id(number: u64) -> ChangeId {
@@ -287,14 +287,14 @@ fn freeze_during_a_landing_lets_gates_go_on() {
     let mut scene = Scene::new(2, Told::default());
     scene.arrive(&[1]);
     let first = scene.trial(&[1]);
-    scene.model.snapshot.policy.pace = Pace::Frozen;
+    scene.model.snapshot.policy.pace = QueueMode::Frozen;
     scene.finish_truly(first);
     assert!(scene.landed().is_empty());
     scene.arrive(&[2]);
     let both = scene.trial(&[1, 2]);
     scene.finish_truly(both);
     assert!(scene.landed().is_empty());
-    scene.model.snapshot.policy.pace = Pace::Open;
+    scene.model.snapshot.policy.pace = QueueMode::Open;
     scene.settle();
     assert_eq!(scene.landed(), set(&[1, 2]), "what passed meanwhile lands at once");
 }
@@ -304,7 +304,7 @@ fn paused_queue_does_nothing() {
     let mut scene = Scene::new(4, Told::bad(&[2]));
     scene.arrive(&[1]);
     let first = scene.trial(&[1]);
-    scene.model.snapshot.policy.pace = Pace::Paused;
+    scene.model.snapshot.policy.pace = QueueMode::Halted;
     scene.arrive(&[2]);
     scene.finish_truly(first);
     assert!(scene.landed().is_empty() && scene.model.running().is_empty());
@@ -316,7 +316,7 @@ fn flaky_then_pass_blames_nobody() {
     scene.arrive(&[1]);
     let trial = scene.trial(&[1]);
     scene.finish(trial, false);
-    assert_eq!(scene.model.trial(trial).state, TrialState::Confirming);
+    assert_eq!(scene.model.trial(trial).state, TrialProgress::Confirming);
     scene.finish(trial, true);
     assert_eq!((scene.landed(), scene.left()), (set(&[1]), vec![]));
 }
@@ -346,7 +346,7 @@ fn one_that_can_land_neither_alone_nor_with_others_holds_up_nobody() {
     let mut scene = Scene::new(1, Told { everything_overlaps: true, ..Told::default() });
     scene.arrive(&[1, 2]);
     let mut snapshot = scene.model.snapshot.clone();
-    let trial = |number, members: &[u64], state| Trial {
+    let trial = |number, members: &[u64], state| TrialFacts {
         id: TrialId::new(number),
         members: ids(members),
         fit: Fit::Exact,
@@ -354,11 +354,11 @@ fn one_that_can_land_neither_alone_nor_with_others_holds_up_nobody() {
         green_base: true,
     };
     // It failed twice by itself, and passed with the one behind it: that one may be what it needs.
-    snapshot.trials = vec![trial(1, &[1], TrialState::Failed), trial(2, &[1, 2], TrialState::Passed)];
-    assert_eq!(plan(&snapshot).steps, [Step::Land { trial: TrialId::new(2) }]);
+    snapshot.trials = vec![trial(1, &[1], TrialProgress::Failed), trial(2, &[1, 2], TrialProgress::Passed)];
+    assert_eq!(plan(&snapshot).steps, [Action::Land { trial: TrialId::new(2) }]);
     // Where each lands by itself, it cannot.
     snapshot.policy.together = false;
-    assert_eq!(plan(&snapshot).steps, [Step::Eject { change: id(1), trial: TrialId::new(1) }]);
+    assert_eq!(plan(&snapshot).steps, [Action::Eject { change: id(1), trial: TrialId::new(1) }]);
 }
 
 #[test]
@@ -453,5 +453,5 @@ fn thousand_changes_are_planned_quickly() {
     }
     let steps = plan(&snapshot).steps;
     assert!(steps.len() > 100, "{} steps", steps.len());
-    assert!(steps.iter().all(|step| matches!(step, Step::Gate { .. })));
+    assert!(steps.iter().all(|step| matches!(step, Action::Gate { .. })));
 }

@@ -5,19 +5,19 @@ use std::collections::HashSet;
 use super::belief::Belief;
 use super::bits::Bits;
 use super::board::{Board, Row};
-use super::{Fit, Landing, Step, TrialState};
+use super::{Action, Fit, Landing, TrialProgress};
 
 /// The landing to make now, if any: the one with the most changes.
-pub(super) fn landing(board: &Board) -> Option<Step> {
+pub(super) fn landing(board: &Board) -> Option<Action> {
     let red_tip = board.rows.iter().any(|row| is_tip(row) && failed(row));
     board
         .rows
         .iter()
-        .filter(|row| row.state == TrialState::Passed && board.may_land(row))
+        .filter(|row| row.state == TrialProgress::Passed && board.may_land(row))
         .filter(|row| row.fit == Fit::Exact || !red_tip)
         .filter(|row| board.missing(&row.members).is_empty())
         .max_by_key(|row| (row.fit == Fit::Exact, row.size, std::cmp::Reverse(row.id)))
-        .map(|row| Step::Land { trial: row.id })
+        .map(|row| Action::Land { trial: row.id })
 }
 
 /// Whether this is the trial of the tip itself.
@@ -27,17 +27,17 @@ pub(super) fn is_tip(row: &Row) -> bool {
 
 fn failed(row: &Row) -> bool {
     match row.state {
-        TrialState::Suspect | TrialState::Confirming | TrialState::Failed => true,
-        TrialState::Running | TrialState::Passed | TrialState::Unmergeable => false,
+        TrialProgress::Suspect | TrialProgress::Confirming | TrialProgress::Failed => true,
+        TrialProgress::Running | TrialProgress::Passed | TrialProgress::Unmergeable => false,
     }
 }
 
 /// Whom to send back, with those that follow.
-pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Step> {
+pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Action> {
     let passed: HashSet<&Bits> = board
         .rows
         .iter()
-        .filter(|row| row.state == TrialState::Passed && row.is_exact())
+        .filter(|row| row.state == TrialProgress::Passed && row.is_exact())
         .map(|row| &row.members)
         .collect();
     let mut gone = Bits::empty(board.len());
@@ -52,13 +52,13 @@ pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Step> {
             && passed.iter().any(|members| members.contains(culprit) && board.missing(members).is_empty());
         if !once_more && !gone.contains(culprit) && !lands_with_others {
             gone.insert(culprit);
-            steps.push(Step::Eject { change: board.ids[culprit], trial: row.id });
+            steps.push(Action::Eject { change: board.ids[culprit], trial: row.id });
         }
     }
     for place in 0..board.len() {
         let lost = board.parents[place].common(&gone);
         if let (false, Some(parent)) = (gone.contains(place), lost.last()) {
-            steps.push(Step::Follow { change: board.ids[place], parent: board.ids[parent] });
+            steps.push(Action::Follow { change: board.ids[place], parent: board.ids[parent] });
         }
     }
     steps
@@ -70,24 +70,24 @@ fn culprit(board: &Board, row: &Row, passed: &HashSet<&Bits>) -> Option<usize> {
         return None;
     }
     match row.state {
-        TrialState::Unmergeable => row.only().filter(|_| row.fit == Fit::Exact),
-        TrialState::Failed if row.size == 1 => row.only().filter(|_| row.green_base),
-        TrialState::Failed if row.fit == Fit::Exact => {
+        TrialProgress::Unmergeable => row.only().filter(|_| row.fit == Fit::Exact),
+        TrialProgress::Failed if row.size == 1 => row.only().filter(|_| row.green_base),
+        TrialProgress::Failed if row.fit == Fit::Exact => {
             let last = row.members.last()?;
             let rest = row.members.minus(&board.set([last]));
             (passed.contains(&rest) && board.missing(&rest).is_empty()).then_some(last)
         }
-        TrialState::Failed
-        | TrialState::Running
-        | TrialState::Passed
-        | TrialState::Suspect
-        | TrialState::Confirming => None,
+        TrialProgress::Failed
+        | TrialProgress::Running
+        | TrialProgress::Passed
+        | TrialProgress::Suspect
+        | TrialProgress::Confirming => None,
     }
 }
 
 /// Whether a second failure of this trial would say whose fault it is.
 pub(super) fn is_decisive(board: &Board, row: &Row, passed: &HashSet<&Bits>) -> bool {
-    let failed = Row { state: TrialState::Failed, ..row.clone() };
+    let failed = Row { state: TrialProgress::Failed, ..row.clone() };
     culprit(board, &failed, passed).is_some()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Clash, Fit, Pending, Policy, Snapshot, Trial, TrialState};
+use super::{Clash, Fit, Pending, Policy, Snapshot, TrialFacts, TrialProgress};
 use crate::footprint::Footprint;
 use crate::gates::Gate;
 use crate::ids::{ChangeId, CommitId};
@@ -152,19 +152,19 @@ pub fn snapshot(queue: &Queue<'_>) -> Snapshot {
 }
 
 /// A trial as the planner sees it; none when it concerns nothing that is pending.
-fn seen(queue: &Queue<'_>, trial: &trial::Trial) -> Option<Trial> {
+fn seen(queue: &Queue<'_>, trial: &trial::Trial) -> Option<TrialFacts> {
     match trial.purpose {
         Purpose::Queue | Purpose::Tip | Purpose::Join => {}
         // They are not the planner's to end.
         Purpose::Direct | Purpose::Hand => return None,
     }
     let state = match &trial.state {
-        trial::TrialState::Gating if trial.confirming => TrialState::Confirming,
-        trial::TrialState::Gating => TrialState::Running,
-        trial::TrialState::Passed => TrialState::Passed,
-        trial::TrialState::Suspect { .. } => TrialState::Suspect,
-        trial::TrialState::Failed { .. } => TrialState::Failed,
-        trial::TrialState::Unmergeable { .. } => TrialState::Unmergeable,
+        trial::TrialState::Gating if trial.confirming => TrialProgress::Confirming,
+        trial::TrialState::Gating => TrialProgress::Running,
+        trial::TrialState::Passed => TrialProgress::Passed,
+        trial::TrialState::Suspect { .. } => TrialProgress::Suspect,
+        trial::TrialState::Failed { .. } => TrialProgress::Failed,
+        trial::TrialState::Unmergeable { .. } => TrialProgress::Unmergeable,
         trial::TrialState::Cancelled { .. } => return None,
     };
     let (members, fit) = standing(queue, trial)?;
@@ -172,7 +172,7 @@ fn seen(queue: &Queue<'_>, trial: &trial::Trial) -> Option<Trial> {
         return None;
     }
     let green_base = queue.green.contains(&trial.candidate.base);
-    Some(Trial { id: trial.id, members, fit, state, green_base })
+    Some(TrialFacts { id: trial.id, members, fit, state, green_base })
 }
 
 /// What is left of a trial's members, and how its foundation compares with the tip; none when one of its members

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::Load;
 use super::faults::Faults;
+use super::load::Load;
 use super::site::{SMALL, Site};
 use super::work::Planned;
 use crate::git::git;

@@ -15,7 +15,7 @@ use super::known::Call;
 use super::status::of;
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
-use crate::service::audit;
+use crate::service::admission::audit;
 
 /// How long a call of a stranger may take: its body may trickle in, or not come at all.
 const STRANGER_LIMIT: Duration = Duration::from_secs(8);

@@ -12,7 +12,9 @@ use tonic::{Request, Response, Status};
 use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
-use crate::service::{ChangeFilter, changes, gates, landing};
+use crate::service::ChangeFilter;
+use crate::service::explain_change;
+use crate::service::queue::{changes, gates, landing};
 
 /// Trials on their way to a slow reader.
 const TRIALS: usize = 16;
@@ -40,7 +42,7 @@ impl v1::changes_server::Changes for Face {
 
     async fn explain(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::ChangeExplanation>, Status> {
         let id = ChangeId::new(request.into_inner().id);
-        Ok(Response::new(changes::explain(&self.sprint, id).await.map_err(of)?.into()))
+        Ok(Response::new(explain_change(&self.sprint, id).await.map_err(of)?.into()))
     }
 
     async fn retry(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Change>, Status> {

@@ -7,7 +7,8 @@ use tonic::{Request, Response, Status};
 
 use super::status::of;
 use crate::face::Face;
-use crate::service::{EventFilter, backup, check, events};
+use crate::service::EventFilter;
+use crate::service::operate::{backup, check, events};
 
 /// Batches on their way to a slow reader; beyond this the record is read no faster than it reads.
 const BATCHES: usize = 4;

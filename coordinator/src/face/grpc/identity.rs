@@ -10,8 +10,10 @@ use super::status::{malformed, of};
 use super::{caller, caller_of};
 use crate::face::Face;
 use crate::service::ServiceError;
-use crate::service::enrol::{self, Enrolled, Enrolment};
-use crate::service::tokens::{self, NewToken};
+use crate::service::admission::enrol;
+use crate::service::admission::enrol::{Enrolled, Enrolment};
+use crate::service::admission::tokens;
+use crate::service::admission::tokens::NewToken;
 
 pub(super) fn certificate(enrolled: Enrolled) -> v1::Certificate {
     let Enrolled { issued, trust_pem } = enrolled;

@@ -9,9 +9,12 @@ use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
 use crate::service::ItemFilter;
-use crate::service::code;
-use crate::service::items::{self, Edit, NewItem};
-use crate::service::wait::{self, Waited};
+use crate::service::backlog::items;
+use crate::service::backlog::items::{Edit, NewItem};
+use crate::service::backlog::wait;
+use crate::service::backlog::wait::Waited;
+use crate::service::explain_item;
+use crate::service::repos::git_access;
 
 fn new_item(new: v1::NewItem) -> Result<NewItem, Status> {
     let v1::NewItem {
@@ -136,12 +139,12 @@ impl v1::items_server::Items for Face {
 
     async fn explain(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Explanation>, Status> {
         let id = ItemId::new(request.into_inner().id);
-        Ok(Response::new(items::explain(&self.sprint, id).await.map_err(of)?.into()))
+        Ok(Response::new(explain_item(&self.sprint, id).await.map_err(of)?.into()))
     }
 
     async fn kept(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::KeptList>, Status> {
         let id = ItemId::new(request.into_inner().id);
-        let kept = code::kept(&self.sprint, id).await.map_err(of)?;
+        let kept = git_access::kept(&self.sprint, id).await.map_err(of)?;
         Ok(Response::new(v1::KeptList { kept: kept.into_iter().map(Into::into).collect() }))
     }
 

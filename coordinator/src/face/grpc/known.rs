@@ -14,14 +14,15 @@ use tonic::Status;
 
 use super::status::of;
 use crate::face::caller::Peer;
-use crate::service::{Sprint, access, audit};
+use crate::service::Coordinator;
+use crate::service::admission::{access, audit};
 
 /// How often it is looked whether a token or a certificate has expired; whether one was revoked is known at once.
 const LOOK: Duration = Duration::from_mins(1);
 
 /// A call under way, and who makes it.
 pub(super) struct Call {
-    pub(super) sprint: Arc<Sprint>,
+    pub(super) sprint: Arc<Coordinator>,
     pub(super) peer: Peer,
     /// What was shown with the call.
     pub(super) token: Option<String>,

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
-use crate::service::outposts;
+use crate::service::fleet::outposts;
 
 #[tonic::async_trait]
 impl v1::outposts_server::Outposts for Face {

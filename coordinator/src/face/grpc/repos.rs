@@ -14,7 +14,8 @@ use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
 use crate::service::ServiceError;
-use crate::service::repos::{self, Change, Described, NewRepo, Running};
+use crate::service::repos;
+use crate::service::repos::{Described, NewRepo, RepoPatch, Running};
 
 fn answer(described: Described) -> Response<v1::RepoAnswer> {
     let Described { repo, tip, gates, warnings } = described;
@@ -106,7 +107,7 @@ impl v1::repos_server::Repos for Face {
                     .collect::<Result<BTreeMap<Role, Runtime>, Malformed>>()
             })
             .map_err(malformed)?;
-        let change = Change {
+        let change = RepoPatch {
             run: by_role(run).map_err(malformed)?,
             runtimes,
             max_attempts,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sprint_proto::convert::Malformed;
 use tonic::Status;
 
+use crate::service::Kind;
 use crate::service::ServiceError;
-use crate::service::error::Kind;
 
 pub(super) fn of(error: ServiceError) -> Status {
     let message = error.to_string();

@@ -16,8 +16,9 @@ use tonic::{Request, Response, Status, Streaming};
 use super::caller;
 use super::status::{malformed, of};
 use crate::face::Face;
-use crate::service::fleet::{TerminalEnd, Typed};
-use crate::service::{WorkerFilter, now, workers};
+use crate::service::fleet::connections::{TerminalEnd, Typed};
+use crate::service::fleet::workers;
+use crate::service::{WorkerFilter, now};
 
 /// Chunks of a log on their way to a slow reader, of up to 256 KiB each.
 const CHUNKS: usize = 4;

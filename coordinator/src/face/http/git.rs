@@ -19,9 +19,12 @@ use self::record::Record;
 use self::turns::Turns;
 use crate::face::Face;
 use crate::face::caller::Peer;
-use crate::service::code::{self, Commands, commands};
-use crate::service::error::Kind;
-use crate::service::{ServiceError, audit, repos};
+use crate::service::Kind;
+use crate::service::ServiceError;
+use crate::service::admission::audit;
+use crate::service::repos;
+use crate::service::repos::git_access;
+use crate::service::repos::git_access::{Commands, commands};
 
 /// What is read of a refused push, so that its client comes to hear of it.
 const DRAINED_BYTES: usize = 64 << 20;
@@ -88,11 +91,11 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
     let mut commands = Commands::default();
     let upload = match (asked.service, asked.begins) {
         (Service::UploadPack, _) => {
-            code::may_fetch(sprint, &caller.identity, &asked.repo).await?;
+            git_access::may_fetch(sprint, &caller.identity, &asked.repo).await?;
             record.upload(body, MAX_FETCH_BYTES)
         }
         (Service::ReceivePack, true) => {
-            code::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
+            git_access::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
             record.upload(body, 0)
         }
         (Service::ReceivePack, false) => {
@@ -100,10 +103,10 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
                 return Err(ServiceError::invalid("a push is not compressed as a whole"));
             }
             // Who they are is looked at before anything that they send.
-            code::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
+            git_access::may_begin_push(sprint, &caller.identity, &asked.repo).await?;
             let begin;
             (begin, commands) = read_updates(&mut body).await?;
-            match code::may_push(sprint, &caller.identity, &asked.repo, &commands.updates).await {
+            match git_access::may_push(sprint, &caller.identity, &asked.repo, &commands.updates).await {
                 Ok(()) => {}
                 // Git shows its user what its own protocol says, and of an HTTP error the number only.
                 Err(ServiceError::Forbidden(why)) => {

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::Face;
 use super::caller::Peer;
-use crate::service::audit;
+use crate::service::admission::audit;
 
 /// The paths, and an answer for all others.
 pub fn router(face: &Face) -> Router {

@@ -1,8 +1,12 @@
 //! What happens at each event when nothing goes wrong.
 
-use coordinator::service::code::{self, RefUpdate};
-use coordinator::service::session::{Session, Told};
-use coordinator::service::{ServiceError, items, leases, merge, pipeline, presence, schedule};
+use coordinator::service::ServiceError;
+use coordinator::service::backlog::{items, pipeline, schedule};
+use coordinator::service::fleet::session::{Session, Told};
+use coordinator::service::fleet::{leases, presence};
+use coordinator::service::queue::merge;
+use coordinator::service::repos::git_access;
+use coordinator::service::repos::git_access::RefUpdate;
 use sprint_core::access::{Caller, Identity};
 use sprint_core::event::EventKind;
 use sprint_core::fixtures;
@@ -392,7 +396,7 @@ impl World {
         let mut taken = None;
         for name in [name.clone(), late_ref(&name)] {
             let update = RefUpdate { name: name.clone(), deletes: false };
-            if code::may_push(sprint, &who, &assignment.repo, &[update]).await.is_ok() {
+            if git_access::may_push(sprint, &who, &assignment.repo, &[update]).await.is_ok() {
                 taken = Some(name);
                 break;
             }

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use coordinator::service::{Actor, outposts};
+use coordinator::service::Actor;
+use coordinator::service::fleet::outposts;
 
 use super::{Event, FAULTS, World};
 use crate::faults::{self, Fault};

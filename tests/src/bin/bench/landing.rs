@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use coordinator::git::GitRepos;
 use coordinator::identity::Certificates;
-use coordinator::service::logs::Logs;
-use coordinator::service::merge;
-use coordinator::service::{Settings, Sprint};
+use coordinator::service::fleet::logs::Logs;
+use coordinator::service::queue::merge;
+use coordinator::service::{Coordinator, Settings};
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::address::RepoAddress;
 use sprint_core::change::{Change, ChangeState};
@@ -120,7 +120,7 @@ fn plumbing(directory: &Path, upstream: &Path, heads: &[CommitId]) -> anyhow::Re
 
 /// The merge queue's service, in this process.
 struct Engine {
-    sprint: Sprint,
+    sprint: Coordinator,
     repo: Repo,
 }
 
@@ -135,7 +135,7 @@ impl Engine {
         let repo = Repo { name, branch, ..fixtures::repo() };
         let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
         let logs = Logs::open(directory.join("logs"))?;
-        let sprint = Sprint::new(store, repos, logs, certificates, directory.to_owned(), Settings::default());
+        let sprint = Coordinator::new(store, repos, logs, certificates, directory.to_owned(), Settings::default());
         let record = repo.clone();
         let added: Result<(), StoreError> = sprint
             .store

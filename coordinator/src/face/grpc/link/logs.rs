@@ -11,10 +11,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::super::status::of;
-use super::{Link, expired, record, removed};
+use super::call::{Link, expired, record, removed};
 use crate::face::Face;
-use crate::service::logs::OpenLog;
-use crate::service::{ServiceError, access, audit, now, workers};
+use crate::service::admission::{access, audit};
+use crate::service::fleet::logs::OpenLog;
+use crate::service::fleet::workers;
+use crate::service::{ServiceError, now};
 
 /// Acknowledgements on their way; one for each worker and batch.
 const ACKS: usize = 256;

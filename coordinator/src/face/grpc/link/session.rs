@@ -17,12 +17,14 @@ use tonic::{Status, Streaming};
 
 use super::super::identity::certificate;
 use super::super::status::{malformed, of};
-use super::{Link, expired, record, removed};
+use super::call::{Link, expired, record, removed};
 use crate::face::Face;
-use crate::service::fleet::{AttachRequest, Held};
-use crate::service::presence::{self, Hello, Present};
-use crate::service::session::Told;
-use crate::service::{self, enrol};
+use crate::service;
+use crate::service::admission::enrol;
+use crate::service::fleet::connections::{AttachRequest, Held};
+use crate::service::fleet::presence;
+use crate::service::fleet::presence::{Hello, Present};
+use crate::service::fleet::session::Told;
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -57,7 +59,7 @@ pub(super) async fn open(
             hello.outpost, link.outpost
         )));
     }
-    let (session, held, told) = service::session::Session::open(&face.sprint, hello).await.map_err(of)?;
+    let (session, held, told) = service::fleet::session::Session::open(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
     let (down, receiver) = mpsc::channel(DOWN);
     let connection = Connected { face: face.clone(), outpost: held.outpost.clone(), link, down, session };
@@ -106,7 +108,7 @@ struct Connected {
     outpost: OutpostName,
     link: Link,
     down: Sender,
-    session: service::session::Session,
+    session: service::fleet::session::Session,
 }
 
 impl Connected {

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::Link;
+use super::call::Link;
 use crate::face::Face;
-use crate::service::access;
-use crate::service::fleet::{TerminalEnd, Typed};
+use crate::service::admission::access;
+use crate::service::fleet::connections::{TerminalEnd, Typed};
 
 /// Keystrokes on their way; a person types slower than this fills.
 const KEYS: usize = 64;

@@ -10,7 +10,8 @@ use sprint_failpoint::{Point, pass};
 
 use super::asked::{Asked, Service};
 use super::backend::Upload;
-use crate::service::{Sprint, audit};
+use crate::service::Coordinator;
+use crate::service::admission::audit;
 
 /// The beginning of an answer to a push in which git says whether it took it.
 const VERDICT_BYTES: usize = 64 << 10;
@@ -22,13 +23,13 @@ const NOT_UPDATED: &[u8] = b"ng refs/";
 /// Who asked for what.
 #[derive(Clone)]
 pub(super) struct Record {
-    sprint: Arc<Sprint>,
+    sprint: Arc<Coordinator>,
     caller: Caller,
     what: String,
 }
 
 impl Record {
-    pub(super) fn new(sprint: &Arc<Sprint>, caller: &Caller, asked: &Asked) -> Self {
+    pub(super) fn new(sprint: &Arc<Coordinator>, caller: &Caller, asked: &Asked) -> Self {
         let what = format!("{} {}", asked.service.name(), asked.repo);
         Self { sprint: Arc::clone(sprint), caller: caller.clone(), what }
     }

@@ -1,0 +1,7 @@
+//! What outposts speak: a session for control, a stream for logs, one for each open terminal.
+
+mod call;
+mod logs;
+mod service;
+mod session;
+mod terminal;

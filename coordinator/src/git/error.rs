@@ -1,0 +1,44 @@
+//! Why git did not do what it was asked.
+
+use std::time::Duration;
+
+use sprint_core::ids::RepoName;
+use thiserror::Error;
+
+/// The oldest git that has `merge-tree --stdin`.
+pub const OLDEST_GIT: (u32, u32) = (2, 39);
+
+/// Why git did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum GitError {
+    #[error("git cannot be run: {0}; install it (Debian: apt-get install git)")]
+    NoProgram(std::io::Error),
+    #[error("git {found} is too old; {} or newer is needed", version(OLDEST_GIT))]
+    TooOld { found: String },
+    #[error("git {command} failed: {stderr}")]
+    Failed { command: String, stderr: String },
+    #[error("git {command} did not end within {}", humantime::format_duration(*limit))]
+    TimedOut { command: String, limit: Duration },
+    #[error("git's object store failed: {0}")]
+    Library(#[from] git2::Error),
+    #[error("\"{url}\" cannot be reached: {stderr}; check the address and the access rights of the coordinator's user")]
+    Unreachable { url: String, stderr: String },
+    #[error("\"{url}\" is empty: it has no commit; push a first commit, then add it again")]
+    Empty { url: String },
+    #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them with --branch")]
+    NoBranch { url: String, branch: String, present: String },
+    #[error("the repository has no branch \"{0}\"")]
+    NoTip(String),
+    #[error("the repository of {0} is not there; was the data directory changed by hand?")]
+    Missing(RepoName),
+    #[error("git merge-tree broke down")]
+    BrokeDown,
+    #[error("git merge-tree answered something unexpected: {0}")]
+    MergeTree(String),
+    #[error("the repositories' directory failed: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+fn version((major, minor): (u32, u32)) -> String {
+    format!("{major}.{minor}")
+}

@@ -1,0 +1,85 @@
+//! Finding out who calls.
+
+use sprint_core::access::{Caller, Identity, PersonRole};
+use sprint_core::event::Actor;
+use sprint_core::ids::{KeyId, PersonName, SecretHash};
+use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
+
+use crate::service::{Coordinator, ServiceError};
+use crate::store::Directory;
+
+/// What a caller has shown of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown<'a> {
+    /// The key of its certificate, which TLS has verified.
+    pub key: Option<&'a KeyId>,
+    /// The text that it sent as its token.
+    pub token: Option<&'a str>,
+}
+
+/// Finds out who somebody is; who shows nothing is a stranger.
+///
+/// # Errors
+/// [`ServiceError::Unauthenticated`] for a proof that does not count: it is not taken for less than it claims.
+pub fn identify(sprint: &Coordinator, shown: Shown<'_>) -> Result<Identity, ServiceError> {
+    let directory = sprint.store.directory();
+    match shown {
+        Shown { key: Some(key), token: _ } => by_key(directory, key),
+        Shown { key: None, token: Some(text) } => {
+            let token = text.parse::<TokenText>().map_err(|error| ServiceError::Unauthenticated(error.to_string()))?;
+            let known = known(directory.token(&token.id), &token, TokenKind::Viewer)?;
+            person(&known)
+        }
+        Shown { key: None, token: None } => Ok(Identity::Stranger),
+    }
+}
+
+fn by_key(directory: &Directory, key: &KeyId) -> Result<Identity, ServiceError> {
+    if let Some(name) = directory.outpost(key) {
+        return Ok(Identity::Outpost(name));
+    }
+    match directory.token_of_key(key) {
+        Some(token) => person(&token),
+        None => Err(ServiceError::Unauthenticated(
+            "the certificate is of nobody who is known here any more: the outpost was removed; join again with a new token (coordinator token create --kind outpost)"
+                .to_owned(),
+        )),
+    }
+}
+
+fn person(token: &Token) -> Result<Identity, ServiceError> {
+    let (role, name) = token.person(crate::service::now())?;
+    Ok(Identity::Person { role, name: name.clone() })
+}
+
+/// Checks a token's secret against what is on record. A wrong secret and an unknown token are told
+/// alike, and a comparison takes the same time wherever the first difference is.
+pub(crate) fn known(found: Option<Token>, shown: &TokenText, kind: TokenKind) -> Result<Token, TokenRefused> {
+    let hash = hash(shown);
+    match found {
+        Some(token) => match &token.proof {
+            Proof::Secret(known) if known.as_str().as_bytes().ct_eq(hash.as_str().as_bytes()).into() => Ok(token),
+            Proof::Secret(_) | Proof::Key(_) => Err(TokenRefused::Unknown { kind }),
+        },
+        None => Err(TokenRefused::Unknown { kind }),
+    }
+}
+
+/// What is kept of a token's secret.
+pub(crate) fn hash(token: &TokenText) -> SecretHash {
+    SecretHash::new(sprint_identity::sha256(token.secret().as_bytes())).expect("a SHA-256 has 64 digits")
+}
+
+/// Rings whenever somebody may have been let in or shut out.
+pub fn changes(sprint: &Coordinator) -> watch::Receiver<()> {
+    sprint.store.directory().changes()
+}
+
+/// Whoever has the data directory, and needs no call: what they do is part of the audit, too.
+pub fn local_admin() -> Actor {
+    let name = PersonName::new("local").expect("a name");
+    let identity = Identity::Person { role: PersonRole::Admin, name };
+    Actor::Caller(Caller { identity, from: "the data directory".to_owned() })
+}

@@ -1,0 +1,157 @@
+//! How an outpost gets its certificate, and the next one.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sprint_core::access::{Caller, Identity};
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{KeyId, OutpostName};
+use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::time::Timestamp;
+use sprint_core::token::{CLOCK_TOLERANCE, TokenKind, TokenText};
+use sprint_identity::authority::{Issued, Requested};
+
+use crate::service::admission::access;
+use crate::service::{Actor, Coordinator, ServiceError};
+use crate::store::Tx;
+
+/// What an outpost that wants to join sends.
+#[derive(Debug)]
+pub struct Enrolment {
+    pub token: TokenText,
+    pub outpost: OutpostName,
+    /// PKCS #10, DER.
+    pub request: Vec<u8>,
+    /// The outpost's clock.
+    pub now: Timestamp,
+    pub from: String,
+}
+
+/// A certificate for an outpost, and what it is to trust from now on.
+#[derive(Debug)]
+pub struct Enrolled {
+    pub issued: Issued,
+    pub trust_pem: String,
+}
+
+/// Spends a token on a certificate for an outpost's key.
+///
+/// The same key may ask again with the same token: its answer may have been lost on the way.
+///
+/// # Errors
+/// [`ServiceError::Token`], [`ServiceError::Exists`] for a name that is taken, [`ServiceError::Precondition`]
+/// for a clock that is off, [`ServiceError::Key`] for a request that makes no sense.
+pub async fn enrol(sprint: &Coordinator, enrolment: Enrolment) -> Result<Enrolled, ServiceError> {
+    let Enrolment { token, outpost, request, now, from } = enrolment;
+    let requested = Requested::read(&request)?;
+    check_clock(now, crate::service::now())?;
+    let (key, name) = (requested.id.clone(), outpost.clone());
+    sprint.store.write(move |tx| Box::pin(admit(tx, token, name, key, from))).await?;
+    tracing::info!(%outpost, "an outpost has joined");
+    issue(sprint, &outpost, &requested)
+}
+
+fn check_clock(theirs: Timestamp, ours: Timestamp) -> Result<(), ServiceError> {
+    let (off, way) = if theirs < ours { (ours.since(theirs), "behind") } else { (theirs.since(ours), "ahead of") };
+    if off <= CLOCK_TOLERANCE {
+        return Ok(());
+    }
+    let off = humantime::format_duration(Duration::from_secs(off.as_secs()));
+    Err(ServiceError::Precondition(format!(
+        "this host's clock is {off} {way} the coordinator's; set the clock (chrony) and join again"
+    )))
+}
+
+async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, from: String) -> Result<(), ServiceError> {
+    let mut token = access::known(tx.token(&shown.id).await?, &shown, TokenKind::Outpost)?;
+    let now = tx.now();
+    let known = tx.outpost(&name).await?;
+    if known.as_ref().is_some_and(|known| known.key.as_ref() == Some(&key)) {
+        return Ok(token.again(now)?);
+    }
+    if let Some(other) = tx.outposts().await?.into_iter().find(|other| other.key.as_ref() == Some(&key)) {
+        return Err(ServiceError::Exists(format!(
+            "this key is outpost \"{}\"'s; each outpost has a key, and a --data-dir, of its own",
+            other.name
+        )));
+    }
+    if known.as_ref().is_some_and(|known| known.key.is_some()) {
+        return Err(ServiceError::Exists(format!(
+            "there is an outpost \"{name}\" already, with another key; join with another --name, or first remove that one with: sprintctl outpost remove {name}"
+        )));
+    }
+    token.spend(&name, now)?;
+    let caller = Actor::Caller(Caller { identity: Identity::Outpost(name.clone()), from });
+    let outpost = match known {
+        // It joined before keys were asked for.
+        Some(outpost) => Outpost { key: Some(key), ..outpost },
+        None => Outpost {
+            name: name.clone(),
+            key: Some(key),
+            labels: std::collections::BTreeMap::new(),
+            max_workers: 0,
+            state: OutpostState::Offline,
+            version: String::new(),
+            draining: false,
+            paused: None,
+            disconnect_grace: None,
+            joined_at: now,
+            last_seen: now,
+        },
+    };
+    let data = json!({ "outpost": name, "token": token.id, "key": outpost.key });
+    let record =
+        NewEvent { kind: EventKind::OutpostJoined, repo: None, item: None, actor: caller.clone(), data: data.clone() };
+    tx.save_outpost(outpost, record);
+    tx.save_token(token, NewEvent { kind: EventKind::TokenUsed, repo: None, item: None, actor: caller, data });
+    Ok(())
+}
+
+fn issue(sprint: &Coordinator, outpost: &OutpostName, requested: &Requested) -> Result<Enrolled, ServiceError> {
+    let ttl = sprint.settings.outpost_certificate_ttl;
+    let subject = format!("outpost {outpost}");
+    let issued = sprint.certificates.authority.issue_client(requested, &subject, crate::service::now(), ttl)?;
+    Ok(Enrolled { issued, trust_pem: sprint.certificates.trust_pem() })
+}
+
+/// Gives a connected outpost its next certificate, for the key that it has.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`] for another key, [`ServiceError::Key`] for a request that makes no sense.
+pub async fn renew(sprint: &Coordinator, outpost: &OutpostName, request: &[u8]) -> Result<Enrolled, ServiceError> {
+    let requested = Requested::read(request)?;
+    if sprint.store.directory().outpost(&requested.id).as_ref() != Some(outpost) {
+        return Err(ServiceError::Forbidden(format!(
+            "outpost \"{outpost}\" asked for a certificate for a key that is not its own"
+        )));
+    }
+    let enrolled = issue(sprint, outpost, &requested)?;
+    let data = json!({ "outpost": outpost, "expires_at": enrolled.issued.expires_at });
+    let actor = Actor::Outpost(outpost.clone());
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.record(NewEvent { kind: EventKind::CertificateIssued, repo: None, item: None, actor, data });
+                Ok::<_, ServiceError>(())
+            })
+        })
+        .await?;
+    Ok(enrolled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_told_by_how_much_and_which_way() {
+        let ours = Timestamp::from_millis(10_000_000);
+        let at = |seconds: i64| Timestamp::from_millis(10_000_000 + seconds * 1000);
+        assert!(check_clock(at(-300), ours).is_ok() && check_clock(at(300), ours).is_ok());
+        let behind = check_clock(at(-420), ours).expect_err("is refused").to_string();
+        assert!(behind.contains("7m behind") && behind.contains("chrony"), "{behind}");
+        let ahead = check_clock(at(3601), ours).expect_err("is refused").to_string();
+        assert!(ahead.contains("1h 1s ahead"), "{ahead}");
+    }
+}

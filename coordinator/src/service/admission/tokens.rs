@@ -1,0 +1,147 @@
+//! Tokens: made, listed, revoked.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sprint_core::access::PersonRole;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{PersonName, TokenId};
+use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenKind, TokenText};
+
+use crate::service::admission::access;
+use crate::service::{Actor, Coordinator, ServiceError};
+
+/// How long a token for joining counts: it is pasted on the other host at once.
+const JOIN_TTL: Duration = Duration::from_hours(1);
+
+/// How long a person's token counts.
+const ACCESS_TTL: Duration = Duration::from_hours(90 * 24);
+
+/// The longest that any token counts.
+const LONGEST_TTL: Duration = Duration::from_hours(366 * 24);
+
+/// Outposts that may join with one token at most.
+const MOST_USES: u32 = 10_000;
+
+/// A token to be made; what is absent is the kind's own.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    pub kind: TokenKind,
+    pub ttl: Option<Duration>,
+    pub uses: Option<u32>,
+    pub name_prefix: String,
+    pub name: Option<PersonName>,
+}
+
+/// Makes a token. Its text is answered here and nowhere else again.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for what does not go with its kind.
+pub async fn create(sprint: &Coordinator, new: NewToken, by: Actor) -> Result<(Token, TokenText), ServiceError> {
+    let id = TokenId::new(sprint_identity::random(4)).expect("eight digits");
+    let (grant, ttl) = grant(&new, &id)?;
+    let ttl = new.ttl.unwrap_or(ttl);
+    if ttl.is_zero() || ttl > LONGEST_TTL {
+        return Err(ServiceError::Invalid(format!(
+            "a token counts for {}; set --ttl to more than 0 and at most {}",
+            humantime::format_duration(ttl),
+            humantime::format_duration(LONGEST_TTL)
+        )));
+    }
+    let secret = sprint_identity::random(SECRET_DIGITS / 2);
+    let text = TokenText::new(id.clone(), secret, sprint.certificates.fingerprint()).expect("hexadecimal digits");
+    let proof = Proof::Secret(access::hash(&text));
+    let token = sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let created_at = tx.now();
+                let expires_at = created_at.plus(ttl);
+                let created_by = by.to_string();
+                let token = Token { id, proof, grant, expires_at, created_at, created_by, revoked_at: None };
+                tx.save_token(token.clone(), event(EventKind::TokenCreated, &token, by));
+                Ok::<_, ServiceError>(token)
+            })
+        })
+        .await?;
+    Ok((token, text))
+}
+
+fn grant(new: &NewToken, id: &TokenId) -> Result<(Grant, Duration), ServiceError> {
+    let role = match new.kind {
+        TokenKind::Outpost => {
+            if new.name.is_some() {
+                return Err(ServiceError::invalid("--name names a person; outposts choose theirs when they join"));
+            }
+            let uses = new.uses.unwrap_or(1);
+            if !(1..=MOST_USES).contains(&uses) {
+                return Err(ServiceError::Invalid(format!("--uses {uses} is not between 1 and {MOST_USES}")));
+            }
+            let grant = Grant::Join { uses, used: 0, name_prefix: new.name_prefix.clone() };
+            return Ok((grant, JOIN_TTL));
+        }
+        TokenKind::Admin => PersonRole::Admin,
+        TokenKind::Operator => PersonRole::Operator,
+        TokenKind::Viewer => PersonRole::Viewer,
+    };
+    if new.uses.is_some() || !new.name_prefix.is_empty() {
+        return Err(ServiceError::Invalid(format!(
+            "--uses and --name-prefix are for tokens of kind outpost; one of kind {} counts until it expires or is revoked",
+            new.kind
+        )));
+    }
+    let name = match &new.name {
+        Some(name) => name.clone(),
+        None => PersonName::new(id.as_str()).expect("digits are a name"),
+    };
+    Ok((Grant::Access { role, name }, ACCESS_TTL))
+}
+
+pub(crate) fn event(kind: EventKind, token: &Token, by: Actor) -> NewEvent {
+    let mut data = json!({ "token": token.id, "kind": token.kind(), "expires_at": token.expires_at });
+    match &token.grant {
+        Grant::Join { uses, used, name_prefix } => {
+            data["uses"] = json!(uses);
+            data["used"] = json!(used);
+            data["name_prefix"] = json!(name_prefix);
+        }
+        Grant::Access { role: _, name } => data["name"] = json!(name),
+    }
+    NewEvent { kind, repo: None, item: None, actor: by, data }
+}
+
+/// The tokens that still let somebody in, or all.
+///
+/// # Errors
+/// What the store says.
+pub async fn list(sprint: &Coordinator, all: bool) -> Result<Vec<Token>, ServiceError> {
+    let mut tokens = sprint.store.tokens().await?;
+    let now = crate::service::now();
+    tokens.retain(|token| {
+        let used_up = matches!(token.grant, Grant::Join { uses, used, .. } if used >= uses);
+        all || (token.check(now).is_ok() && !used_up)
+    });
+    Ok(tokens)
+}
+
+/// Takes a token's force away. Outposts that joined with it stay: `outpost remove` is for those.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Token, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut token = tx.token(&id).await?.ok_or_else(|| {
+                    ServiceError::NotFound(format!("there is no token {id}; see: sprintctl token list --all"))
+                })?;
+                if token.revoked_at.is_none() {
+                    token.revoked_at = Some(tx.now());
+                    tx.save_token(token.clone(), event(EventKind::TokenRevoked, &token, by));
+                }
+                Ok(token)
+            })
+        })
+        .await
+}

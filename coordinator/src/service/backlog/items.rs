@@ -1,0 +1,392 @@
+//! Items: adding, changing and explaining them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::json;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{Attempt, ItemId, RepoName};
+use sprint_core::item::{Item, ItemEvent, ItemKind, MAX_ITEM_BYTES, Priority, Stage, StageName};
+use sprint_core::needs::find_cycle;
+
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::{ItemFilter, Notice, Tx};
+
+/// An item to be added; `parent` and `needs` are item numbers or keys of the same request.
+#[derive(Debug, Clone)]
+pub struct NewItem {
+    pub key: Option<String>,
+    pub repo: RepoName,
+    pub kind: ItemKind,
+    pub title: String,
+    pub description: String,
+    pub acceptance: Vec<String>,
+    pub priority: Priority,
+    pub labels: BTreeSet<String>,
+    pub requires: BTreeMap<String, String>,
+    pub parent: Option<String>,
+    pub needs: Vec<String>,
+    pub run: Option<String>,
+    pub stage: StageName,
+}
+
+/// What an edit changes; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub priority: Option<Priority>,
+    /// An empty command line takes it away.
+    pub run: Option<String>,
+    pub needs: Option<BTreeSet<ItemId>>,
+    pub labels: Option<BTreeSet<String>>,
+    pub acceptance: Option<Vec<String>>,
+    pub requires: Option<BTreeMap<String, String>>,
+}
+
+/// Adds items, all or none.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] or [`ServiceError::NotFound`], which names the item's line when there are several.
+pub async fn add(sprint: &Coordinator, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
+    sprint.store.write(move |tx| Box::pin(insert(tx, new, by))).await
+}
+
+/// Adds an item within a transaction.
+pub(crate) async fn insert_one(tx: &mut Tx, new: NewItem, by: Actor) -> Result<Item, ServiceError> {
+    let added = insert(tx, vec![new], by).await?;
+    Ok(added.into_iter().next().expect("one item was asked for, and one is added"))
+}
+
+async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
+    let several = new.len() > 1;
+    let place = |index: usize, error: ServiceError| {
+        let line = |why| format!("line {}: {why}", index + 1);
+        match error {
+            ServiceError::Invalid(why) if several => ServiceError::Invalid(line(why)),
+            ServiceError::NotFound(why) if several => ServiceError::NotFound(line(why)),
+            ServiceError::Invalid(_)
+            | ServiceError::NotFound(_)
+            | ServiceError::Precondition(_)
+            | ServiceError::Exists(_)
+            | ServiceError::Unauthenticated(_)
+            | ServiceError::Forbidden(_)
+            | ServiceError::Exhausted(_)
+            | ServiceError::OutOfOrder { .. }
+            | ServiceError::Token(_)
+            | ServiceError::Key(_)
+            | ServiceError::Refused(_)
+            | ServiceError::Git(_)
+            | ServiceError::Store(_)
+            | ServiceError::Io(_) => error,
+        }
+    };
+    let mut keys = HashMap::new();
+    let mut ids = Vec::with_capacity(new.len());
+    for (index, item) in new.iter().enumerate() {
+        let id = tx.next_item();
+        ids.push(id);
+        if let Some(key) = &item.key {
+            let taken = keys.insert(key.clone(), id).is_some();
+            let refused = if key.parse::<ItemId>().is_ok() {
+                Some(format!("the key \"{key}\" reads like an item's number; use a word"))
+            } else if taken {
+                Some(format!("the key \"{key}\" is used twice; keys must differ"))
+            } else {
+                None
+            };
+            if let Some(why) = refused {
+                return Err(place(index, ServiceError::Invalid(why)));
+            }
+        }
+    }
+    let mut items = Vec::with_capacity(new.len());
+    for (index, (id, new)) in ids.iter().zip(new).enumerate() {
+        items.push(build(tx, *id, new, &keys).await.map_err(|error| place(index, error))?);
+    }
+    let by_id = items.iter().map(|item| (item.id, &item.needs)).collect::<HashMap<_, _>>();
+    if let Some(cycle) = find_cycle(items.iter().map(|item| item.id), |id| by_id.get(&id).copied()) {
+        let name = |id: &ItemId| {
+            let item = items.iter().find(|item| item.id == *id);
+            item.map_or_else(|| id.to_string(), |item| format!("\"{}\"", item.title))
+        };
+        return Err(cycle_error(&cycle.iter().map(name).collect::<Vec<_>>()));
+    }
+    for item in &items {
+        let data = json!({ "title": item.title, "kind": item.kind, "stage": item.stage.name(), "needs": item.needs });
+        tx.save_item(item.clone(), about(item, EventKind::ItemAdded, data, &by));
+    }
+    tx.notify(Notice::Scheduler);
+    Ok(items)
+}
+
+fn about(item: &Item, kind: EventKind, data: serde_json::Value, by: &Actor) -> NewEvent {
+    NewEvent { kind, repo: Some(item.repo.clone()), item: Some(item.id), actor: by.clone(), data }
+}
+
+fn cycle_error(names: &[String]) -> ServiceError {
+    ServiceError::Invalid(format!(
+        "the needs form a cycle: {}; none of these could ever start; take one need out",
+        names.join(" needs ")
+    ))
+}
+
+async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, ItemId>) -> Result<Item, ServiceError> {
+    let NewItem {
+        key: _,
+        repo,
+        kind,
+        title,
+        description,
+        acceptance,
+        priority,
+        labels,
+        requires,
+        parent,
+        needs,
+        run,
+        stage,
+    } = new;
+    if tx.repo(&repo).await?.is_none() {
+        return Err(ServiceError::no_repo(&repo));
+    }
+    let stage = match stage {
+        StageName::Inbox => Stage::Inbox,
+        StageName::Planning => Stage::Planning,
+        StageName::Ready => Stage::Ready,
+        other @ (StageName::InProgress
+        | StageName::InReview
+        | StageName::InTests
+        | StageName::Merging
+        | StageName::InDocs
+        | StageName::Done
+        | StageName::Blocked
+        | StageName::Cancelled) => {
+            return Err(ServiceError::Invalid(format!(
+                "an item cannot be added in stage {other}; use inbox, planning or ready"
+            )));
+        }
+    };
+    let parent = match parent {
+        Some(parent) => Some(resolve(tx, &parent, keys, "parent", &repo).await?),
+        None => None,
+    };
+    let mut resolved = BTreeSet::new();
+    for need in needs {
+        resolved.insert(resolve(tx, &need, keys, "need", &repo).await?);
+    }
+    let item = Item {
+        id,
+        repo,
+        kind,
+        title,
+        description,
+        acceptance,
+        priority,
+        labels,
+        requires,
+        parent,
+        needs: resolved,
+        run: run.filter(|run| !run.trim().is_empty()),
+        stage,
+        attempt: Attempt::default(),
+        failures: 0,
+        losses: 0,
+        not_before: None,
+        conflict: None,
+        feedback: vec![],
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    validate(&item)?;
+    Ok(item)
+}
+
+fn validate(item: &Item) -> Result<(), ServiceError> {
+    if item.title.trim().is_empty() {
+        return Err(ServiceError::Invalid("the item has no title; give it one".to_owned()));
+    }
+    let size = item.size();
+    if size > MAX_ITEM_BYTES {
+        return Err(ServiceError::Invalid(format!(
+            "the item has {size} bytes of text, {MAX_ITEM_BYTES} are the limit; put long material into the repository and name it in the description"
+        )));
+    }
+    let nul = item.title.contains('\0') || item.description.contains('\0');
+    if nul || item.run.as_ref().is_some_and(|run| run.contains('\0')) {
+        return Err(ServiceError::Invalid(
+            "the item's text holds a NUL character, which no program takes; remove it".to_owned(),
+        ));
+    }
+    if item.parent == Some(item.id) {
+        return Err(ServiceError::Invalid("the item is its own parent; name another".to_owned()));
+    }
+    Ok(())
+}
+
+/// The item that a reference means: a key of the same request, or a number.
+async fn resolve(
+    tx: &mut Tx,
+    reference: &str,
+    keys: &HashMap<String, ItemId>,
+    what: &str,
+    repo: &RepoName,
+) -> Result<ItemId, ServiceError> {
+    if let Some(id) = keys.get(reference) {
+        return Ok(*id);
+    }
+    let Ok(id) = reference.parse::<ItemId>() else {
+        return Err(ServiceError::Invalid(format!(
+            "its {what} \"{reference}\" is neither an item's number nor the key of another item of the request"
+        )));
+    };
+    match tx.item(id).await? {
+        Some(found) if found.repo == *repo => Ok(id),
+        Some(found) => Err(ServiceError::Invalid(format!(
+            "its {what} {id} belongs to repo \"{}\"; parents and needs are of the same repo",
+            found.repo
+        ))),
+        None => Err(ServiceError::NotFound(format!("its {what} {id} does not exist; see: sprintctl item list"))),
+    }
+}
+
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError> {
+    sprint.store.item(id).await?.ok_or_else(|| ServiceError::no_item(id))
+}
+
+/// # Errors
+/// What the store says.
+pub async fn list(sprint: &Coordinator, filter: &ItemFilter, labels: &[String]) -> Result<Vec<Item>, ServiceError> {
+    let mut items = sprint.store.items(filter).await?;
+    items.retain(|item| labels.iter().all(|label| item.labels.contains(label)));
+    Ok(items)
+}
+
+/// Changes an item's texts, needs and labels. Work that is under way goes on as it was given out.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for what [`add`] would refuse, too.
+pub async fn edit(sprint: &Coordinator, id: ItemId, edit: Edit, by: Actor) -> Result<Item, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut item = tx.item(id).await?.ok_or_else(|| ServiceError::no_item(id))?;
+                let Edit { title, description, priority, run, needs, labels, acceptance, requires } = edit;
+                let changed = [
+                    ("title", title.is_some()),
+                    ("description", description.is_some()),
+                    ("priority", priority.is_some()),
+                    ("run", run.is_some()),
+                    ("needs", needs.is_some()),
+                    ("labels", labels.is_some()),
+                    ("acceptance", acceptance.is_some()),
+                    ("requires", requires.is_some()),
+                ];
+                let changed = changed.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect::<Vec<_>>();
+                item.title = title.unwrap_or(item.title);
+                item.description = description.unwrap_or(item.description);
+                item.priority = priority.unwrap_or(item.priority);
+                item.labels = labels.unwrap_or(item.labels);
+                item.acceptance = acceptance.unwrap_or(item.acceptance);
+                item.requires = requires.unwrap_or(item.requires);
+                if let Some(run) = run {
+                    item.run = Some(run).filter(|run| !run.trim().is_empty());
+                }
+                if let Some(needs) = needs {
+                    item.needs = needs;
+                    check_needs(tx, &item).await?;
+                }
+                validate(&item)?;
+                item.updated_at = tx.now();
+                let record = about(&item, EventKind::ItemEdited, json!({ "changed": changed }), &by);
+                tx.save_item(item.clone(), record);
+                tx.notify(Notice::Scheduler);
+                Ok(item)
+            })
+        })
+        .await
+}
+
+/// Checks that an item's needs exist, and that no chain of needs leads back to it.
+async fn check_needs(tx: &mut Tx, item: &Item) -> Result<(), ServiceError> {
+    for need in &item.needs {
+        resolve(tx, &need.to_string(), &HashMap::new(), "need", &item.repo).await?;
+    }
+    let mut known = BTreeMap::from([(item.id, item.needs.clone())]);
+    let mut open = item.needs.iter().copied().collect::<Vec<_>>();
+    while let Some(id) = open.pop() {
+        if known.contains_key(&id) {
+            continue;
+        }
+        let needs = tx.item(id).await?.map(|item| item.needs).unwrap_or_default();
+        open.extend(needs.iter().copied());
+        known.insert(id, needs);
+    }
+    match find_cycle([item.id], |id| known.get(&id)) {
+        Some(cycle) => Err(cycle_error(&cycle.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        None => Ok(()),
+    }
+}
+
+/// Applies a person's event to an item.
+async fn steer(sprint: &Coordinator, id: ItemId, event: ItemEvent, by: Actor) -> Result<Item, ServiceError> {
+    sprint.store.write(move |tx| Box::pin(async move { transition::item(tx, id, event, &by).await })).await
+}
+
+/// Moves an item out of inbox or planning.
+///
+/// # Errors
+/// [`ServiceError::Refused`] when it is in neither.
+pub async fn ready(sprint: &Coordinator, id: ItemId, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Readied, by).await
+}
+
+/// Cancels an item, ending its worker or dropping its change.
+///
+/// # Errors
+/// [`ServiceError::Refused`] when it is over, or its change is being landed.
+pub async fn cancel(sprint: &Coordinator, id: ItemId, reason: String, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Cancelled { reason }, by).await
+}
+
+/// Gives a blocked or cancelled item another round of attempts, or ends its pause.
+///
+/// # Errors
+/// [`ServiceError::Refused`] when it is neither.
+pub async fn retry(sprint: &Coordinator, id: ItemId, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Retried, by).await
+}
+
+/// Why an item cannot become done any more without a person: it, or something that it needs,
+/// is blocked or cancelled. None while it can.
+///
+/// # Errors
+/// What the store says.
+pub async fn dead_end(sprint: &Coordinator, item: &Item) -> Result<Option<String>, ServiceError> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![item.clone()];
+    while let Some(next) = open.pop() {
+        match &next.stage {
+            Stage::Blocked { reason } => return Ok(Some(format!("item {} is blocked: {reason}", next.id))),
+            Stage::Cancelled { reason } => return Ok(Some(format!("item {} was cancelled: {reason}", next.id))),
+            Stage::Inbox | Stage::Planning | Stage::Ready => {
+                for need in &next.needs {
+                    if seen.insert(*need)
+                        && let Some(need) = sprint.store.item(*need).await?
+                    {
+                        open.push(need);
+                    }
+                }
+            }
+            Stage::InProgress { .. }
+            | Stage::InReview
+            | Stage::InTests
+            | Stage::Merging { .. }
+            | Stage::InDocs
+            | Stage::Done { .. } => {}
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,240 @@
+//! The scheduler: gives waiting work to free slots. What it decides is core's; this loads and commits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName};
+use sprint_core::item::{Item, ItemEvent, Lease};
+use sprint_core::job::Resumed;
+use sprint_core::pipeline::{self, command_line};
+use sprint_core::schedule::{Placement, Work, urgency};
+use sprint_core::trial::{RunState, Trial, TrialEvent};
+use sprint_core::worker::{GateOf, Role, Worker, WorkerState};
+
+use crate::service::backlog::earlier_work;
+use crate::service::capacity::{Board, gate_request, request_of};
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::{Notice, Tx};
+
+/// Items looked at in one step; more steps follow while slots are free.
+const PAGE: u32 = 256;
+
+/// Gives out what can be given out now; answers when the next paused work can go, if any is paused.
+///
+/// # Errors
+/// What the store or git says; what was given out before stays given out.
+pub async fn pass(sprint: &Coordinator) -> Result<Option<Duration>, ServiceError> {
+    let mut board = Board::load(sprint).await?;
+    if board.outposts.is_empty() || board.is_full() {
+        return Ok(None);
+    }
+    let now = sprint.now();
+    let mut wake: Option<Duration> = None;
+    let mut pauses = |until: Option<sprint_core::time::Timestamp>| {
+        let pause = until.map(|until| until.since(now)).filter(|pause| !pause.is_zero());
+        if let Some(pause) = pause {
+            wake = Some(wake.map_or(pause, |earlier| earlier.min(pause)));
+        }
+        pause.is_some()
+    };
+
+    let mut gates = Vec::new();
+    for trial in waiting_trials(sprint) {
+        for run in trial.startable() {
+            if let RunState::Waiting { not_before } = run.state
+                && !pauses(not_before)
+            {
+                gates.push(gate_request(&trial, run));
+            }
+        }
+    }
+    let placements = board.decide(&gates);
+    give_out(sprint, placements, Starts::default()).await?;
+
+    let mut after = (i64::MIN, ItemId::default());
+    while !board.is_full() {
+        let page = sprint.store.assignable(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = (urgency(last.priority, last.created_at), last.id);
+        // Read after the items: what one of them needs may have landed a moment ago, and it must start from there.
+        let tips = tips(sprint, &board);
+        let mut requests = Vec::new();
+        for item in &page {
+            let Some(repo) = board.repos.get(&item.repo).filter(|repo| tips.contains_key(&repo.name)) else { continue };
+            let role = pipeline::role(repo, item);
+            if command_line(repo, item, role).is_some() && !pauses(item.not_before) {
+                requests.push(request_of(item, role));
+            }
+        }
+        let placements = board.decide(&requests);
+        let resumed = resumed(sprint, &board, &tips, &page, &placements);
+        give_out(sprint, placements, Starts { tips, resumed }).await?;
+    }
+    Ok(wake)
+}
+
+/// The commits that new work starts from. A repo whose branch cannot be read gets no work,
+/// and holds up no other.
+fn tips(sprint: &Coordinator, board: &Board) -> BTreeMap<RepoName, CommitId> {
+    let mut tips = BTreeMap::new();
+    for repo in board.repos.values() {
+        match sprint.git.get(&repo.name).and_then(|git| git.tip(&repo.branch)) {
+            Ok(tip) => {
+                tips.insert(repo.name.clone(), tip);
+            }
+            Err(error) => tracing::error!(repo = %repo.name, %error, "no work is given out: the branch cannot be read"),
+        }
+    }
+    tips
+}
+
+/// What attempts start from.
+#[derive(Debug, Clone, Default)]
+struct Starts {
+    tips: BTreeMap<RepoName, CommitId>,
+    /// Earlier work, where there is any to be taken up.
+    resumed: BTreeMap<ItemId, Resumed>,
+}
+
+/// Looked up before the transaction, which must not wait for git. An attempt whose earlier work cannot be read
+/// starts without it.
+fn resumed(
+    sprint: &Coordinator,
+    board: &Board,
+    tips: &BTreeMap<RepoName, CommitId>,
+    page: &[Item],
+    placements: &[Placement],
+) -> BTreeMap<ItemId, Resumed> {
+    let mut resumed = BTreeMap::new();
+    for item in page.iter().filter(|item| placements.iter().any(|placement| placement.work == Work::Item(item.id))) {
+        let (Some(repo), Some(tip)) = (board.repos.get(&item.repo), tips.get(&item.repo)) else { continue };
+        let git = sprint.git.get(&repo.name).map_err(ServiceError::from);
+        match git.and_then(|git| earlier_work::of(&git, repo, item, tip)) {
+            Ok(Some(found)) => {
+                resumed.insert(item.id, found);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(item = %item.id, %error, "its earlier work cannot be taken up"),
+        }
+    }
+    resumed
+}
+
+/// Commits decisions in one transaction; one that has been overtaken is passed over.
+async fn give_out(sprint: &Coordinator, placements: Vec<Placement>, mut starts: Starts) -> Result<(), ServiceError> {
+    if placements.is_empty() {
+        return Ok(());
+    }
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                for Placement { work, outpost } in placements {
+                    match work {
+                        Work::Item(item) => lease_item(tx, item, outpost, &mut starts).await?,
+                        Work::Gate(gate) => lease_gate(tx, gate, outpost).await?,
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut Starts) -> Result<(), ServiceError> {
+    let Some(item) = tx.item(id).await? else { return Ok(()) };
+    let Some(base) = starts.tips.get(&item.repo) else { return Ok(()) };
+    let Some(repo) = tx.repo(&item.repo).await? else { return Ok(()) };
+    // As it is now: it may be another than at the look.
+    let role = pipeline::role(&repo, &item);
+    let resumed = match &item.conflict {
+        Some(conflict) if role == Role::Resolver => Some(conflict.start(id)),
+        Some(_) | None => starts.resumed.remove(&id),
+    };
+    let attempt = item.attempt.next();
+    let worker = tx.next_worker();
+    let lease = Lease { worker, outpost: outpost.clone() };
+    match transition::item(tx, id, ItemEvent::Leased { attempt, lease }, &Actor::Scheduler).await {
+        Ok(_) => {}
+        // Cancelled or edited since the look: the next pass decides anew.
+        Err(ServiceError::Refused(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let worker = Worker {
+        id: worker,
+        repo: item.repo,
+        item: id,
+        gate: None,
+        attempt,
+        role,
+        outpost,
+        state: WorkerState::Assigned,
+        base: base.clone(),
+        resumed,
+        stop_reason: None,
+        terminal: None,
+        assigned_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+        report_seq: 0,
+        log_bytes: None,
+    };
+    add_worker(tx, worker);
+    Ok(())
+}
+
+/// The trials that can still matter, of all repos.
+fn waiting_trials(sprint: &Coordinator) -> Vec<Trial> {
+    let directory = sprint.store.directory();
+    directory.repos_with_trials().iter().flat_map(|repo| directory.trials(repo)).collect()
+}
+
+async fn lease_gate(tx: &mut Tx, gate: GateOf, outpost: OutpostName) -> Result<(), ServiceError> {
+    let worker = tx.next_worker();
+    let event = TrialEvent::GateAssigned { gate: gate.name.clone(), worker };
+    let trial = match transition::trial(tx, gate.trial, event, &Actor::Scheduler).await {
+        Ok(trial) => trial,
+        Err(ServiceError::Refused(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let (item, attempt) = trial.last().map(|member| (member.item, member.attempt)).unwrap_or_default();
+    let worker = Worker {
+        id: worker,
+        base: trial.candidate.commit,
+        resumed: None,
+        repo: trial.repo,
+        item,
+        gate: Some(gate),
+        attempt,
+        role: Role::Gate,
+        outpost,
+        state: WorkerState::Assigned,
+        stop_reason: None,
+        terminal: None,
+        assigned_at: tx.now(),
+        started_at: None,
+        ended_at: None,
+        report_seq: 0,
+        log_bytes: None,
+    };
+    add_worker(tx, worker);
+    Ok(())
+}
+
+fn add_worker(tx: &mut Tx, worker: Worker) {
+    let record = NewEvent {
+        kind: EventKind::WorkerAssigned,
+        repo: Some(worker.repo.clone()),
+        item: Some(worker.item).filter(|item| *item != ItemId::default()),
+        actor: Actor::Scheduler,
+        data: json!({
+            "worker": worker.id, "role": worker.role, "outpost": worker.outpost, "attempt": worker.attempt,
+            "base": worker.base, "gate": worker.gate,
+            "resumed": worker.resumed.as_ref().map(|resumed| resumed.attempt),
+        }),
+    };
+    tx.notify(Notice::Outpost(worker.outpost.clone()));
+    tx.save_worker(worker, record);
+}

@@ -1,0 +1,109 @@
+//! The fleet's slots and limits, and what work asks of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sprint_core::ids::{OutpostName, RepoName};
+use sprint_core::item::{Item, Priority};
+use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::repo::Repo;
+use sprint_core::schedule::{Capacity, Limits, Placement, Request, Work, assign};
+use sprint_core::trial::{GateRun, Trial};
+use sprint_core::worker::{GateOf, Role};
+
+use crate::service::{Coordinator, ServiceError};
+
+/// The fleet and its limits, as one pass of the scheduler sees them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Board {
+    pub(crate) repos: BTreeMap<RepoName, Repo>,
+    pub(crate) outposts: Vec<Capacity>,
+    pub(crate) limits: Limits,
+}
+
+impl Board {
+    pub(crate) async fn load(sprint: &Coordinator) -> Result<Self, ServiceError> {
+        let repos = sprint.store.repos().await?.into_iter().map(|repo| (repo.name.clone(), repo)).collect();
+        let mut board = Self { repos, ..Self::default() };
+        for outpost in sprint.store.directory().outposts() {
+            let takes_work = outpost.state == OutpostState::Online && outpost.paused.is_none();
+            if takes_work && sprint.fleet.is_live(&outpost.name) {
+                board.outposts.push(Capacity {
+                    outpost: outpost.name,
+                    labels: outpost.labels,
+                    max_workers: outpost.max_workers,
+                    active: 0,
+                    active_by_repo: BTreeMap::new(),
+                });
+            }
+        }
+        for repo in board.repos.values() {
+            board.limits.max.extend(repo.limits.iter().map(|(role, max)| ((repo.name.clone(), *role), *max)));
+        }
+        for (outpost, repo, role, count) in sprint.store.directory().slots_in_use() {
+            board.occupy(&outpost, repo, role, count);
+        }
+        Ok(board)
+    }
+
+    fn occupy(&mut self, outpost: &OutpostName, repo: RepoName, role: Role, count: u32) {
+        *self.limits.active.entry((repo.clone(), role)).or_default() += count;
+        if let Some(capacity) = self.outposts.iter_mut().find(|capacity| capacity.outpost == *outpost) {
+            capacity.active += count;
+            *capacity.active_by_repo.entry(repo).or_default() += count;
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.outposts.iter().all(|outpost| outpost.active >= outpost.max_workers)
+    }
+
+    /// Decides for `requests`, and counts the decisions as taken.
+    pub(crate) fn decide(&mut self, requests: &[Request]) -> Vec<Placement> {
+        let placements = assign(requests, &self.outposts, &self.limits);
+        for Placement { work, outpost } in &placements {
+            if let Some(request) = requests.iter().find(|request| request.work == *work) {
+                self.occupy(outpost, request.repo.clone(), request.role, 1);
+            }
+        }
+        placements
+    }
+}
+
+/// What a ready item asks of the scheduler.
+pub(crate) fn request_of(item: &Item, role: Role) -> Request {
+    Request {
+        work: Work::Item(item.id),
+        repo: item.repo.clone(),
+        role,
+        priority: item.priority,
+        since: item.created_at,
+        requires: item.requires.clone(),
+        needs: vec![],
+        avoid: vec![],
+    }
+}
+
+/// What a gate of a trial asks of the scheduler.
+pub(crate) fn gate_request(trial: &Trial, run: &GateRun) -> Request {
+    Request {
+        work: Work::Gate(GateOf { trial: trial.id, name: run.gate.name.clone() }),
+        repo: trial.repo.clone(),
+        role: Role::Gate,
+        priority: Priority::Urgent,
+        since: trial.created_at,
+        requires: BTreeMap::new(),
+        needs: run.gate.needs.clone(),
+        avoid: run.avoid.clone(),
+    }
+}
+
+/// How long an outpost still keeps its leases; none while it is connected, or has nothing to keep.
+pub(crate) fn lapses_in(sprint: &Coordinator, outpost: &Outpost) -> Option<Duration> {
+    if sprint.fleet.is_live(&outpost.name) || !sprint.store.directory().holds_slots(&outpost.name) {
+        return None;
+    }
+    let grace = outpost.disconnect_grace.unwrap_or(sprint.settings.disconnect_grace);
+    let silence = sprint.fleet.silence(&outpost.name, sprint.store.time().elapsed());
+    Some(grace.saturating_sub(silence))
+}

@@ -1,0 +1,129 @@
+//! What an item or a change waits for, derived from the record at the moment it is asked.
+
+use std::collections::BTreeSet;
+
+use sprint_core::explain::{ChangeSurroundings, Explanation, ItemSurroundings, explain_change, explain_item};
+use sprint_core::ids::{ChangeId, ItemId};
+use sprint_core::item::{Item, Stage, StageName};
+use sprint_core::pipeline::{self, command_line};
+use sprint_core::schedule::{Hold, hold, place, rank};
+use sprint_core::trial::{Purpose, TrialState};
+use sprint_core::worker::Role;
+
+use crate::service::backlog::items;
+use crate::service::capacity::{Board, gate_request, lapses_in, request_of};
+use crate::service::queue::changes;
+use crate::service::queue::merge::standing;
+use crate::service::{Coordinator, ServiceError};
+use crate::store::ItemFilter;
+
+/// Ready items that an explanation counts at most.
+const EXPLAINED: u32 = 1_000;
+
+/// Says what an item waits for.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, ServiceError> {
+    let item = items::get(sprint, id).await?;
+    let mut around = ItemSurroundings::default();
+    match &item.stage {
+        Stage::Merging { change: id } => around.change = Some(change(sprint, *id).await?),
+        Stage::Ready => look_around(sprint, &item, &mut around).await?,
+        Stage::InProgress { lease } => {
+            let outpost = sprint.store.directory().outpost_named(&lease.outpost);
+            around.lapses_in = outpost.and_then(|outpost| lapses_in(sprint, &outpost));
+            around.role = sprint.store.worker(lease.worker).await?.map(|worker| worker.role);
+        }
+        Stage::Inbox
+        | Stage::Planning
+        | Stage::InReview
+        | Stage::InTests
+        | Stage::InDocs
+        | Stage::Done { .. }
+        | Stage::Blocked { .. }
+        | Stage::Cancelled { .. } => {}
+    }
+    Ok(explain_item(&item, &around))
+}
+
+async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroundings) -> Result<(), ServiceError> {
+    let parent = match item.parent {
+        Some(parent) => sprint.store.item(parent).await?.map(|parent| parent.kind),
+        None => None,
+    };
+    let mut open = BTreeSet::new();
+    for need in &item.needs {
+        let Some(need) = sprint.store.item(*need).await? else { continue };
+        if need.stage.name() != StageName::Done {
+            open.insert(need.id);
+            let stuck = items::dead_end(sprint, &need).await?.is_some();
+            around.needs.push((need, stuck));
+        }
+    }
+    around.hold = hold(item, parent, &open, sprint.now());
+    if around.hold == Some(Hold::Container) {
+        let filter = ItemFilter { parent: Some(item.id), ..ItemFilter::default() };
+        around.children = sprint.store.items(&filter).await?;
+    }
+    let board = Board::load(sprint).await?;
+    let role_of = |item: &Item| board.repos.get(&item.repo).map_or(Role::Developer, |repo| pipeline::role(repo, item));
+    let role = role_of(item);
+    around.role = Some(role);
+    if let Some(repo) = board.repos.get(&item.repo) {
+        around.nothing_to_run = command_line(repo, item, role).is_none();
+    }
+    let request = request_of(item, role);
+    around.unplaced = place(&request, &board.outposts, &board.limits).err();
+    if around.unplaced.is_some() {
+        let there = sprint.store.directory().outposts().into_iter();
+        around.resting = there.filter_map(|outpost| Some((outpost.name, outpost.paused?))).collect();
+    }
+    let ready = sprint.store.assignable((i64::MIN, ItemId::default()), EXPLAINED).await?;
+    around.ahead = ready.iter().filter(|other| rank(&request_of(other, role_of(other))) < rank(&request)).count();
+    Ok(())
+}
+
+/// Says what a change waits for.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, ServiceError> {
+    let change = changes::get(sprint, id).await?;
+    let mut around = ChangeSurroundings::default();
+    if change.state.is_pending() {
+        let repo = sprint.store.repo(&change.repo).await?;
+        around.frozen = repo.as_ref().and_then(|repo| repo.frozen.clone());
+        around.halted = repo.and_then(|repo| repo.halted);
+        around.trouble = sprint.trouble(&change.repo);
+        around.standing = standing::of(sprint, std::slice::from_ref(&change)).remove(&id);
+        let trials = sprint.store.directory().trials(&change.repo);
+        if change.direct.is_some() {
+            around.trial = trials.iter().rfind(|trial| trial.holds(id)).cloned();
+        } else {
+            around.trial = match around.standing.as_ref().and_then(|standing| standing.trial) {
+                Some(trial) => sprint.store.trial(trial).await?,
+                None => None,
+            };
+            let queue = sprint.store.merge_queue(&change.repo).await?.into_iter();
+            around.direct = queue.map(|entry| entry.change).find(|other| other.direct.is_some()).map(|other| other.id);
+        }
+        let tips = trials.into_iter();
+        let mut tips = tips.filter(|trial| trial.purpose == Purpose::Tip);
+        around.red_tip = tips.find_map(|trial| match trial.state {
+            TrialState::Failed { reason, .. } => Some((trial.candidate.commit, reason)),
+            TrialState::Gating
+            | TrialState::Passed
+            | TrialState::Suspect { .. }
+            | TrialState::Unmergeable { .. }
+            | TrialState::Cancelled { .. } => None,
+        });
+        if let Some(trial) = &around.trial
+            && let Some(run) = trial.startable().next()
+        {
+            let board = Board::load(sprint).await?;
+            around.unplaced = place(&gate_request(trial, run), &board.outposts, &board.limits).err();
+        }
+    }
+    Ok(explain_change(&change, &around))
+}

@@ -1,0 +1,108 @@
+//! What an outpost is told about a worker: derived from the record each time it is sent.
+
+use sprint_core::conflict::Conflict;
+use sprint_core::ids::candidate_ref;
+use sprint_core::item::Item;
+use sprint_core::job::{Assignment, Runtime, Step};
+use sprint_core::pipeline::command_line;
+use sprint_core::prompt::{self, Onto};
+use sprint_core::repo::Repo;
+use sprint_core::trial::Trial;
+use sprint_core::worker::{GateOf, Role, Worker};
+
+use crate::service::repos::config::config_at;
+use crate::service::{Coordinator, ServiceError};
+
+/// The assignment of a worker; none when it has nothing to run any more.
+///
+/// # Errors
+/// What the store says.
+pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
+    if let Some(gate) = &worker.gate {
+        return Ok(sprint.store.trial(gate.trial).await?.and_then(|trial| for_gate(&trial, gate, worker)));
+    }
+    let (Some(repo), Some(item)) = (sprint.store.repo(&worker.repo).await?, sprint.store.item(worker.item).await?)
+    else {
+        return Ok(None);
+    };
+    if worker.is_gate() {
+        return Ok(None);
+    }
+    let prompt = match &item.conflict {
+        Some(conflict) if worker.role == Role::Resolver => {
+            resolver_prompt(sprint, &repo, &item, conflict, worker).await?
+        }
+        Some(_) | None => prompt::of_item(&item),
+    };
+    Ok(for_item(&repo, &item, worker, prompt))
+}
+
+async fn resolver_prompt(
+    sprint: &Coordinator,
+    repo: &Repo,
+    item: &Item,
+    conflict: &Conflict,
+    worker: &Worker,
+) -> Result<String, ServiceError> {
+    let mut others = Vec::new();
+    for other in &conflict.others {
+        others.extend(sprint.store.item(*other).await?);
+    }
+    // A file that cannot be read halts the queue, which says so; a worker is given what it can be given.
+    let config =
+        sprint.git.get(&repo.name).map_err(ServiceError::from).and_then(|git| config_at(&git, repo, &worker.base));
+    let method = config.unwrap_or_default().merge.method;
+    Ok(prompt::of_resolver(item, conflict, &others, Onto { branch: &repo.branch, tip: &worker.base, method }))
+}
+
+fn for_item(repo: &Repo, item: &Item, worker: &Worker, prompt: String) -> Option<Assignment> {
+    let run = command_line(repo, item, worker.role)?;
+    let runtime = repo.runtimes.get(&worker.role).cloned().unwrap_or_else(Runtime::shell);
+    let feedback =
+        item.feedback.iter().map(|earlier| format!("Attempt {}: {}", earlier.attempt, earlier.text)).collect();
+    Some(Assignment {
+        worker: worker.id,
+        repo: worker.repo.clone(),
+        item: worker.item,
+        attempt: worker.attempt,
+        role: worker.role,
+        change: None,
+        base: worker.base.clone(),
+        base_ref: repo.branch_ref(),
+        title: item.title.clone(),
+        prompt,
+        feedback,
+        steps: vec![Step { name: worker.role.to_string(), runtime, run, timeout: repo.max_duration }],
+        gates: vec![],
+        resumed: worker.resumed.clone(),
+        hung_after: repo.hung_after,
+    })
+}
+
+fn for_gate(trial: &Trial, gate: &GateOf, worker: &Worker) -> Option<Assignment> {
+    let run = trial.runs.iter().find(|run| run.gate.name == gate.name)?;
+    let changes = trial.members.iter().map(|member| member.change.to_string()).collect::<Vec<_>>();
+    let what = if changes.is_empty() { "the tip".to_owned() } else { format!("change {}", changes.join(", ")) };
+    Some(Assignment {
+        worker: worker.id,
+        repo: worker.repo.clone(),
+        item: worker.item,
+        attempt: worker.attempt,
+        role: worker.role,
+        change: trial.last().map(|member| member.change),
+        base: worker.base.clone(),
+        base_ref: candidate_ref(&trial.candidate.commit),
+        title: format!("gate {:?} of trial {}: {what}", gate.name, trial.id),
+        prompt: String::new(),
+        feedback: vec![],
+        steps: vec![Step {
+            name: run.gate.name.clone(),
+            runtime: Runtime::shell(),
+            run: run.gate.run.clone(),
+            timeout: run.gate.timeout,
+        }],
+        gates: vec![run.gate.clone()],
+        resumed: None,
+        hung_after: None,
+    })
+}

@@ -1,0 +1,165 @@
+//! Outposts: joining, leaving, and what a person may do with them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{KeyId, OutpostName, WorkerId};
+use sprint_core::outpost::{Load, Outpost};
+use sprint_core::worker::{Worker, WorkerEvent};
+
+use crate::service::capacity::lapses_in;
+use crate::service::fleet::reports;
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::Notice;
+
+pub(crate) fn event(kind: EventKind, actor: &Actor, outpost: &OutpostName, mut data: serde_json::Value) -> NewEvent {
+    data["outpost"] = json!(outpost);
+    NewEvent { kind, repo: None, item: None, actor: actor.clone(), data }
+}
+
+/// An outpost with what is known of it beside the record.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pub outpost: Outpost,
+    /// Slots in use.
+    pub active_workers: u32,
+    /// What it last said of its host.
+    pub load: Option<Load>,
+    /// While it is cut off and holds leases: how long it still keeps them.
+    pub lapses_in: Option<Duration>,
+}
+
+/// All outposts, with the slots in use and what they last said of themselves.
+pub fn list(sprint: &Coordinator) -> Vec<Status> {
+    let mut active = BTreeMap::<OutpostName, u32>::new();
+    for (outpost, _, _, count) in sprint.store.directory().slots_in_use() {
+        *active.entry(outpost).or_default() += count;
+    }
+    let outposts = sprint.store.directory().outposts();
+    outposts
+        .into_iter()
+        .map(|mut outpost| {
+            let count = active.get(&outpost.name).copied().unwrap_or(0);
+            let (seen, load) = sprint.fleet.heartbeat(&outpost.name).unwrap_or((outpost.last_seen, None));
+            // A heartbeat is no change of the record, and is not stored.
+            outpost.last_seen = outpost.last_seen.max(seen);
+            let lapses_in = lapses_in(sprint, &outpost);
+            Status { lapses_in, outpost, active_workers: count, load }
+        })
+        .collect()
+}
+
+/// Changes an outpost's settings; `Some(None)` gives it the coordinator's own grace.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn set(
+    sprint: &Coordinator,
+    name: OutpostName,
+    disconnect_grace: Option<Option<Duration>>,
+    by: Actor,
+) -> Result<Outpost, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut outpost = tx.outpost(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
+                outpost.disconnect_grace = disconnect_grace.unwrap_or(outpost.disconnect_grace);
+                let grace = outpost.disconnect_grace.map(|grace| humantime::format_duration(grace).to_string());
+                let data = json!({ "disconnect_grace": grace });
+                tx.save_outpost(outpost.clone(), event(EventKind::OutpostChanged, &by, &name, data));
+                Ok(outpost)
+            })
+        })
+        .await
+}
+
+/// Gives an outpost nothing new, or lets it have work again.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn set_draining(
+    sprint: &Coordinator,
+    name: OutpostName,
+    draining: bool,
+    actor: Actor,
+) -> Result<Outpost, ServiceError> {
+    let connected = sprint.fleet.is_live(&name);
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut outpost = tx.outpost(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
+                if outpost.draining == draining {
+                    return Ok(outpost);
+                }
+                outpost.draining = draining;
+                outpost.settle(connected);
+                let kind = if draining { EventKind::OutpostDraining } else { EventKind::OutpostResumed };
+                tx.save_outpost(outpost.clone(), event(kind, &actor, &name, json!({})));
+                tx.notify(Notice::Scheduler);
+                Ok(outpost)
+            })
+        })
+        .await
+}
+
+/// Forgets an outpost: its certificate counts for nothing from the commit on. By force also one that is connected or holds workers, which are lost with it.
+///
+/// # Errors
+/// [`ServiceError::Precondition`] when force would be needed.
+pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Actor) -> Result<Outpost, ServiceError> {
+    if sprint.fleet.is_live(&name) && !force {
+        return Err(ServiceError::Precondition(format!(
+            "outpost \"{name}\" is connected; stop its agent first, or add --force"
+        )));
+    }
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let live = tx.live_workers(&name).await?;
+                let outpost = tx.outpost(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
+                if !live.is_empty() && !force {
+                    return Err(ServiceError::Precondition(format!(
+                        "outpost \"{name}\" holds {} workers; let them end with: sprintctl outpost drain {name}, or add --force",
+                        live.len()
+                    )));
+                }
+                // Its session looks whether it still belongs here.
+                tx.notify(Notice::Outpost(name.clone()));
+                tx.remove_outpost(name.clone(), event(EventKind::OutpostRemoved, &by, &name, json!({})));
+                for worker in live {
+                    let reason = format!("its outpost \"{name}\" was removed");
+                    reports::lose(tx, worker, reason, &by).await?;
+                }
+                Ok(outpost)
+            })
+        })
+        .await
+}
+
+/// Whether an outpost is on record with this key.
+pub fn is_member(sprint: &Coordinator, name: &OutpostName, key: &KeyId) -> bool {
+    sprint.store.directory().outpost(key).as_ref() == Some(name)
+}
+
+/// Asks for a worker's end.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], or [`ServiceError::Refused`] when it has ended.
+pub async fn stop_worker(
+    sprint: &Coordinator,
+    id: WorkerId,
+    reason: String,
+    by: Actor,
+) -> Result<Worker, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move { transition::worker(tx, id, WorkerEvent::StopRequested { reason }, &by).await })
+        })
+        .await
+}

@@ -1,0 +1,338 @@
+//! What outposts report of their workers, applied once and in order.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::json;
+use sprint_core::access::Caller;
+use sprint_core::change::{Change, ChangeState};
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::gates::{GateOutcome, GateVerdict};
+use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId, work_ref};
+use sprint_core::item::ItemEvent;
+use sprint_core::job::{Outcome, Report, ReportBody};
+use sprint_core::schedule::pause_after;
+use sprint_core::trial::TrialEvent;
+use sprint_core::worker::{Worker, WorkerEvent};
+
+use crate::git::GitError;
+use crate::service::queue::entries;
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::Tx;
+
+/// The answer to one report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    pub worker: WorkerId,
+    pub seq: u64,
+    /// Why it changed nothing, when it was refused.
+    pub refused: Option<String>,
+    /// Nothing of this worker is needed any more on the outpost.
+    pub forget: bool,
+}
+
+/// Applies an outpost's reports in one transaction.
+///
+/// A report that was applied before is acknowledged again; one that speaks for an attempt
+/// that is over is refused by number, and its work stays under its refs.
+///
+/// # Errors
+/// [`ServiceError::OutOfOrder`] when one before it is missing, or what the store or git says; then none of them was applied.
+pub async fn apply(
+    sprint: &Coordinator,
+    caller: &Caller,
+    outpost: &OutpostName,
+    reports: Vec<Report>,
+) -> Result<Vec<Acknowledged>, ServiceError> {
+    let arrived = arrived(sprint, &reports).await?;
+    let (caller, outpost) = (Actor::Caller(caller.clone()), outpost.clone());
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let mut answers = Vec::with_capacity(reports.len());
+                for report in reports {
+                    let branch_is_here = arrived.get(&report.worker).copied().unwrap_or(true);
+                    answers.push(one(tx, &caller, &outpost, report, branch_is_here).await?);
+                }
+                Ok(answers)
+            })
+        })
+        .await
+}
+
+/// For each report of commits: whether they are really here. Looked up before the transaction,
+/// which must not wait for git; a ref of an attempt only ever gains commits.
+async fn arrived(sprint: &Coordinator, reports: &[Report]) -> Result<HashMap<WorkerId, bool>, ServiceError> {
+    let mut arrived = HashMap::new();
+    for report in reports {
+        if let ReportBody::Finished { outcome: Outcome::Committed { head }, .. } = &report.body
+            && let Some(worker) = sprint.store.worker(report.worker).await?
+        {
+            let found = match sprint.git.get(&worker.repo) {
+                Ok(repo) => repo.resolve(&work_ref(worker.item, worker.attempt))?,
+                // The repo was removed meanwhile, and its items with it.
+                Err(GitError::Missing(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+            arrived.insert(report.worker, found.as_ref() == Some(head));
+        }
+    }
+    Ok(arrived)
+}
+
+async fn one(
+    tx: &mut Tx,
+    caller: &Actor,
+    outpost: &OutpostName,
+    report: Report,
+    branch_is_here: bool,
+) -> Result<Acknowledged, ServiceError> {
+    let Report { worker: id, item, attempt, seq, body } = report;
+    let finished = matches!(body, ReportBody::Finished { .. });
+    let actor = Actor::Outpost(outpost.clone());
+    let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, forget: finished };
+    let Some(mut worker) = tx.worker(id).await?.filter(|worker| worker.outpost == *outpost) else {
+        let why = format!("worker {id} is not one of outpost \"{outpost}\"");
+        return Ok(refuse(tx, caller, item, attempt, answer, why));
+    };
+    if (item, attempt) != (worker.item, worker.attempt) {
+        let why = format!("worker {id} is on attempt {} of item {}", worker.attempt, worker.item);
+        return Ok(refuse(tx, caller, item, attempt, answer, why));
+    }
+    if seq <= worker.report_seq {
+        return Ok(answer(None));
+    }
+    if !worker.state.is_live() {
+        let why = format!("attempt {attempt} of item {item} is over: worker {id} is {}", worker.state.name());
+        return Ok(refuse(tx, caller, item, attempt, answer, why));
+    }
+    if seq != worker.report_seq + 1 {
+        return Err(ServiceError::OutOfOrder { worker: id, seq, expected: worker.report_seq + 1 });
+    }
+    worker.report_seq = seq;
+    match body {
+        ReportBody::Accepted => {
+            transition::loaded_worker(tx, worker, WorkerEvent::Accepted, &actor)?;
+        }
+        ReportBody::Started { terminal } => {
+            transition::loaded_worker(tx, worker, WorkerEvent::Started { terminal }, &actor)?;
+        }
+        ReportBody::Exited { exit_code } => {
+            transition::loaded_worker(tx, worker, WorkerEvent::Exited { exit_code }, &actor)?;
+        }
+        ReportBody::SentBack { reason } => {
+            let record = NewEvent {
+                kind: EventKind::WorkerSentBack,
+                repo: Some(worker.repo.clone()),
+                item: Some(worker.item),
+                actor: actor.clone(),
+                data: json!({ "worker": id, "reason": reason }),
+            };
+            tx.save_worker(worker, record);
+        }
+        ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome } => {
+            worker.log_bytes = Some(log_bytes);
+            let finish = Finish { exit_code, log_tail, actor: &actor };
+            if worker.is_gate() {
+                finish.gate_worker(tx, worker, outcome).await?;
+            } else {
+                finish.item_worker(tx, worker, outcome, branch_is_here).await?;
+            }
+        }
+    }
+    Ok(answer(None))
+}
+
+/// Records a report that counts for nothing; that is part of the audit.
+fn refuse(
+    tx: &mut Tx,
+    caller: &Actor,
+    item: ItemId,
+    attempt: Attempt,
+    answer: impl FnOnce(Option<String>) -> Acknowledged,
+    why: String,
+) -> Acknowledged {
+    let data = json!({ "attempt": attempt, "reason": why });
+    tx.record(NewEvent { kind: EventKind::ReportRefused, repo: None, item: Some(item), actor: caller.clone(), data });
+    answer(Some(why))
+}
+
+/// The end of a worker, as its outpost tells it.
+struct Finish<'a> {
+    exit_code: Option<i32>,
+    log_tail: String,
+    actor: &'a Actor,
+}
+
+impl Finish<'_> {
+    async fn item_worker(
+        self,
+        tx: &mut Tx,
+        worker: Worker,
+        outcome: Outcome,
+        branch_is_here: bool,
+    ) -> Result<(), ServiceError> {
+        let Self { exit_code, log_tail, actor } = self;
+        let (item, attempt, role, repo) = (worker.item, worker.attempt, worker.role, worker.repo.clone());
+        let owns = tx.item(item).await?.is_some_and(|item| item.worker() == Some(worker.id));
+        match outcome {
+            Outcome::Committed { head } if branch_is_here => {
+                transition::loaded_worker(tx, worker, WorkerEvent::Completed { exit_code }, actor)?;
+                if !owns {
+                    return Ok(());
+                }
+                let change = Change {
+                    id: tx.next_change(),
+                    repo,
+                    item,
+                    attempt,
+                    head,
+                    role: Some(role),
+                    source: None,
+                    direct: None,
+                    state: ChangeState::Queued,
+                    created_at: tx.now(),
+                    updated_at: tx.now(),
+                };
+                entries::queue(tx, &change, actor);
+                transition::item(tx, item, ItemEvent::Delivered { attempt, change: change.id }, actor).await?;
+                Ok(())
+            }
+            Outcome::Committed { head } => {
+                let reason = format!("its commits ({}) did not arrive at the coordinator", head.short());
+                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+            }
+            Outcome::Lost { reason } => {
+                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+            }
+            Outcome::Gated { .. } => {
+                let reason = "its outpost reported gates for a worker on an item".to_owned();
+                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+            }
+            Outcome::Failed { reason } | Outcome::Stopped { reason } => {
+                transition::loaded_worker(
+                    tx,
+                    worker,
+                    WorkerEvent::Failed { exit_code, reason: reason.clone() },
+                    actor,
+                )?;
+                if !owns {
+                    return Ok(());
+                }
+                let max_attempts = max_attempts(tx, &repo).await?;
+                let event = ItemEvent::AttemptFailed { attempt, reason, detail: log_tail, max_attempts };
+                transition::item(tx, item, event, actor).await.map(|_| ())
+            }
+        }
+    }
+
+    /// What a gate came to, as its trial is told. What becomes of the changes is the merge queue's decision.
+    async fn gate_worker(self, tx: &mut Tx, worker: Worker, outcome: Outcome) -> Result<(), ServiceError> {
+        let Self { exit_code, log_tail, actor } = self;
+        let (id, outpost) = (worker.id, worker.outpost.clone());
+        let trial = match &worker.gate {
+            Some(gate) => tx.trial(gate.trial).await?.filter(|trial| trial.run_of(id).is_some()),
+            None => None,
+        };
+        let lost = |reason: String| (WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason);
+        let (commit, tree, verdict) = match outcome {
+            Outcome::Gated { commit, tree, verdicts } => match (verdicts.into_iter().next(), &worker.gate) {
+                (Some(verdict), Some(gate)) if verdict.gate == gate.name => (commit, tree, verdict),
+                (_, _) => {
+                    let (event, reason) = lost("its outpost reported another gate".to_owned());
+                    return lost_as(tx, worker, event, reason, actor).await;
+                }
+            },
+            Outcome::Lost { reason } | Outcome::Stopped { reason } => {
+                let (event, reason) = lost(reason);
+                return lost_as(tx, worker, event, reason, actor).await;
+            }
+            // It could not be started as it was asked for: others may do better, and if not, it counts as failed.
+            Outcome::Failed { reason } => {
+                let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
+                transition::loaded_worker(tx, worker.clone(), event, actor)?;
+                let Some((trial, gate)) = trial.zip(worker.gate) else { return Ok(()) };
+                let retry_at = tx.now().plus(pause_after(trial.run_of(id).map_or(0, |run| run.excuses)));
+                let verdict = GateVerdict {
+                    gate: gate.name,
+                    outcome: GateOutcome::Failed,
+                    reason,
+                    metrics: BTreeMap::new(),
+                    findings: vec![],
+                    duration_ms: 0,
+                };
+                let event = TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at };
+                return transition::trial(tx, trial.id, event, actor).await.map(|_| ());
+            }
+            Outcome::Committed { .. } => {
+                let (event, reason) = lost("its outpost reported commits for a gate run".to_owned());
+                return lost_as(tx, worker, event, reason, actor).await;
+            }
+        };
+        // Only a result for this very tree counts; another tree's proves nothing.
+        if trial.as_ref().is_some_and(|trial| trial.candidate.commit != commit || trial.candidate.tree != tree) {
+            let (event, reason) = lost(format!("its outpost gated {}, which is not the candidate", commit.short()));
+            return lost_as(tx, worker, event, reason, actor).await;
+        }
+        let ended = match verdict.outcome {
+            GateOutcome::Passed => WorkerEvent::Completed { exit_code },
+            GateOutcome::Failed | GateOutcome::TimedOut | GateOutcome::NotFound => {
+                WorkerEvent::Failed { exit_code, reason: verdict.reason.clone() }
+            }
+        };
+        transition::loaded_worker(tx, worker, ended, actor)?;
+        let Some(trial) = trial else { return Ok(()) };
+        let event = match verdict.outcome {
+            GateOutcome::Passed => TrialEvent::GatePassed { worker: id, verdict },
+            GateOutcome::Failed => {
+                let detail = detail(&verdict, &log_tail);
+                TrialEvent::GateFailed { worker: id, verdict, detail }
+            }
+            GateOutcome::TimedOut | GateOutcome::NotFound => {
+                let excuses = trial.run_of(id).map_or(0, |run| run.excuses);
+                let retry_at = tx.now().plus(pause_after(excuses));
+                TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at }
+            }
+        };
+        transition::trial(tx, trial.id, event, actor).await.map(|_| ())
+    }
+}
+
+/// What the next attempt at an item is told of a gate that failed: what its reports found, and the end of its output.
+fn detail(verdict: &GateVerdict, log_tail: &str) -> String {
+    let findings = verdict.findings.iter().fold(String::new(), |text, finding| text + &finding.to_string() + "\n");
+    if findings.is_empty() { log_tail.to_owned() } else { format!("{findings}\n{log_tail}") }
+}
+
+async fn max_attempts(tx: &mut Tx, repo: &sprint_core::ids::RepoName) -> Result<u32, ServiceError> {
+    Ok(tx.repo(repo).await?.map_or(sprint_core::repo::DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts))
+}
+
+/// Takes a worker for lost: its slot and its work are free again, and nobody is blamed.
+pub(crate) async fn lose(tx: &mut Tx, worker: Worker, reason: String, actor: &Actor) -> Result<(), ServiceError> {
+    lost_as(tx, worker, WorkerEvent::Lost { reason: reason.clone() }, reason, actor).await
+}
+
+/// Ends a worker by `event` and gives its work back without blame.
+async fn lost_as(
+    tx: &mut Tx,
+    worker: Worker,
+    event: WorkerEvent,
+    reason: String,
+    actor: &Actor,
+) -> Result<(), ServiceError> {
+    let (id, item, attempt, is_gate) = (worker.id, worker.item, worker.attempt, worker.is_gate());
+    let gate = worker.gate.clone();
+    transition::loaded_worker(tx, worker, event, actor)?;
+    if is_gate {
+        let Some(gate) = gate else { return Ok(()) };
+        let Some(trial) = tx.trial(gate.trial).await? else { return Ok(()) };
+        let Some(run) = trial.run_of(id) else { return Ok(()) };
+        let retry_at = tx.now().plus(pause_after(run.losses));
+        let event = TrialEvent::GateLost { worker: id, reason, retry_at };
+        return transition::trial(tx, gate.trial, event, actor).await.map(|_| ());
+    }
+    let Some(held) = tx.item(item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
+    let retry_at = tx.now().plus(pause_after(held.losses));
+    transition::item(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
+}

@@ -1,0 +1,121 @@
+//! One outpost's session: what it says is applied, and it is told whatever the record says it must be told.
+//!
+//! Level-triggered: what was lost on the way is found again by the next look, or by the next session.
+
+use std::collections::BTreeSet;
+
+use sprint_core::access::Caller;
+use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::job::{Assignment, Report};
+use sprint_core::worker::WorkerStateName;
+use sprint_failpoint::{Point, pass};
+
+use crate::service::fleet::connections::Held;
+use crate::service::fleet::presence;
+use crate::service::fleet::presence::{Hello, Reconcile};
+use crate::service::fleet::reports;
+use crate::service::fleet::reports::Acknowledged;
+use crate::service::fleet::{assignment, leases};
+use crate::service::{Coordinator, ServiceError};
+
+/// Something that an outpost is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Assign(Box<Assignment>),
+    Stop {
+        worker: WorkerId,
+        reason: String,
+    },
+    /// A report was applied, or refused for good.
+    Acknowledge {
+        worker: WorkerId,
+        seq: u64,
+        refused: Option<String>,
+    },
+    /// Nothing of it is needed any more.
+    Forget {
+        worker: WorkerId,
+    },
+}
+
+impl From<Reconcile> for Told {
+    fn from(action: Reconcile) -> Self {
+        match action {
+            Reconcile::Stop { worker, reason } => Self::Stop { worker, reason },
+            Reconcile::Forget { worker } => Self::Forget { worker },
+        }
+    }
+}
+
+/// What a session has said so far.
+#[derive(Debug)]
+pub struct Session {
+    outpost: OutpostName,
+    assigned: BTreeSet<WorkerId>,
+    stopped: BTreeSet<WorkerId>,
+}
+
+impl Session {
+    /// Takes an outpost in; answers also what it must be told at once.
+    ///
+    /// # Errors
+    /// As [`presence::connect`].
+    pub async fn open(sprint: &Coordinator, hello: Hello) -> Result<(Self, Held, Vec<Told>), ServiceError> {
+        let outpost = hello.outpost.clone();
+        let (held, reconcile) = presence::connect(sprint, hello).await?;
+        let session = Self { outpost, assigned: BTreeSet::new(), stopped: BTreeSet::new() };
+        Ok((session, held, reconcile.into_iter().map(Told::from).collect()))
+    }
+
+    /// Applies reports; answers their acknowledgements.
+    ///
+    /// # Errors
+    /// [`ServiceError::OutOfOrder`] when one is missing before the last that were not acknowledged: the session
+    /// must end, and the next one begins with all that are not. Otherwise what the store or git says.
+    pub async fn hear(
+        &mut self,
+        sprint: &Coordinator,
+        caller: &Caller,
+        reports: Vec<Report>,
+    ) -> Result<Vec<Told>, ServiceError> {
+        sprint.fleet.hear(&self.outpost, sprint.store.time().elapsed());
+        let answers = reports::apply(sprint, caller, &self.outpost, reports).await?;
+        pass(Point::ReportApplied);
+        let mut told = Vec::with_capacity(answers.len());
+        for Acknowledged { worker, seq, refused, forget } in answers {
+            told.push(Told::Acknowledge { worker, seq, refused });
+            if forget {
+                self.assigned.remove(&worker);
+                self.stopped.remove(&worker);
+                told.push(Told::Forget { worker });
+            }
+        }
+        Ok(told)
+    }
+
+    /// What the record wants of the outpost and this session has not said yet.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn tell(&mut self, sprint: &Coordinator) -> Result<Vec<Told>, ServiceError> {
+        let mut told = Vec::new();
+        for worker in sprint.store.directory().pending_workers(&self.outpost) {
+            let id = worker.id;
+            if worker.state.name() == WorkerStateName::Assigned && !self.assigned.contains(&id) {
+                let Some(assignment) = assignment::of_worker(sprint, &worker).await? else {
+                    let reason = "there is nothing to run for it any more".to_owned();
+                    leases::lose(sprint, vec![worker], reason).await?;
+                    continue;
+                };
+                self.assigned.insert(id);
+                told.push(Told::Assign(Box::new(assignment)));
+            }
+            if let Some(reason) = worker.stop_reason
+                && self.stopped.insert(id)
+            {
+                told.push(Told::Stop { worker: id, reason });
+            }
+        }
+        Ok(told)
+    }
+}

@@ -1,0 +1,265 @@
+//! The whole of a coordinator in one file: the record, the repositories, the logs, the keys.
+//!
+//! A tar archive. Its first entry says what it is (`manifest.json`); the record follows as JSON, one
+//! entity on a line, the same for both databases.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sprint_core::check::Record;
+use sprint_core::event::{Event, EventKind, NewEvent};
+use sprint_core::ids::{RepoName, Seq};
+use sprint_core::time::Timestamp;
+use sprint_core::token::Token;
+use tar::{Archive, Builder, EntryType, Header};
+
+use crate::git::Refs;
+use crate::service::admission::access::local_admin;
+use crate::service::{Coordinator, EventFilter, ServiceError, now};
+
+/// The form of the archive; another one is refused.
+const FORMAT: u32 = 1;
+
+/// Events in one entry of the archive.
+const EVENTS: u32 = 500;
+
+/// How often the branches are looked at for a moment in which none of them moves.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// What the archive says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    format: u32,
+    pub version: String,
+    pub made_at: Timestamp,
+    pub last_event: u64,
+    repos: BTreeMap<RepoName, Refs>,
+}
+
+/// The record and the refs of one moment.
+struct Moment {
+    record: Record,
+    tokens: Vec<Token>,
+    refs: BTreeMap<RepoName, Refs>,
+}
+
+/// Reads the record between two looks at the branches that saw the same: what it says has landed is
+/// there, and nothing is there that it does not know.
+async fn moment(sprint: &Coordinator) -> Result<Moment, ServiceError> {
+    for _ in 0..TRIES {
+        let before = refs(sprint).await?;
+        let (record, tokens) = sprint
+            .store
+            .write(|tx| {
+                Box::pin(async move { Ok::<_, ServiceError>((tx.everything().await?, tx.all_tokens().await?)) })
+            })
+            .await?;
+        let after = refs(sprint).await?;
+        let branches = |all: &BTreeMap<RepoName, Refs>| {
+            let of = |refs: &Refs| -> Refs {
+                refs.iter()
+                    .filter(|(name, _)| name.starts_with("refs/heads/"))
+                    .map(|(a, b)| (a.clone(), b.clone()))
+                    .collect()
+            };
+            all.iter().map(|(name, refs)| (name.clone(), of(refs))).collect::<BTreeMap<_, _>>()
+        };
+        let known = record.repos.iter().map(|repo| &repo.name).eq(after.keys());
+        if branches(&before) == branches(&after) && known {
+            return Ok(Moment { record, tokens, refs: after });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(ServiceError::Precondition(
+        "branches move all the time; halt the queues for a moment (sprintctl repo set NAME --halt), and try again"
+            .to_owned(),
+    ))
+}
+
+async fn refs(sprint: &Coordinator) -> Result<BTreeMap<RepoName, Refs>, ServiceError> {
+    let mut all = BTreeMap::new();
+    for repo in sprint.store.repos().await? {
+        all.insert(repo.name.clone(), sprint.git.get(&repo.name)?.refs().await?);
+    }
+    Ok(all)
+}
+
+/// Writes everything to `out`; the coordinator may go on meanwhile.
+///
+/// # Errors
+/// What the store, git or the file system says; what was written so far is no backup then.
+pub async fn write(sprint: &Coordinator, out: impl Write + Send + 'static) -> Result<Manifest, ServiceError> {
+    let Moment { record, tokens, refs } = moment(sprint).await?;
+    let manifest = Manifest {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        made_at: now(),
+        last_event: record.last_event,
+        repos: refs,
+    };
+    let data = &sprint.data_dir;
+    let scratch = data.join("backup.tmp");
+    let mut tar = Builder::new(out);
+    tar.sparse(false);
+    entry(&mut tar, "manifest.json", &serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
+    lines(&mut tar, "record/repos.jsonl", &record.repos)?;
+    lines(&mut tar, "record/items.jsonl", &record.items)?;
+    lines(&mut tar, "record/workers.jsonl", &record.workers)?;
+    lines(&mut tar, "record/changes.jsonl", &record.changes)?;
+    lines(&mut tar, "record/trials.jsonl", &record.trials)?;
+    lines(&mut tar, "record/outposts.jsonl", &record.outposts)?;
+    lines(&mut tar, "record/tokens.jsonl", &tokens)?;
+    let mut since = Seq::default();
+    while since.get() < manifest.last_event {
+        let page = sprint.store.events(EventFilter { since, limit: EVENTS, ..EventFilter::default() }).await?;
+        let page: Vec<Event> = page.into_iter().filter(|event| event.seq.get() <= manifest.last_event).collect();
+        let Some(last) = page.last() else { break };
+        since = last.seq;
+        lines(&mut tar, &format!("events/{:012}.jsonl", since.get()), &page)?;
+    }
+    for (name, refs) in &manifest.repos {
+        let file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&scratch)?;
+        sprint.git.get(name)?.pack(refs, file.try_clone()?).await?;
+        copy(&mut tar, &format!("repos/{name}.pack"), &scratch)?;
+    }
+    match std::fs::remove_file(&scratch) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    for directory in ["identity", "logs"] {
+        let mut paths: Vec<_> =
+            std::fs::read_dir(data.join(directory))?.map(|found| Ok(found?.path())).collect::<io::Result<_>>()?;
+        paths.sort();
+        for path in paths.iter().filter(|path| path.is_file()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            copy(&mut tar, &format!("{directory}/{name}"), path)?;
+        }
+    }
+    tar.into_inner()?.flush()?;
+    Ok(manifest)
+}
+
+fn entry(tar: &mut Builder<impl Write>, name: &str, content: &[u8]) -> io::Result<()> {
+    tar.append_data(&mut header(content.len() as u64), name, content)
+}
+
+fn lines<T: Serialize>(tar: &mut Builder<impl Write>, name: &str, values: &[T]) -> io::Result<()> {
+    let mut content = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut content, value)?;
+        content.push(b'\n');
+    }
+    entry(tar, name, &content)
+}
+
+/// Copies a file as long as it is now: a log may grow meanwhile.
+fn copy(tar: &mut Builder<impl Write>, name: &str, path: &Path) -> io::Result<()> {
+    let file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    tar.append_data(&mut header(length), name, file.take(length))
+}
+
+fn header(size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_size(size);
+    header.set_mode(0o600);
+    header
+}
+
+/// Fills an empty coordinator from an archive.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for what is no backup, else what the store, git or the file system says.
+pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, ServiceError> {
+    let no_backup = |why: &str| ServiceError::Invalid(format!("this is not a backup of a coordinator: {why}"));
+    let mut archive = Archive::new(from);
+    let (mut manifest, mut restored) = (None::<Manifest>, Restored::default());
+    let data = &sprint.data_dir;
+    let scratch = data.join("backup.tmp");
+    for found in archive.entries()? {
+        let mut found = found?;
+        let name = found.path()?.to_string_lossy().into_owned();
+        let (directory, file) = name.split_once('/').unwrap_or(("", &name));
+        if directory.is_empty() && file == "manifest.json" {
+            let read: Manifest = serde_json::from_reader(&mut found).map_err(|error| no_backup(&error.to_string()))?;
+            if read.format != FORMAT {
+                return Err(no_backup(&format!("its form is {}, and this version reads {FORMAT}", read.format)));
+            }
+            manifest = Some(read);
+            continue;
+        }
+        let Some(manifest) = &manifest else { return Err(no_backup("it does not begin with a manifest")) };
+        if file.contains('/') || file.contains("..") || file.is_empty() {
+            return Err(no_backup(&format!("it holds \"{name}\"")));
+        }
+        match (directory, file) {
+            ("record", "repos.jsonl") => restored.record.repos = parse(&mut found, &name)?,
+            ("record", "items.jsonl") => restored.record.items = parse(&mut found, &name)?,
+            ("record", "workers.jsonl") => restored.record.workers = parse(&mut found, &name)?,
+            ("record", "changes.jsonl") => restored.record.changes = parse(&mut found, &name)?,
+            ("record", "trials.jsonl") => restored.record.trials = parse(&mut found, &name)?,
+            ("record", "outposts.jsonl") => restored.record.outposts = parse(&mut found, &name)?,
+            ("record", "tokens.jsonl") => restored.tokens = parse(&mut found, &name)?,
+            ("events", _) => restored.events.extend(parse::<Event>(&mut found, &name)?),
+            ("repos", file) => {
+                let repo = file.strip_suffix(".pack").and_then(|name| RepoName::new(name).ok());
+                let repo = repo.ok_or_else(|| no_backup(&format!("it holds \"{name}\"")))?;
+                let refs = manifest.repos.get(&repo).ok_or_else(|| no_backup("a repository has no refs"))?;
+                let branch = restored.record.repos.iter().find(|known| known.name == repo);
+                let branch = branch.map_or_else(|| "main".to_owned(), |repo| repo.branch.clone());
+                io::copy(&mut found, &mut std::fs::File::create(&scratch)?)?;
+                sprint.git.restore(&repo, &branch, refs, std::fs::File::open(&scratch)?).await?;
+            }
+            ("identity" | "logs", file) => {
+                let mut content = Vec::new();
+                found.read_to_end(&mut content)?;
+                sprint_identity::private::write(&data.join(directory).join(file), &content)?;
+            }
+            _ => return Err(no_backup(&format!("it holds \"{name}\""))),
+        }
+    }
+    match std::fs::remove_file(&scratch) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let manifest = manifest.ok_or_else(|| no_backup("it is empty"))?;
+    if restored.events.len() as u64 != manifest.last_event {
+        return Err(no_backup("it was cut: events are missing"));
+    }
+    let Restored { record, tokens, events } = restored;
+    let data = json!({ "made_at": manifest.made_at, "last_event": manifest.last_event });
+    let event = NewEvent { kind: EventKind::RecordRestored, repo: None, item: None, actor: local_admin(), data };
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                tx.restore(record, tokens, events).await?;
+                tx.record(event);
+                Ok::<_, ServiceError>(())
+            })
+        })
+        .await?;
+    Ok(manifest)
+}
+
+/// What was read of the record so far.
+#[derive(Default)]
+struct Restored {
+    record: Record,
+    tokens: Vec<Token>,
+    events: Vec<Event>,
+}
+
+fn parse<T: DeserializeOwned>(from: &mut impl Read, name: &str) -> Result<Vec<T>, ServiceError> {
+    serde_json::Deserializer::from_reader(from)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|error| ServiceError::Invalid(format!("{name} of the backup cannot be read: {error}")))
+}

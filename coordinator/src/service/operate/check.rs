@@ -1,0 +1,73 @@
+//! Whether the record is sound, and the repositories hold what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sprint_core::change::ChangeState;
+use sprint_core::check::{Record, violations};
+use sprint_core::ids::{CommitId, RepoName};
+
+use crate::git::GitError;
+use crate::service::{Coordinator, ServiceError};
+
+/// What was looked at, and what does not hold.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    pub items: usize,
+    pub workers: usize,
+    pub changes: usize,
+    pub events: u64,
+    pub violations: Vec<String>,
+}
+
+/// Checks everything: the record at one moment, its rows against their columns, and that each landed
+/// commit is in its branch.
+///
+/// # Errors
+/// What the store or git says.
+pub async fn check(sprint: &Coordinator) -> Result<Checked, ServiceError> {
+    let (record, mut found) = sprint
+        .store
+        .write(|tx| {
+            Box::pin(async move {
+                let record = tx.everything().await?;
+                let found = tx.stale_columns(&record).await?;
+                Ok::<_, ServiceError>((record, found))
+            })
+        })
+        .await?;
+    found.extend(violations(&record));
+    found.extend(landed_but_not_there(sprint, &record)?);
+    Ok(Checked {
+        items: record.items.len(),
+        workers: record.workers.len(),
+        changes: record.changes.len(),
+        events: record.events,
+        violations: found,
+    })
+}
+
+/// The landed changes whose commit their branch does not hold. The branch is read after the record, and
+/// only ever gains commits.
+fn landed_but_not_there(sprint: &Coordinator, record: &Record) -> Result<Vec<String>, ServiceError> {
+    let mut found = Vec::new();
+    let mut held: BTreeMap<&RepoName, BTreeSet<CommitId>> = BTreeMap::new();
+    for repo in &record.repos {
+        match sprint.git.get(&repo.name) {
+            Ok(git) => {
+                held.insert(&repo.name, git.history(&repo.branch)?);
+            }
+            Err(GitError::Missing(name)) => found.push(format!("the repository of repo \"{name}\" is not there")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for change in &record.changes {
+        let ChangeState::Landed { candidate } = &change.state else { continue };
+        // Nothing is known of the branch of a repo that was removed.
+        let Some(commits) = held.get(&change.repo) else { continue };
+        if !commits.contains(&candidate.commit) {
+            let commit = candidate.commit.short();
+            found.push(format!("change {} has landed, and commit {commit} is not in its branch", change.id));
+        }
+    }
+    Ok(found)
+}

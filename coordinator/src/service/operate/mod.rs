@@ -1,0 +1,5 @@
+//! The coordinator's own upkeep: the record read, checked, backed up.
+
+pub mod backup;
+pub mod check;
+pub mod events;

@@ -1,0 +1,119 @@
+//! Changes, as people see and steer them.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use sprint_core::change::{Change, ChangeEvent};
+use sprint_core::event::Event;
+use sprint_core::ids::{ChangeId, RepoName};
+use sprint_core::item::{ItemEvent, Stage};
+use sprint_core::merge_queue::Standing;
+use sprint_core::trial::Trial;
+use sprint_core::view::GateRecord;
+
+use crate::service::queue::merge::standing;
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::{ChangeFilter, Notice};
+
+/// So many trials tell how gates do.
+const GATE_HISTORY: u32 = 500;
+
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn get(sprint: &Coordinator, id: ChangeId) -> Result<Change, ServiceError> {
+    sprint.store.change(id).await?.ok_or_else(|| ServiceError::no_change(id))
+}
+
+/// # Errors
+/// What the store says.
+pub async fn list(sprint: &Coordinator, filter: &ChangeFilter) -> Result<Vec<Change>, ServiceError> {
+    Ok(sprint.store.changes(filter).await?)
+}
+
+/// How a change stands in its queue, if it is there.
+pub fn standings(sprint: &Coordinator, changes: &[Change]) -> HashMap<ChangeId, Standing> {
+    standing::of(sprint, changes)
+}
+
+/// Puts a failed or conflicted change back into the queue. Its item must not have a newer attempt under way.
+///
+/// # Errors
+/// [`ServiceError::Precondition`] or [`ServiceError::Refused`] when the change or its item is past that.
+pub async fn retry(sprint: &Coordinator, id: ChangeId, by: Actor) -> Result<Change, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let change = tx.change(id).await?.ok_or_else(|| ServiceError::no_change(id))?;
+                let item = tx.item(change.item).await?.ok_or_else(|| ServiceError::no_item(change.item))?;
+                if !matches!(item.stage, Stage::Blocked { .. } | Stage::Ready) || item.attempt != change.attempt {
+                    return Err(ServiceError::Precondition(format!(
+                        "change {id} is of attempt {}, and item {} is {} with attempt {}; only the newest attempt of an item that waits or is blocked can go back into the queue",
+                        change.attempt,
+                        item.id,
+                        item.stage.name(),
+                        item.attempt
+                    )));
+                }
+                let change = transition::change(tx, id, ChangeEvent::Retried, &by).await?;
+                transition::item(tx, item.id, ItemEvent::Requeued { change: id }, &by).await?;
+                tx.notify(Notice::Merger);
+                Ok(change)
+            })
+        })
+        .await
+}
+
+/// Takes a change out of the queue and blocks its item.
+///
+/// # Errors
+/// [`ServiceError::Refused`] when it is not in the queue, or being landed.
+pub async fn discard(sprint: &Coordinator, id: ChangeId, reason: String, by: Actor) -> Result<Change, ServiceError> {
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let event = ChangeEvent::Dropped { reason: reason.clone() };
+                let change = transition::change(tx, id, event, &by).await?;
+                let reason = format!("its change {id} was dropped: {reason}");
+                transition::item(tx, change.item, ItemEvent::Blocked { reason }, &by).await?;
+                Ok(change)
+            })
+        })
+        .await
+}
+
+/// A repo's queue in its order, and the trials that can still matter.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn graph(sprint: &Coordinator, repo: &RepoName) -> Result<(Vec<Change>, Vec<Trial>), ServiceError> {
+    sprint.store.repo(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
+    let queue = sprint.store.merge_queue(repo).await?;
+    Ok((queue.into_iter().map(|entry| entry.change).collect(), sprint.store.directory().trials(repo)))
+}
+
+/// The events that led a change to where it is, in order: its own, and those of the trials that held it.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn why(sprint: &Coordinator, id: ChangeId) -> Result<Vec<Event>, ServiceError> {
+    let change = get(sprint, id).await?;
+    let about = |event: &Event| {
+        let names = |value: &Value| value.as_u64() == Some(id.get());
+        event.data.get("change").is_some_and(names)
+            || event.data.get("changes").and_then(Value::as_array).is_some_and(|changes| changes.iter().any(names))
+    };
+    let events = sprint.store.queue_events(&change.repo, change.created_at).await?;
+    Ok(events.into_iter().filter(about).collect())
+}
+
+/// How the gates of a repo did of late.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn gates(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<GateRecord>, ServiceError> {
+    sprint.store.repo(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
+    Ok(GateRecord::of(&sprint.store.trials(repo, Some(GATE_HISTORY)).await?))
+}

@@ -1,0 +1,84 @@
+//! Gates that a person runs: the same trials, on the same outposts, as the merge queue's; they land nothing.
+
+use sprint_core::change::Candidate;
+use sprint_core::ids::{RepoName, TrialId};
+use sprint_core::trial::{Trial, TrialEvent, TrialState};
+
+use crate::service::queue::merge::build;
+use crate::service::repos::config::config_at;
+use crate::service::repos::revision;
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+
+/// What a person wants gated.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The repo, if there are several.
+    pub repo: Option<RepoName>,
+    /// A branch, ref or commit; the tip of the target branch where none is named.
+    pub what: Option<String>,
+    /// Only these gates; all where none is named.
+    pub gates: Vec<String>,
+    /// Also where the same tree has been through the same gates.
+    pub again: bool,
+}
+
+/// Begins a trial of a commit as it is.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for what is not there, and [`ServiceError::Precondition`] where there is no gate.
+pub async fn begin(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<TrialId, ServiceError> {
+    let Wanted { repo, what, gates: names, again } = wanted;
+    let (repo, git) = revision::repo_or_only(sprint, repo).await?;
+    let commit = match &what {
+        Some(what) => revision::resolve(&repo, &git, what).await?,
+        None => git.tip(&repo.branch)?,
+    };
+    let mut gates = config_at(&git, &repo, &commit)?.gates;
+    let known = gates.iter().map(|gate| gate.name.clone()).collect::<Vec<_>>();
+    if known.is_empty() {
+        return Err(ServiceError::Precondition(format!(
+            "repo \"{}\" has no gates at {}; name some in its sprint.toml, or with: sprintctl repo set {} --gate NAME=COMMAND",
+            repo.name,
+            commit.short(),
+            repo.name
+        )));
+    }
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        let known = known.join(", ");
+        return Err(ServiceError::NotFound(format!(
+            "there is no gate \"{unknown}\" at {}; there are: {known}",
+            commit.short()
+        )));
+    }
+    gates.retain(|gate| names.is_empty() || names.contains(&gate.name));
+    let candidate = Candidate { tree: git.tree_of(&commit)?, base: commit.clone(), commit, gates };
+    build::by_hand(sprint, &git, &repo.name, candidate, again, by).await
+}
+
+/// A trial as it is now.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn get(sprint: &Coordinator, id: TrialId) -> Result<Trial, ServiceError> {
+    sprint.store.trial(id).await?.ok_or_else(|| ServiceError::no_trial(id))
+}
+
+/// Ends a trial that nobody waits for any more; one that is over stays as it is.
+///
+/// # Errors
+/// What the store says.
+pub async fn cancel(sprint: &Coordinator, id: TrialId, by: Actor) -> Result<(), ServiceError> {
+    if !matches!(get(sprint, id).await?.state, TrialState::Gating) {
+        return Ok(());
+    }
+    let event = TrialEvent::Cancelled { reason: "whoever asked for it has gone".to_owned() };
+    let ended = sprint
+        .store
+        .write(move |tx| Box::pin(async move { transition::trial(tx, id, event, &by).await.map(|_| ()) }))
+        .await;
+    match ended {
+        // It ended by itself meanwhile.
+        Err(ServiceError::Refused(_)) => Ok(()),
+        ended => ended,
+    }
+}

@@ -1,0 +1,347 @@
+//! A person's branch: into the merge queue, or, where they say so, beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::json;
+use sprint_core::change::{Change, ChangeEvent, ChangeState, Direct};
+use sprint_core::config::RepoConfig;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName};
+use sprint_core::item::{Item, ItemEvent, ItemKind, Priority, StageName};
+use sprint_core::landing::{CheckResult, Checked, LandingFacts, LandingOutcome, LandingReport, LandingWish, check};
+use sprint_core::repo::Repo;
+
+use crate::git::GitRepo;
+use crate::service::backlog::earlier_work;
+use crate::service::backlog::items;
+use crate::service::backlog::items::NewItem;
+use crate::service::queue::entries;
+use crate::service::queue::merge;
+use crate::service::queue::merge::Preview;
+use crate::service::repos::config::config_at;
+use crate::service::repos::revision;
+use crate::service::{Actor, Coordinator, ServiceError, WorkerFilter, transition};
+use crate::store::Tx;
+
+/// What a person wants to land, and how.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// An item's number, `ITEM/ATTEMPT`, or a branch, ref or commit of a repo.
+    pub what: String,
+    /// Where it is, if there are several.
+    pub repo: Option<RepoName>,
+    /// The item that it is for; a new one where none is named.
+    pub item: Option<ItemId>,
+    pub wish: LandingWish,
+    pub dry_run: bool,
+    pub reason: String,
+}
+
+/// What was found under the name that a person gave.
+struct Found {
+    repo: Repo,
+    git: Arc<GitRepo>,
+    item: Option<Item>,
+    /// The attempt whose work it is; none for what a person brings.
+    attempt: Option<Attempt>,
+    head: CommitId,
+    uncommitted: Option<CommitId>,
+    source: Option<String>,
+    title: String,
+}
+
+/// Puts a branch into its repo's merge queue, or has it land at once.
+///
+/// # Errors
+/// [`ServiceError::Precondition`] names every check that did not hold; nothing was changed.
+pub async fn submit(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<LandingReport, ServiceError> {
+    let LandingWish { direct, force, skip_gates } = wanted.wish;
+    if (force || skip_gates) && !direct {
+        return Err(ServiceError::invalid("checks and gates are skipped by direct landings only; add --direct"));
+    }
+    let found = find(sprint, &wanted).await?;
+    let Found { repo, git, .. } = &found;
+    let tip = git.tip(&repo.branch)?;
+    if git.reaches(&tip, &found.head)? {
+        return Err(ServiceError::Precondition(format!(
+            "{} holds {} already; there is nothing to land",
+            repo.branch,
+            found.head.short()
+        )));
+    }
+    let checks = check(&facts(sprint, &found, &tip).await?, wanted.wish);
+    let mut report = LandingReport {
+        outcome: LandingOutcome::DryRun,
+        repo: repo.name.clone(),
+        branch: repo.branch.clone(),
+        commits: u32::try_from(git.commits_since(&tip, &found.head)?.len()).unwrap_or(u32::MAX),
+        paths: git.changed_paths(git.merge_base(&tip, &found.head)?.as_ref(), &found.head)?.into_iter().collect(),
+        tip,
+        head: found.head.clone(),
+        title: found.title.clone(),
+        item: found.item.as_ref().map(|item| item.id),
+        change: None,
+        checks,
+    };
+    if wanted.dry_run {
+        return Ok(report);
+    }
+    refuse(&report.checks, &wanted)?;
+    let skipped = report.checks.iter().filter(|checked| checked.result == CheckResult::Skipped).cloned().collect();
+    let (outcome, change) = bring(sprint, found, &wanted, skipped, by).await?;
+    report.outcome = outcome;
+    report.item = Some(change.item);
+    report.change = Some(change.id);
+    Ok(report)
+}
+
+/// Says why it cannot land, if it cannot.
+fn refuse(checks: &[Checked], wanted: &Wanted) -> Result<(), ServiceError> {
+    let failed = checks.iter().filter(|checked| checked.result == CheckResult::Failed);
+    let failed = failed.map(|checked| format!("{}: {}", checked.check, checked.found)).collect::<Vec<_>>();
+    if !failed.is_empty() {
+        return Err(ServiceError::Precondition(format!("it cannot land; {}", failed.join("; "))));
+    }
+    let skips = wanted.wish.force || wanted.wish.skip_gates;
+    if skips && wanted.reason.trim().is_empty() {
+        return Err(ServiceError::invalid(
+            "what is skipped is on record with a reason; give one with --reason \"...\"",
+        ));
+    }
+    Ok(())
+}
+
+async fn find(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, ServiceError> {
+    match attempt_of(&wanted.what) {
+        Some((item, attempt)) if wanted.item.is_none() => delivered(sprint, item, attempt).await,
+        _ => brought(sprint, wanted).await,
+    }
+}
+
+/// What `12` or `12/3` name.
+fn attempt_of(what: &str) -> Option<(ItemId, Option<Attempt>)> {
+    match what.split_once('/') {
+        None => Some((what.parse().ok()?, None)),
+        Some((item, attempt)) => Some((item.parse().ok()?, Some(Attempt::new(attempt.parse().ok()?)))),
+    }
+}
+
+/// The work of an item's attempt: the one that is named, or the newest that left any.
+async fn delivered(sprint: &Coordinator, id: ItemId, attempt: Option<Attempt>) -> Result<Found, ServiceError> {
+    let item = items::get(sprint, id).await?;
+    open(&item)?;
+    let (repo, git) = revision::repo(sprint, &item.repo).await?;
+    let newest = attempt.unwrap_or(item.attempt).get();
+    let oldest = attempt.map_or(1, Attempt::get);
+    for attempt in (oldest..=newest).rev().map(Attempt::new) {
+        let Some(work) = earlier_work::work_of(&git, &item, attempt)? else { continue };
+        let title = item.title.clone();
+        let (head, uncommitted) = (work.commit, work.uncommitted);
+        return Ok(Found {
+            repo,
+            git,
+            item: Some(item),
+            attempt: Some(attempt),
+            head,
+            uncommitted,
+            source: None,
+            title,
+        });
+    }
+    Err(ServiceError::NotFound(match attempt {
+        Some(attempt) => format!("attempt {attempt} of item {id} left no commits; see: sprintctl item show {id}"),
+        None => format!("no attempt at item {id} left commits; see: sprintctl item show {id}"),
+    }))
+}
+
+/// A branch, ref or commit that a person names.
+async fn brought(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, ServiceError> {
+    let item = match wanted.item {
+        Some(id) => Some(items::get(sprint, id).await?),
+        None => None,
+    };
+    if let Some(item) = &item {
+        open(item)?;
+    }
+    let name = match (&wanted.repo, &item) {
+        (Some(name), Some(item)) if *name != item.repo => {
+            return Err(ServiceError::Invalid(format!(
+                "item {} is of repo \"{}\", not \"{name}\"",
+                item.id, item.repo
+            )));
+        }
+        (Some(name), _) => Some(name.clone()),
+        (None, item) => item.as_ref().map(|item| item.repo.clone()),
+    };
+    let (repo, git) = revision::repo_or_only(sprint, name).await?;
+    let head = revision::resolve(&repo, &git, &wanted.what).await?;
+    let title = git.message(&head)?.lines().next().unwrap_or_default().trim().to_owned();
+    let title = if title.is_empty() { format!("Land {}", wanted.what) } else { title };
+    let source = Some(wanted.what.clone());
+    Ok(Found { repo, git, item, attempt: None, head, uncommitted: None, source, title })
+}
+
+/// Refuses an item that is over.
+fn open(item: &Item) -> Result<(), ServiceError> {
+    if item.is_over() {
+        let stage = item.stage.name();
+        return Err(ServiceError::Precondition(format!("item {} is {stage}; add a new item for more work", item.id)));
+    }
+    Ok(())
+}
+
+async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<LandingFacts, ServiceError> {
+    let Found { repo, git, item, head, .. } = found;
+    let mut facts = LandingFacts { uncommitted: found.uncommitted.clone(), ..LandingFacts::default() };
+    facts.held = match (&repo.halted, &repo.frozen) {
+        (Some(reason), _) => Some(format!("the merge queue stands still: {reason}")),
+        (None, Some(reason)) => Some(format!("the merge queue is frozen: {reason}")),
+        (None, None) => None,
+    };
+    if let Some(item) = item {
+        let filter = WorkerFilter { item: Some(item.id), live: true, ..WorkerFilter::default() };
+        let workers = sprint.store.workers(&filter).await?;
+        facts.worker = workers.iter().find(|worker| !worker.is_gate()).map(|worker| worker.id);
+    }
+    let config = match config_at(git, repo, tip) {
+        // What mends a file that cannot be read must not need it.
+        Err(ServiceError::Precondition(why)) => {
+            facts.unreadable = Some(why);
+            RepoConfig::default()
+        }
+        config => config?,
+    };
+    facts.gates = config.gates.iter().map(|gate| gate.name.clone()).collect();
+    match merge::preview(sprint, git, repo, &config, tip, head).await? {
+        Preview::Conflicts(paths) => facts.conflicts = paths,
+        Preview::Merges { known } => facts.known = known,
+    }
+    Ok(facts)
+}
+
+/// Puts it on record.
+async fn bring(
+    sprint: &Coordinator,
+    found: Found,
+    wanted: &Wanted,
+    skipped: Vec<Checked>,
+    by: Actor,
+) -> Result<(LandingOutcome, Change), ServiceError> {
+    let Found { repo, item, attempt, head, source, title, git: _, uncommitted: _ } = found;
+    let direct = wanted
+        .wish
+        .direct
+        .then(|| Direct { skip_gates: wanted.wish.skip_gates, reason: wanted.reason.trim().to_owned() });
+    // One that is brought again takes the place of what was brought before.
+    let mut queue = sprint.store.merge_queue(&repo.name).await?.into_iter().map(|entry| entry.change);
+    let same = |change: &Change| match &item {
+        Some(item) => change.item == item.id,
+        None => change.source == source,
+    };
+    let before = queue.rfind(same).map(|change| (change.id, change.item));
+    let item = before.map(|(_, item)| item).or(item.map(|item| item.id));
+    let new = NewItem { key: None, title, ..new_item(repo.name.clone()) };
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let item = match item {
+                    Some(id) => tx.item(id).await?.ok_or_else(|| ServiceError::no_item(id))?,
+                    None => items::insert_one(tx, new, by.clone()).await?,
+                };
+                let brought = Brought { item, attempt, head, source, direct: direct.clone() };
+                let (mut outcome, change) = brought.record(tx, before.map(|(change, _)| change), &by).await?;
+                for Checked { check, found, .. } in skipped {
+                    let reason = direct.as_ref().map(|direct| direct.reason.clone());
+                    let data = json!({ "change": change.id, "check": check, "found": found, "reason": reason });
+                    tx.record(NewEvent {
+                        kind: EventKind::LandingCheckSkipped,
+                        repo: Some(change.repo.clone()),
+                        item: Some(change.item),
+                        actor: by.clone(),
+                        data,
+                    });
+                }
+                if direct.is_some() {
+                    outcome = LandingOutcome::Direct;
+                }
+                Ok((outcome, change))
+            })
+        })
+        .await
+}
+
+fn new_item(repo: RepoName) -> NewItem {
+    NewItem {
+        key: None,
+        repo,
+        kind: ItemKind::Chore,
+        title: String::new(),
+        description: String::new(),
+        acceptance: vec![],
+        priority: Priority::Medium,
+        labels: BTreeSet::default(),
+        requires: BTreeMap::default(),
+        parent: None,
+        needs: vec![],
+        run: None,
+        // Nobody else is to work on it.
+        stage: StageName::Inbox,
+    }
+}
+
+/// What is brought for an item.
+struct Brought {
+    item: Item,
+    attempt: Option<Attempt>,
+    head: CommitId,
+    source: Option<String>,
+    direct: Option<Direct>,
+}
+
+impl Brought {
+    /// As a change of its own, or in the place of one that is in the queue.
+    async fn record(
+        self,
+        tx: &mut Tx,
+        before: Option<ChangeId>,
+        by: &Actor,
+    ) -> Result<(LandingOutcome, Change), ServiceError> {
+        let Self { item, attempt, head, source, direct } = self;
+        // Anything but the newest attempt's own work is a new attempt: each has a ref of its own.
+        let attempt = attempt.filter(|attempt| *attempt == item.attempt).unwrap_or_else(|| item.attempt.next());
+        let pending = match before {
+            Some(id) => tx.change(id).await?.filter(|change| change.state.is_pending()),
+            None => None,
+        };
+        let Some(pending) = pending else {
+            let change = Change {
+                id: tx.next_change(),
+                repo: item.repo.clone(),
+                item: item.id,
+                attempt,
+                head,
+                role: None,
+                source,
+                direct,
+                state: ChangeState::Queued,
+                created_at: tx.now(),
+                updated_at: tx.now(),
+            };
+            entries::queue(tx, &change, by);
+            transition::item(tx, item.id, ItemEvent::Submitted { attempt, change: change.id }, by).await?;
+            return Ok((LandingOutcome::Queued, change));
+        };
+        let (id, mut outcome, mut change) = (pending.id, LandingOutcome::Known, pending);
+        if change.head != head {
+            outcome = LandingOutcome::Replaced;
+            change = transition::change(tx, id, ChangeEvent::Replaced { attempt, head, source }, by).await?;
+            transition::item(tx, item.id, ItemEvent::Submitted { attempt, change: id }, by).await?;
+        }
+        if let Some(direct) = direct {
+            change = transition::change(tx, id, ChangeEvent::Directed { direct }, by).await?;
+        }
+        Ok((outcome, change))
+    }
+}

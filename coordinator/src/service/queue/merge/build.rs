@@ -1,0 +1,377 @@
+//! Building trials: merges without a checkout, and the commits that would land.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+use sprint_core::change::{Candidate, ChangeState};
+use sprint_core::config::MergeMethod;
+use sprint_core::event::{EventKind, NewEvent};
+use sprint_core::gates::Gate;
+use sprint_core::ids::{CommitId, ItemId, RepoName, TreeId, TrialId, candidate_ref};
+use sprint_core::item::Item;
+use sprint_core::repo::Repo;
+use sprint_core::trial::{Member, Purpose, Trial};
+use sprint_failpoint::{Point, pass};
+
+use crate::git::{GitRepo, Merged, NewCommit};
+use crate::service::queue::merge::look::Look;
+use crate::service::queue::merge::memory::HISTORY;
+use crate::service::queue::merge::progress::Progress;
+use crate::service::queue::merge::reject;
+use crate::service::repos::config::config_at;
+use crate::service::repos::upstream;
+use crate::service::{Actor, Coordinator, ServiceError};
+use crate::store::Notice;
+
+/// What came of building a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Built {
+    Begun,
+    /// One of its changes does not merge with the tip itself, and was sent back.
+    Rejected,
+}
+
+/// What a chain of changes comes to on a base.
+pub enum Chain {
+    Whole {
+        commit: CommitId,
+        tree: TreeId,
+    },
+    /// The change at this place does not merge with the base and those before it.
+    Broken {
+        place: usize,
+        paths: Vec<String>,
+    },
+}
+
+/// Builds the trial of some changes on the tip, and begins it, or remembers what came of the same tree before.
+pub(crate) async fn trial(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    look: &Look,
+    members: &[Member],
+) -> Result<Built, ServiceError> {
+    let (tip, gates) = (&look.tip, &look.config.gates);
+    match chain(sprint, git, &repo.name, look.config.merge.method, tip, members).await? {
+        Chain::Whole { commit, tree } => {
+            let candidate = Candidate { commit, tree, base: tip.clone(), gates: gates.clone() };
+            let purpose = if members.is_empty() { Purpose::Tip } else { Purpose::Queue };
+            begin(sprint, git, &repo.name, purpose, members.to_vec(), candidate).await?;
+            Ok(Built::Begun)
+        }
+        Chain::Broken { place, paths } => {
+            let broken = &members[place];
+            // With the tip itself, or only with those before it?
+            if let Merged::Conflict { paths } = git.merge(tip, &broken.head).await?
+                && let Some(change) = look.change(broken.change)
+            {
+                reject::conflicted(sprint, git, repo, tip, change, paths).await?;
+                return Ok(Built::Rejected);
+            }
+            let tree = git.tree_of(tip)?;
+            let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: gates.clone() };
+            let members = members[..=place].to_vec();
+            let beginning = Beginning::Unmergeable(paths);
+            record(sprint, &repo.name, Purpose::Queue, members, candidate, beginning, Actor::MergeQueue).await?;
+            Ok(Built::Begun)
+        }
+    }
+}
+
+/// Gates the union of our branch and the upstream's, each of which holds what the other does not.
+pub(crate) async fn join(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    trials: &[Trial],
+    tip: &CommitId,
+    theirs: &CommitId,
+) -> Result<Progress, ServiceError> {
+    let tree = match git.merge(tip, theirs).await? {
+        Merged::Clean { tree } => tree,
+        Merged::Conflict { paths } => {
+            let places = if paths.is_empty() { String::new() } else { format!(", in {}", paths.join(", ")) };
+            let reason = format!(
+                "the upstream's {} was moved by other hands to {}, which does not merge with what has landed{places}; merge both, push the result to the upstream",
+                repo.branch,
+                theirs.short(),
+            );
+            upstream::halt(sprint, &repo.name, reason).await?;
+            return Ok(Progress::Made);
+        }
+    };
+    let known =
+        |trial: &&Trial| trial.purpose == Purpose::Join && trial.candidate.base == *tip && trial.candidate.tree == tree;
+    if trials.iter().any(|trial| known(&trial)) {
+        return Ok(Progress::Idle);
+    }
+    let gates = config_at(git, repo, tip)?.gates;
+    let message = format!("Merge {} of the upstream\n", repo.branch);
+    let at = sprint.now();
+    let commit =
+        git.commit(&NewCommit { tree: &tree, parents: &[tip, theirs], message: &message, author_of: None, at })?;
+    let candidate = Candidate { commit, tree, base: tip.clone(), gates };
+    begin(sprint, git, &repo.name, Purpose::Join, vec![], candidate).await?;
+    Ok(Progress::Made)
+}
+
+/// Merges changes onto a base, one after the other, and makes the commits that would land.
+pub async fn chain(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &RepoName,
+    method: MergeMethod,
+    base: &CommitId,
+    members: &[Member],
+) -> Result<Chain, ServiceError> {
+    let mut at = base.clone();
+    let mut tree = git.tree_of(base)?;
+    let mut landed = match method {
+        MergeMethod::Rebase => landed_heads(sprint, repo).await?,
+        MergeMethod::Merge | MergeMethod::Squash | MergeMethod::FastForward => vec![],
+    };
+    for (place, member) in members.iter().enumerate() {
+        let added = match method {
+            MergeMethod::Merge => merged(sprint, git, &at, member).await?,
+            MergeMethod::Squash => squashed(sprint, git, &at, member).await?,
+            MergeMethod::Rebase => rebased(sprint, git, &at, member, &landed).await?,
+            MergeMethod::FastForward => forwarded(git, &at, member)?,
+        };
+        match added {
+            Ok(commit) => at = commit,
+            Err(paths) => return Ok(Chain::Broken { place, paths }),
+        }
+        tree = git.tree_of(&at)?;
+        landed.push(member.head.clone());
+    }
+    // Several that land together are one commit of the branch: the others were never its tip.
+    if method == MergeMethod::Merge && members.len() > 1 {
+        let message = message(sprint, members).await?;
+        let parents = [base, &at];
+        let new = NewCommit { tree: &tree, parents: &parents, message: &message, author_of: None, at: sprint.now() };
+        at = git.commit(&new)?;
+    }
+    Ok(Chain::Whole { commit: at, tree })
+}
+
+/// The commit that was added, or the paths that conflict.
+type Added = Result<CommitId, Vec<String>>;
+
+async fn merged(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
+    let tree = match git.merge(at, &member.head).await? {
+        Merged::Clean { tree } => tree,
+        Merged::Conflict { paths } => return Ok(Err(paths)),
+    };
+    let message = message(sprint, std::slice::from_ref(member)).await?;
+    let parents = [at, &member.head];
+    let new = NewCommit { tree: &tree, parents: &parents, message: &message, author_of: None, at: sprint.now() };
+    Ok(Ok(git.commit(&new)?))
+}
+
+async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
+    let tree = match git.merge(at, &member.head).await? {
+        Merged::Clean { tree } => tree,
+        Merged::Conflict { paths } => return Ok(Err(paths)),
+    };
+    let mut message = message(sprint, std::slice::from_ref(member)).await?;
+    let own = git.author(&member.head)?;
+    let mut others = Vec::new();
+    for commit in git.commits_since(at, &member.head)? {
+        let author = git.author(&commit)?;
+        if author != own && !others.contains(&author) {
+            let _ = writeln!(message, "Co-authored-by: {author}");
+            others.push(author);
+        }
+    }
+    let new =
+        NewCommit { tree: &tree, parents: &[at], message: &message, author_of: Some(&member.head), at: sprint.now() };
+    Ok(Ok(git.commit(&new)?))
+}
+
+/// Brings each commit anew, but for those that `landed` brought under other names. Merges within the branch are left
+/// out: what they brought comes with the commits themselves.
+async fn rebased(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    at: &CommitId,
+    member: &Member,
+    landed: &[CommitId],
+) -> Result<Added, ServiceError> {
+    let mut at = at.clone();
+    let commits = git.single_commits(&[std::slice::from_ref(&at), landed].concat(), &member.head)?;
+    if commits.is_empty() {
+        let (tree, message) = (git.tree_of(&at)?, message(sprint, std::slice::from_ref(member)).await?);
+        let new = NewCommit { tree: &tree, parents: &[&at], message: &message, author_of: None, at: sprint.now() };
+        return Ok(Ok(git.commit(&new)?));
+    }
+    for (place, (commit, parent)) in commits.iter().enumerate() {
+        let tree = match git.merge_from(Some(parent), &at, commit).await? {
+            Merged::Clean { tree } => tree,
+            Merged::Conflict { paths } => return Ok(Err(paths)),
+        };
+        let is_last = place + 1 == commits.len();
+        // One that brings nothing any more is left out, unless it carries the trailers.
+        if tree == git.tree_of(&at)? && !is_last {
+            continue;
+        }
+        let mut message = git.message(commit)?.trim_end().to_owned();
+        message.push('\n');
+        if is_last {
+            message.push_str(&trailers(std::slice::from_ref(member)));
+        }
+        let new =
+            NewCommit { tree: &tree, parents: &[&at], message: &message, author_of: Some(commit), at: sprint.now() };
+        at = git.commit(&new)?;
+    }
+    Ok(Ok(at))
+}
+
+/// The heads of what has landed of late: a rebase brought their commits under other names.
+async fn landed_heads(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<CommitId>, ServiceError> {
+    let settled = sprint.store.settled_changes(repo, HISTORY).await?.into_iter();
+    let landed = settled.filter(|change| matches!(change.state, ChangeState::Landed { .. }));
+    Ok(landed.map(|change| change.head).collect())
+}
+
+fn forwarded(git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
+    if git.reaches(&member.head, at)? { Ok(Ok(member.head.clone())) } else { Ok(Err(vec![])) }
+}
+
+/// The message of a commit that lands changes: its first line for people, its trailers for machines.
+async fn message(sprint: &Coordinator, members: &[Member]) -> Result<String, ServiceError> {
+    let mut items: Vec<Item> = Vec::new();
+    for Member { item, .. } in members {
+        let found = sprint.store.item(*item).await?;
+        items.push(found.ok_or_else(|| ServiceError::no_item(*item))?);
+    }
+    let title = |item: &Item| item.title.lines().next().unwrap_or_default().to_owned();
+    let text = match items.as_slice() {
+        [item] => format!("Land item {}: {}\n", item.id, title(item)),
+        items => {
+            let numbers = items.iter().map(|item| item.id.to_string()).collect::<Vec<_>>().join(", ");
+            let lines = items.iter().fold(String::new(), |mut lines, item| {
+                let _ = writeln!(lines, "- item {}: {}", item.id, title(item));
+                lines
+            });
+            format!("Land items {numbers}\n\n{lines}")
+        }
+    };
+    // Each item's trailers are in one commit: its own.
+    Ok(if let [member] = members { text + &trailers(std::slice::from_ref(member)) } else { text })
+}
+
+fn trailers(members: &[Member]) -> String {
+    members.iter().fold("\n".to_owned(), |mut lines, Member { change, item, attempt, head: _ }| {
+        let _ = writeln!(lines, "Sprint-Item: {item}\nSprint-Attempt: {attempt}\nSprint-Change: {change}");
+        lines
+    })
+}
+
+/// Begins a trial of a candidate, or remembers what came of the same tree and gates before.
+pub(crate) async fn begin(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &RepoName,
+    purpose: Purpose,
+    members: Vec<Member>,
+    candidate: Candidate,
+) -> Result<TrialId, ServiceError> {
+    let beginning = match known(sprint, repo, &candidate.tree, &candidate.gates).await? {
+        Some(known) => Beginning::Known(Box::new(known)),
+        None => Beginning::Fresh,
+    };
+    if !candidate.gates.is_empty() && matches!(beginning, Beginning::Fresh) {
+        keep(git, &candidate)?;
+    }
+    record(sprint, repo, purpose, members, candidate, beginning, Actor::MergeQueue).await
+}
+
+/// Has outposts find a candidate, and git not forget it.
+fn keep(git: &GitRepo, candidate: &Candidate) -> Result<(), ServiceError> {
+    git.set_ref(&candidate_ref(&candidate.commit), &candidate.commit)?;
+    pass(Point::CandidateRef);
+    Ok(())
+}
+
+/// Begins a trial of a commit as it is, or remembers what came of the same tree and gates before unless they are to
+/// run again.
+pub(crate) async fn by_hand(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &RepoName,
+    candidate: Candidate,
+    again: bool,
+    by: Actor,
+) -> Result<TrialId, ServiceError> {
+    let known = if again { None } else { known(sprint, repo, &candidate.tree, &candidate.gates).await? };
+    let beginning = known.map_or(Beginning::Fresh, |known| Beginning::Known(Box::new(known)));
+    if matches!(beginning, Beginning::Fresh) {
+        keep(git, &candidate)?;
+    }
+    record(sprint, repo, Purpose::Hand, vec![], candidate, beginning, by).await
+}
+
+/// What came of a tree that went through the same gates.
+pub(crate) async fn known(
+    sprint: &Coordinator,
+    repo: &RepoName,
+    tree: &TreeId,
+    gates: &[Gate],
+) -> Result<Option<Trial>, ServiceError> {
+    let trials = sprint.store.trials_of_tree(repo, tree).await?;
+    Ok(trials.into_iter().rfind(|trial| trial.candidate.gates == gates && trial.is_settled()))
+}
+
+/// How a trial begins.
+enum Beginning {
+    Fresh,
+    Known(Box<Trial>),
+    Unmergeable(Vec<String>),
+}
+
+async fn record(
+    sprint: &Coordinator,
+    repo: &RepoName,
+    purpose: Purpose,
+    members: Vec<Member>,
+    candidate: Candidate,
+    beginning: Beginning,
+    by: Actor,
+) -> Result<TrialId, ServiceError> {
+    let repo = repo.clone();
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let id = tx.next_trial();
+                let mut trial = Trial::begin(id, repo, purpose, members, candidate, tx.now());
+                trial = match &beginning {
+                    Beginning::Fresh => trial,
+                    Beginning::Known(known) => trial.recall(known),
+                    Beginning::Unmergeable(paths) => trial.unmergeable(paths.clone()),
+                };
+                let event = begun(&trial, by);
+                tx.save_trial(trial, event);
+                tx.notify(Notice::Scheduler);
+                Ok(id)
+            })
+        })
+        .await
+}
+
+fn begun(trial: &Trial, actor: Actor) -> NewEvent {
+    let changes = trial.members.iter().map(|member| member.change).collect::<Vec<_>>();
+    let Candidate { commit, tree, base, gates } = &trial.candidate;
+    NewEvent {
+        kind: EventKind::TrialBegun,
+        repo: Some(trial.repo.clone()),
+        item: trial.last().map(|member| member.item).filter(|item| *item != ItemId::default()),
+        actor,
+        data: json!({
+            "trial": trial.id, "purpose": trial.purpose, "changes": changes, "commit": commit, "tree": tree,
+            "base": base, "gates": gates.iter().map(|gate| &gate.name).collect::<Vec<_>>(),
+            "same_as": trial.same_as, "state": trial.state.name(),
+        }),
+    }
+}

@@ -1,0 +1,212 @@
+//! One repo's queue, driven: look, plan, act, until nothing can be done.
+
+use std::collections::BTreeSet;
+
+use sprint_core::change::{Change, ChangeState};
+use sprint_core::ids::{RepoName, candidate_ref};
+use sprint_core::merge_queue::{self, Action};
+use sprint_core::repo::Repo;
+use sprint_core::trial::{Trial, TrialEvent, TrialState};
+
+use crate::git::GitRepo;
+use crate::service::queue::merge::build::{self, Built};
+use crate::service::queue::merge::keep::keep;
+use crate::service::queue::merge::look::{Look, Waiting};
+use crate::service::queue::merge::memory::{QueueState, Shown};
+use crate::service::queue::merge::progress::{Progress, apply};
+use crate::service::queue::merge::{direct, land, reject};
+use crate::service::repos::upstream;
+use crate::service::repos::upstream::{Followed, Push};
+use crate::service::{Coordinator, ServiceError};
+
+/// Works a repo's queue until nothing can be done, then brings the upstream up to date.
+/// What stood in the way is kept for explanations until it works again.
+pub async fn drive(sprint: &Coordinator, name: &RepoName) {
+    let worked = async {
+        let queue = sprint.queues.of(name);
+        let mut state = queue.lock().await;
+        state.begin();
+        loop {
+            while step(sprint, name, &mut state).await? == Progress::Made {}
+            // One that the upstream refused is followed by a look at what it has instead.
+            match upstream::push(sprint, name).await? {
+                Push::Settled => return Ok(()),
+                Push::Refused => {}
+            }
+            state.begin();
+        }
+    };
+    let trouble = worked.await.err().map(|error: ServiceError| error.to_string());
+    if let Some(error) = &trouble {
+        tracing::error!(repo = %name, %error, "the merge queue failed; it is tried again");
+    }
+    sprint.set_trouble(name, trouble);
+}
+
+/// The repos whose queue holds something.
+///
+/// # Errors
+/// What the store says.
+pub async fn busy(sprint: &Coordinator) -> Result<BTreeSet<RepoName>, ServiceError> {
+    let mut busy: BTreeSet<RepoName> = sprint.store.repos_with_pending_changes().await?.into_iter().collect();
+    busy.extend(sprint.store.directory().repos_with_trials());
+    Ok(busy)
+}
+
+/// Does the next thing for a repo's queue.
+async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> Result<Progress, ServiceError> {
+    let Some(repo) = sprint.store.repo(name).await? else { return Ok(Progress::Idle) };
+    let git = sprint.git.get(name)?;
+    let changes = sprint.store.merge_queue(name).await?;
+    // An intent on record is settled whatever else holds the queue.
+    let landing = changes.iter().filter(|entry| matches!(entry.change.state, ChangeState::Landing { .. }));
+    let landing: Vec<Change> = landing.map(|entry| entry.change.clone()).collect();
+    if !landing.is_empty() {
+        return land::settle(sprint, &git, &repo, &landing, state).await;
+    }
+    let trials = sprint.store.directory().trials(name);
+    if changes.is_empty() && trials.is_empty() {
+        clean_up(&git, &[])?;
+        return Ok(Progress::Idle);
+    }
+    for entry in &changes {
+        keep(&git, &entry.change)?;
+    }
+    state.notice(&changes);
+    let waiting = Waiting::new(changes);
+    if repo.halted.is_some() && waiting.direct.is_empty() {
+        return Ok(Progress::Idle);
+    }
+    let tip = git.tip(&repo.branch)?;
+    if let Some(url) = repo.url.as_ref().filter(|_| state.is_to_follow()) {
+        match upstream::follow(sprint, &git, &repo, url, &tip).await? {
+            Followed::Same => state.has_followed(),
+            Followed::Moved => return Ok(Progress::Made),
+            Followed::Diverged { upstream } => {
+                state.has_followed();
+                if build::join(sprint, &git, &repo, &trials, &tip, &upstream).await? == Progress::Made {
+                    return Ok(Progress::Made);
+                }
+            }
+        }
+    }
+    if direct::step(sprint, &git, &repo, &tip, &waiting.direct, &trials).await? == Progress::Made {
+        return Ok(Progress::Made);
+    }
+    if repo.halted.is_some() {
+        return Ok(Progress::Idle);
+    }
+    let config = match state.configured(&git, &repo, &tip) {
+        Ok(config) => config,
+        Err(ServiceError::Precondition(reason)) => {
+            upstream::halt(sprint, name, reason).await?;
+            return Ok(Progress::Idle);
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(done) = reject::unfit(sprint, &git, &repo, &tip, &waiting.queue, state).await? {
+        return Ok(done);
+    }
+    let look = Look::new(sprint, &git, &repo, tip, config, waiting, trials, state).await?;
+    if tidy(sprint, &git, &look).await? == Progress::Made {
+        return Ok(Progress::Made);
+    }
+    if let Some(step) = land::joined(sprint, &git, &repo, &look, state).await? {
+        return Ok(step);
+    }
+    let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
+    let plan = merge_queue::plan(&snapshot);
+    sprint.queues.show(name, Shown::new(plan.outlook, state));
+    state.tip_in_doubt |= !snapshot.tip_is_gated;
+    carry_out(sprint, &git, &repo, &look, plan.steps, state).await
+}
+
+/// Carries the plan's steps out, up to the first that changes what the plan was made of.
+async fn carry_out(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    look: &Look,
+    steps: Vec<Action>,
+    state: &mut QueueState,
+) -> Result<Progress, ServiceError> {
+    let mut done = Progress::Idle;
+    for decision in steps {
+        tracing::debug!(repo = %repo.name, ?decision, "the merge queue decides");
+        match decision {
+            Action::Land { trial } => {
+                if let Some(trial) = look.trial(trial) {
+                    land::begin(sprint, git, repo, look, trial, state).await?;
+                    return Ok(Progress::Made);
+                }
+            }
+            Action::Eject { change, trial } => {
+                if let (Some(change), Some(trial)) = (look.change(change), look.trial(trial)) {
+                    reject::failed(sprint, git, repo, &look.tip, change, trial).await?;
+                    done = Progress::Made;
+                }
+            }
+            Action::Follow { change, parent } => {
+                if let Some(change) = look.change(change) {
+                    reject::follows_out(sprint, change, parent).await?;
+                    done = Progress::Made;
+                }
+            }
+            Action::Cancel { trial } => {
+                let reason = "its result cannot matter any more".to_owned();
+                apply(sprint, trial, TrialEvent::Cancelled { reason }).await?;
+                done = Progress::Made;
+            }
+            Action::Confirm { trial } => {
+                apply(sprint, trial, TrialEvent::Confirming).await?;
+                done = Progress::Made;
+            }
+            Action::Gate { members } => {
+                let members = members.iter().filter_map(|id| look.member(*id)).collect::<Vec<_>>();
+                match build::trial(sprint, git, repo, look, &members).await? {
+                    Built::Begun => done = Progress::Made,
+                    // What the plan was made of has changed.
+                    Built::Rejected => return Ok(Progress::Made),
+                }
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Ends and forgets the trials that concern nothing that is pending.
+async fn tidy(sprint: &Coordinator, git: &GitRepo, look: &Look) -> Result<Progress, ServiceError> {
+    let mut done = Progress::Idle;
+    for trial in &look.trials {
+        if look.concerns(trial) {
+            continue;
+        }
+        let event = match trial.state {
+            TrialState::Gating => {
+                TrialEvent::Cancelled { reason: "what it gates is not in the queue any more".to_owned() }
+            }
+            TrialState::Passed
+            | TrialState::Suspect { .. }
+            | TrialState::Failed { .. }
+            | TrialState::Unmergeable { .. }
+            | TrialState::Cancelled { .. } => TrialEvent::Retired,
+        };
+        apply(sprint, trial.id, event).await?;
+        done = Progress::Made;
+    }
+    if done == Progress::Made {
+        clean_up(git, &sprint.store.directory().trials(&look.repo))?;
+    }
+    Ok(done)
+}
+
+/// Removes the refs of trials that are over; a crash may have left some.
+fn clean_up(git: &GitRepo, trials: &[Trial]) -> Result<(), ServiceError> {
+    let wanted: BTreeSet<String> = trials.iter().map(|trial| candidate_ref(&trial.candidate.commit)).collect();
+    for (candidate, _) in git.refs_like("refs/sprint/candidate/*")? {
+        if !wanted.contains(&candidate) {
+            git.delete_ref(&candidate)?;
+        }
+    }
+    Ok(())
+}

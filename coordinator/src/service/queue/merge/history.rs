@@ -1,0 +1,88 @@
+//! What became of a repo's changes of late, and what that says of those in its queue.
+
+use std::collections::{HashMap, HashSet};
+
+use sprint_core::change::{Change, ChangeState};
+use sprint_core::footprint::{Footprint, Rules};
+use sprint_core::ids::{ChangeId, CommitId};
+use sprint_core::merge_queue::prior::{Past, Prior, prior};
+use sprint_core::repo::Repo;
+
+use crate::git::GitRepo;
+use crate::service::ServiceError;
+use crate::store::Store;
+
+/// So many changes are looked back on.
+const LATEST: u32 = 100;
+
+/// So many more must have settled before it is worth to look anew: every prior is then made again.
+const NEWS: usize = 8;
+
+#[derive(Default)]
+pub(crate) struct History {
+    past: Vec<Past>,
+    /// The changes that `past` is of.
+    settled: HashSet<ChangeId>,
+    priors: HashMap<ChangeId, Prior>,
+    is_fresh: bool,
+}
+
+impl History {
+    /// What has settled since is looked at before the next use.
+    pub(crate) const fn forget(&mut self) {
+        self.is_fresh = false;
+    }
+
+    pub(crate) fn forget_prior(&mut self, change: ChangeId) {
+        self.priors.remove(&change);
+    }
+
+    pub(crate) async fn load(
+        &mut self,
+        store: &Store,
+        git: &GitRepo,
+        repo: &Repo,
+        tip: &CommitId,
+        rules: &Rules,
+    ) -> Result<(), ServiceError> {
+        if self.is_fresh {
+            return Ok(());
+        }
+        self.is_fresh = true;
+        let latest = store.settled_changes(&repo.name, LATEST).await?;
+        let news = latest.iter().filter(|change| !self.settled.contains(&change.id)).count();
+        if news >= NEWS || self.settled.is_empty() {
+            let past = latest.iter().map(|change| past(git, tip, rules, change)).collect::<Result<Vec<_>, _>>()?;
+            self.past = past.into_iter().flatten().collect();
+            self.settled = latest.into_iter().map(|change| change.id).collect();
+            self.priors.clear();
+        }
+        Ok(())
+    }
+
+    /// What is held of a change that touches this.
+    pub(crate) fn prior(&mut self, change: &Change, footprint: &Footprint) -> Prior {
+        *self.priors.entry(change.id).or_insert_with(|| prior(&self.past, change.role, footprint))
+    }
+
+    pub(crate) const fn priors(&self) -> &HashMap<ChangeId, Prior> {
+        &self.priors
+    }
+}
+
+/// What a settled change says; nothing if it was not its gates that decided.
+fn past(git: &GitRepo, tip: &CommitId, rules: &Rules, change: &Change) -> Result<Option<Past>, ServiceError> {
+    // A branch that landed began where the tip of then did.
+    let (good, tip) = match &change.state {
+        ChangeState::Landed { candidate } => (true, &candidate.base),
+        ChangeState::Failed { .. } if git.holds(&change.head)? => (false, tip),
+        ChangeState::Failed { .. }
+        | ChangeState::Conflicted { .. }
+        | ChangeState::Queued
+        | ChangeState::Landing { .. } => return Ok(None),
+    };
+    let base = git.merge_base(tip, &change.head)?;
+    let paths = git.changed_paths(base.as_ref(), &change.head)?;
+    let footprint = rules.footprint(paths.iter().map(String::as_str));
+    Ok(Some(Past { role: change.role, footprint, good }))
+}

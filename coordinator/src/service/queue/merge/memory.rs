@@ -1,0 +1,248 @@
+//! What is remembered of a repo's queue between two looks. All of it can be made again from the record and git.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sprint_core::change::ChangeState;
+use sprint_core::config::{CONFIG_FILE, RepoConfig};
+use sprint_core::footprint::Rules;
+use sprint_core::gates::Gate;
+use sprint_core::ids::{ChangeId, CommitId, RepoName};
+use sprint_core::merge_queue::Outlook;
+use sprint_core::merge_queue::prior::Prior;
+use sprint_core::merge_queue::snapshot::{Contents, Move};
+use sprint_core::repo::Repo;
+use sprint_core::trial::{Purpose, Trial, TrialState};
+
+use super::history::History;
+use crate::git::GitRepo;
+use crate::service::ServiceError;
+use crate::service::repos::config::{config_at, rules};
+use crate::store::{InQueue, Store};
+
+/// So many settled changes tell how likely another one is good, and where the branch came from.
+pub(crate) const HISTORY: u32 = 500;
+
+/// So many trials tell how long one takes.
+const DURATIONS: usize = 50;
+
+/// The queues of all repos, as they are remembered.
+#[derive(Default)]
+pub struct Queues {
+    /// Each is held for as long as the merger works on it.
+    of: Mutex<HashMap<RepoName, Arc<tokio::sync::Mutex<QueueState>>>>,
+    shown: Mutex<HashMap<RepoName, Arc<Shown>>>,
+}
+
+/// How a queue stood when it was planned last, for people: they do not wait for the merger.
+#[derive(Default)]
+pub(crate) struct Shown {
+    pub(crate) outlook: BTreeMap<ChangeId, Outlook>,
+    pub(crate) priors: HashMap<ChangeId, Prior>,
+    pub(crate) usual_duration: Option<Duration>,
+}
+
+impl Shown {
+    pub(crate) fn new(outlook: BTreeMap<ChangeId, Outlook>, state: &QueueState) -> Self {
+        Self { outlook, priors: state.history.priors().clone(), usual_duration: state.usual_duration() }
+    }
+}
+
+impl Queues {
+    pub(crate) fn of(&self, repo: &RepoName) -> Arc<tokio::sync::Mutex<QueueState>> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(of.entry(repo.clone()).or_default())
+    }
+
+    pub(crate) fn show(&self, repo: &RepoName, shown: Shown) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(repo.clone(), Arc::new(shown));
+    }
+
+    pub(crate) fn shown(&self, repo: &RepoName) -> Arc<Shown> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.get(repo).map(Arc::clone).unwrap_or_default()
+    }
+
+    pub(crate) fn forget(&self, repo: &RepoName) {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner).remove(repo);
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(repo);
+    }
+}
+
+/// What is remembered of a repo's queue. All of it can be made again from the record and git.
+#[derive(Default)]
+pub(crate) struct QueueState {
+    /// What the landings that are on record moved: by the commit that each led to.
+    pub(crate) moves: HashMap<CommitId, Move>,
+    pub(crate) contents: Contents,
+    /// The commits of the branch whose trees have passed.
+    pub(crate) green: BTreeSet<CommitId>,
+    /// Something failed on a tip that nobody has gated yet.
+    pub(crate) tip_in_doubt: bool,
+    /// The changes that were found to merge with the tip, by which tip.
+    pub(crate) fits: HashMap<ChangeId, CommitId>,
+    /// The heads that the changes had when they were looked at.
+    pub(crate) heads: HashMap<ChangeId, CommitId>,
+    pub(crate) durations: Vec<Duration>,
+    /// Trials that passed, and those of them with a gate that had failed on the same tree.
+    passed: u32,
+    flaky: u32,
+    pub(crate) history: History,
+    configured: Option<Configured>,
+    is_to_follow: bool,
+    is_loaded: bool,
+}
+
+impl QueueState {
+    /// Forgets what may have changed since the last look.
+    pub(crate) const fn begin(&mut self) {
+        self.is_to_follow = true;
+        self.history.forget();
+    }
+
+    pub(crate) const fn is_to_follow(&self) -> bool {
+        self.is_to_follow
+    }
+
+    pub(crate) const fn has_followed(&mut self) {
+        self.is_to_follow = false;
+    }
+
+    /// Forgets what was found out about changes that came back with other commits.
+    pub(crate) fn notice(&mut self, changes: &[InQueue]) {
+        let heads: HashMap<_, _> = changes.iter().map(|entry| (entry.change.id, entry.change.head.clone())).collect();
+        for (change, head) in &heads {
+            if self.heads.get(change).is_some_and(|before| before != head) {
+                self.fits.remove(change);
+                self.contents.forget(*change);
+                self.history.forget_prior(*change);
+            }
+        }
+        self.heads = heads;
+    }
+
+    pub(crate) fn has_moved(&mut self, step: Move) {
+        self.moves.insert(step.to.clone(), step);
+    }
+
+    /// How often a trial that passed had failed before.
+    pub(crate) fn flake(&self) -> f64 {
+        f64::from(self.flaky + 1) / f64::from(self.passed + 100)
+    }
+
+    /// How long a trial takes, by those that passed of late.
+    pub(crate) fn usual_duration(&self) -> Option<Duration> {
+        let mut sorted = self.durations.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    pub(crate) async fn load(&mut self, store: &Store, repo: &RepoName) -> Result<(), ServiceError> {
+        if self.is_loaded {
+            return Ok(());
+        }
+        for change in store.settled_changes(repo, HISTORY).await? {
+            let ChangeState::Landed { candidate } = change.state else { continue };
+            if candidate.base == candidate.commit {
+                continue;
+            }
+            let step = self.moves.entry(candidate.commit.clone()).or_insert_with(|| Move {
+                from: candidate.base.clone(),
+                to: candidate.commit.clone(),
+                landed: Some(vec![]),
+            });
+            step.landed.get_or_insert_default().push(change.id);
+        }
+        for trial in store.trials(repo, Some(HISTORY)).await? {
+            self.note(&trial);
+        }
+        self.is_loaded = true;
+        Ok(())
+    }
+
+    /// Learns from a trial that is over.
+    pub(crate) fn note(&mut self, trial: &Trial) {
+        // A person may have chosen other gates than those that count.
+        if trial.purpose == Purpose::Hand {
+            return;
+        }
+        if matches!(trial.state, TrialState::Passed) {
+            self.green.insert(trial.candidate.commit.clone());
+            if trial.same_as.is_none() && !trial.runs.is_empty() {
+                self.passed += 1;
+                self.flaky += u32::from(trial.runs.iter().any(|run| run.flaky));
+                self.durations.push(trial.updated_at.since(trial.created_at));
+                let more = self.durations.len().saturating_sub(DURATIONS);
+                self.durations.drain(..more);
+            }
+        }
+    }
+
+    /// How the branch came to its tip, as far as we moved it; the oldest move first.
+    pub(crate) fn way_to(&self, tip: &CommitId) -> Vec<Move> {
+        let mut way = Vec::new();
+        let mut at = tip;
+        while let Some(step) = self.moves.get(at) {
+            way.push(step.clone());
+            at = &step.from;
+            if way.len() >= HISTORY as usize {
+                break;
+            }
+        }
+        way.reverse();
+        way
+    }
+}
+
+impl QueueState {
+    /// Forgets, now and then, what lies behind the history that is looked at.
+    pub(crate) fn prune(&mut self, way: &[Move], tip: &CommitId, trials: &[Trial]) {
+        let most = 4 * HISTORY as usize;
+        if self.moves.len() <= most && self.green.len() <= most {
+            return;
+        }
+        let mut wanted: BTreeSet<&CommitId> = way.iter().flat_map(|step| [&step.from, &step.to]).collect();
+        wanted.insert(tip);
+        self.moves.retain(|to, _| wanted.contains(to));
+        wanted.extend(trials.iter().flat_map(|trial| [&trial.candidate.commit, &trial.candidate.base]));
+        self.green.retain(|commit| wanted.contains(commit));
+    }
+}
+
+/// What the target branch's configuration says. To read it takes longer than to land a change.
+struct Configured {
+    file: Option<Vec<u8>>,
+    /// The repo's own, which count where the file names none.
+    gates: Vec<Gate>,
+    config: RepoConfig,
+    rules: Arc<Rules>,
+}
+
+impl QueueState {
+    /// The configuration at the tip, read anew only when it has changed.
+    pub(crate) fn configured(
+        &mut self,
+        git: &GitRepo,
+        repo: &Repo,
+        tip: &CommitId,
+    ) -> Result<(RepoConfig, Arc<Rules>), ServiceError> {
+        let file = git.read_file(tip, CONFIG_FILE)?;
+        if let Some(known) = &self.configured
+            && known.file == file
+            && known.gates == repo.gates
+        {
+            return Ok((known.config.clone(), Arc::clone(&known.rules)));
+        }
+        let config = config_at(git, repo, tip)?;
+        let rules = Arc::new(rules(&config)?);
+        if self.configured.as_ref().is_none_or(|known| known.config.footprint != config.footprint) {
+            // What changes touch was said by other rules.
+            self.contents = Contents::default();
+            self.history = History::default();
+        }
+        let gates = repo.gates.clone();
+        self.configured = Some(Configured { file, gates, config: config.clone(), rules: Arc::clone(&rules) });
+        Ok((config, rules))
+    }
+}

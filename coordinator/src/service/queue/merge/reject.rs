@@ -1,0 +1,182 @@
+//! Changes that leave the queue without landing: their items get them back with the reason.
+
+use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState, follows};
+use sprint_core::conflict::{Conflict, items};
+use sprint_core::ids::{ChangeId, CommitId, ItemId};
+use sprint_core::item::ItemEvent;
+use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
+use sprint_core::trial::{Trial, TrialState};
+use sprint_core::worker::Role;
+
+use crate::git::{GitRepo, Merged};
+use crate::service::queue::merge::intent::intend;
+use crate::service::queue::merge::memory::QueueState;
+use crate::service::queue::merge::progress::Progress;
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::InQueue;
+
+/// Deals with changes that cannot be gated at all: those that are not here, have landed already, or do not merge
+/// with the tip.
+pub(crate) async fn unfit(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    changes: &[InQueue],
+    state: &mut QueueState,
+) -> Result<Option<Progress>, ServiceError> {
+    let mut found = None;
+    for InQueue { change, .. } in changes {
+        // Once is enough: later tips are looked at when the change is built on them.
+        if state.fits.contains_key(&change.id) {
+            continue;
+        }
+        match is_unfit(sprint, git, repo, tip, change).await? {
+            Some(step) => found = Some(step),
+            None => {
+                state.fits.insert(change.id, tip.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Deals with a change that cannot be gated on the tip; none when it can.
+pub(crate) async fn is_unfit(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+) -> Result<Option<Progress>, ServiceError> {
+    if !git.holds(&change.head)? {
+        let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
+        send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
+        return Ok(Some(Progress::Made));
+    }
+    match git.merge(tip, &change.head).await? {
+        Merged::Conflict { paths } => conflicted(sprint, git, repo, tip, change, paths).await?,
+        // Looked at only when nothing would change, since it walks the history.
+        Merged::Clean { tree } if tree == git.tree_of(tip)? && git.reaches(tip, &change.head)? => {
+            let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: vec![] };
+            intend(sprint, vec![change.id], candidate, None).await?;
+        }
+        Merged::Clean { .. } => return Ok(None),
+    }
+    Ok(Some(Progress::Made))
+}
+
+/// Sends a change back because it does not merge with the tip, naming whose landed work is in its way. No path
+/// conflicts where the branch would have to hold the tip, and does not.
+pub(crate) async fn conflicted(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+    paths: Vec<String>,
+) -> Result<(), ServiceError> {
+    let others = others(sprint, git, repo, tip, change, &paths).await?;
+    let theirs = if others.is_empty() { String::new() } else { format!(" (changed there by {})", items(&others)) };
+    let branch = &repo.branch;
+    let next = if repo.staffs(Role::Resolver) {
+        "a resolver is to merge both".to_owned()
+    } else {
+        format!("start from the present {branch} and bring the change again")
+    };
+    let what = if !paths.is_empty() {
+        format!("its branch conflicts with {branch} in {}", paths.join(", "))
+    } else if git.merge_base(tip, &change.head)?.is_none() {
+        format!("its branch has nothing in common with {branch}")
+    } else {
+        format!("its branch does not hold the tip of {branch}, or git cannot say where both conflict")
+    };
+    let reason = format!("{what}{theirs}; {next}");
+    send_back(sprint, change, ChangeEvent::Conflicted { paths, others }, reason, String::new()).await
+}
+
+/// The items whose landed changes touched these paths since the change's branch began.
+async fn others(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+    paths: &[String],
+) -> Result<Vec<ItemId>, ServiceError> {
+    let base = git.merge_base(tip, &change.head)?;
+    let mut others = Vec::new();
+    for landed in sprint.store.settled_changes(&repo.name, 100).await?.into_iter().rev() {
+        let ChangeState::Landed { candidate } = &landed.state else { continue };
+        if base.as_ref() == Some(&candidate.commit) || others.len() >= 5 {
+            break;
+        }
+        let touched = git.changed_paths(git.merge_base(&candidate.base, &landed.head)?.as_ref(), &landed.head)?;
+        if paths.iter().any(|path| touched.contains(path)) {
+            others.push(landed.item);
+        }
+    }
+    Ok(others)
+}
+
+/// Sends a change back that failed in a trial.
+pub(crate) async fn failed(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+    trial: &Trial,
+) -> Result<(), ServiceError> {
+    let with = trial.members.iter().filter(|member| member.change != change.id);
+    let with = with.map(|member| format!("change {} (item {})", member.change, member.item)).collect::<Vec<_>>();
+    let (reason, detail) = match &trial.state {
+        TrialState::Failed { reason, detail } => (reason.clone(), detail.clone()),
+        // The others of the trial have landed meanwhile: they are on the tip.
+        TrialState::Unmergeable { paths } => {
+            return conflicted(sprint, git, repo, tip, change, paths.clone()).await;
+        }
+        TrialState::Gating | TrialState::Passed | TrialState::Suspect { .. } | TrialState::Cancelled { .. } => {
+            (format!("trial {} failed", trial.id), String::new())
+        }
+    };
+    let reason =
+        if with.is_empty() { reason } else { format!("{reason}; without this change, {} passes", with.join(", ")) };
+    let event = ChangeEvent::GatesFailed { reason: reason.clone(), trial: trial.id };
+    send_back(sprint, change, event, reason, detail).await
+}
+
+/// Sends a change back whose branch contains one that was sent back.
+pub(crate) async fn follows_out(sprint: &Coordinator, change: &Change, parent: ChangeId) -> Result<(), ServiceError> {
+    send_back(sprint, change, ChangeEvent::ParentFailed { parent }, follows(parent), String::new()).await
+}
+
+/// Takes a change out of the queue and gives its item back with the reason.
+async fn send_back(
+    sprint: &Coordinator,
+    change: &Change,
+    event: ChangeEvent,
+    reason: String,
+    detail: String,
+) -> Result<(), ServiceError> {
+    let (id, item, repo) = (change.id, change.item, change.repo.clone());
+    // What a person brought is theirs to mend, and no worker is to take it up.
+    let by_hand = change.is_by_hand();
+    let conflict = Conflict::of(change, &event);
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                let max_attempts = tx.repo(&repo).await?.map_or(DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts);
+                transition::change(tx, id, event, &Actor::MergeQueue).await?;
+                let event = if by_hand {
+                    ItemEvent::Blocked { reason: format!("change {id} was sent back: {reason}") }
+                } else {
+                    ItemEvent::Rejected { change: id, reason, detail, conflict, max_attempts }
+                };
+                transition::item(tx, item, event, &Actor::MergeQueue).await?;
+                Ok(())
+            })
+        })
+        .await
+}

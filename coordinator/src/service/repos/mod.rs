@@ -1,0 +1,10 @@
+//! Repos: managed, configured, halted; their upstreams; who may fetch and push.
+
+pub mod config;
+pub mod git_access;
+pub mod halt;
+mod manage;
+pub mod revision;
+pub mod upstream;
+
+pub use manage::{Described, NewRepo, RepoPatch, Running, add, get, http_backend, list, remove, set};

@@ -1,0 +1,60 @@
+//! What people name: a repo, and a branch, ref or commit of it.
+
+use std::sync::Arc;
+
+use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::repo::Repo;
+
+use crate::git::GitRepo;
+use crate::service::{Coordinator, ServiceError};
+
+/// A repo and its repository.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub(crate) async fn repo(sprint: &Coordinator, name: &RepoName) -> Result<(Repo, Arc<GitRepo>), ServiceError> {
+    let repo = sprint.store.repo(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
+    let git = sprint.git.get(name)?;
+    Ok((repo, git))
+}
+
+/// The repo that is named, or the only one that there is.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], or [`ServiceError::Invalid`] when it is not clear which one is meant.
+pub(crate) async fn repo_or_only(
+    sprint: &Coordinator,
+    name: Option<RepoName>,
+) -> Result<(Repo, Arc<GitRepo>), ServiceError> {
+    if let Some(name) = name {
+        return repo(sprint, &name).await;
+    }
+    let repos = sprint.store.repos().await?;
+    match repos.as_slice() {
+        [] => Err(ServiceError::NotFound("there is no repo; add one with: sprintctl repo add NAME URL".to_owned())),
+        [only] => repo(sprint, &only.name).await,
+        several => {
+            let names = several.iter().map(|repo| repo.name.to_string()).collect::<Vec<_>>().join(", ");
+            Err(ServiceError::Invalid(format!("there are several repos ({names}); say which with --repo")))
+        }
+    }
+}
+
+/// The commit that a name means: the upstream's branch, fetched now, or a branch, ref or commit that is here.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], or what the upstream says.
+pub(crate) async fn resolve(repo: &Repo, git: &GitRepo, name: &str) -> Result<CommitId, ServiceError> {
+    if let Some(url) = &repo.url
+        && let Some(commit) = git.fetch_branch(url, name).await?
+    {
+        return Ok(commit);
+    }
+    git.find(name)?.ok_or_else(|| {
+        let upstream = if repo.url.is_some() { "no branch of the upstream, and " } else { "" };
+        ServiceError::NotFound(format!(
+            "\"{name}\" is {upstream}no branch, ref or commit of repo \"{}\" here",
+            repo.name
+        ))
+    })
+}
