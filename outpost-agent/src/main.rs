@@ -1,20 +1,13 @@
 //! The agent of an outpost: joins a coordinator, runs its workers in tmux, brings their work home.
 
-mod agent;
 mod cli;
-mod disk;
-mod environment;
+mod context;
+mod host;
 mod join;
 mod link;
-mod paths;
-mod preflight;
-mod room;
 mod sandbox;
-mod secret;
-mod sessions;
 mod shim;
 mod tmux;
-mod watch;
 mod worker;
 mod workspace;
 
@@ -47,7 +40,7 @@ fn main() -> ExitCode {
         Command::Join(options) => {
             sprint_identity::init();
             let joined = match options.token.as_deref() {
-                Some(token) => Err(secret::start_again(token).into()),
+                Some(token) => Err(link::token::start_again(token).into()),
                 None => join::run(*options),
             };
             match joined {

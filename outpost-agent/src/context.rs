@@ -9,16 +9,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::host::file_watch::{FileWatch, LogGrowth};
+use crate::host::headroom::{DiskPolicy, Pause};
+use crate::host::orphan_sessions::OrphanSessions;
+use crate::host::paths::DataDir;
 use crate::link::Identity;
-use crate::paths::DataDir;
-use crate::room::{Pause, Wanted};
 use crate::sandbox::policy::Policy;
-use crate::sessions::Strangers;
 use crate::tmux::Tmux;
-use crate::watch::{Grown, Watch};
-use crate::worker::fleet::Fleet;
-use crate::worker::outbox::Outbox;
-use crate::worker::snapshots::Pace;
+use crate::worker::{Fleet, Outbox, SnapshotPace};
 use crate::workspace::Repositories;
 
 /// What the agent was started with.
@@ -30,7 +28,7 @@ pub(crate) struct Settings {
     pub(crate) max_workers: u32,
     pub(crate) log_limit: u64,
     pub(crate) drain: bool,
-    pub(crate) room: Wanted,
+    pub(crate) disk_policy: DiskPolicy,
     /// New for each start.
     pub(crate) instance: String,
     /// This program, for the shim.
@@ -51,12 +49,12 @@ pub(crate) struct Agent {
     pub(crate) repositories: Repositories,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) fleet: Fleet,
-    pub(crate) snapshots: Pace,
-    pub(crate) strangers: Strangers,
+    pub(crate) snapshot_pace: SnapshotPace,
+    pub(crate) orphan_sessions: OrphanSessions,
     /// Why nothing new is taken for the time being.
     pub(crate) pause: watch::Sender<Option<Pause>>,
-    pub(crate) watch: Watch,
-    pub(crate) grown: Arc<Grown>,
+    pub(crate) file_watch: FileWatch,
+    pub(crate) log_growth: Arc<LogGrowth>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

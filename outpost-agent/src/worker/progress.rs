@@ -16,7 +16,7 @@ pub(crate) enum Phase {
 
 /// The state that a worker's reports add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Progress {
     /// The newest report's number.
     pub(crate) seq: u64,
     pub(crate) phase: Phase,
@@ -26,14 +26,14 @@ pub(crate) struct Told {
     pub(crate) log_bytes: u64,
 }
 
-impl Told {
+impl Progress {
     pub(crate) fn from_reports<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Self {
-        let mut told = Self::default();
+        let mut progress = Self::default();
         for report in reports {
-            told.seq = report.seq;
-            told.note(&report.body);
+            progress.seq = report.seq;
+            progress.note(&report.body);
         }
-        told
+        progress
     }
 
     /// The round that runs or is to run: 1, and one more for each time it was sent back.

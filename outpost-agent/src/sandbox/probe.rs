@@ -6,11 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::limits::Limits;
 use super::policy::Policy;
-use super::{Limits, Mechanisms, Namespace, cgroup, rules};
+use super::spec::{Mechanisms, Namespace};
+use super::{cgroup, rules};
 use crate::cli::SandboxMode;
-use crate::environment;
-use crate::paths::{DataDir, WorkerDir};
+use crate::host::environment;
+use crate::host::paths::{DataDir, WorkerDir};
 use crate::shim::plan::Plan;
 
 /// The label of an outpost that says how its workers are confined.
@@ -18,7 +20,7 @@ pub(crate) const LABEL: &str = "sandbox";
 
 /// What people ask of the sandbox.
 #[derive(Debug)]
-pub(crate) struct Wishes {
+pub(crate) struct SandboxSettings {
     pub(crate) mode: SandboxMode,
     pub(crate) limits: Limits,
     pub(crate) allow_read: Vec<std::path::PathBuf>,
@@ -29,8 +31,8 @@ pub(crate) struct Wishes {
 ///
 /// # Errors
 /// Confinement is required and not to be had, in words for a person.
-pub(crate) fn policy(wishes: Wishes, data: &DataDir, program: &Path) -> anyhow::Result<Option<Policy>> {
-    let Wishes { mode, limits, allow_read, allow_write } = wishes;
+pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) -> anyhow::Result<Option<Policy>> {
+    let SandboxSettings { mode, limits, allow_read, allow_write } = wishes;
     if mode == SandboxMode::Off {
         tracing::warn!("workers are not confined: they can read and change whatever this user can (--sandbox off)");
         return Ok(None);
@@ -128,7 +130,7 @@ fn attempt(policy: &Policy, data: &DataDir, program: &Path) -> anyhow::Result<Re
         .envs(environment::plain())
         .output()
         .context("this program cannot start itself")?;
-    crate::disk::discard(dir.path(), &data.trash()).with_context(what)?;
+    crate::host::disk::discard(dir.path(), &data.trash()).with_context(what)?;
     fs::remove_dir(mirror.join("objects")).ok();
     if output.status.success() {
         return Ok(Ok(()));

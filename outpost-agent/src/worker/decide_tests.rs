@@ -44,8 +44,8 @@ fn a_life_without_trouble_goes_step_by_step() {
     assert_eq!(next(&running()), Next::Wait);
     let ended = Facts { exit: Some(exit()), ..running() };
     assert_eq!(next(&ended), Next::TellExited(Some(0)));
-    let told = Facts { phase: Phase::Exited, ..ended };
-    assert_eq!(next(&told), Next::Finish(Ended::Exited(exit())));
+    let progress = Facts { phase: Phase::Exited, ..ended };
+    assert_eq!(next(&progress), Next::Finish(RoundEnd::Exited(exit())));
     let finished = Facts { phase: Phase::Finished, ..Facts::default() };
     assert_eq!(next(&finished), Next::Wait);
     assert_eq!(next(&Facts { forgotten: true, ..finished.clone() }), Next::Wait);
@@ -56,9 +56,9 @@ fn a_life_without_trouble_goes_step_by_step() {
 fn after_a_restart_a_round_that_never_began_is_started_and_one_that_began_is_not() {
     let gone = Facts { session: Some(Presence::Gone), ..planned() };
     assert_eq!(next(&gone), Next::Start);
-    assert!(matches!(next(&Facts { shim: Shim::Gone, ..gone.clone() }), Next::Finish(Ended::Vanished(_))));
+    assert!(matches!(next(&Facts { shim: Shim::Gone, ..gone.clone() }), Next::Finish(RoundEnd::Vanished(_))));
     assert_eq!(next(&Facts { shim: Shim::Alive, ..gone.clone() }), Next::Wait);
-    assert!(matches!(next(&Facts { launch: Launch::Launched, ..gone }), Next::Finish(Ended::Vanished(_))));
+    assert!(matches!(next(&Facts { launch: Launch::Launched, ..gone }), Next::Finish(RoundEnd::Vanished(_))));
 }
 
 #[test]
@@ -69,21 +69,21 @@ fn the_start_is_told_before_the_exit_even_when_nobody_saw_it() {
 
 #[test]
 fn a_request_to_stop_ends_what_runs_and_keeps_the_rest_from_starting() {
-    let stop = Some(Stop::Told("enough".to_owned()));
-    assert_eq!(next(&Facts { stop: stop.clone(), ..accepted() }), Next::Finish(Ended::NeverStarted));
-    assert_eq!(next(&Facts { stop: stop.clone(), ..planned() }), Next::Finish(Ended::NeverStarted));
+    let stop = Some(Stop::Requested("enough".to_owned()));
+    assert_eq!(next(&Facts { stop: stop.clone(), ..accepted() }), Next::Finish(RoundEnd::NeverStarted));
+    assert_eq!(next(&Facts { stop: stop.clone(), ..planned() }), Next::Finish(RoundEnd::NeverStarted));
     assert_eq!(next(&Facts { stop: stop.clone(), ..running() }), Next::End);
     let hung_up = Facts { stop: stop.clone(), session: Some(Presence::Gone), ..running() };
     assert_eq!(next(&hung_up), Next::End);
     let ended = Facts { stop, exit: Some(exit()), phase: Phase::Exited, ..running() };
-    assert_eq!(next(&ended), Next::Finish(Ended::Exited(exit())));
+    assert_eq!(next(&ended), Next::Finish(RoundEnd::Exited(exit())));
 }
 
 #[test]
 fn trouble_ends_what_has_not_begun_and_nothing_else() {
     let trouble = Trouble::Outpost("no".to_owned());
     let some = Some(trouble.clone());
-    assert_eq!(next(&Facts { trouble: some.clone(), ..accepted() }), Next::Finish(Ended::NotRun(trouble)));
+    assert_eq!(next(&Facts { trouble: some.clone(), ..accepted() }), Next::Finish(RoundEnd::NotRun(trouble)));
     assert_eq!(next(&Facts { trouble: some, ..running() }), Next::Wait);
 }
 
@@ -104,7 +104,7 @@ fn all() -> Vec<Facts> {
     choose!(session: None, Some(Presence::Alive), Some(Presence::Gone), Some(Presence::Unknown));
     choose!(exit: None, Some(exit()));
     choose!(trouble: None, Some(Trouble::Outpost("no".to_owned())), Some(Trouble::Assignment("no".to_owned())));
-    choose!(stop: None, Some(Stop::Told("enough".to_owned())));
+    choose!(stop: None, Some(Stop::Requested("enough".to_owned())));
     choose!(forgotten: false, true);
     choose!(delivered: false, true);
     all
@@ -124,8 +124,8 @@ fn no_combination_of_facts_removes_restarts_or_finishes_what_it_must_not() {
             }
             Next::Finish(ended) => {
                 assert!((Phase::Accepted..Phase::Finished).contains(&facts.phase), "{facts:?}");
-                assert!(!alive || matches!(ended, Ended::Exited(_)), "{facts:?}");
-                assert!(matches!(ended, Ended::Exited(_)) == facts.exit.is_some(), "{facts:?}");
+                assert!(!alive || matches!(ended, RoundEnd::Exited(_)), "{facts:?}");
+                assert!(matches!(ended, RoundEnd::Exited(_)) == facts.exit.is_some(), "{facts:?}");
             }
             Next::Accept => assert_eq!(facts.phase, Phase::New),
             Next::TellStarted => assert_eq!(facts.phase, Phase::Accepted),

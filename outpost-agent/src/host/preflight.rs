@@ -5,16 +5,16 @@ use std::process::Command;
 use thiserror::Error;
 
 /// A program that workers need, and the oldest version that will do.
-struct Needed {
+struct Program {
     program: &'static str,
     flag: &'static str,
     oldest: (u32, u32),
     purpose: &'static str,
 }
 
-const NEEDED: &[Needed] = &[
-    Needed { program: "tmux", flag: "-V", oldest: (3, 0), purpose: "workers run in it" },
-    Needed { program: "git", flag: "--version", oldest: (2, 39), purpose: "workers' code comes and goes with it" },
+const PROGRAMS: &[Program] = &[
+    Program { program: "tmux", flag: "-V", oldest: (3, 0), purpose: "workers run in it" },
+    Program { program: "git", flag: "--version", oldest: (2, 39), purpose: "workers' code comes and goes with it" },
 ];
 
 /// What is wrong with this host.
@@ -33,7 +33,7 @@ pub(crate) enum Unfit {
 /// # Errors
 /// [`Unfit`], for the first that will not do.
 pub(crate) fn check() -> Result<(), Unfit> {
-    for Needed { program, flag, oldest, purpose } in NEEDED {
+    for Program { program, flag, oldest, purpose } in PROGRAMS {
         let output = Command::new(program).arg(flag).output().map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 Unfit::Missing { program, purpose }

@@ -99,7 +99,7 @@ impl DataDir {
     }
 
     /// What sessions showed that are no worker's.
-    pub(crate) fn strangers(&self) -> PathBuf {
+    pub(crate) fn orphan_sessions(&self) -> PathBuf {
         self.root.join("strangers")
     }
 

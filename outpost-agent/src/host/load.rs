@@ -5,13 +5,15 @@ use std::path::Path;
 
 use sprint_core::outpost::Load;
 
+use super::disk;
+
 /// Reads the load; what cannot be read counts as zero.
-pub(super) fn read(data: &Path) -> Load {
+pub(crate) fn read(data: &Path) -> Load {
     let load1 = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     Load {
         load1: load1.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default(),
-        free_disk_bytes: crate::disk::free_bytes(data).unwrap_or_default(),
+        free_disk_bytes: disk::free_bytes(data).unwrap_or_default(),
         free_memory_bytes: available(&memory).unwrap_or_default(),
     }
 }

@@ -9,16 +9,16 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use sprint_core::ids::WorkerId;
 use tokio::sync::Notify;
 
-use crate::paths::WorkerDir;
+use super::paths::WorkerDir;
 
-/// Workers whose logs may have grown.
+/// Workers whose logs may have growth.
 #[derive(Debug, Default)]
-pub(crate) struct Grown {
+pub(crate) struct LogGrowth {
     workers: Mutex<BTreeSet<WorkerId>>,
     wake: Notify,
 }
 
-impl Grown {
+impl LogGrowth {
     pub(crate) fn add(&self, worker: WorkerId) {
         let new = self.workers.lock().unwrap_or_else(PoisonError::into_inner).insert(worker);
         if new {
@@ -39,43 +39,43 @@ impl Grown {
 type Wakes = Mutex<HashMap<WorkerId, Arc<Notify>>>;
 
 /// One inotify instance for all workers.
-pub(crate) struct Watch {
+pub(crate) struct FileWatch {
     watcher: Mutex<RecommendedWatcher>,
     wakes: Arc<Wakes>,
 }
 
-impl std::fmt::Debug for Watch {
+impl std::fmt::Debug for FileWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
+        f.debug_struct("FileWatch").finish_non_exhaustive()
     }
 }
 
-impl Watch {
+impl FileWatch {
     /// # Errors
     /// inotify cannot be had.
-    pub(crate) fn new(grown: Arc<Grown>) -> notify::Result<Self> {
+    pub(crate) fn new(growth: Arc<LogGrowth>) -> notify::Result<Self> {
         let wakes = Arc::new(Wakes::default());
         let seen = wakes.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
-            Ok(event) if event.need_rescan() => wake_all(&seen, &grown),
+            Ok(event) if event.need_rescan() => wake_all(&seen, &growth),
             Ok(event) => match event.kind {
                 EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
                     for path in &event.paths {
-                        came(&seen, &grown, path);
+                        came(&seen, &growth, path);
                     }
                 }
                 EventKind::Modify(
                     ModifyKind::Data(_) | ModifyKind::Any | ModifyKind::Metadata(_) | ModifyKind::Other,
                 ) => {
                     for path in &event.paths {
-                        changed(&grown, path);
+                        changed(&growth, path);
                     }
                 }
                 EventKind::Any | EventKind::Access(_) | EventKind::Remove(_) | EventKind::Other => {}
             },
             Err(error) => {
                 tracing::warn!(%error, "inotify reports an error");
-                wake_all(&seen, &grown);
+                wake_all(&seen, &growth);
             }
         })?;
         Ok(Self { watcher: Mutex::new(watcher), wakes })
@@ -104,10 +104,10 @@ fn lock(wakes: &Wakes) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
 }
 
 /// A file appeared, under its own name or by a rename.
-fn came(wakes: &Wakes, grown: &Grown, path: &Path) {
+fn came(wakes: &Wakes, growth: &LogGrowth, path: &Path) {
     let Some((worker, name)) = worker_and_name(path) else { return };
     if name == LOG {
-        grown.add(worker);
+        growth.add(worker);
     } else if is_telling(name)
         && let Some(wake) = lock(wakes).get(&worker)
     {
@@ -116,9 +116,9 @@ fn came(wakes: &Wakes, grown: &Grown, path: &Path) {
 }
 
 /// A file's content changed: of interest for logs only.
-fn changed(grown: &Grown, path: &Path) {
+fn changed(growth: &LogGrowth, path: &Path) {
     if let Some((worker, LOG)) = worker_and_name(path) {
-        grown.add(worker);
+        growth.add(worker);
     }
 }
 
@@ -135,9 +135,9 @@ fn worker_and_name(path: &Path) -> Option<(WorkerId, &str)> {
     Some((worker, path.file_name()?.to_str()?))
 }
 
-fn wake_all(wakes: &Wakes, grown: &Grown) {
+fn wake_all(wakes: &Wakes, growth: &LogGrowth) {
     for (worker, wake) in lock(wakes).iter() {
-        grown.add(*worker);
+        growth.add(*worker);
         wake.notify_one();
     }
 }
