@@ -6,7 +6,7 @@ use std::io;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use sprint_core::gates::Gate;
-use sprint_core::job::{Assignment, Resumed, Step};
+use sprint_core::job::{Assignment, Command, Resumed};
 use thiserror::Error;
 
 use super::progress::Progress;
@@ -79,7 +79,7 @@ fn steps(assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadT
     assignment.steps.iter().enumerate().map(step).collect()
 }
 
-fn plan_step(step: &Step, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
+fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
     let mut templates = Environment::new();
     // A misspelt name is an error, not an empty argument.
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -128,7 +128,7 @@ fn variables(
         // A variable ends at a NUL.
         ("SPRINT_TITLE", assignment.title.replace('\0', "")),
         ("SPRINT_WORKSPACE", text(&dir.workspace())),
-        ("SPRINT_CONTEXT", text(&dir.context())),
+        ("SPRINT_CONTEXT_DIR", text(&dir.context())),
         ("SPRINT_PROMPT_FILE", text(&dir.prompt())),
         ("SPRINT_ARTIFACTS", text(&dir.artifacts())),
         ("SPRINT_BASE", assignment.base.to_string()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sprint_core::gates::{GateOutcome, Settled, settle};
 use sprint_core::ids::{CommitId, TreeId};
-use sprint_core::job::{Assignment, Outcome, Step, StepResult};
+use sprint_core::job::{Assignment, Command, Outcome, StepResult};
 use sprint_core::worker::Role;
 
 use super::decide::{RoundEnd, Stop, Trouble};
@@ -153,7 +153,7 @@ enum Fault<'a> {
     Missing(&'a str),
 }
 
-fn fault<'a>(steps: &'a [Step], exit: &'a Exit) -> Option<Fault<'a>> {
+fn fault<'a>(steps: &'a [Command], exit: &'a Exit) -> Option<Fault<'a>> {
     for (number, step) in steps.iter().enumerate() {
         let Some(result) = exit.steps.get(number).filter(|result| result.name == step.name) else {
             return Some(Fault::Missing(&step.name));

@@ -15,7 +15,7 @@ use super::*;
 const HEX: &str = "0123456789012345678901234567890123456789";
 
 fn assignment(change: Option<ChangeId>, gates: &[&str]) -> Assignment {
-    let step = |name: &&str| Step {
+    let step = |name: &&str| Command {
         name: (*name).to_owned(),
         runtime: Runtime::shell(),
         run: "true".to_owned(),
