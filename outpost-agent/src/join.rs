@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{self, Join, LogFormat};
 use crate::context::{Agent, Settings};
 use crate::host::file_watch::FileWatch;
 use crate::host::headroom::DiskPolicy;
@@ -27,6 +26,7 @@ use crate::host::{headroom_watch, preflight, session_watch};
 use crate::link::{self, Identity, IdentityError, token};
 use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
+use crate::settings::{JoinSettings, LogFormat, SandboxArgs};
 use crate::tmux::Tmux;
 use crate::worker::{Fleet, SnapshotPace, hung, roster};
 use crate::workspace::{Repositories, locks};
@@ -40,7 +40,7 @@ const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What keeps it from joining, in words for a person.
-pub(crate) fn run(options: Join) -> anyhow::Result<()> {
+pub(crate) fn run(options: JoinSettings) -> anyhow::Result<()> {
     start_logging(options.log_format);
     preflight::check()?;
     let name = options.name.clone().map_or_else(default_name, Ok)?;
@@ -89,7 +89,7 @@ async fn get_in(
     }
 }
 
-async fn serve(options: Join, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<()> {
+async fn serve(options: JoinSettings, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let agent = build(options, name, data, identity)?;
@@ -121,8 +121,9 @@ async fn serve(options: Join, name: OutpostName, data: DataDir, identity: Identi
     Ok(())
 }
 
-fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<Arc<Agent>> {
-    let Join {
+fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<Arc<Agent>> {
+    let JoinSettings {
+        config: _,
         coordinator,
         token: _,
         token_file: _,
@@ -199,8 +200,8 @@ fn spawn_loops(agent: &Arc<Agent>) {
     });
 }
 
-fn sandbox_settings(options: cli::Sandbox) -> SandboxSettings {
-    let cli::Sandbox { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
+fn sandbox_settings(options: SandboxArgs) -> SandboxSettings {
+    let SandboxArgs { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
     let limits = Limits { processes: max_processes, memory: max_memory, open_files: max_open_files };
     SandboxSettings { mode, limits, allow_read, allow_write }
 }

@@ -11,6 +11,8 @@ use nix::unistd::pipe;
 use sprint_core::token::{InvalidToken, TokenText};
 use thiserror::Error;
 
+use crate::settings::{FORMER_TOKEN_VARIABLE, TOKEN_VARIABLE};
+
 /// A token is far shorter, and fits into any pipe.
 const LONGEST: u64 = 4096;
 
@@ -33,7 +35,7 @@ pub(crate) fn start_again(token: &str) -> io::Error {
         File::from(write).write_all(token.as_bytes())?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(without_token(std::env::args_os().skip(1))).args(["--token-file", "-"]);
-        command.env_remove("SPRINT_TOKEN").stdin(read);
+        command.env_remove(TOKEN_VARIABLE).env_remove(FORMER_TOKEN_VARIABLE).stdin(read);
         Ok(command)
     };
     match again() {

@@ -10,9 +10,9 @@ use super::limits::Limits;
 use super::policy::Policy;
 use super::spec::{Mechanisms, Namespace};
 use super::{cgroup, rules};
-use crate::cli::SandboxMode;
 use crate::host::environment;
 use crate::host::paths::{DataDir, WorkerDir};
+use crate::settings::SandboxMode;
 use crate::shim::plan::Plan;
 
 /// The label of an outpost that says how its workers are confined.
