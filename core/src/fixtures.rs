@@ -7,7 +7,7 @@ use crate::conflict::Conflict;
 use crate::gates::{Gate, GateOutcome, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
 use crate::item::{Item, ItemKind, Lease, Priority, Stage};
-use crate::job::{Assignment, Runtime, Step};
+use crate::job::{Assignment, Command, Runtime};
 use crate::outpost::{Outpost, OutpostState};
 use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
 use crate::time::Timestamp;
@@ -195,7 +195,7 @@ pub fn assignment(worker: u64, item: u64, run: &str) -> Assignment {
         title: "a title".to_owned(),
         prompt: String::new(),
         feedback: vec![],
-        steps: vec![Step {
+        steps: vec![Command {
             name: "developer".to_owned(),
             runtime: Runtime::shell(),
             run: run.to_owned(),

@@ -61,7 +61,7 @@ impl Runtime {
 
 /// One command of a job; the next starts only when this one succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct Command {
     /// The gate's name, or the role for a worker on an item.
     pub name: String,
     pub runtime: Runtime,
@@ -103,7 +103,7 @@ pub struct Assignment {
     pub prompt: String,
     /// One text for each earlier attempt, for `context/feedback.md`.
     pub feedback: Vec<String>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Command>,
     /// How a gate run is judged: a gate for each step, in the same order; empty for a worker on an item.
     #[serde(default)]
     pub gates: Vec<Gate>,

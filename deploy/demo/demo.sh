@@ -129,7 +129,7 @@ address=127.0.0.1:$grpc_port
 export SPRINT_COORDINATOR=$address
 # Where the coordinator leaves its access for sprintctl: not among your own.
 export SPRINT_CONFIG_DIR=$dir/config
-unset SPRINT_TOKEN SPRINT_CONTEXT
+unset SPRINT_TOKEN SPRINT_OUTPOST_TOKEN SPRINT_CONTEXT
 ctl=$bin/sprintctl
 
 # until_true SECONDS WHAT COMMAND...: waits until a command succeeds.

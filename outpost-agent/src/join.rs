@@ -17,21 +17,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
-use crate::agent::{Agent, Settings};
-use crate::cli::{self, Join, LogFormat};
-use crate::link::{self, Identity, IdentityError};
-use crate::paths::DataDir;
-use crate::preflight;
-use crate::room::{self, Wanted};
+use crate::context::{Agent, Settings};
+use crate::host::file_watch::FileWatch;
+use crate::host::headroom::DiskPolicy;
+use crate::host::orphan_sessions::OrphanSessions;
+use crate::host::paths::DataDir;
+use crate::host::{headroom_watch, preflight, session_watch};
+use crate::link::{self, Identity, IdentityError, token};
 use crate::sandbox::Limits;
-use crate::sandbox::host::{self, Wishes};
-use crate::secret;
-use crate::sessions::{self, Strangers};
+use crate::sandbox::probe::{self, SandboxSettings};
+use crate::settings::{JoinSettings, LogFormat, SandboxArgs};
 use crate::tmux::Tmux;
-use crate::watch::Watch;
-use crate::worker::fleet::{self, Fleet};
-use crate::worker::hung;
-use crate::worker::snapshots::Pace;
+use crate::worker::{Fleet, SnapshotPace, hung, roster};
 use crate::workspace::{Repositories, locks};
 
 /// How long everything may take to end; workers are not part of it.
@@ -43,13 +40,13 @@ const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What keeps it from joining, in words for a person.
-pub(crate) fn run(options: Join) -> anyhow::Result<()> {
+pub(crate) fn run(options: JoinSettings) -> anyhow::Result<()> {
     start_logging(options.log_format);
     preflight::check()?;
     let name = options.name.clone().map_or_else(default_name, Ok)?;
     let data = data_dir(options.data_dir.clone(), &name)?;
     let _lock = lock(&data)?;
-    let token = options.token_file.as_deref().map(secret::read).transpose()?;
+    let token = options.token_file.as_deref().map(token::read).transpose()?;
     let identity = Identity::open(data.identity())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
@@ -92,7 +89,7 @@ async fn get_in(
     }
 }
 
-async fn serve(options: Join, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<()> {
+async fn serve(options: JoinSettings, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let agent = build(options, name, data, identity)?;
@@ -124,8 +121,9 @@ async fn serve(options: Join, name: OutpostName, data: DataDir, identity: Identi
     Ok(())
 }
 
-fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<Arc<Agent>> {
-    let Join {
+fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<Arc<Agent>> {
+    let JoinSettings {
+        config: _,
         coordinator,
         token: _,
         token_file: _,
@@ -142,9 +140,9 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         log_format: _,
     } = options;
     let program = std::env::current_exe().context("this program's own path is unknown")?;
-    let policy = host::policy(wishes(sandbox), &data, &program)?;
+    let policy = probe::policy(sandbox_settings(sandbox), &data, &program)?;
     let mut labels: BTreeMap<_, _> = labels.into_iter().collect();
-    labels.insert(host::LABEL.to_owned(), host::label(policy.as_ref()));
+    labels.insert(probe::LABEL.to_owned(), probe::label(policy.as_ref()));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
         coordinator,
@@ -153,7 +151,7 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
         max_workers: max_workers.unwrap_or(u32::try_from(cores).unwrap_or(u32::MAX)),
         log_limit,
         drain,
-        room: Wanted { free: min_free_disk, most: max_disk },
+        disk_policy: DiskPolicy { free: min_free_disk, most: max_disk },
         instance: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
         program,
         boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
@@ -162,35 +160,35 @@ fn build(options: Join, name: OutpostName, data: DataDir, identity: Identity) ->
     let stop = CancellationToken::new();
     let socket = data.tmux_socket().context("no directory for tmux's socket")?;
     let tmux = Tmux::start(socket, data.tmux_conf(), &tasks, stop.clone()).context("tmux cannot be set up")?;
-    let grown = Arc::default();
+    let log_growth = Arc::default();
     let agent = Arc::new(Agent {
         repositories: Repositories::new(data.clone(), warm),
-        watch: Watch::new(Arc::clone(&grown)).context("inotify cannot be used")?,
+        file_watch: FileWatch::new(Arc::clone(&log_growth)).context("inotify cannot be used")?,
         settings,
         policy,
         identity,
         tmux,
         outbox: Arc::default(),
         fleet: Fleet::default(),
-        snapshots: Pace::default(),
-        strangers: Strangers::open(data.strangers()),
+        snapshot_pace: SnapshotPace::default(),
+        orphan_sessions: OrphanSessions::open(data.orphan_sessions()),
         pause: watch::Sender::default(),
         data,
-        grown,
+        log_growth,
         tasks,
         stop,
     });
     locks::sweep(&agent.data.mirrors(), SystemTime::now());
-    fleet::adopt(&agent).context("the data directory cannot be read")?;
+    roster::adopt(&agent).context("the data directory cannot be read")?;
     Ok(agent)
 }
 
 fn spawn_loops(agent: &Arc<Agent>) {
     let all = agent.clone();
     agent.spawn(async move { all.repositories.tend(all.stop.clone()).await });
-    agent.spawn(sessions::watch(agent.clone()));
+    agent.spawn(session_watch::run(agent.clone()));
     agent.spawn(hung::watch(agent.clone()));
-    agent.spawn(room::watch(agent.clone()));
+    agent.spawn(headroom_watch::run(agent.clone()));
     agent.spawn(link::hold_session(agent.clone()));
     agent.spawn(link::ship_logs(agent.clone()));
     let trash = agent.data.trash();
@@ -202,10 +200,10 @@ fn spawn_loops(agent: &Arc<Agent>) {
     });
 }
 
-fn wishes(options: cli::Sandbox) -> Wishes {
-    let cli::Sandbox { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
+fn sandbox_settings(options: SandboxArgs) -> SandboxSettings {
+    let SandboxArgs { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
     let limits = Limits { processes: max_processes, memory: max_memory, open_files: max_open_files };
-    Wishes { mode, limits, allow_read, allow_write }
+    SandboxSettings { mode, limits, allow_read, allow_write }
 }
 
 fn start_logging(format: LogFormat) {

@@ -1,29 +1,24 @@
 //! The agent of an outpost: joins a coordinator, runs its workers in tmux, brings their work home.
 
-mod agent;
 mod cli;
-mod disk;
-mod environment;
+mod config_file;
+mod context;
+mod host;
 mod join;
 mod link;
-mod paths;
-mod preflight;
-mod room;
+mod reference;
 mod sandbox;
-mod secret;
-mod sessions;
+mod settings;
 mod shim;
 mod tmux;
-mod watch;
 mod worker;
 mod workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use cli::{Cli, Command};
+use crate::cli::{Cli, Command};
+use crate::settings::{FORMER_TOKEN_VARIABLE, JoinSettings, TOKEN_VARIABLE};
 
 fn main() -> ExitCode {
     // Two of these for each worker: they must start at once, without a parser for people's options.
@@ -40,23 +35,41 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    match Cli::parse().command {
+    match Cli::load().command {
         Command::Within { dir, more, command } => shim::within(dir, more, command),
         Command::Exec { dir } => shim::run(dir),
         Command::Capture { log, limit, end } => shim::capture(&log, limit, &end),
-        Command::Join(options) => {
-            sprint_identity::init();
-            let joined = match options.token.as_deref() {
-                Some(token) => Err(secret::start_again(token).into()),
-                None => join::run(*options),
-            };
-            match joined {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("error: {error:#}");
-                    ExitCode::FAILURE
-                }
-            }
+        Command::Config { reference: _ } => {
+            print!("{}", reference::table(&Cli::join_command()));
+            ExitCode::SUCCESS
+        }
+        Command::Join(settings) => join(*settings),
+    }
+}
+
+fn join(settings: JoinSettings) -> ExitCode {
+    sprint_identity::init();
+    let joined = match token_in_the_open(&settings) {
+        Some(token) => Err(link::token::start_again(&token).into()),
+        None => join::run(settings),
+    };
+    match joined {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+/// A token among the arguments or in the environment, where other users of the host may look.
+fn token_in_the_open(settings: &JoinSettings) -> Option<String> {
+    if settings.token.is_some() || settings.token_file.is_some() {
+        return settings.token.clone();
+    }
+    let token = std::env::var(FORMER_TOKEN_VARIABLE).ok().filter(|token| !token.is_empty())?;
+    eprintln!(
+        "warning: {FORMER_TOKEN_VARIABLE} is read as the outpost's token in this release only; set {TOKEN_VARIABLE} instead"
+    );
+    Some(token)
 }

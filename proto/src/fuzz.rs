@@ -16,7 +16,7 @@ use sprint_core::item::{Item, Stage};
 use sprint_core::merge_queue::ChangeSeen;
 use sprint_core::view::TrialView;
 
-use sprint_core::job::{Assignment, Outcome, Report, Runtime, Step};
+use sprint_core::job::{Assignment, Command, Outcome, Report, Runtime};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::view::TokenView;
@@ -264,7 +264,7 @@ fn check_all(bytes: &[u8]) -> Result<(), TestCaseError> {
     check::<v1::Runtime, Runtime>(bytes)?;
     check::<v1::Repo, Repo>(bytes)?;
     check::<v1::Outpost, Outpost>(bytes)?;
-    check::<v1::Step, Step>(bytes)?;
+    check::<v1::Step, Command>(bytes)?;
     check::<v1::Assignment, Assignment>(bytes)?;
     check::<v1::Report, Report>(bytes)?;
     check::<v1::Event, Event>(bytes)?;

@@ -1,18 +1,19 @@
 //! The command line: what people can type, and who does it.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use sprint_core::ids::ContextName;
 use sprint_identity::context::Contexts;
 
+use crate::app::App;
 use crate::client::Client;
+use crate::command::{
+    audit, change, completions, context, event, gate, item, land, login, outpost, repo, status, token, wait, worker,
+};
 use crate::failure::Failure;
 use crate::output::{Format, Output};
-use crate::target::{Target, Wanted};
-use crate::{
-    audit, change, completions, context, event, gate, item, land, login, outpost, repo, secret, status, token, wait,
-    worker,
-};
+use crate::secret;
+use crate::target::{Target, TargetOptions};
 
 /// Steers Sprint: repos, items, workers, changes and outposts of one coordinator.
 ///
@@ -115,23 +116,14 @@ enum Remote {
     Wait(wait::WaitArgs),
 }
 
-/// Everything that a command needs to do its work.
-#[derive(Debug)]
-pub(crate) struct App {
-    pub(crate) client: Client,
-    pub(crate) output: Output,
-    pub(crate) address: String,
-    pub(crate) context: Option<ContextName>,
-}
-
 impl Cli {
     /// Carries the command out.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let Self { global: Global { coordinator, context, output }, command } = self;
         let output = Output::new(output);
         let command = match command {
-            Command::Completions(args) => return completions::completions(&args, &output),
-            Command::Man(args) => return completions::man(&args),
+            Command::Completions(args) => return completions::completions(&args, Self::command(), &output),
+            Command::Man(args) => return completions::man(&args, Self::command()),
             Command::Login(args) => return login::login(args, coordinator, context, &output).await,
             Command::Logout(args) => return login::logout(args, context),
             Command::Context(command) => return command.run(&output),
@@ -140,8 +132,8 @@ impl Cli {
         if let Remote::Token(command) = &command {
             command.check()?;
         }
-        let wanted = Wanted { coordinator, context, token: secret::from_environment()? };
-        let target = Target::resolve(wanted, Contexts::of_environment())?;
+        let options = TargetOptions { coordinator, context, token: secret::from_environment()? };
+        let target = Target::resolve(options, Contexts::of_environment())?;
         let client = Client::connect(&target).await?;
         let app = App { client, output, address: target.address, context: target.context };
         match command {

@@ -1,31 +1,16 @@
 //! `sprintctl`: the command line of Sprint.
 
+mod app;
 mod args;
-mod attach;
-mod audit;
-mod change;
 mod cli;
 mod client;
-mod completions;
-mod context;
-mod event;
+mod command;
+mod contexts;
 mod failure;
-mod gate;
-mod item;
-mod item_file;
-mod land;
-mod login;
-mod outpost;
 mod output;
 mod render;
-mod repo;
 mod secret;
-mod status;
-mod tail;
 mod target;
-mod token;
-mod wait;
-mod worker;
 
 use std::process::ExitCode;
 

@@ -8,14 +8,14 @@ use sprint_identity::connect::Credential;
 use sprint_identity::context::{Context, ContextError, Contexts};
 use sprint_identity::trust::Trust;
 
-use crate::context;
+use crate::contexts;
 use crate::failure::Failure;
 use crate::render::commas;
 use crate::secret::VARIABLE;
 
 /// What the command line and the environment say.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct TargetOptions {
     pub(crate) coordinator: Option<String>,
     pub(crate) context: Option<ContextName>,
     pub(crate) token: Option<TokenText>,
@@ -38,11 +38,11 @@ impl Target {
     ///
     /// # Errors
     /// [`Failure::Usage`] when it contradicts itself; else what is missing, and how to get it.
-    pub(crate) fn resolve(wanted: Wanted, contexts: Result<Contexts, ContextError>) -> Result<Self, Failure> {
-        let Wanted { coordinator, context, token } = wanted;
+    pub(crate) fn resolve(options: TargetOptions, contexts: Result<Contexts, ContextError>) -> Result<Self, Failure> {
+        let TargetOptions { coordinator, context, token } = options;
         match (coordinator, context, token) {
             (address, Some(name), _) => {
-                let context = context::read(&contexts?, &name)?;
+                let context = contexts::read(&contexts?, &name)?;
                 match address {
                     Some(address) if !is_same(&address, &context.coordinator) => Err(Failure::Usage(format!(
                         "--coordinator names {address}, and the context \"{name}\" is for {}; leave one of the two out (SPRINT_COORDINATOR and SPRINT_CONTEXT count like them)",
@@ -90,7 +90,7 @@ impl Target {
 /// The current context, if there is one.
 fn current(contexts: &Contexts) -> Result<Option<(ContextName, Context)>, Failure> {
     let Some(name) = contexts.current()? else { return Ok(None) };
-    let context = context::read(contexts, &name)?;
+    let context = contexts::read(contexts, &name)?;
     Ok(Some((name, context)))
 }
 
@@ -119,7 +119,7 @@ fn matching(contexts: &Contexts, address: &str) -> Result<(ContextName, Context)
 /// All contexts for an address, the current one first; those that cannot be read are passed over with a word.
 pub(crate) fn of_address(contexts: &Contexts, address: &str) -> Result<Vec<(ContextName, Context)>, Failure> {
     let current = contexts.current()?;
-    let mut found = context::readable(contexts)?;
+    let mut found = contexts::readable(contexts)?;
     found.retain(|(_, context)| is_same(address, &context.coordinator));
     found.sort_by_key(|(name, _)| Some(name) != current.as_ref());
     Ok(found)

@@ -37,8 +37,8 @@ fn contexts() -> (TempDir, Contexts) {
     (dir, contexts)
 }
 
-fn wanted(coordinator: Option<&str>, context: Option<&str>, id: Option<&str>) -> Wanted {
-    Wanted { coordinator: coordinator.map(ToOwned::to_owned), context: context.map(name), token: id.map(token) }
+fn options(coordinator: Option<&str>, context: Option<&str>, id: Option<&str>) -> TargetOptions {
+    TargetOptions { coordinator: coordinator.map(ToOwned::to_owned), context: context.map(name), token: id.map(token) }
 }
 
 /// The address, the token's id, and whom it trusts.
@@ -69,7 +69,7 @@ fn what_is_named_counts_before_the_environments_token_and_that_before_the_curren
         (Some("localhost:50051"), None, None, "localhost:50051 with cccccccc, trusting authority of here"),
         (Some("[::1]:50051"), None, None, "[::1]:50051 with cccccccc, trusting authority of here"),
     ] {
-        let target = Target::resolve(wanted(coordinator, context, token), Ok(contexts.clone()));
+        let target = Target::resolve(options(coordinator, context, token), Ok(contexts.clone()));
         let said = target.map_or_else(|failure| failure.to_string(), |target| said(&target));
         assert_eq!(said, expected, "{coordinator:?} {context:?} {token:?}");
     }
@@ -80,7 +80,7 @@ fn of_several_contexts_for_an_address_the_current_one_counts() {
     let (_dir, contexts) = contexts();
     let second = Context { token: Some(token("dddddddd").reveal()), ..contexts.get(&name("a")).unwrap() };
     contexts.save(&name("z"), &second).unwrap();
-    let found = || Target::resolve(wanted(Some("a:50051"), None, None), Ok(contexts.clone())).unwrap().context;
+    let found = || Target::resolve(options(Some("a:50051"), None, None), Ok(contexts.clone())).unwrap().context;
     assert_eq!(found(), Some(name("a")));
     contexts.make_current(&name("z")).unwrap();
     assert_eq!(found(), Some(name("z")));
@@ -92,29 +92,29 @@ fn what_is_missing_is_said_with_what_to_do() {
     let nothing = tempfile::tempdir().unwrap();
     let none = Contexts::at(nothing.path().to_owned());
     let mut said = String::new();
-    let mut fails = |wanted: Wanted, contexts: Result<&Contexts, ContextError>, code| {
-        let failure = Target::resolve(wanted, contexts.cloned()).unwrap_err();
+    let mut fails = |options: TargetOptions, contexts: Result<&Contexts, ContextError>, code| {
+        let failure = Target::resolve(options, contexts.cloned()).unwrap_err();
         assert_eq!(failure.exit_code(), code, "{failure}");
         said.extend([&failure.to_string(), "\n\n"]);
     };
-    fails(wanted(Some("c:1"), None, None), Ok(&contexts), 1);
-    fails(wanted(Some("localhost:1"), None, None), Ok(&contexts), 1);
-    fails(wanted(Some("b:50051"), Some("a"), None), Ok(&contexts), 2);
-    fails(wanted(None, Some("c"), None), Ok(&contexts), 1);
-    fails(wanted(None, None, None), Ok(&none), 1);
-    fails(wanted(None, None, Some("11111111")), Ok(&none), 2);
-    fails(wanted(None, None, None), Err(ContextError::NoPlace), 1);
+    fails(options(Some("c:1"), None, None), Ok(&contexts), 1);
+    fails(options(Some("localhost:1"), None, None), Ok(&contexts), 1);
+    fails(options(Some("b:50051"), Some("a"), None), Ok(&contexts), 2);
+    fails(options(None, Some("c"), None), Ok(&contexts), 1);
+    fails(options(None, None, None), Ok(&none), 1);
+    fails(options(None, None, Some("11111111")), Ok(&none), 2);
+    fails(options(None, None, None), Err(ContextError::NoPlace), 1);
     contexts.remove(&name("b")).unwrap();
-    fails(wanted(None, None, None), Ok(&contexts), 1);
+    fails(options(None, None, None), Ok(&contexts), 1);
     let damaged = Context { token: Some("sprint1_hunter2".to_owned()), ..contexts.get(&name("a")).unwrap() };
     contexts.save(&name("a"), &damaged).unwrap();
-    fails(wanted(None, Some("a"), None), Ok(&contexts), 1);
+    fails(options(None, Some("a"), None), Ok(&contexts), 1);
     insta::assert_snapshot!(said);
 }
 
 #[test]
 fn a_token_and_an_address_do_without_a_home() {
-    let target = Target::resolve(wanted(Some("c:1"), None, Some("11111111")), Err(ContextError::NoPlace)).unwrap();
+    let target = Target::resolve(options(Some("c:1"), None, Some("11111111")), Err(ContextError::NoPlace)).unwrap();
     assert_eq!(said(&target), "c:1 with 11111111, trusting f1f1");
 }
 
@@ -123,8 +123,8 @@ fn a_damaged_context_is_in_the_way_of_its_own_coordinator_only() {
     let (_dir, contexts) = contexts();
     fs::write(contexts.path(&name("a")), "coordinator = 3").unwrap();
     fs::set_permissions(contexts.path(&name("here")), fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(Target::resolve(wanted(Some("127.0.0.1:50051"), None, None), Ok(contexts.clone())).is_ok());
-    let failure = Target::resolve(wanted(None, Some("a"), None), Ok(contexts.clone())).unwrap_err().to_string();
+    assert!(Target::resolve(options(Some("127.0.0.1:50051"), None, None), Ok(contexts.clone())).is_ok());
+    let failure = Target::resolve(options(None, Some("a"), None), Ok(contexts.clone())).unwrap_err().to_string();
     assert!(failure.contains("a.toml is not a context") && failure.contains("sprintctl login"), "{failure}");
     assert!(contexts.is_exposed(&name("here")).unwrap() && !contexts.is_exposed(&name("b")).unwrap());
 }

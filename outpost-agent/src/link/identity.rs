@@ -64,7 +64,7 @@ impl IdentityError {
 
 /// What is shown and trusted now.
 #[derive(Debug, Clone)]
-struct Present {
+struct Certificate {
     chain_pem: String,
     trust_pem: String,
     expires_at: Timestamp,
@@ -76,7 +76,7 @@ struct Present {
 pub(crate) struct Identity {
     dir: PathBuf,
     key: Key,
-    present: RwLock<Option<Present>>,
+    present: RwLock<Option<Certificate>>,
 }
 
 impl Identity {
@@ -110,11 +110,11 @@ impl Identity {
         self.dir.join("token-id")
     }
 
-    fn take(&self, present: Present) {
+    fn take(&self, present: Certificate) {
         *self.present.write().unwrap_or_else(PoisonError::into_inner) = Some(present);
     }
 
-    fn present(&self) -> Option<Present> {
+    fn present(&self) -> Option<Certificate> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -224,14 +224,14 @@ fn file(path: &Path) -> impl FnOnce(std::io::Error) -> IdentityError {
 }
 
 /// Reads a certificate: it must be for our key. It is renewed after half of its life.
-fn present(key: &Key, chain_pem: String, trust_pem: String) -> Result<Present, IdentityError> {
+fn present(key: &Key, chain_pem: String, trust_pem: String) -> Result<Certificate, IdentityError> {
     let chain = certificates(&chain_pem)?;
     certificates(&trust_pem)?;
     let leaf = chain.first().filter(|leaf| key_of(leaf) == Some(key.id())).ok_or(IdentityError::OthersCertificate)?;
     let expires_at = expiry_of(leaf).ok_or(IdentityError::OthersCertificate)?;
     let (from, _) = validity_of(leaf).ok_or(IdentityError::OthersCertificate)?;
     let life = expires_at.since(from.plus(BACKDATED));
-    Ok(Present { chain_pem, trust_pem, expires_at, renew_at: from.plus(BACKDATED).plus(life / 2) })
+    Ok(Certificate { chain_pem, trust_pem, expires_at, renew_at: from.plus(BACKDATED).plus(life / 2) })
 }
 
 #[cfg(test)]

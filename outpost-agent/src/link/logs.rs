@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::backoff::Backoff;
-use super::{causes, connect};
-use crate::agent::Agent;
+use super::connection::{causes, connect};
+use crate::context::Agent;
 
 /// The most that one message carries.
 const CHUNK: u64 = 256 << 10;
@@ -69,8 +69,8 @@ async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
     };
     let mut shipments: BTreeMap<WorkerId, Shipment> = BTreeMap::new();
     let mut turns = Turns::default();
-    for cell in agent.fleet.all() {
-        turns.add(cell.id());
+    for handle in agent.fleet.all() {
+        turns.add(handle.id());
     }
     let mut tick = tokio::time::interval(TICK);
     let mut paced: BTreeSet<WorkerId> = BTreeSet::new();
@@ -89,21 +89,21 @@ async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
                         *sent = (*sent).max(durable);
                         turns.add(worker);
                     }
-                    if let Some(cell) = agent.fleet.get(worker) {
-                        cell.set_durable_log(durable);
+                    if let Some(handle) = agent.fleet.get(worker) {
+                        handle.set_durable_log(durable);
                     }
                 }
                 Ok(None) => return "the coordinator ended it".to_owned(),
                 Err(status) => return status.to_string(),
             },
-            () = agent.grown.wait() => {
-                for worker in agent.grown.take() {
+            () = agent.log_growth.wait() => {
+                for worker in agent.log_growth.take() {
                     turns.add(worker);
                 }
             }
             _ = tick.tick() => {
-                for cell in agent.fleet.all() {
-                    turns.add(cell.id());
+                for handle in agent.fleet.all() {
+                    turns.add(handle.id());
                 }
                 shipments.retain(|worker, _| agent.fleet.get(*worker).is_some());
             }
@@ -116,19 +116,19 @@ async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
                 let Ok(permit) = permit else { return "the stream is closed".to_owned() };
                 let Some(worker) = turns.next() else { continue };
                 match next_chunk(agent, worker, &mut shipments).await {
-                    Next::Send(chunk) => {
+                    NextChunk::Send(chunk) => {
                         if !chunk.data.is_empty() {
                             turns.add(worker);
                         }
                         permit.send(chunk);
                     }
-                    Next::Later => {
+                    NextChunk::Later => {
                         if paced.is_empty() {
                             pace.as_mut().reset(Instant::now() + PACE);
                         }
                         paced.insert(worker);
                     }
-                    Next::Nothing => {}
+                    NextChunk::Nothing => {}
                 }
             }
         }
@@ -137,7 +137,7 @@ async fn stream(agent: &Arc<Agent>, backoff: &mut Backoff) -> String {
 
 /// What is to be done for a worker whose turn it is.
 #[derive(Debug)]
-enum Next {
+enum NextChunk {
     Send(v1::LogChunk),
     /// There may be something, and it is too soon.
     Later,
@@ -145,51 +145,51 @@ enum Next {
 }
 
 /// The next piece of a worker's log, if there is one and it may go.
-async fn next_chunk(agent: &Agent, worker: WorkerId, shipments: &mut BTreeMap<WorkerId, Shipment>) -> Next {
-    let Some(cell) = agent.fleet.get(worker) else { return Next::Nothing };
+async fn next_chunk(agent: &Agent, worker: WorkerId, shipments: &mut BTreeMap<WorkerId, Shipment>) -> NextChunk {
+    let Some(handle) = agent.fleet.get(worker) else { return NextChunk::Nothing };
     let Some(shipment) = shipments.get_mut(&worker) else {
         // The coordinator says how much it has; of a worker that is new here it has nothing.
-        let sent = cell.claim_first_shipment().then_some(0);
+        let sent = handle.claim_first_shipment().then_some(0);
         shipments.insert(worker, Shipment { sent, durable: 0, due: Instant::now(), file: None });
         if sent.is_some() {
-            agent.grown.add(worker);
-            return Next::Nothing;
+            agent.log_growth.add(worker);
+            return NextChunk::Nothing;
         }
-        return Next::Send(v1::LogChunk { worker: worker.get(), offset: 0, data: Bytes::new() });
+        return NextChunk::Send(v1::LogChunk { worker: worker.get(), offset: 0, data: Bytes::new() });
     };
-    let Some(offset) = shipment.sent else { return Next::Nothing };
+    let Some(offset) = shipment.sent else { return NextChunk::Nothing };
     if offset.saturating_sub(shipment.durable) >= WINDOW {
-        return Next::Nothing;
+        return NextChunk::Nothing;
     }
     let file = match &shipment.file {
         Some(file) => file.clone(),
         // It does not exist before the worker's first byte.
-        None => match File::open(cell.dir.log()) {
+        None => match File::open(handle.dir.log()) {
             Ok(file) => shipment.file.insert(Arc::new(file)).clone(),
-            Err(_) => return Next::Nothing,
+            Err(_) => return NextChunk::Nothing,
         },
     };
     let too_soon = Instant::now() < shipment.due;
     if too_soon && file.metadata().is_ok_and(|file| file.len() < offset + CHUNK) {
-        return Next::Later;
+        return NextChunk::Later;
     }
     let data = match tokio::task::spawn_blocking(move || read(&file, offset)).await {
         Ok(Ok(data)) => data,
         Ok(Err(error)) => {
             tracing::warn!(%worker, %error, "a log cannot be read");
-            return Next::Nothing;
+            return NextChunk::Nothing;
         }
         Err(error) => {
             tracing::error!(%worker, %error, "reading a log panicked");
-            return Next::Nothing;
+            return NextChunk::Nothing;
         }
     };
     if data.is_empty() {
-        return Next::Nothing;
+        return NextChunk::Nothing;
     }
     shipment.sent = Some(offset + data.len() as u64);
     shipment.due = Instant::now() + PACE;
-    Next::Send(v1::LogChunk { worker: worker.get(), offset, data: data.into() })
+    NextChunk::Send(v1::LogChunk { worker: worker.get(), offset, data: data.into() })
 }
 
 fn read(file: &File, offset: u64) -> std::io::Result<Vec<u8>> {

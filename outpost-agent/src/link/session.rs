@@ -14,11 +14,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::backoff::Backoff;
-use super::{IdentityError, causes, connect, load, terminal};
-use crate::agent::Agent;
-use crate::sessions::Found;
-use crate::worker::fleet;
-use crate::worker::life::Stop;
+use super::connection::{causes, connect};
+use super::identity::IdentityError;
+use super::terminal;
+use crate::context::Agent;
+use crate::host::load;
+use crate::host::orphan_sessions::OrphanSession;
+use crate::worker::Stop;
+use crate::worker::roster;
 use crate::workspace::remote::Remote;
 
 /// Small messages; when the coordinator does not read them the session waits.
@@ -32,7 +35,7 @@ const WELCOME_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a session ended.
 #[derive(Debug, Error)]
-enum Ended {
+enum SessionEnd {
     #[error("{}", causes(.0))]
     Unreachable(#[from] IdentityError),
     #[error("{0}")]
@@ -47,7 +50,7 @@ enum Ended {
     Renewed,
 }
 
-impl From<Status> for Ended {
+impl From<Status> for SessionEnd {
     fn from(status: Status) -> Self {
         // Under TLS 1.3 a certificate is refused after the handshake.
         if let Some(why) = refused_certificate(&status) {
@@ -84,14 +87,14 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             Err(ended) => ended,
         };
         let why = ended.to_string();
-        if matches!(ended, Ended::Renewed) {
+        if matches!(ended, SessionEnd::Renewed) {
             tracing::info!("{why}");
             continue;
         }
         // A coordinator that is away for long is not worth a line for each try.
         if why == said {
             tracing::debug!(why, "still no session");
-        } else if matches!(ended, Ended::Refused(_)) {
+        } else if matches!(ended, SessionEnd::Refused(_)) {
             tracing::error!(
                 coordinator = agent.settings.coordinator,
                 why,
@@ -113,12 +116,12 @@ async fn session(
     agent: &Arc<Agent>,
     backoff: &mut Backoff,
     said: &mut String,
-) -> Result<std::convert::Infallible, Ended> {
+) -> Result<std::convert::Infallible, SessionEnd> {
     let mut client = connect(agent).await?;
     let (up, messages) = mpsc::channel(UP);
     send(&up, outpost_message::Body::Hello(hello(agent))).await?;
     let mut down = client.session(ReceiverStream::new(messages)).await?.into_inner();
-    let welcome = tokio::time::timeout(WELCOME_LIMIT, first(&mut down)).await.map_err(|_| Ended::Silent)??;
+    let welcome = tokio::time::timeout(WELCOME_LIMIT, first(&mut down)).await.map_err(|_| SessionEnd::Silent)??;
     let v1::Welcome { heartbeat_ms, git_base_url, version, snapshot_ms } = welcome;
     tracing::info!(coordinator = agent.settings.coordinator, version, "joined");
     backoff.reset();
@@ -131,9 +134,9 @@ async fn session(
         }
         new
     });
-    agent.snapshots.set(Duration::from_millis(snapshot_ms));
+    agent.snapshot_pace.set(Duration::from_millis(snapshot_ms));
     agent.outbox.restart();
-    agent.strangers.restart();
+    agent.orphan_sessions.restart();
     let period = Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN);
     let mut heartbeat = interval_at(Instant::now(), period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,7 +150,7 @@ async fn session(
             message = down.message() => match message? {
                 Some(v1::CoordinatorMessage { body: Some(coordinator_message::Body::Certificate(new)) }) => {
                     match agent.identity.keep(new) {
-                        Ok(()) => return Err(Ended::Renewed),
+                        Ok(()) => return Err(SessionEnd::Renewed),
                         Err(error) => tracing::error!(%error, "the next certificate cannot be used"),
                     }
                 }
@@ -155,7 +158,7 @@ async fn session(
                 Some(v1::CoordinatorMessage { body: None }) => {
                     tracing::warn!("the coordinator sent a message that this version does not know");
                 }
-                None => return Err(Ended::Closed),
+                None => return Err(SessionEnd::Closed),
             },
             () = agent.identity.renewal_is_due(), if asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN) => {
                 asked = Some(Instant::now());
@@ -163,11 +166,11 @@ async fn session(
             }
             Ok(()) = pause.changed() => send(&up, outpost_message::Body::Heartbeat(beat(agent))).await?,
             _ = heartbeat.tick() => send(&up, outpost_message::Body::Heartbeat(beat(agent))).await?,
-            () = agent.strangers.wait() => {
-                while let Some(Found { session, saved_to }) = agent.strangers.first() {
+            () = agent.orphan_sessions.wait() => {
+                while let Some(OrphanSession { session, saved_to }) = agent.orphan_sessions.first() {
                     let saved_to = saved_to.display().to_string();
                     send(&up, outpost_message::Body::Found(v1::Found { session, saved_to })).await?;
-                    agent.strangers.told();
+                    agent.orphan_sessions.mark_reported();
                 }
             }
             () = agent.outbox.wait() => {
@@ -190,15 +193,17 @@ fn remote(agent: &Agent, base_url: String) -> Remote {
     }
 }
 
-async fn send(up: &mpsc::Sender<v1::OutpostMessage>, body: outpost_message::Body) -> Result<(), Ended> {
-    up.send(v1::OutpostMessage { body: Some(body) }).await.map_err(|_| Ended::Lost("the stream is closed".to_owned()))
+async fn send(up: &mpsc::Sender<v1::OutpostMessage>, body: outpost_message::Body) -> Result<(), SessionEnd> {
+    up.send(v1::OutpostMessage { body: Some(body) })
+        .await
+        .map_err(|_| SessionEnd::Lost("the stream is closed".to_owned()))
 }
 
-async fn first(down: &mut Streaming<v1::CoordinatorMessage>) -> Result<v1::Welcome, Ended> {
+async fn first(down: &mut Streaming<v1::CoordinatorMessage>) -> Result<v1::Welcome, SessionEnd> {
     match down.message().await? {
         Some(v1::CoordinatorMessage { body: Some(coordinator_message::Body::Welcome(welcome)) }) => Ok(welcome),
-        Some(_) => Err(Ended::Lost("the first message was not a welcome".to_owned())),
-        None => Err(Ended::Closed),
+        Some(_) => Err(SessionEnd::Lost("the first message was not a welcome".to_owned())),
+        None => Err(SessionEnd::Closed),
     }
 }
 
@@ -208,11 +213,11 @@ fn hello(agent: &Agent) -> v1::Hello {
         .fleet
         .all()
         .iter()
-        .map(|cell| v1::InventoryEntry {
-            worker: cell.id().get(),
-            item: cell.assignment.item.get(),
-            attempt: cell.assignment.attempt.get(),
-            finished: cell.is_finished(),
+        .map(|handle| v1::InventoryEntry {
+            worker: handle.id().get(),
+            item: handle.assignment.item.get(),
+            attempt: handle.assignment.attempt.get(),
+            finished: handle.is_finished(),
         })
         .collect();
     v1::Hello {
@@ -257,7 +262,7 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         coordinator_message::Body::Assign(assignment) => {
             let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
             match Assignment::try_from(assignment) {
-                Ok(assignment) => fleet::assign(agent, assignment),
+                Ok(assignment) => roster::assign(agent, assignment),
                 Err(error) => {
                     tracing::error!(worker, %error, "an assignment makes no sense; is this agent too old?");
                     let reason = format!("the outpost does not understand the assignment: {error}");
@@ -266,8 +271,8 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
             }
         }
         coordinator_message::Body::Stop(v1::Stop { worker, reason }) => {
-            if let Some(cell) = agent.fleet.get(WorkerId::new(worker)) {
-                cell.request_stop(Stop::Told(reason));
+            if let Some(handle) = agent.fleet.get(WorkerId::new(worker)) {
+                handle.request_stop(Stop::Requested(reason));
             } else {
                 tracing::debug!(worker, "told to stop a worker that is not here");
             }
@@ -275,8 +280,8 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         coordinator_message::Body::Ack(v1::ReportAck { worker, seq, refused }) => {
             let worker = WorkerId::new(worker);
             agent.outbox.acknowledge(worker, seq);
-            if let Some(cell) = agent.fleet.get(worker) {
-                cell.acknowledged(seq, refused.as_deref());
+            if let Some(handle) = agent.fleet.get(worker) {
+                handle.acknowledged(seq, refused.as_deref());
             }
         }
         coordinator_message::Body::Attach(attach) => {
@@ -284,8 +289,8 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         }
         coordinator_message::Body::Certificate(_) => tracing::warn!("a certificate came that nobody asked for"),
         coordinator_message::Body::Forget(v1::Forget { worker }) => {
-            if let Some(cell) = agent.fleet.get(WorkerId::new(worker)) {
-                cell.forget();
+            if let Some(handle) = agent.fleet.get(WorkerId::new(worker)) {
+                handle.forget();
             } else {
                 tracing::debug!(worker, "told to forget a worker that is not here");
             }

@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{causes, connect};
-use crate::agent::Agent;
-use crate::environment;
+use super::connection::{causes, connect};
+use crate::context::Agent;
+use crate::host::environment;
 use crate::tmux::{Presence, Tmux};
 
 /// Screens, at most; a slow person slows tmux down, not the agent.

@@ -8,8 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::Group;
-use super::{Access, Grant, Limits, Mechanisms, Sandbox};
-use crate::paths::{DataDir, WorkerDir};
+use super::limits::Limits;
+use super::spec::{Access, Grant, Mechanisms, Sandbox};
+use crate::host::paths::{DataDir, WorkerDir};
 
 /// Programs, libraries and what they need to know of the host; its resolver lives in `/run`.
 const SYSTEM: &[&str] = &[
@@ -226,10 +227,10 @@ impl Policy {
         let explicit = |path: &PathBuf| self.allow_read.contains(path) || self.allow_write.contains(path);
         let secrets = SECRETS.iter().map(PathBuf::from).chain(home).chain(host_keys());
         for path in secrets.filter(|path| !explicit(path)) {
-            list.hide(&path, Shown::AsItIs);
+            list.hide(&path, HiddenIn::AsItIs);
         }
         // What is made on the way to a worker's own things must not look like the agent's.
-        list.hide(data.root(), Shown::InAnyWay);
+        list.hide(data.root(), HiddenIn::InAnyWay);
     }
 
     /// Makes the directories that a sandbox speaks of, and the worker's copies.
@@ -268,7 +269,7 @@ fn host_keys() -> impl Iterator<Item = PathBuf> {
 
 /// How a directory is granted in which something is to be hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum HiddenIn {
     AsItIs,
     /// Also if another stands in its place.
     InAnyWay,
@@ -298,11 +299,11 @@ impl List {
     }
 
     /// Hides what lies in something that is granted.
-    fn hide(&mut self, path: &Path, within: Shown) {
+    fn hide(&mut self, path: &Path, within: HiddenIn) {
         let Ok(path) = path.canonicalize() else { return };
         let shown = |access: &Access| match access {
             Access::Read | Access::Write | Access::Layered { .. } => true,
-            Access::Private { .. } => within == Shown::InAnyWay,
+            Access::Private { .. } => within == HiddenIn::InAnyWay,
             Access::Named | Access::Hidden => false,
         };
         let nearest = self

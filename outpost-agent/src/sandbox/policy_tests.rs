@@ -1,6 +1,6 @@
 use std::os::unix::fs::symlink;
 
-use super::super::Namespace;
+use super::super::spec::Namespace;
 use super::*;
 
 const LIMITS: Limits = Limits { processes: 8, memory: None, open_files: 64 };

@@ -6,7 +6,8 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::cgroup::{Group, Holds};
-use super::{Limits, Mechanisms, Namespace, Unconfined};
+use super::limits::Limits;
+use super::spec::{Mechanisms, Namespace, Unconfined};
 
 /// What root keeps where it sees only its own files: `tar` and `npm` as root change owners.
 const KEPT: [Capability; 4] =

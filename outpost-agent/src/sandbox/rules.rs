@@ -11,7 +11,7 @@ use landlock::{
     RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 
-use super::{Access, Sandbox, Unconfined};
+use super::spec::{Access, Sandbox, Unconfined};
 
 /// The newest interface whose rights are handled; an older kernel handles what it knows.
 const NEWEST: ABI = ABI::V7;

@@ -15,7 +15,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, pivot_root};
 
-use super::{Access, Grant, Namespace, Sandbox, Unconfined};
+use super::spec::{Access, Grant, Namespace, Sandbox, Unconfined};
 
 /// The devices that every program may expect.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];

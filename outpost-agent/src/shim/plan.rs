@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sprint_core::gates::{Gate, GateVerdict};
 use sprint_core::job::{PromptDelivery, StepResult};
 
-use crate::paths::WorkerDir;
+use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
 
 /// `exec.json`: everything the shim needs; it asks nobody.

@@ -22,7 +22,7 @@ const MARK: &str = "began";
 
 /// What tells a file that was written from one that was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
+struct FileState {
     device: u64,
     inode: u64,
     size: u64,
@@ -34,7 +34,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Before<'a> {
     workspace: &'a Path,
-    states: Vec<Option<State>>,
+    states: Vec<Option<FileState>>,
     /// What the file system took for the time; none when it could not be asked.
     began: Option<(i64, i64)>,
 }
@@ -57,7 +57,7 @@ impl<'a> Before<'a> {
         sprint_gate::judge(gate, result, &readings, &self.workspace.to_string_lossy())
     }
 
-    fn read(&self, path: &str, before: Option<State>) -> io::Result<Reading> {
+    fn read(&self, path: &str, before: Option<FileState>) -> io::Result<Reading> {
         let file = open(self.workspace, path)?;
         if !file.metadata()?.is_file() {
             return Ok(Reading::NotAFile);
@@ -93,9 +93,9 @@ fn time_of(mark: &Path) -> io::Result<(i64, i64)> {
     Ok(changed)
 }
 
-fn state_of(file: &File) -> io::Result<State> {
+fn state_of(file: &File) -> io::Result<FileState> {
     let data = file.metadata()?;
-    Ok(State {
+    Ok(FileState {
         device: data.dev(),
         inode: data.ino(),
         size: data.len(),

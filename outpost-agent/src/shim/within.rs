@@ -15,7 +15,7 @@ use sprint_core::job::PromptDelivery;
 use super::plan::{Cause, Plan, PlanStep};
 use super::signals::Signals;
 use super::step::{Runner, say};
-use crate::paths::WorkerDir;
+use crate::host::paths::WorkerDir;
 use crate::sandbox::{Access, Grant};
 
 /// The command could not be run at all; git has no such code.

@@ -11,16 +11,16 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::TmuxError;
-use super::parse::{Parser, Said};
-use crate::environment;
+use super::error::TmuxError;
+use super::parse::{Message, Parser};
+use crate::host::environment;
 
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LAST: Duration = Duration::from_secs(2);
 
 /// A command line for tmux, and who waits for the answer.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct TmuxRequest {
     /// Commands separated by `;`: tmux answers each, up to the first that fails.
     pub(super) line: String,
     pub(super) commands: usize,
@@ -40,7 +40,7 @@ pub(super) struct Connection {
     pub(super) socket: PathBuf,
     pub(super) conf: PathBuf,
     pub(super) cwd: PathBuf,
-    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) requests: mpsc::Receiver<TmuxRequest>,
     pub(super) news: Arc<News>,
 }
 
@@ -121,18 +121,18 @@ impl Connection {
                     let said = parser.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
                     line.clear();
                     match said {
-                        Some(Said::Done(text)) => settle(&mut pending, text),
-                        Some(Said::Failed(text)) => {
+                        Some(Message::Done(text)) => settle(&mut pending, text),
+                        Some(Message::Failed(text)) => {
                             if let Some(first) = pending.pop_front() {
                                 first.reply.send(Err(TmuxError::Refused(text))).ok();
                             }
                         }
-                        Some(Said::SessionsChanged) => self.news.sessions.notify_one(),
+                        Some(Message::SessionsChanged) => self.news.sessions.notify_one(),
                         None => {}
                     }
                 }
                 request = self.requests.recv() => {
-                    let Some(Request { line, commands, reply }) = request else { return Ok(()) };
+                    let Some(TmuxRequest { line, commands, reply }) = request else { return Ok(()) };
                     pending.push_back(Pending { left: commands, output: String::new(), reply });
                     input.write_all(line.as_bytes()).await?;
                     input.write_all(b"\n").await?;

@@ -2,7 +2,7 @@
 
 /// One thing that tmux said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Message {
     /// A command of ours ended well, with its output.
     Done(String),
     /// A command of ours failed, with tmux's reason.
@@ -29,23 +29,23 @@ pub(super) struct Parser {
 
 impl Parser {
     /// Takes a line without its end.
-    pub(super) fn line(&mut self, line: &str) -> Option<Said> {
+    pub(super) fn line(&mut self, line: &str) -> Option<Message> {
         let Some(mut block) = self.block.take() else {
             if let Some(tag) = line.strip_prefix("%begin ") {
                 let ours = tag.rsplit(' ').next() == Some("1");
                 self.block = Some(Block { tag: tag.to_owned(), ours, output: String::new() });
             } else if line.starts_with("%sessions-changed") {
-                return Some(Said::SessionsChanged);
+                return Some(Message::SessionsChanged);
             }
             return None;
         };
         // An answer's own lines may begin with a percent sign: pane ids do.
         let ends = |word: &str| line.strip_prefix(word) == Some(block.tag.as_str());
         if ends("%end ") {
-            return block.ours.then_some(Said::Done(block.output));
+            return block.ours.then_some(Message::Done(block.output));
         }
         if ends("%error ") {
-            return block.ours.then_some(Said::Failed(block.output));
+            return block.ours.then_some(Message::Failed(block.output));
         }
         if !block.output.is_empty() {
             block.output.push('\n');
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Vec<Said> {
+    fn read(text: &str) -> Vec<Message> {
         let mut parser = Parser::default();
         text.lines().filter_map(|line| parser.line(line)).collect()
     }
@@ -96,14 +96,18 @@ mod tests {
         );
         assert_eq!(
             said,
-            [Said::SessionsChanged, Said::Done("%1".to_owned()), Said::Failed("duplicate session: w1".to_owned())]
+            [
+                Message::SessionsChanged,
+                Message::Done("%1".to_owned()),
+                Message::Failed("duplicate session: w1".to_owned())
+            ]
         );
     }
 
     #[test]
     fn an_answer_that_looks_like_another_end_is_output() {
         let said = read("%begin 1 2 1\n%end 1 3 1\n%begin 4 4 1\n%end 1 2 1\n");
-        assert_eq!(said, [Said::Done("%end 1 3 1\n%begin 4 4 1".to_owned())]);
+        assert_eq!(said, [Message::Done("%end 1 3 1\n%begin 4 4 1".to_owned())]);
     }
 
     #[test]
@@ -125,11 +129,11 @@ mod tests {
         fn fuzz_any_lines_of_tmux_are_read(
             text in texts(&["%begin 1 2 1\n%1\n%end 1 2 1\n%sessions-changed\n%begin 3 4 0\n%error 3 4 0\n"])
         ) {
-            let answers = read(&text).into_iter().filter(|said| *said != Said::SessionsChanged).count();
+            let answers = read(&text).into_iter().filter(|said| *said != Message::SessionsChanged).count();
             let begun = text.lines().filter(|line| line.starts_with("%begin ") && line.ends_with('1')).count();
             prop_assert!(answers <= begun);
             for said in read(&text) {
-                if let Said::Done(output) | Said::Failed(output) = said {
+                if let Message::Done(output) | Message::Failed(output) = said {
                     prop_assert!(text.contains(&output) || text.replace("\r\n", "\n").contains(&output));
                 }
             }

@@ -6,12 +6,12 @@ use std::io;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use sprint_core::gates::Gate;
-use sprint_core::job::{Assignment, Resumed, Step};
+use sprint_core::job::{Assignment, Command, Resumed};
 use thiserror::Error;
 
-use super::told::Told;
-use crate::environment;
-use crate::paths::WorkerDir;
+use super::progress::Progress;
+use crate::host::environment;
+use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
 use crate::shim::plan::{Plan, PlanStep};
 
@@ -28,11 +28,11 @@ pub(crate) struct BadTemplate {
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn write_context(assignment: &Assignment, told: &Told, dir: &WorkerDir) -> io::Result<()> {
+pub(crate) fn write_context(assignment: &Assignment, progress: &Progress, dir: &WorkerDir) -> io::Result<()> {
     fs::create_dir_all(dir.context())?;
     fs::create_dir_all(dir.artifacts())?;
     fs::write(dir.prompt(), prompt(assignment))?;
-    match feedback(assignment, told) {
+    match feedback(assignment, progress) {
         Some(text) => fs::write(dir.feedback(), text),
         None => Ok(()),
     }
@@ -47,9 +47,9 @@ fn prompt(assignment: &Assignment) -> String {
 }
 
 /// The text of `context/feedback.md`, if there is anything to say.
-fn feedback(assignment: &Assignment, told: &Told) -> Option<String> {
+fn feedback(assignment: &Assignment, progress: &Progress) -> Option<String> {
     let earlier = assignment.feedback.iter().map(|text| ("An earlier attempt", text));
-    let this = told.sent_back.iter().map(|text| ("This attempt, sent back", text));
+    let this = progress.sent_back.iter().map(|text| ("This attempt, sent back", text));
     let sections: Vec<_> = earlier.chain(this).map(|(title, text)| format!("## {title}\n\n{text}\n")).collect();
     (!sections.is_empty()).then(|| sections.join("\n"))
 }
@@ -60,15 +60,15 @@ fn feedback(assignment: &Assignment, told: &Told) -> Option<String> {
 /// [`BadTemplate`].
 pub(crate) fn plan(
     assignment: &Assignment,
-    told: &Told,
+    progress: &Progress,
     dir: &WorkerDir,
     sandbox: Option<Sandbox>,
 ) -> Result<Plan, BadTemplate> {
     Ok(Plan {
-        round: told.round(),
+        round: progress.round(),
         workspace: dir.workspace(),
         prompt_file: dir.prompt(),
-        env: variables(assignment, told, dir, sandbox.as_ref()),
+        env: variables(assignment, progress, dir, sandbox.as_ref()),
         steps: steps(assignment, dir)?,
         sandbox,
     })
@@ -79,7 +79,7 @@ fn steps(assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadT
     assignment.steps.iter().enumerate().map(step).collect()
 }
 
-fn plan_step(step: &Step, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
+fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
     let mut templates = Environment::new();
     // A misspelt name is an error, not an empty argument.
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -111,7 +111,7 @@ fn plan_step(step: &Step, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanSte
 /// The worker's whole environment, apart from `TERM` and what its runtime adds.
 fn variables(
     assignment: &Assignment,
-    told: &Told,
+    progress: &Progress,
     dir: &WorkerDir,
     sandbox: Option<&Sandbox>,
 ) -> BTreeMap<String, String> {
@@ -128,7 +128,7 @@ fn variables(
         // A variable ends at a NUL.
         ("SPRINT_TITLE", assignment.title.replace('\0', "")),
         ("SPRINT_WORKSPACE", text(&dir.workspace())),
-        ("SPRINT_CONTEXT", text(&dir.context())),
+        ("SPRINT_CONTEXT_DIR", text(&dir.context())),
         ("SPRINT_PROMPT_FILE", text(&dir.prompt())),
         ("SPRINT_ARTIFACTS", text(&dir.artifacts())),
         ("SPRINT_BASE", assignment.base.to_string()),
@@ -140,7 +140,7 @@ fn variables(
         let view = sandbox.mechanisms.view.is_some();
         variables.insert("TMPDIR".to_owned(), if view { "/tmp".to_owned() } else { text(&dir.temporary()) });
     }
-    if feedback(assignment, told).is_some() {
+    if feedback(assignment, progress).is_some() {
         variables.insert("SPRINT_FEEDBACK_FILE".to_owned(), text(&dir.feedback()));
     }
     variables

@@ -5,9 +5,9 @@ use sprint_core::job::{PromptDelivery, Runtime};
 
 use super::*;
 
-fn step(command: &[&str], run: &str) -> Step {
+fn step(command: &[&str], run: &str) -> Command {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
-    Step {
+    Command {
         name: "developer".to_owned(),
         runtime: Runtime { command, prompt: PromptDelivery::File, ..Runtime::shell() },
         run: run.to_owned(),

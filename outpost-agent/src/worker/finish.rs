@@ -1,4 +1,4 @@
-//! The end of a round: the work is looked at, judged, saved, and the end is told.
+//! The end of a round: the work is looked at, judged, saved, and its end is reported.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,55 +9,55 @@ use sprint_failpoint::{Point, pass};
 use tokio::time::Instant;
 
 use super::brief;
-use super::life::Ended;
+use super::decide::RoundEnd;
+use super::life::Life;
 use super::outcome::{Evidence, Verdict, judge};
-use super::saving::Saved;
+use super::saving::SaveResult;
 use super::tail;
-use super::task::Life;
-use crate::disk::{self, Durability};
+use crate::host::disk::{self, Durability};
 use crate::shim::processes;
-use crate::workspace::save::{Left, Workspace, tree_of};
+use crate::workspace::save::{Remains, Workspace, tree_of};
 use crate::workspace::scratch::Scratch;
 
 /// How long the capture may take to write the last bytes of a terminal.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 impl Life {
     /// Brings a round to its end. Whatever stops this in the middle, it can be done again.
-    pub(super) async fn finish(&mut self, ended: &Ended) {
+    pub(super) async fn finish(&mut self, ended: &RoundEnd) {
         let mut ended = ended.clone();
         self.end_snapshots().await;
-        if let Ended::Vanished(reason) = &ended {
-            tracing::warn!(worker = %self.cell.id(), reason, "lost");
+        if let RoundEnd::Vanished(reason) = &ended {
+            tracing::warn!(worker = %self.handle.id(), reason, "lost");
             self.end_strays().await;
         }
         let workspace = self.workspace();
-        let mut scratch = Scratch::new(&self.cell.dir);
+        let mut scratch = Scratch::new(&self.handle.dir);
         let looked = match &workspace {
-            Some(workspace) if !self.cell.assignment.is_gate() => self.look(workspace, &mut scratch).await,
-            Some(_) | None => Ok(Left::default()),
+            Some(workspace) if !self.handle.assignment.is_gate() => self.look(workspace, &mut scratch).await,
+            Some(_) | None => Ok(Remains::default()),
         };
         if let Err(error) = &looked {
-            ended = Ended::Vanished(format!("its workspace cannot be read: {error}"));
+            ended = RoundEnd::Vanished(format!("its workspace cannot be read: {error}"));
         }
-        let nothing = Left::default();
-        let tree = match (&workspace, self.cell.assignment.is_gate()) {
+        let nothing = Remains::default();
+        let tree = match (&workspace, self.handle.assignment.is_gate()) {
             (Some(workspace), true) => self.tree(&workspace.mirror).await,
             (Some(_) | None, _) => None,
         };
-        let stop = self.cell.stop();
+        let stop = self.handle.stop();
         let verdict = judge(&Evidence {
-            assignment: &self.cell.assignment,
+            assignment: &self.handle.assignment,
             ended: &ended,
             stop: stop.as_ref(),
             left: looked.as_ref().unwrap_or(&nothing),
-            sent_back: self.told.sent_back.len(),
+            sent_back: self.progress.sent_back.len(),
             disk_full: disk::is_full(self.agent.data.root()),
             tree: tree.as_ref(),
         });
         match verdict {
             Verdict::SendBack(reason) => {
                 self.close_terminal(&ended).await;
-                tracing::info!(worker = %self.cell.id(), reason, "sent back");
+                tracing::info!(worker = %self.handle.id(), reason, "sent back");
                 // The next round is known by this report alone.
                 self.tell_for_sure(ReportBody::SentBack { reason }).await;
             }
@@ -71,24 +71,24 @@ impl Life {
         }
     }
 
-    async fn conclude(&mut self, ended: &Ended, mut outcome: Outcome, saved: Saved) {
+    async fn conclude(&mut self, ended: &RoundEnd, mut outcome: Outcome, saved: SaveResult) {
         if let Some(trouble) = saved.trouble {
-            tracing::error!(worker = %self.cell.id(), %trouble, "not all of its work could be saved");
+            tracing::error!(worker = %self.handle.id(), %trouble, "not all of its work could be saved");
             if matches!(outcome, Outcome::Committed { .. }) && !saved.commits {
                 outcome = Outcome::Failed { reason: "its commits cannot be read".to_owned() };
             }
             append(&mut outcome, &format!("; {trouble}; {}", self.keep(&trouble)));
         }
         let wip = saved.wip;
-        let tail = tail::read(&self.cell.dir.log()).unwrap_or_else(|error| {
-            tracing::warn!(worker = %self.cell.id(), %error, "its log cannot be read");
+        let tail = tail::read(&self.handle.dir.log()).unwrap_or_else(|error| {
+            tracing::warn!(worker = %self.handle.id(), %error, "its log cannot be read");
             tail::Tail::default()
         });
         let (exit_code, steps) = match ended {
-            Ended::Exited(exit) => (exit.code, exit.steps.clone()),
-            Ended::Vanished(_) | Ended::NotRun(_) | Ended::NeverStarted => (None, vec![]),
+            RoundEnd::Exited(exit) => (exit.code, exit.steps.clone()),
+            RoundEnd::Vanished(_) | RoundEnd::NotRun(_) | RoundEnd::NeverStarted => (None, vec![]),
         };
-        tracing::info!(worker = %self.cell.id(), ?outcome, "finished");
+        tracing::info!(worker = %self.handle.id(), ?outcome, "finished");
         self.close_socket();
         self.tell_for_sure(ReportBody::Finished {
             exit_code,
@@ -99,26 +99,26 @@ impl Life {
             outcome,
         })
         .await;
-        self.cell.set_finished();
+        self.handle.set_finished();
     }
 
     pub(super) fn workspace(&self) -> Option<Workspace> {
         self.plan.as_ref()?;
-        let repository = self.agent.repositories.get(&self.cell.assignment.repo);
+        let repository = self.agent.repositories.get(&self.handle.assignment.repo);
         let workspace = Workspace {
-            dir: self.cell.dir.clone(),
+            dir: self.handle.dir.clone(),
             mirror: repository.mirror.path().to_owned(),
-            base: self.cell.assignment.base.clone(),
+            base: self.handle.assignment.base.clone(),
             program: self.agent.program(),
         };
-        self.cell.dir.workspace().is_dir().then_some(workspace)
+        self.handle.dir.workspace().is_dir().then_some(workspace)
     }
 
     async fn tree(&self, mirror: &Path) -> Option<TreeId> {
-        match tree_of(mirror, &self.cell.assignment.base).await {
+        match tree_of(mirror, &self.handle.assignment.base).await {
             Ok(tree) => TreeId::new(tree).ok(),
             Err(error) => {
-                tracing::warn!(worker = %self.cell.id(), %error, "the candidate's tree cannot be read");
+                tracing::warn!(worker = %self.handle.id(), %error, "the candidate's tree cannot be read");
                 None
             }
         }
@@ -126,34 +126,34 @@ impl Life {
 
     /// Has its directory kept when it is removed; says where it will be.
     fn keep(&self, why: &str) -> String {
-        let kept = self.agent.data.kept(&self.cell.assignment);
-        match disk::write_atomic(&self.cell.dir.keep(), why.as_bytes(), Durability::Power) {
+        let kept = self.agent.data.kept(&self.handle.assignment);
+        match disk::write_atomic(&self.handle.dir.keep(), why.as_bytes(), Durability::Power) {
             Ok(()) => format!("its directory is kept on the outpost as {}", kept.display()),
             Err(error) => format!("and that its directory is to be kept could not be written down: {error}"),
         }
     }
 
     /// Waits for the last bytes of the terminal, and makes sure that its session is gone.
-    async fn close_terminal(&self, ended: &Ended) {
+    async fn close_terminal(&self, ended: &RoundEnd) {
         match ended {
-            Ended::NotRun(_) | Ended::NeverStarted => {}
-            Ended::Exited(_) | Ended::Vanished(_) => {
-                let end = self.cell.dir.log_end(self.told.round());
+            RoundEnd::NotRun(_) | RoundEnd::NeverStarted => {}
+            RoundEnd::Exited(_) | RoundEnd::Vanished(_) => {
+                let end = self.handle.dir.log_end(self.progress.round());
                 let limit = Instant::now() + LOG_LIMIT;
                 while !end.exists() && Instant::now() < limit {
                     self.pause(LOG_LIMIT / 10).await;
                 }
             }
         }
-        self.agent.tmux.kill_session(self.cell.id()).await;
+        self.agent.tmux.kill_session(self.handle.id()).await;
     }
 
     /// Kills what a shim that was itself killed has left behind.
     async fn end_strays(&self) {
-        let mark = brief::mark(&self.cell.dir);
+        let mark = brief::mark(&self.handle.dir);
         match tokio::task::spawn_blocking(move || processes::kill_marked(&mark)).await {
             Ok(0) => {}
-            Ok(killed) => tracing::warn!(worker = %self.cell.id(), killed, "killed processes that it left behind"),
+            Ok(killed) => tracing::warn!(worker = %self.handle.id(), killed, "killed processes that it left behind"),
             Err(error) => tracing::error!(%error, "looking for processes left behind panicked"),
         }
     }

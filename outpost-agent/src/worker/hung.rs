@@ -7,10 +7,10 @@ use std::time::Duration;
 use sprint_core::ids::WorkerId;
 use tokio::time::Instant;
 
-use super::fleet::Cell;
-use super::life::Stop;
+use super::decide::Stop;
+use super::handle::WorkerHandle;
 use super::shim_process;
-use crate::agent::Agent;
+use crate::context::Agent;
 use crate::shim::processes::Usage;
 
 /// How often it is looked at workers: so many times before one counts as hung, within these bounds.
@@ -64,9 +64,9 @@ pub(crate) async fn watch(agent: Arc<Agent>) {
         };
         let began = Instant::now();
         tokio::time::sleep(interval).await;
-        let cells: Vec<_> = watched.iter().map(|(cell, _)| cell.clone()).collect();
+        let handles: Vec<_> = watched.iter().map(|(handle, _)| handle.clone()).collect();
         // Of all workers at once: the list of processes is long where there are many.
-        let signs = match tokio::task::spawn_blocking(move || signs(&cells)).await {
+        let signs = match tokio::task::spawn_blocking(move || signs(&handles)).await {
             Ok(signs) => signs,
             Err(error) => {
                 tracing::error!(%error, "looking at workers panicked");
@@ -74,34 +74,34 @@ pub(crate) async fn watch(agent: Arc<Agent>) {
             }
         };
         idle.retain(|worker, _| signs.contains_key(worker));
-        for (cell, limit) in watched {
-            let Some(sign) = signs.get(&cell.id()) else { continue };
-            let known = idle.entry(cell.id()).or_insert(Idle { last: *sign, since: Duration::ZERO });
+        for (handle, limit) in watched {
+            let Some(sign) = signs.get(&handle.id()) else { continue };
+            let known = idle.entry(handle.id()).or_insert(Idle { last: *sign, since: Duration::ZERO });
             *known = known.after(*sign, began.elapsed(), interval);
             if known.since >= limit {
                 let reason = format!("hung: no output and no CPU for {}", humantime::format_duration(limit));
-                tracing::warn!(worker = %cell.id(), reason, "ending it");
-                cell.request_stop(Stop::Hung(reason));
+                tracing::warn!(worker = %handle.id(), reason, "ending it");
+                handle.request_stop(Stop::Hung(reason));
             }
         }
     }
 }
 
 /// Those that may hang, and after how long they count as hung.
-fn watched(agent: &Agent) -> Vec<(Arc<Cell>, Duration)> {
-    let running = agent.fleet.all().into_iter().filter(|cell| !cell.is_finished() && cell.stop().is_none());
-    running.filter_map(|cell| cell.assignment.hung_after.map(|limit| (cell, limit))).collect()
+fn watched(agent: &Agent) -> Vec<(Arc<WorkerHandle>, Duration)> {
+    let running = agent.fleet.all().into_iter().filter(|handle| !handle.is_finished() && handle.stop().is_none());
+    running.filter_map(|handle| handle.assignment.hung_after.map(|limit| (handle, limit))).collect()
 }
 
 /// What those show whose commands run.
-fn signs(cells: &[Arc<Cell>]) -> BTreeMap<WorkerId, Sign> {
+fn signs(handles: &[Arc<WorkerHandle>]) -> BTreeMap<WorkerId, Sign> {
     let usage = Usage::look();
-    let sign = |cell: &Arc<Cell>| {
-        let shim = shim_process::living(&cell.dir)?;
-        let printed = std::fs::metadata(cell.dir.log()).map_or(0, |log| log.len());
-        Some((cell.id(), Sign { printed, computed: usage.below(shim) }))
+    let sign = |handle: &Arc<WorkerHandle>| {
+        let shim = shim_process::living(&handle.dir)?;
+        let printed = std::fs::metadata(handle.dir.log()).map_or(0, |log| log.len());
+        Some((handle.id(), Sign { printed, computed: usage.below(shim) }))
     };
-    cells.iter().filter_map(sign).collect()
+    handles.iter().filter_map(sign).collect()
 }
 
 #[cfg(test)]

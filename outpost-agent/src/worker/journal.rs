@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sprint_core::job::Report;
 
-use crate::disk;
-use crate::paths::WorkerDir;
+use crate::host::disk;
+use crate::host::paths::WorkerDir;
 
 /// One line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ enum Line {
 
 /// What the file says.
 #[derive(Debug, Default)]
-pub(crate) struct Recorded {
+pub(crate) struct JournalContent {
     pub(crate) reports: Vec<Report>,
     pub(crate) acked: u64,
 }
@@ -48,7 +48,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of the file system; a file that does not exist is an empty one.
-    pub(crate) fn load(path: PathBuf) -> io::Result<(Self, Recorded)> {
+    pub(crate) fn load(path: PathBuf) -> io::Result<(Self, JournalContent)> {
         let content = match fs::read(&path) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
@@ -110,8 +110,8 @@ impl Journal {
 }
 
 /// Reads lines up to the first that is not whole; answers also how many bytes they are.
-fn read(content: &[u8]) -> (Recorded, u64) {
-    let mut recorded = Recorded::default();
+fn read(content: &[u8]) -> (JournalContent, u64) {
+    let mut recorded = JournalContent::default();
     let mut whole = 0;
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         // A line that was cut off by a crash was never sent.

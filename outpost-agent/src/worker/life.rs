@@ -1,161 +1,423 @@
-//! What a worker needs next, decided from what is known of it; no I/O.
-//!
-//! The decision is made anew each time, so that an agent that starts in the
-//! middle of a worker's life goes on where the one before it ended.
+//! Carries out what a worker needs next, again and again, until it is removed.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::told::Phase;
-use crate::shim::plan::Exit;
-use crate::tmux::Presence;
+use nix::sys::signal::Signal;
+use sprint_core::job::ReportBody;
+use sprint_core::worker::Terminal;
+use sprint_failpoint::{Point, pass};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-/// How far the current round's start has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Launch {
-    #[default]
-    Unprepared,
-    /// The plan is on disk and the workspace ready.
-    Planned,
-    /// This run of the agent has started the session.
-    Launched,
+use super::brief;
+use super::decide::{Facts, Launch, Next, Shim, Stop, Trouble, next};
+use super::handle::{Origin, WorkerHandle};
+use super::outcome::DISK_FULL;
+use super::progress::{Phase, Progress};
+use super::reporter::Entry;
+use super::shim_process;
+use super::snapshots::Snapshots;
+use super::socket;
+use crate::context::Agent;
+use crate::host::disk::{self, Durability};
+use crate::sandbox::Sandbox;
+use crate::sandbox::cgroup::Group;
+use crate::shim::plan::Plan;
+use crate::tmux::{NewSession, Presence, Tmux, TmuxError};
+
+/// A safety net: what happens is normally learnt from inotify and tmux.
+const TICK: Duration = Duration::from_secs(5);
+/// How often a finished worker looks whether it may go, besides being told to.
+const TICK_FINISHED: Duration = Duration::from_mins(1);
+/// How long a worker that was told to end may take before its terminal is closed.
+const END_LIMIT: Duration = Duration::from_secs(10);
+/// How long a shim without a terminal may take before it is killed.
+const HANG_UP_LIMIT: Duration = Duration::from_secs(20);
+/// How often starting a session is tried.
+const STARTS: u32 = 3;
+
+/// One worker's life, as its task holds it.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(super) agent: Arc<Agent>,
+    pub(super) handle: Arc<WorkerHandle>,
+    pub(super) progress: Progress,
+    origin: Origin,
+    /// `exec.json`, once there is one.
+    pub(super) plan: Option<Plan>,
+    trouble: Option<Trouble>,
+    /// The round whose session this run of the agent has started.
+    launched: Option<u32>,
+    /// What tmux has said of the session, for the next look only.
+    just_started: Option<Presence>,
+    failed_starts: u32,
+    /// When it was first told to end.
+    ending: Option<Instant>,
+    /// Since when its shim lives without a terminal.
+    hung_up: Option<Instant>,
+    socket: Option<AbortOnDropHandle<()>>,
+    snapshots: Option<Snapshots>,
 }
 
-/// What the files of a round say of its shim. A round begins once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Shim {
-    #[default]
-    NotBegun,
-    Alive,
-    Gone,
-}
-
-/// What the disk, tmux and the coordinator say of a worker.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    pub(crate) phase: Phase,
-    pub(crate) launch: Launch,
-    pub(crate) shim: Shim,
-    pub(crate) session: Option<Presence>,
-    /// How the round ended.
-    pub(crate) exit: Option<Exit>,
-    /// Why it cannot be run here.
-    pub(crate) trouble: Option<Trouble>,
-    /// Why it is to end.
-    pub(crate) stop: Option<Stop>,
-    /// The coordinator wants nothing of it any more.
-    pub(crate) forgotten: bool,
-    /// Every report was acknowledged, and the log is at the coordinator.
-    pub(crate) delivered: bool,
-}
-
-/// Why a worker is to end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Stop {
-    /// The coordinator wants it.
-    Told(String),
-    /// It shows no sign of life.
-    Hung(String),
-}
-
-impl Stop {
-    pub(crate) fn reason(&self) -> &str {
-        match self {
-            Self::Told(reason) | Self::Hung(reason) => reason,
+impl Life {
+    pub(crate) fn new(agent: Arc<Agent>, handle: Arc<WorkerHandle>, progress: Progress, origin: Origin) -> Self {
+        Self {
+            agent,
+            handle,
+            progress,
+            origin,
+            plan: None,
+            trouble: None,
+            launched: None,
+            just_started: None,
+            failed_starts: 0,
+            ending: None,
+            hung_up: None,
+            socket: None,
+            snapshots: None,
         }
     }
-}
 
-/// Why a worker cannot be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// The outpost's: nobody is blamed.
-    Outpost(String),
-    /// The assignment's own.
-    Assignment(String),
-}
-
-/// How a round came to its end.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Ended {
-    /// The shim has said how.
-    Exited(Exit),
-    /// Nobody can say how.
-    Vanished(String),
-    /// It never ran.
-    NotRun(Trouble),
-    /// It was stopped before it ran.
-    NeverStarted,
-}
-
-/// The one thing to do next.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Next {
-    /// Write the assignment down and tell.
-    Accept,
-    /// Make the workspace and the plan.
-    Prepare,
-    /// Start the session.
-    Start,
-    TellStarted,
-    TellExited(Option<i32>),
-    /// Save the work and tell the end.
-    Finish(Ended),
-    /// Make it end.
-    End,
-    /// Nothing, until something changes.
-    Wait,
-    /// Remove it from the disk.
-    Remove,
-}
-
-/// Decides.
-pub(crate) fn next(facts: &Facts) -> Next {
-    match facts.phase {
-        Phase::New => return Next::Accept,
-        Phase::Finished if facts.forgotten && facts.delivered => return Next::Remove,
-        Phase::Finished => return Next::Wait,
-        Phase::Accepted | Phase::Started | Phase::Exited => {}
-    }
-    if let Some(exit) = &facts.exit {
-        return match facts.phase {
-            Phase::Exited => Next::Finish(Ended::Exited(exit.clone())),
-            Phase::Started => Next::TellExited(exit.code),
-            Phase::New | Phase::Accepted | Phase::Finished => Next::TellStarted,
-        };
-    }
-    match (facts.session, facts.shim) {
-        (Some(Presence::Alive), _) if facts.phase == Phase::Accepted => Next::TellStarted,
-        // A shim without a terminal ends by itself and says how.
-        (Some(Presence::Alive), _) | (Some(Presence::Gone) | None, Shim::Alive) => {
-            if facts.stop.is_some() {
-                Next::End
-            } else {
-                Next::Wait
+    /// Runs until the worker is removed.
+    pub(crate) async fn run(mut self) {
+        if self.origin == Origin::Adopted {
+            self.read_plan();
+            self.watch();
+            self.listen();
+            self.take_snapshots();
+        }
+        loop {
+            let facts = self.observe().await;
+            match next(&facts) {
+                Next::Accept => self.accept().await,
+                Next::Prepare => self.prepare().await,
+                Next::Start => self.start().await,
+                Next::TellStarted => self.tell(ReportBody::Started { terminal: Some(self.terminal()) }).await,
+                Next::TellExited(exit_code) => self.tell(ReportBody::Exited { exit_code }).await,
+                Next::Finish(ended) => self.finish(&ended).await,
+                Next::End => self.end(&facts).await,
+                Next::Wait => self.wait(&facts).await,
+                Next::Remove => {
+                    self.remove().await;
+                    return;
+                }
             }
         }
-        (Some(Presence::Unknown), _) => Next::Wait,
-        (Some(Presence::Gone) | None, Shim::Gone) => {
-            Next::Finish(Ended::Vanished("its terminal and its command are gone".to_owned()))
+    }
+
+    async fn observe(&mut self) -> Facts {
+        let round = self.progress.round();
+        let handle = &self.handle;
+        let phase = self.progress.phase;
+        let forgotten = handle.is_forgotten();
+        if phase == Phase::Finished {
+            let log_safe = handle.durable_log() >= self.progress.log_bytes || handle.is_disowned();
+            let delivered = self.agent.outbox.is_delivered(handle.id()) && log_safe;
+            return Facts { phase, forgotten, delivered, ..Facts::default() };
         }
-        (Some(Presence::Gone) | None, Shim::NotBegun) => not_begun(facts),
+        let launch = match &self.plan {
+            Some(_) if self.launched == Some(round) => Launch::Launched,
+            Some(plan) if plan.round == round => Launch::Planned,
+            Some(_) | None => Launch::Unprepared,
+        };
+        let may_run = match launch {
+            Launch::Launched => true,
+            Launch::Planned => self.origin == Origin::Adopted,
+            Launch::Unprepared => false,
+        };
+        // In this order: a shim leaves its exit before it ends, and ends before its session.
+        let session = match self.just_started.take() {
+            Some(alive) => Some(alive),
+            None if may_run => Some(self.agent.tmux.presence(handle.id()).await),
+            None => None,
+        };
+        let (shim, exit) = if may_run {
+            (shim_process::look(&handle.dir, round), shim_process::exit(&handle.dir, round))
+        } else {
+            (Shim::NotBegun, None)
+        };
+        Facts {
+            phase,
+            launch,
+            shim,
+            session,
+            exit,
+            trouble: self.trouble.clone(),
+            stop: handle.stop(),
+            forgotten,
+            delivered: false,
+        }
+    }
+
+    /// Writes the assignment down; the report that says so syncs it to the disk.
+    async fn accept(&mut self) {
+        let handle = self.handle.clone();
+        let written = std::fs::create_dir_all(handle.dir.path())
+            .and_then(|()| Ok(serde_json::to_vec(&handle.assignment)?))
+            .and_then(|content| disk::write_atomic(&handle.dir.assignment(), &content, Durability::Process));
+        if let Err(error) = written {
+            self.trouble = Some(Trouble::Outpost(self.explain(&error, disk::says_full(&error))));
+        } else if self.agent.settings.drain {
+            self.trouble = Some(Trouble::Outpost("the outpost is draining and takes nothing new".to_owned()));
+        } else {
+            self.watch();
+        }
+        pass(Point::AcceptWritten);
+        self.tell(ReportBody::Accepted).await;
+    }
+
+    /// Makes the workspace, unless there is one from an earlier round, and the plan.
+    async fn prepare(&mut self) {
+        let handle = self.handle.clone();
+        let prepared = match &self.plan {
+            Some(_) if self.progress.round() > 1 => Ok(()),
+            Some(_) | None => {
+                let stopped = async {
+                    while handle.stop().is_none() {
+                        handle.wake.notified().await;
+                    }
+                };
+                tokio::select! {
+                    prepared = self.agent.repositories.prepare(&handle.assignment, &handle.dir) => prepared,
+                    // The next look at the facts sees it.
+                    () = stopped => return,
+                }
+            }
+        };
+        if let Err(error) = prepared {
+            self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
+            return;
+        }
+        pass(Point::WorkspaceMade);
+        let sandbox = self.sandbox();
+        let plan = match brief::plan(&handle.assignment, &self.progress, &handle.dir, sandbox) {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.trouble = Some(Trouble::Assignment(error.to_string()));
+                return;
+            }
+        };
+        let written = brief::write_context(&handle.assignment, &self.progress, &handle.dir)
+            .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
+                (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &handle.dir),
+                (Some(_) | None, _) => Ok(()),
+            })
+            .and_then(|()| Ok(serde_json::to_vec(&plan)?))
+            .and_then(|content| disk::write_atomic(&handle.dir.plan(), &content, Durability::Process));
+        pass(Point::PlanWritten);
+        match written {
+            Ok(()) => self.plan = Some(plan),
+            Err(error) => self.trouble = Some(Trouble::Outpost(self.explain(&error, disk::says_full(&error)))),
+        }
+    }
+
+    fn sandbox(&self) -> Option<Sandbox> {
+        let mirror = self.agent.repositories.get(&self.handle.assignment.repo);
+        let policy = self.agent.policy.as_ref()?;
+        Some(policy.sandbox(&self.agent.data, &self.handle.dir, mirror.mirror.path()))
+    }
+
+    /// What went wrong on this outpost, as people read it.
+    fn explain(&self, error: &dyn std::error::Error, says_full: bool) -> String {
+        if says_full || disk::is_full(self.agent.data.root()) {
+            format!("{DISK_FULL}: {error}")
+        } else {
+            format!("the workspace could not be made: {error}")
+        }
+    }
+
+    async fn start(&mut self) {
+        self.listen();
+        self.take_snapshots();
+        let round = self.progress.round();
+        let (handle, agent) = (&self.handle, &self.agent);
+        if round > 1 {
+            agent.tmux.kill_session(handle.id()).await;
+        }
+        let program = agent.program();
+        let dir = handle.dir.path().to_string_lossy().into_owned();
+        let log = handle.dir.log().to_string_lossy().into_owned();
+        let end = handle.dir.log_end(round).to_string_lossy().into_owned();
+        let started = agent
+            .tmux
+            .new_session(&NewSession {
+                worker: handle.id(),
+                cwd: &handle.dir.workspace(),
+                command: &[program.clone(), "exec".to_owned(), dir],
+                capture: &[program, "capture".to_owned(), log, agent.settings.log_limit.to_string(), end],
+            })
+            .await;
+        match started {
+            Ok(()) => {
+                pass(Point::SessionStarted);
+                self.launched = Some(round);
+                self.just_started = Some(Presence::Alive);
+                agent.repositories.started();
+            }
+            // An earlier try has succeeded unseen, or still may.
+            Err(TmuxError::Refused(said)) if said.contains("duplicate session") => self.launched = Some(round),
+            Err(error) => {
+                self.failed_starts += 1;
+                tracing::warn!(worker = %handle.id(), %error, "a session could not be started");
+                if self.failed_starts >= STARTS {
+                    self.trouble = Some(Trouble::Outpost(format!("tmux did not start its session: {error}")));
+                } else {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                // The session may be there all the same.
+                self.origin = Origin::Adopted;
+            }
+        }
+    }
+
+    fn terminal(&self) -> Terminal {
+        Terminal {
+            boot_id: self.agent.settings.boot_id.clone(),
+            tmux_socket: self.agent.tmux.socket().to_string_lossy().into_owned(),
+            tmux_session: Tmux::session(self.handle.id()),
+        }
+    }
+
+    /// Hands a report on; it is recorded and sent in its turn.
+    pub(super) async fn tell(&mut self, body: ReportBody) {
+        self.report(body, None).await;
+    }
+
+    /// Hands a report on and waits until it is on the disk.
+    pub(super) async fn tell_for_sure(&mut self, body: ReportBody) {
+        let (recorded, done) = oneshot::channel();
+        self.report(body, Some(recorded)).await;
+        done.await.ok();
+    }
+
+    async fn report(&mut self, body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
+        let report = self.progress.tell(&self.handle.assignment, body);
+        if self.handle.entries.send(Entry::Report { report, recorded }).await.is_err() {
+            tracing::error!(worker = %self.handle.id(), "a report could not be recorded");
+        }
+    }
+
+    /// Makes it end, more firmly the longer it takes.
+    async fn end(&mut self, facts: &Facts) {
+        let round = self.progress.round();
+        let dir = &self.handle.dir;
+        if let Some(since) = self.ending {
+            if since.elapsed() >= END_LIMIT + HANG_UP_LIMIT {
+                shim_process::signal(dir, round, Signal::SIGKILL);
+            } else if since.elapsed() >= END_LIMIT {
+                self.agent.tmux.kill_session(self.handle.id()).await;
+            }
+            self.pause(END_LIMIT / 4).await;
+        } else if facts.shim != Shim::NotBegun {
+            tracing::info!(worker = %self.handle.id(), reason = facts.stop.as_ref().map_or("", Stop::reason), "ending it");
+            self.ending = Some(Instant::now());
+            shim_process::signal(dir, round, Signal::SIGTERM);
+        } else {
+            // Its shim is about to begin, and makes a file when it does.
+            self.pause(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn wait(&mut self, facts: &Facts) {
+        if facts.phase == Phase::Finished {
+            self.pause(TICK_FINISHED).await;
+            return;
+        }
+        if facts.shim == Shim::Alive && facts.session == Some(Presence::Gone) {
+            let since = *self.hung_up.get_or_insert_with(Instant::now);
+            if since.elapsed() > HANG_UP_LIMIT {
+                shim_process::signal(&self.handle.dir, self.progress.round(), Signal::SIGKILL);
+            }
+        }
+        self.pause(TICK).await;
+    }
+
+    pub(super) async fn pause(&self, at_most: Duration) {
+        // Either way the facts are looked at anew.
+        tokio::time::timeout(at_most, self.handle.wake.notified()).await.ok();
+    }
+
+    fn read_plan(&mut self) {
+        let content = std::fs::read(self.handle.dir.plan());
+        self.plan = content.ok().and_then(|content| serde_json::from_slice(&content).ok());
+    }
+
+    fn watch(&self) {
+        let handle = &self.handle;
+        if let Err(error) = self.agent.file_watch.add(handle.id(), &handle.dir, handle.wake.clone()) {
+            tracing::warn!(worker = %handle.id(), %error, "its directory cannot be watched; its end is noticed late");
+        }
+    }
+
+    /// Opens the worker's own socket, once.
+    fn listen(&mut self) {
+        if self.socket.is_some() || self.plan.is_none() || self.progress.is_finished() {
+            return;
+        }
+        let handle = self.handle.clone();
+        match socket::listen(&handle.dir) {
+            Ok(listener) => {
+                let serve = async move { socket::serve(listener, &handle.assignment, &handle.dir).await };
+                self.socket = Some(AbortOnDropHandle::new(self.agent.tasks.spawn(serve)));
+            }
+            Err(error) => {
+                tracing::warn!(worker = %handle.id(), %error, "the worker's socket cannot be opened; it goes without");
+            }
+        }
+    }
+
+    /// Has the work on an item saved while it goes on.
+    fn take_snapshots(&mut self) {
+        let over = self.plan.is_none() || self.progress.is_finished() || self.handle.assignment.is_gate();
+        if self.snapshots.is_some() || over {
+            return;
+        }
+        self.snapshots =
+            self.workspace().map(|workspace| Snapshots::start(self.agent.clone(), self.handle.clone(), workspace));
+    }
+
+    /// Waits until no snapshot is being taken.
+    pub(super) async fn end_snapshots(&mut self) {
+        if let Some(snapshots) = self.snapshots.take() {
+            snapshots.end().await;
+        }
+    }
+
+    pub(super) fn close_socket(&mut self) {
+        self.socket = None;
+    }
+
+    /// Removes everything of it; each step may have been done before a crash.
+    async fn remove(&mut self) {
+        let (handle, agent) = (self.handle.clone(), self.agent.clone());
+        let id = handle.id();
+        agent.file_watch.remove(id, &handle.dir);
+        if self.plan.is_some() {
+            let mirror = &agent.repositories.get(&handle.assignment.repo).mirror;
+            if let Err(error) = mirror.remove_ref(&format!("refs/sprint/base/{id}")).await {
+                tracing::debug!(worker = %id, %error, "its local ref could not be removed");
+            }
+        }
+        // Left by a shim that was killed, if at all.
+        let sandbox = self.plan.as_ref().and_then(|plan| plan.sandbox.as_ref());
+        sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).for_each(Group::remove);
+        let (trash, kept) = (agent.data.trash(), agent.data.kept(&handle.assignment));
+        pass(Point::RemoveBefore);
+        let discard = move || {
+            if handle.dir.keep().exists() {
+                tracing::warn!(worker = %id, kept = %kept.display(), "its directory is kept: not all of its work is safe");
+                disk::set_aside(handle.dir.path(), &kept)
+            } else {
+                disk::discard(handle.dir.path(), &trash)
+            }
+        };
+        match tokio::task::spawn_blocking(discard).await {
+            Ok(Ok(())) => tracing::info!(worker = %id, "removed"),
+            Ok(Err(error)) => tracing::warn!(worker = %id, %error, "its directory could not be removed"),
+            Err(error) => tracing::error!(worker = %id, %error, "removing its directory panicked"),
+        }
+        agent.fleet.remove(id);
     }
 }
-
-fn not_begun(facts: &Facts) -> Next {
-    if facts.stop.is_some() {
-        return Next::Finish(Ended::NeverStarted);
-    }
-    if let Some(trouble) = &facts.trouble {
-        return Next::Finish(Ended::NotRun(trouble.clone()));
-    }
-    match facts.launch {
-        Launch::Unprepared => Next::Prepare,
-        Launch::Planned => Next::Start,
-        Launch::Launched => Next::Finish(Ended::Vanished("its terminal ended before its command began".to_owned())),
-    }
-}
-
-#[cfg(test)]
-#[path = "life_tests.rs"]
-mod tests;

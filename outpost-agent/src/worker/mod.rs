@@ -1,19 +1,27 @@
 //! The life of a worker on this outpost, from its assignment to its removal.
 
 mod brief;
+mod decide;
 mod finish;
-pub(crate) mod fleet;
+mod fleet;
+mod handle;
 pub(crate) mod hung;
 mod journal;
-pub(crate) mod life;
-pub(crate) mod outbox;
+mod life;
+mod outbox;
 mod outcome;
 mod peer;
+mod progress;
 mod reporter;
+pub(crate) mod roster;
 mod saving;
 mod shim_process;
-pub(crate) mod snapshots;
+mod snapshot_pace;
+mod snapshots;
 mod socket;
 mod tail;
-mod task;
-mod told;
+
+pub(crate) use decide::Stop;
+pub(crate) use fleet::Fleet;
+pub(crate) use outbox::Outbox;
+pub(crate) use snapshot_pace::SnapshotPace;

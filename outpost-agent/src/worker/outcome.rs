@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use sprint_core::gates::{GateOutcome, Settled, settle};
 use sprint_core::ids::{CommitId, TreeId};
-use sprint_core::job::{Assignment, Outcome, Step, StepResult};
+use sprint_core::job::{Assignment, Command, Outcome, StepResult};
 use sprint_core::worker::Role;
 
-use super::life::{Ended, Stop, Trouble};
+use super::decide::{RoundEnd, Stop, Trouble};
 use crate::shim::plan::{Cause, Exit};
-use crate::workspace::save::Left;
+use crate::workspace::save::Remains;
 
 /// The exit code of a command that does not exist, as shells have it.
 const NOT_FOUND: i32 = 127;
@@ -18,10 +18,10 @@ const NOT_FOUND: i32 = 127;
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {
     pub(crate) assignment: &'a Assignment,
-    pub(crate) ended: &'a Ended,
+    pub(crate) ended: &'a RoundEnd,
     /// Why it was to end, if it was.
     pub(crate) stop: Option<&'a Stop>,
-    pub(crate) left: &'a Left,
+    pub(crate) left: &'a Remains,
     /// How often it was sent back already.
     pub(crate) sent_back: usize,
     /// The outpost's disk is full now.
@@ -41,15 +41,15 @@ pub(crate) enum Verdict {
 /// Judges.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     match evidence.stop {
-        Some(Stop::Told(reason)) => return Verdict::End(Outcome::Stopped { reason: reason.clone() }),
+        Some(Stop::Requested(reason)) => return Verdict::End(Outcome::Stopped { reason: reason.clone() }),
         Some(Stop::Hung(reason)) => return failed(reason.clone()),
         None => {}
     }
     let exit = match evidence.ended {
-        Ended::Exited(exit) => exit,
-        Ended::Vanished(reason) | Ended::NotRun(Trouble::Outpost(reason)) => return lost(evidence, reason),
-        Ended::NotRun(Trouble::Assignment(reason)) => return failed(reason.clone()),
-        Ended::NeverStarted => return lost(evidence, "it was not started"),
+        RoundEnd::Exited(exit) => exit,
+        RoundEnd::Vanished(reason) | RoundEnd::NotRun(Trouble::Outpost(reason)) => return lost(evidence, reason),
+        RoundEnd::NotRun(Trouble::Assignment(reason)) => return failed(reason.clone()),
+        RoundEnd::NeverStarted => return lost(evidence, "it was not started"),
     };
     match exit.cause {
         Cause::Completed => {}
@@ -87,8 +87,8 @@ fn result<'a>(evidence: &Evidence<'a>) -> Option<&'a CommitId> {
 /// The end of a gate run: the shim has judged each gate as it ended; here it is seen that nothing is missing.
 fn gated(evidence: &Evidence<'_>, exit: &Exit, full: bool) -> Verdict {
     let Assignment { gates, steps, base, .. } = evidence.assignment;
-    let told = gates.len() == steps.len() && gates.iter().zip(steps).all(|(gate, step)| gate.name == step.name);
-    if !told {
+    let matching = gates.len() == steps.len() && gates.iter().zip(steps).all(|(gate, step)| gate.name == step.name);
+    if !matching {
         return lost(evidence, "its coordinator did not say how its gates are judged; are both of one version?");
     }
     let until = match settle(gates, &exit.verdicts) {
@@ -120,7 +120,7 @@ fn failed(reason: String) -> Verdict {
 }
 
 fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
-    let exit_full = matches!(evidence.ended, Ended::Exited(exit) if exit.disk_full);
+    let exit_full = matches!(evidence.ended, RoundEnd::Exited(exit) if exit.disk_full);
     let reason = if (evidence.disk_full || exit_full) && !reason.starts_with(DISK_FULL) {
         format!("{DISK_FULL}: {reason}")
     } else {
@@ -133,7 +133,7 @@ fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
 pub(crate) const DISK_FULL: &str = "the outpost's disk is full";
 
 /// What a worker is told that left its changes uncommitted.
-fn uncommitted(left: &Left) -> String {
+fn uncommitted(left: &Remains) -> String {
     let more = left.uncommitted_count.saturating_sub(left.uncommitted.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
@@ -145,7 +145,7 @@ fn uncommitted(left: &Left) -> String {
 /// The first thing that was wrong with the steps.
 #[derive(Debug)]
 enum Fault<'a> {
-    Ended {
+    RoundEnd {
         result: &'a StepResult,
         timeout: Duration,
     },
@@ -153,14 +153,14 @@ enum Fault<'a> {
     Missing(&'a str),
 }
 
-fn fault<'a>(steps: &'a [Step], exit: &'a Exit) -> Option<Fault<'a>> {
+fn fault<'a>(steps: &'a [Command], exit: &'a Exit) -> Option<Fault<'a>> {
     for (number, step) in steps.iter().enumerate() {
         let Some(result) = exit.steps.get(number).filter(|result| result.name == step.name) else {
             return Some(Fault::Missing(&step.name));
         };
         let success = result.exit_code.is_some_and(|code| step.runtime.success_codes.contains(&code));
         if !success || result.timed_out || result.signal.is_some() {
-            return Some(Fault::Ended { result, timeout: step.timeout });
+            return Some(Fault::RoundEnd { result, timeout: step.timeout });
         }
     }
     if steps.is_empty() { Some(Fault::Missing("it")) } else { None }
@@ -170,10 +170,10 @@ impl Fault<'_> {
     fn of_worker(&self) -> String {
         match self {
             Self::Missing(name) => format!("{name} did not run"),
-            Self::Ended { result, timeout } if result.timed_out => {
+            Self::RoundEnd { result, timeout } if result.timed_out => {
                 format!("timed out after {}", humantime::format_duration(*timeout))
             }
-            Self::Ended { result, .. } => match (result.exit_code, result.signal) {
+            Self::RoundEnd { result, .. } => match (result.exit_code, result.signal) {
                 (Some(NOT_FOUND), _) => "exited with code 127: command not found".to_owned(),
                 (Some(code), _) => format!("exited with code {code}"),
                 (None, Some(signal)) => format!("ended by signal {signal}"),
@@ -184,7 +184,7 @@ impl Fault<'_> {
 }
 
 /// The commit that a snapshot of uncommitted work stands on.
-pub(crate) fn snapshot_parent(left: &Left, assignment: &Assignment) -> CommitId {
+pub(crate) fn snapshot_parent(left: &Remains, assignment: &Assignment) -> CommitId {
     left.head.clone().unwrap_or_else(|| assignment.base.clone())
 }
 

@@ -15,7 +15,7 @@ use super::*;
 const HEX: &str = "0123456789012345678901234567890123456789";
 
 fn assignment(change: Option<ChangeId>, gates: &[&str]) -> Assignment {
-    let step = |name: &&str| Step {
+    let step = |name: &&str| Command {
         name: (*name).to_owned(),
         runtime: Runtime::shell(),
         run: "true".to_owned(),
@@ -52,9 +52,9 @@ fn exited(steps: Vec<StepResult>) -> Exit {
     }
 }
 
-fn judged(assignment: &Assignment, exit: Exit, left: &Left, change: impl FnOnce(&mut Evidence<'_>)) -> Verdict {
+fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOnce(&mut Evidence<'_>)) -> Verdict {
     let tree = TreeId::new(HEX).expect("a tree");
-    let ended = Ended::Exited(exit);
+    let ended = RoundEnd::Exited(exit);
     let mut evidence =
         Evidence { assignment, ended: &ended, stop: None, left, sent_back: 0, disk_full: false, tree: Some(&tree) };
     change(&mut evidence);
@@ -81,7 +81,7 @@ fn lost(verdict: Verdict) -> String {
 fn a_gate_run_ends_with_its_verdicts_up_to_the_first_that_is_not_a_pass() {
     use GateOutcome::{Failed, NotFound, Passed, TimedOut};
     let gates = assignment(Some(ChangeId::new(1)), &["lint", "test"]);
-    let judge = |steps| gated(judged(&gates, exited(steps), &Left::default(), |_| {}));
+    let judge = |steps| gated(judged(&gates, exited(steps), &Remains::default(), |_| {}));
     assert_eq!(judge(vec![result("lint", 0), result("test", 0)]), (vec![Passed, Passed], String::new()));
     let failed = (vec![Passed, Failed], "gate \"test\" failed with exit code 1".to_owned());
     assert_eq!(judge(vec![result("lint", 0), result("test", 1)]), failed);
@@ -96,7 +96,7 @@ fn a_gate_run_ends_with_its_verdicts_up_to_the_first_that_is_not_a_pass() {
 #[test]
 fn gates_that_were_not_judged_are_no_pass_and_blame_nobody() {
     let gates = assignment(Some(ChangeId::new(1)), &["lint", "test"]);
-    let of = |gates: &Assignment, exit| lost(judged(gates, exit, &Left::default(), |_| {}));
+    let of = |gates: &Assignment, exit| lost(judged(gates, exit, &Remains::default(), |_| {}));
     let both = || exited(vec![result("lint", 0), result("test", 0)]);
     assert_eq!(of(&gates, exited(vec![result("lint", 0)])), "there is no verdict on gate \"test\"");
     assert_eq!(of(&gates, exited(vec![])), "there is no verdict on gate \"lint\"");
@@ -110,9 +110,10 @@ fn gates_that_were_not_judged_are_no_pass_and_blame_nobody() {
     assert_eq!(of(&none, exited(vec![])), "there is no verdict on gate \"\"");
     let untold = Assignment { gates: vec![], ..gates.clone() };
     assert!(of(&untold, both()).contains("did not say how its gates are judged"));
-    let full = judged(&gates, exited(vec![result("lint", 1)]), &Left::default(), |evidence| evidence.disk_full = true);
+    let full =
+        judged(&gates, exited(vec![result("lint", 1)]), &Remains::default(), |evidence| evidence.disk_full = true);
     assert_eq!(lost(full), "the outpost's disk is full: gate \"lint\" failed with exit code 1");
-    let treeless = judged(&gates, both(), &Left::default(), |evidence| evidence.tree = None);
+    let treeless = judged(&gates, both(), &Remains::default(), |evidence| evidence.tree = None);
     assert_eq!(lost(treeless), "the tree of the candidate cannot be read");
 }
 
@@ -121,14 +122,14 @@ fn a_worker_is_judged_by_what_it_left() {
     let item = assignment(None, &["developer"]);
     let good = || exited(vec![result("developer", 0)]);
     let head = CommitId::new(HEX).expect("a commit");
-    let commits = Left { head: Some(head.clone()), ..Left::default() };
-    let dirty = Left { uncommitted: vec!["a".to_owned()], uncommitted_count: 7, ..Left::default() };
+    let commits = Remains { head: Some(head.clone()), ..Remains::default() };
+    let dirty = Remains { uncommitted: vec!["a".to_owned()], uncommitted_count: 7, ..Remains::default() };
     assert_eq!(judged(&item, good(), &commits, |_| {}), Verdict::End(Outcome::Committed { head }));
     let Verdict::SendBack(reason) = judged(&item, good(), &dirty, |_| {}) else { panic!("is sent back") };
     assert!(reason.contains("not committed: a and 6 more;"), "{reason}");
     let again = judged(&item, good(), &dirty, |evidence| evidence.sent_back = 1);
     assert_eq!(again, failed("left changes uncommitted twice"));
-    let nothing = judged(&item, good(), &Left::default(), |_| {});
+    let nothing = judged(&item, good(), &Remains::default(), |_| {});
     assert_eq!(nothing, failed("exited with 0 and left nothing: no commit, no change"));
     let bad = judged(&item, exited(vec![result("developer", 3)]), &commits, |_| {});
     assert_eq!(bad, failed("exited with code 3"));
@@ -145,16 +146,16 @@ fn what_a_resolver_begins_with_is_no_result() {
     };
     let developer = Assignment { resumed: Some(resumed), ..assignment(None, &["developer"]) };
     let resolver = Assignment { role: Role::Resolver, ..developer.clone() };
-    let judge = |assignment, left: &Left| judged(assignment, exited(vec![result("developer", 0)]), left, |_| {});
-    let idle = Left { head: Some(begun.clone()), ..Left::default() };
+    let judge = |assignment, left: &Remains| judged(assignment, exited(vec![result("developer", 0)]), left, |_| {});
+    let idle = Remains { head: Some(begun.clone()), ..Remains::default() };
     assert_eq!(judge(&resolver, &idle), failed("exited with 0 and left nothing: no commit, no change"));
     assert_eq!(judge(&developer, &idle), Verdict::End(Outcome::Committed { head: begun.clone() }));
     // It merged, and did not commit the merge.
-    let merging = Left { head: Some(begun), uncommitted: vec!["a".to_owned()], uncommitted_count: 1 };
+    let merging = Remains { head: Some(begun), uncommitted: vec!["a".to_owned()], uncommitted_count: 1 };
     let Verdict::SendBack(reason) = judge(&resolver, &merging) else { panic!("is sent back") };
     assert!(reason.contains("not committed: a;"), "{reason}");
     let merge = CommitId::new("f".repeat(40)).expect("a commit");
-    let merged = Left { head: Some(merge.clone()), ..Left::default() };
+    let merged = Remains { head: Some(merge.clone()), ..Remains::default() };
     assert_eq!(judge(&resolver, &merged), Verdict::End(Outcome::Committed { head: merge }));
 }
 
@@ -163,27 +164,30 @@ fn what_comes_from_outside_blames_nobody() {
     let item = assignment(None, &["developer"]);
     for cause in [Cause::HungUp, Cause::Terminated, Cause::Broken] {
         let exit = Exit { cause, ..exited(vec![result("developer", 0)]) };
-        lost(judged(&item, exit, &Left::default(), |_| {}));
+        lost(judged(&item, exit, &Remains::default(), |_| {}));
     }
-    let full = judged(&item, exited(vec![result("developer", 1)]), &Left::default(), |evidence| {
+    let full = judged(&item, exited(vec![result("developer", 1)]), &Remains::default(), |evidence| {
         evidence.disk_full = true;
     });
     assert_eq!(lost(full), "the outpost's disk is full: exited with code 1");
     let seen = Exit { disk_full: true, ..exited(vec![result("developer", 1)]) };
-    assert_eq!(lost(judged(&item, seen, &Left::default(), |_| {})), "the outpost's disk is full: exited with code 1");
+    assert_eq!(
+        lost(judged(&item, seen, &Remains::default(), |_| {})),
+        "the outpost's disk is full: exited with code 1"
+    );
 }
 
-static TOLD: LazyLock<Stop> = LazyLock::new(|| Stop::Told("enough".to_owned()));
+static TOLD: LazyLock<Stop> = LazyLock::new(|| Stop::Requested("enough".to_owned()));
 static HUNG: LazyLock<Stop> = LazyLock::new(|| Stop::Hung("hung".to_owned()));
 
 #[test]
 fn a_request_to_stop_is_the_reason_whatever_else_happened() {
     let item = assignment(None, &["developer"]);
-    let verdict = judged(&item, exited(vec![result("developer", 0)]), &Left::default(), |evidence| {
+    let verdict = judged(&item, exited(vec![result("developer", 0)]), &Remains::default(), |evidence| {
         evidence.stop = Some(&TOLD);
     });
     assert_eq!(verdict, Verdict::End(Outcome::Stopped { reason: "enough".to_owned() }));
-    let verdict = judged(&item, exited(vec![result("developer", 0)]), &Left::default(), |evidence| {
+    let verdict = judged(&item, exited(vec![result("developer", 0)]), &Remains::default(), |evidence| {
         evidence.stop = Some(&HUNG);
     });
     assert_eq!(verdict, Verdict::End(Outcome::Failed { reason: "hung".to_owned() }));
@@ -197,7 +201,7 @@ proptest! {
     fn fuzz_no_exit_file_passes_gates_that_did_not_pass(content in bytes(vec![EXIT.to_vec()]), stops in any::<bool>()) {
         let Ok(exit) = serde_json::from_slice::<Exit>(&content) else { return Ok(()) };
         let gates = assignment(Some(ChangeId::new(1)), &["a", "b"]);
-        let verdict = judged(&gates, exit.clone(), &Left::default(), |evidence| {
+        let verdict = judged(&gates, exit.clone(), &Remains::default(), |evidence| {
             evidence.stop = stops.then_some(&TOLD);
         });
         let passed = matches!(&verdict, Verdict::End(Outcome::Gated { verdicts, .. })

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
 use super::shim_process;
-use crate::paths::WorkerDir;
+use crate::host::paths::WorkerDir;
 use crate::shim::processes::descends;
 
 /// Whether the other end belongs to the worker of `dir`; with its process for the log.

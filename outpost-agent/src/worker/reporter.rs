@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) enum Entry {
     Report {
         report: Report,
-        /// Told once the report is durable, or cannot be made so.
+        /// Progress once the report is durable, or cannot be made so.
         recorded: Option<oneshot::Sender<()>>,
     },
     Acked(u64),

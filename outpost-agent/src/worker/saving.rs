@@ -5,11 +5,11 @@ use std::time::Duration;
 use sprint_core::ids::{CommitId, late_ref, wip_ref, work_ref};
 use sprint_failpoint::{Point, pass};
 
+use super::life::Life;
 use super::outcome::snapshot_parent;
 use super::snapshots;
-use super::task::Life;
 use crate::workspace::git::GitError;
-use crate::workspace::save::{Left, Workspace};
+use crate::workspace::save::{Remains, Workspace};
 use crate::workspace::scratch::Scratch;
 
 /// How often something on this host is tried that has no reason to fail.
@@ -20,7 +20,7 @@ const PUSH_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What became of a worker's work.
 #[derive(Debug, Default)]
-pub(super) struct Saved {
+pub(super) struct SaveResult {
     /// The snapshot of what was not committed, if there was anything.
     pub(super) wip: Option<CommitId>,
     /// Whether its commits are at the coordinator.
@@ -30,21 +30,21 @@ pub(super) struct Saved {
 }
 
 /// What was taken over from a worker, to be pushed.
-struct Taken {
+struct Takeover {
     wip: Option<CommitId>,
     /// What of the files could not be read.
     left_out: Option<GitError>,
 }
 
 impl Life {
-    pub(super) async fn look(&self, workspace: &Workspace, scratch: &mut Scratch) -> Result<Left, GitError> {
+    pub(super) async fn look(&self, workspace: &Workspace, scratch: &mut Scratch) -> Result<Remains, GitError> {
         let mut tries = 1;
         loop {
             match workspace.look(scratch).await {
                 Err(error) if tries < TRIES => {
-                    tracing::warn!(worker = %self.cell.id(), %error, "its workspace cannot be read; trying again");
+                    tracing::warn!(worker = %self.handle.id(), %error, "its workspace cannot be read; trying again");
                     tries += 1;
-                    *scratch = Scratch::after(&error, &self.cell.dir);
+                    *scratch = Scratch::after(&error, &self.handle.dir);
                     tokio::time::sleep(PAUSE).await;
                 }
                 looked => return looked,
@@ -56,29 +56,29 @@ impl Life {
     pub(super) async fn save(
         &self,
         workspace: Option<&Workspace>,
-        looked: Result<Left, GitError>,
+        looked: Result<Remains, GitError>,
         scratch: &mut Scratch,
-    ) -> Saved {
-        let Some(workspace) = workspace else { return Saved { commits: true, ..Saved::default() } };
-        let (item, attempt) = (self.cell.assignment.item, self.cell.assignment.attempt);
+    ) -> SaveResult {
+        let Some(workspace) = workspace else { return SaveResult { commits: true, ..SaveResult::default() } };
+        let (item, attempt) = (self.handle.assignment.item, self.handle.assignment.attempt);
         let mut refspecs = vec![];
         let taken = match looked {
             Ok(left) => self.take(workspace, &left, scratch).await.map(|taken| (left, taken)),
             Err(error) => Err(error),
         };
         let saved = match taken {
-            Ok((left, Taken { wip, left_out })) => {
+            Ok((left, Takeover { wip, left_out })) => {
                 refspecs.extend(left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))));
                 // An earlier snapshot must not seem newer than the work.
-                let stale = snapshots::may_exist(&self.cell.dir);
-                let newest = wip.clone().or_else(|| stale.then(|| snapshot_parent(&left, &self.cell.assignment)));
+                let stale = snapshots::may_exist(&self.handle.dir);
+                let newest = wip.clone().or_else(|| stale.then(|| snapshot_parent(&left, &self.handle.assignment)));
                 refspecs.extend(newest.map(|commit| format!("+{commit}:{}", wip_ref(item, attempt))));
                 let trouble = left_out.map(|error| format!("some of its files could not be saved: {error}"));
-                Saved { wip, commits: true, trouble }
+                SaveResult { wip, commits: true, trouble }
             }
             Err(error) => {
-                tracing::warn!(worker = %self.cell.id(), %error, "its repository is of no use; its files are saved");
-                *scratch = Scratch::after(&error, &self.cell.dir);
+                tracing::warn!(worker = %self.handle.id(), %error, "its repository is of no use; its files are saved");
+                *scratch = Scratch::after(&error, &self.handle.dir);
                 let (wip, files) = match workspace.rescue(scratch).await {
                     Ok((wip, None)) => (Some(wip), "its files are saved as uncommitted work".to_owned()),
                     Ok((wip, Some(_))) => (Some(wip), "most of its files are saved as uncommitted work".to_owned()),
@@ -86,7 +86,7 @@ impl Life {
                 };
                 refspecs.extend(wip.iter().map(|wip| format!("+{wip}:{}", wip_ref(item, attempt))));
                 let trouble = format!("its commits could not be saved: {error}; {files}");
-                Saved { wip, commits: false, trouble: Some(trouble) }
+                SaveResult { wip, commits: false, trouble: Some(trouble) }
             }
         };
         if !refspecs.is_empty() {
@@ -98,12 +98,12 @@ impl Life {
     }
 
     /// Takes everything over that its repository holds.
-    async fn take(&self, workspace: &Workspace, left: &Left, scratch: &mut Scratch) -> Result<Taken, GitError> {
+    async fn take(&self, workspace: &Workspace, left: &Remains, scratch: &mut Scratch) -> Result<Takeover, GitError> {
         let mut tries = 1;
         loop {
             let taking = async {
                 let (wip, left_out) = if left.uncommitted_count > 0 {
-                    let parent = snapshot_parent(left, &self.cell.assignment);
+                    let parent = snapshot_parent(left, &self.handle.assignment);
                     let (wip, left_out) = workspace.snapshot(&parent, scratch).await?;
                     (Some(wip), left_out)
                 } else {
@@ -113,15 +113,15 @@ impl Life {
                 if !commits.is_empty() {
                     workspace.take_over(&commits, scratch).await?;
                 }
-                Ok(Taken { wip, left_out })
+                Ok(Takeover { wip, left_out })
             };
             match taking.await {
                 Err(error) if tries < TRIES => {
-                    tracing::warn!(worker = %self.cell.id(), %error, "its work cannot be taken over; trying again");
+                    tracing::warn!(worker = %self.handle.id(), %error, "its work cannot be taken over; trying again");
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
                     // On another disk, perhaps.
-                    *scratch = Scratch::after(&error, &self.cell.dir);
+                    *scratch = Scratch::after(&error, &self.handle.dir);
                     workspace.look(scratch).await?;
                 }
                 taken => return taken,
@@ -131,7 +131,7 @@ impl Life {
 
     async fn push(&self, workspace: &Workspace, refspecs: &[String], scratch: &Scratch) {
         let mut known = self.agent.repositories.remote.subscribe();
-        let repo = self.cell.assignment.repo.as_str();
+        let repo = self.handle.assignment.repo.as_str();
         let mut refspecs = refspecs.to_vec();
         let mut pause = PAUSE;
         loop {
@@ -141,13 +141,13 @@ impl Life {
             match workspace.push(&remote, repo, &refspecs, scratch).await {
                 Ok(()) => return,
                 Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
-                    tracing::warn!(worker = %self.cell.id(), "its attempt is over; its work is kept as late");
+                    tracing::warn!(worker = %self.handle.id(), "its attempt is over; its work is kept as late");
                     refspecs = refspecs.iter().map(|spec| late(spec)).collect();
                     continue;
                 }
                 Err(error) => {
                     tracing::warn!(
-                        worker = %self.cell.id(),
+                        worker = %self.handle.id(),
                         %error,
                         "its work cannot be brought to the coordinator yet; it is kept and tried again"
                     );

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::life::Shim;
-use crate::paths::WorkerDir;
+use super::decide::Shim;
+use crate::host::paths::WorkerDir;
 use crate::shim::plan::Exit;
 
 /// More than a worker ever has.

@@ -8,48 +8,25 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sprint_core::ids::{CommitId, TreeId, wip_ref};
 use sprint_failpoint::{Point, pass};
-use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::Cell;
-use crate::agent::Agent;
-use crate::disk::{self, Durability};
-use crate::paths::WorkerDir;
-use crate::workspace::fingerprint::{self, Found};
+use super::handle::WorkerHandle;
+use crate::context::Agent;
+use crate::host::disk::{self, Durability};
+use crate::host::paths::WorkerDir;
+use crate::workspace::fingerprint::{self, Fingerprint};
 use crate::workspace::git::GitError;
-use crate::workspace::own_git::State;
+use crate::workspace::own_git::GitState;
 use crate::workspace::save::Workspace;
 use crate::workspace::scratch::Scratch;
 
-/// How many are taken at once: they must not take the host from the workers.
-const AT_ONCE: usize = 2;
 /// How long a worker's end waits for a push of its last snapshot; its own push would hardly be faster.
 const PUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// So many more files, and it is looked again what is ignored among them.
 const MANY: usize = 1_000;
-
-/// When snapshots are taken, for all workers.
-#[derive(Debug)]
-pub(crate) struct Pace {
-    /// Zero: never.
-    every: watch::Sender<Duration>,
-    turns: Semaphore,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { every: watch::Sender::default(), turns: Semaphore::new(AT_ONCE) }
-    }
-}
-
-impl Pace {
-    pub(crate) fn set(&self, every: Duration) {
-        self.every.send_if_modified(|known| std::mem::replace(known, every) != every);
-    }
-}
 
 /// What a snapshot holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,21 +60,21 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn start(agent: Arc<Agent>, cell: Arc<Cell>, workspace: Workspace) -> Self {
+    pub(super) fn start(agent: Arc<Agent>, handle: Arc<WorkerHandle>, workspace: Workspace) -> Self {
         let stop = agent.stop.child_token();
         let tasks = agent.tasks.clone();
-        let taking = Taking {
-            newest: recorded(&cell.dir),
+        let task = SnapshotTask {
+            newest: recorded(&handle.dir),
             seen: None,
             ignored: BTreeSet::new(),
             files: 0,
             ready: None,
             stop: stop.clone(),
             agent,
-            cell,
+            handle,
             workspace,
         };
-        Self { stop, task: tasks.spawn(taking.run()) }
+        Self { stop, task: tasks.spawn(task.run()) }
     }
 
     /// Returns once nothing of it is under way.
@@ -110,16 +87,16 @@ impl Snapshots {
 }
 
 /// What became of one try.
-enum Taken {
+enum Try {
     /// Nothing was new, or what was new is at the coordinator.
     Done,
     /// The worker is ending, or its attempt is over.
     Last,
 }
 
-struct Taking {
+struct SnapshotTask {
     agent: Arc<Agent>,
-    cell: Arc<Cell>,
+    handle: Arc<WorkerHandle>,
     workspace: Workspace,
     stop: CancellationToken,
     /// What the coordinator has.
@@ -136,17 +113,17 @@ struct Taking {
 struct Ready {
     scratch: Scratch,
     /// Of the worker's repository, for which it was made.
-    state: Option<State>,
+    state: Option<GitState>,
     head: CommitId,
     /// The tree of the head.
     committed: TreeId,
 }
 
-impl Taking {
+impl SnapshotTask {
     async fn run(mut self) {
         let agent = self.agent.clone();
-        Scratch::sweep(&self.cell.dir);
-        let mut every = agent.snapshots.every.subscribe();
+        Scratch::sweep(&self.handle.dir);
+        let mut every = agent.snapshot_pace.every.subscribe();
         // Workers that start together are spread over the interval.
         let mut share = fastrand::f64();
         loop {
@@ -158,60 +135,60 @@ impl Taking {
             }
             let turn = tokio::select! {
                 () = self.stop.cancelled() => return,
-                turn = agent.snapshots.turns.acquire() => turn,
+                turn = agent.snapshot_pace.turns.acquire() => turn,
             };
             match self.take().await {
-                Ok(Taken::Done) => {}
-                Ok(Taken::Last) => return,
+                Ok(Try::Done) => {}
+                Ok(Try::Last) => return,
                 Err(error) if error.says_late() => {
-                    tracing::info!(worker = %self.cell.id(), "its attempt is over; no more snapshots are taken");
+                    tracing::info!(worker = %self.handle.id(), "its attempt is over; no more snapshots are taken");
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(worker = %self.cell.id(), %error, "a snapshot failed; the next is taken in its turn");
+                    tracing::warn!(worker = %self.handle.id(), %error, "a snapshot failed; the next is taken in its turn");
                 }
             }
             drop(turn);
         }
     }
 
-    async fn take(&mut self) -> Result<Taken, GitError> {
-        let (worker, began) = (self.cell.id(), Instant::now());
+    async fn take(&mut self) -> Result<Try, GitError> {
+        let (worker, began) = (self.handle.id(), Instant::now());
         let found = self.walk().await?;
         if found.print.is_some() && found.print == self.seen {
             tracing::trace!(%worker, took = ?began.elapsed(), "nothing has changed");
-            return Ok(Taken::Done);
+            return Ok(Try::Done);
         }
         let stop = self.stop.clone();
         // Unless all goes well it is not used again: a git that was interrupted may still be at work in it.
         let ready = tokio::select! {
-            () = stop.cancelled() => return Ok(Taken::Last),
+            () = stop.cancelled() => return Ok(Try::Last),
             ready = self.get_ready() => ready?,
         };
         let made = tokio::select! {
-            () = stop.cancelled() => return Ok(Taken::Last),
+            () = stop.cancelled() => return Ok(Try::Last),
             made = self.make(&ready, found) => made?,
         };
         if let Some((content, commit)) = made {
             let made = began.elapsed();
-            record(&self.cell.dir, None)?;
+            record(&self.handle.dir, None)?;
             pass(Point::SnapshotBefore);
             tokio::select! {
                 pushed = self.push(&commit, &ready.scratch) => pushed?,
-                () = late(&stop) => return Ok(Taken::Last),
+                () = late(&stop) => return Ok(Try::Last),
             }
             pass(Point::SnapshotAfter);
-            record(&self.cell.dir, Some(&content))?;
+            record(&self.handle.dir, Some(&content))?;
             tracing::debug!(%worker, %commit, ?made, took = ?began.elapsed(), "a snapshot was taken");
             self.newest = Some(content);
         }
         self.seen = found.print;
         self.ready = Some(ready);
-        Ok(Taken::Done)
+        Ok(Try::Done)
     }
 
-    async fn walk(&self) -> Result<Found, GitError> {
-        let (path, ignored) = (self.cell.dir.workspace(), self.ignored.clone());
+    async fn walk(&self) -> Result<Fingerprint, GitError> {
+        let (path, ignored) = (self.handle.dir.workspace(), self.ignored.clone());
         let walked = tokio::task::spawn_blocking(move || fingerprint::of(&path, &ignored)).await;
         walked.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(GitError::Start)
     }
@@ -222,18 +199,18 @@ impl Taking {
             self.workspace.empty(&ready.scratch).map_err(GitError::Start)?;
             return Ok(ready);
         }
-        let scratch = Scratch::passing(&self.cell.dir);
+        let scratch = Scratch::passing(&self.handle.dir);
         let head = self.workspace.prepare(&scratch).map_err(GitError::Start)?;
         let committed = self.workspace.tree_of(&head, &scratch).await?;
         Ok(Ready { scratch, state, head, committed })
     }
 
     /// Makes a commit of what is new; none when the coordinator has it all.
-    async fn make(&mut self, ready: &Ready, found: Found) -> Result<Option<(Content, CommitId)>, GitError> {
+    async fn make(&mut self, ready: &Ready, found: Fingerprint) -> Result<Option<(Content, CommitId)>, GitError> {
         let Ready { scratch, state: _, head, committed } = ready;
         let (tree, _) = self.workspace.write_tree(scratch).await?;
         let content = Content { head: head.clone(), uncommitted: (tree != *committed).then_some(tree) };
-        let nothing = Content { head: self.cell.assignment.base.clone(), uncommitted: None };
+        let nothing = Content { head: self.handle.assignment.base.clone(), uncommitted: None };
         let new = content != *self.newest.as_ref().unwrap_or(&nothing);
         if !new || found.files > self.files + MANY {
             self.ignored = self.workspace.ignored(scratch).await?;
@@ -254,7 +231,7 @@ impl Taking {
         let mut known = self.agent.repositories.remote.subscribe();
         let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
         let Some(remote) = remote else { return Ok(()) };
-        let assignment = &self.cell.assignment;
+        let assignment = &self.handle.assignment;
         let refspec = format!("+{commit}:{}", wip_ref(assignment.item, assignment.attempt));
         self.workspace.push(&remote, assignment.repo.as_str(), &[refspec], scratch).await
     }

@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use super::peer;
-use crate::paths::WorkerDir;
+use crate::host::paths::WorkerDir;
 
 /// A request is a short line; what is longer is none.
 const LONGEST: u64 = 64 << 10;
@@ -26,7 +26,7 @@ enum Request {
 }
 
 #[derive(Debug, Serialize)]
-struct Shown<'a> {
+struct AssignmentView<'a> {
     worker: u64,
     repo: &'a str,
     item: u64,
@@ -37,7 +37,7 @@ struct Shown<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Refused {
+struct Refusal {
     error: String,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn listen(dir: &WorkerDir) -> io::Result<UnixListener> {
 
 /// Answers until it is dropped.
 pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: &WorkerDir) {
-    let shown = Shown {
+    let shown = AssignmentView {
         worker: assignment.worker.get(),
         repo: assignment.repo.as_str(),
         item: assignment.item.get(),
@@ -110,7 +110,7 @@ async fn converse(stream: UnixStream, shown: String) {
 fn answer(line: &str, shown: &str) -> String {
     match serde_json::from_str(line) {
         Ok(Request::Show) => shown.to_owned(),
-        Err(error) => serde_json::to_string(&Refused { error: format!("not a request: {error}") }).unwrap_or_default(),
+        Err(error) => serde_json::to_string(&Refusal { error: format!("not a request: {error}") }).unwrap_or_default(),
     }
 }
 

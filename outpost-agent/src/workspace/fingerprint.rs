@@ -5,17 +5,18 @@
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::hash::{Hash, Hasher as _};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
 
 use super::own_git::OwnGit;
-use crate::disk;
+use super::stamp::Stamp;
+use crate::host::disk;
 
 /// How many files are looked at, at most; what is beyond is as if it never changed.
 const MOST: usize = 1_000_000;
@@ -23,31 +24,9 @@ const MOST: usize = 1_000_000;
 /// ticks every 4 to 10 ms.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What of a file changes whenever its content, mode or place does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Stamp {
-    inode: u64,
-    size: u64,
-    mode: u32,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(data: &Metadata) -> Self {
-        Self {
-            inode: data.ino(),
-            size: data.size(),
-            mode: data.mode(),
-            modified: (data.mtime(), data.mtime_nsec()),
-            changed: (data.ctime(), data.ctime_nsec()),
-        }
-    }
-}
-
 /// What a walk has found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct Fingerprint {
     /// Equal values mean that nothing changed in between. None while something is changing.
     pub(crate) print: Option<u64>,
     pub(crate) files: usize,
@@ -57,7 +36,7 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// There is no workspace to walk through.
-pub(crate) fn of(workspace: &Path, ignored: &BTreeSet<PathBuf>) -> io::Result<Found> {
+pub(crate) fn of(workspace: &Path, ignored: &BTreeSet<PathBuf>) -> io::Result<Fingerprint> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let root = File::options().read(true).custom_flags(flags.bits()).open(workspace)?;
     let settled = since_epoch(SystemTime::now() - TICK);
@@ -69,7 +48,7 @@ pub(crate) fn of(workspace: &Path, ignored: &BTreeSet<PathBuf>) -> io::Result<Fo
             walk.sum = walk.sum.wrapping_add(hash(&dir));
         }
     }
-    Ok(Found { print: (walk.newest < settled).then_some(walk.sum), files: MOST - walk.left })
+    Ok(Fingerprint { print: (walk.newest < settled).then_some(walk.sum), files: MOST - walk.left })
 }
 
 struct Walk<'a> {

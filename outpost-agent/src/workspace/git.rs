@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::environment;
+use crate::host::environment;
 
 /// A lock that is older than this was left by a git that died.
 const STALE_LOCK: Duration = Duration::from_mins(1);
@@ -31,7 +31,7 @@ impl GitError {
     /// Whether git ran out of disk.
     pub(crate) fn says_full(&self) -> bool {
         match self {
-            Self::Start(error) => crate::disk::says_full(error),
+            Self::Start(error) => crate::host::disk::says_full(error),
             Self::Failed { said, .. } => said.contains("No space left on device") || said.contains("quota exceeded"),
         }
     }

@@ -11,7 +11,7 @@ use sprint_core::ids::{CommitId, WorkerId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::PrepareError;
+use super::error::PrepareError;
 use super::git::{Git, GitError};
 use super::remote::Remote;
 
@@ -44,7 +44,7 @@ pub(crate) struct Mirror {
 
 /// A commit that a worker needs, and where it is found.
 #[derive(Debug)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct CommitSource<'a> {
     pub(crate) commit: &'a CommitId,
     /// A ref of the coordinator's repository that reaches it.
     pub(crate) from: &'a str,
@@ -80,37 +80,37 @@ impl Mirror {
     /// [`PrepareError`], when it is not there after half a minute of trying.
     pub(crate) async fn ensure(
         &self,
-        wanted: &Wanted<'_>,
+        source: &CommitSource<'_>,
         remote: &watch::Sender<Option<Remote>>,
     ) -> Result<(), PrepareError> {
-        if self.is_known(wanted.commit) {
+        if self.is_known(source.commit) {
             return Ok(());
         }
         let _turn = self.fetch.lock().await;
-        if self.is_known(wanted.commit) {
+        if self.is_known(source.commit) {
             return Ok(());
         }
         self.create().await?;
-        if self.holds(wanted.commit).await {
-            self.learn(wanted.commit);
+        if self.holds(source.commit).await {
+            self.learn(source.commit);
             return Ok(());
         }
         let give_up = Instant::now() + FETCH_LIMIT;
         let mut pause = FETCH_PAUSE;
         loop {
-            let why = match self.fetch(wanted, remote, give_up).await {
-                Ok(()) if self.holds(wanted.commit).await => {
-                    self.learn(wanted.commit);
+            let why = match self.fetch(source, remote, give_up).await {
+                Ok(()) if self.holds(source.commit).await => {
+                    self.learn(source.commit);
                     return Ok(());
                 }
-                Ok(()) => PrepareError::CommitMissing { commit: wanted.commit.clone(), from: wanted.from.to_owned() },
+                Ok(()) => PrepareError::CommitMissing { commit: source.commit.clone(), from: source.from.to_owned() },
                 Err(error) if error.says_full() => return Err(error.into()),
                 Err(error) => error.into(),
             };
             if Instant::now() + pause >= give_up {
                 return Err(why);
             }
-            tracing::warn!(worker = %wanted.worker, error = %why, "the start commit could not be fetched; trying again");
+            tracing::warn!(worker = %source.worker, error = %why, "the start commit could not be fetched; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(FETCH_PAUSE_MAX);
         }
@@ -118,7 +118,7 @@ impl Mirror {
 
     async fn fetch(
         &self,
-        wanted: &Wanted<'_>,
+        source: &CommitSource<'_>,
         remote: &watch::Sender<Option<Remote>>,
         give_up: Instant,
     ) -> Result<(), GitError> {
@@ -130,8 +130,8 @@ impl Mirror {
             Ok(Err(_)) | Err(_) => None,
         };
         let remote = remote.ok_or_else(|| failed("the coordinator has not said where the repositories are"))?;
-        let url = remote.address(wanted.repo);
-        let refspec = format!("+{}:refs/sprint/base/{}", wanted.from, wanted.worker);
+        let url = remote.address(source.repo);
+        let refspec = format!("+{}:refs/sprint/base/{}", source.from, source.worker);
         let fetch = remote
             .apply(Git::at(&self.path))
             .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", &url, &refspec])

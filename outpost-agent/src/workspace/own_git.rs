@@ -10,7 +10,7 @@ use std::path::Path;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_core::ids::CommitId;
 
-use super::fingerprint::Stamp;
+use super::stamp::Stamp;
 
 /// More than any file of refs holds.
 const REFS_MOST: u64 = 64 << 20;
@@ -21,7 +21,7 @@ const LINKS: usize = 5;
 
 /// Equal when nothing in a git directory has changed that a snapshot depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct State {
+pub(crate) struct GitState {
     pub(crate) head: Option<CommitId>,
     index: Option<Stamp>,
     exclude: Option<Stamp>,
@@ -54,9 +54,9 @@ impl OwnGit {
     }
 
     /// What tells that HEAD, the index or the list of ignored files is another than before.
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> GitState {
         let stamp = |name| self.file(name).and_then(|file| file.metadata()).ok().map(|data| Stamp::of(&data));
-        State { head: self.head(), index: stamp("index"), exclude: stamp("info/exclude") }
+        GitState { head: self.head(), index: stamp("index"), exclude: stamp("info/exclude") }
     }
 
     /// Copies a file of it, if there is such a file.

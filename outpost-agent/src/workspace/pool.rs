@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sprint_core::ids::CommitId;
 
-use super::PrepareError;
+use super::error::PrepareError;
 use super::git::Urgency;
 use super::tree::Tree;
 
@@ -20,11 +20,11 @@ pub(crate) struct Pool {
     dir: PathBuf,
     trash: PathBuf,
     size: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     ready: VecDeque<Tree>,
     /// The commit that the newest worker on an item started from.
     newest: Option<CommitId>,
@@ -52,15 +52,15 @@ impl Pool {
             }
             // Made half: the agent ended in the middle of it.
             (None, Ok(tree)) => {
-                crate::disk::discard(&tree.path, &self.trash).ok();
+                crate::host::disk::discard(&tree.path, &self.trash).ok();
             }
             (_, Err(_)) => {
-                crate::disk::discard(path, &self.trash).ok();
+                crate::host::disk::discard(path, &self.trash).ok();
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +75,7 @@ impl Pool {
     pub(crate) fn drain(&self) -> bool {
         let trees = std::mem::take(&mut self.lock().ready);
         for tree in &trees {
-            if let Err(error) = crate::disk::discard(&tree.path, &self.trash) {
+            if let Err(error) = crate::host::disk::discard(&tree.path, &self.trash) {
                 tracing::warn!(path = %tree.path.display(), %error, "a worktree that was kept ready cannot be removed");
             }
         }
@@ -91,30 +91,30 @@ impl Pool {
     ///
     /// # Errors
     /// [`PrepareError`]; the pool stays as good as it was.
-    pub(crate) async fn tend(&self, mirror: &Path) -> Result<Tended, PrepareError> {
+    pub(crate) async fn tend(&self, mirror: &Path) -> Result<Upkeep, PrepareError> {
         let (job, commit) = {
             let mut state = self.lock();
-            let Some(commit) = state.newest.clone() else { return Ok(Tended::Nothing) };
+            let Some(commit) = state.newest.clone() else { return Ok(Upkeep::Nothing) };
             if let Some(old) = state.ready.iter().position(|tree| tree.head != commit) {
-                (state.ready.remove(old).map_or(Job::None, Job::Switch), commit)
+                (state.ready.remove(old).map_or(Task::None, Task::Switch), commit)
             } else if state.ready.len() < self.size {
                 let number = state.next;
                 state.next += 1;
-                (Job::Add(number), commit)
+                (Task::Add(number), commit)
             } else {
-                (Job::None, commit)
+                (Task::None, commit)
             }
         };
         let tree = match job {
-            Job::None => return Ok(Tended::Nothing),
-            Job::Switch(mut tree) => match self.switch(&mut tree, &commit).await {
+            Task::None => return Ok(Upkeep::Nothing),
+            Task::Switch(mut tree) => match self.switch(&mut tree, &commit).await {
                 Ok(()) => tree,
                 Err(error) => {
-                    crate::disk::discard(&tree.path, &self.trash)?;
+                    crate::host::disk::discard(&tree.path, &self.trash)?;
                     return Err(error);
                 }
             },
-            Job::Add(number) => {
+            Task::Add(number) => {
                 let unfinished = self.dir.join(format!("{UNFINISHED}{number}"));
                 let mut tree = Tree::add(mirror, &unfinished, &commit, Urgency::Background).await?;
                 tree.rename(&self.dir.join(number.to_string()))?;
@@ -122,7 +122,7 @@ impl Pool {
             }
         };
         self.lock().ready.push_back(tree);
-        Ok(Tended::Something)
+        Ok(Upkeep::Something)
     }
 
     /// Brings a tree to a commit, under a name that says that it is not whole meanwhile.
@@ -137,13 +137,13 @@ impl Pool {
 
 /// Whether upkeep found something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tended {
+pub(crate) enum Upkeep {
     Something,
     Nothing,
 }
 
 #[derive(Debug)]
-enum Job {
+enum Task {
     Switch(Tree),
     Add(u64),
     None,
@@ -173,16 +173,16 @@ mod tests {
         let (one, two) = (commit("one").parse().expect("a commit"), commit("two").parse().expect("a commit"));
 
         let pool = Pool::open(warm.clone(), trash.clone(), 3);
-        assert_eq!(pool.tend(&mirror).await.expect("works"), Tended::Nothing);
+        assert_eq!(pool.tend(&mirror).await.expect("works"), Upkeep::Nothing);
         pool.expect(&one);
-        while pool.tend(&mirror).await.expect("works") == Tended::Something {}
+        while pool.tend(&mirror).await.expect("works") == Upkeep::Something {}
         fs::rename(warm.join("0"), warm.join("new-0")).expect("is renamed");
         fs::remove_file(warm.join("1/.git/HEAD")).expect("is damaged");
 
         let pool = Pool::open(warm.clone(), trash, 3);
         assert_eq!(fs::read_dir(&warm).expect("a list").count(), 1);
         pool.expect(&two);
-        while pool.tend(&mirror).await.expect("works") == Tended::Something {}
+        while pool.tend(&mirror).await.expect("works") == Upkeep::Something {}
         assert_eq!(fs::read_dir(&warm).expect("a list").count(), 3);
         assert_eq!(pool.take(&two).expect("a tree").head, two);
     }

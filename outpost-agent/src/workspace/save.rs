@@ -17,12 +17,12 @@ use sprint_core::ids::{CommitId, TreeId};
 use tokio::process::Command;
 
 use super::git::{Git, GitError};
-use super::own_git::{OwnGit, State};
+use super::own_git::{GitState, OwnGit};
 use super::remote::Remote;
 use super::scratch::{Index, Scratch};
 use super::tree::repository;
-use crate::disk;
-use crate::paths::WorkerDir;
+use crate::host::disk;
+use crate::host::paths::WorkerDir;
 
 /// How long git may take within a confinement, where a worker could have it wait for ever.
 const LIMIT: Duration = Duration::from_mins(15);
@@ -40,7 +40,7 @@ const CONFIG: &str = "\
 
 /// What a worker has left in its workspace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Left {
+pub(crate) struct Remains {
     /// The newest commit, when there is any that the start commit does not have.
     pub(crate) head: Option<CommitId>,
     /// Paths with changes that are not committed; the first few of `uncommitted_count`.
@@ -72,7 +72,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`GitError`].
-    pub(crate) async fn look(&self, scratch: &Scratch) -> Result<Left, GitError> {
+    pub(crate) async fn look(&self, scratch: &Scratch) -> Result<Remains, GitError> {
         let head = self.prepare(scratch).map_err(GitError::Start)?;
         if scratch.index == Index::Fresh {
             limited(self.within(scratch).args(["read-tree", "HEAD"]).run()).await?;
@@ -86,7 +86,7 @@ impl Workspace {
             .run();
         let (newest, status) = tokio::try_join!(newest, limited(status))?;
         let changed = || changed(&status);
-        Ok(Left {
+        Ok(Remains {
             head: CommitId::new(newest).ok(),
             uncommitted: changed().take(NAMED).map(str::to_owned).collect(),
             uncommitted_count: changed().count(),
@@ -113,7 +113,7 @@ impl Workspace {
     }
 
     /// What tells that its repository is another than before.
-    pub(crate) fn state(&self) -> Option<State> {
+    pub(crate) fn state(&self) -> Option<GitState> {
         OwnGit::open(&self.path()).ok().map(|own| own.state())
     }
 

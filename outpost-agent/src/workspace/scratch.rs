@@ -6,8 +6,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use super::git::GitError;
-use crate::disk;
-use crate::paths::WorkerDir;
+use crate::host::disk;
+use crate::host::paths::WorkerDir;
 
 const PASSING: &str = "snapshot-";
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sprint_core::ids::CommitId;
 
-use super::PrepareError;
+use super::error::PrepareError;
 use super::git::{Git, Urgency};
 
 /// A tree's configuration. Nothing is collected behind a worker's back.

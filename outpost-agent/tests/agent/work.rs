@@ -142,7 +142,7 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
 async fn a_worker_sees_its_own_things_and_no_secret() {
     let site = Site::start(&[]).await;
     let run = "env | sort; pwd; cat \"$SPRINT_PROMPT_FILE\"; git rev-parse --abbrev-ref HEAD; git status --porcelain; \
-               printf '{\"op\":\"show\"}\\n' > ask; exec 2>&1; ls \"$SPRINT_CONTEXT\" \"$SPRINT_ARTIFACTS\"; ls -a; rm ask";
+               printf '{\"op\":\"show\"}\\n' > ask; exec 2>&1; ls \"$SPRINT_CONTEXT_DIR\" \"$SPRINT_ARTIFACTS\"; ls -a; rm ask";
     let mut assignment = site.item(16, run);
     assignment.feedback = vec!["Use tabs.".to_owned()];
     let worker = site.assign(assignment).await;

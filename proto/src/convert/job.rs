@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
-use sprint_core::job::{Assignment, Outcome, Report, ReportBody, Step, StepResult};
+use sprint_core::job::{Assignment, Command, Outcome, Report, ReportBody, StepResult};
 
 use super::{Malformed, each, millis, required};
 use crate::v1;
@@ -86,14 +86,14 @@ impl TryFrom<v1::Assignment> for Assignment {
     }
 }
 
-impl From<Step> for v1::Step {
-    fn from(step: Step) -> Self {
-        let Step { name, runtime, run, timeout } = step;
+impl From<Command> for v1::Step {
+    fn from(step: Command) -> Self {
+        let Command { name, runtime, run, timeout } = step;
         Self { name, runtime: Some(runtime.into()), run, timeout_ms: millis(timeout) }
     }
 }
 
-impl TryFrom<v1::Step> for Step {
+impl TryFrom<v1::Step> for Command {
     type Error = Malformed;
 
     fn try_from(step: v1::Step) -> Result<Self, Malformed> {

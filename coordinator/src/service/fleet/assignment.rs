@@ -3,7 +3,7 @@
 use sprint_core::conflict::Conflict;
 use sprint_core::ids::candidate_ref;
 use sprint_core::item::Item;
-use sprint_core::job::{Assignment, Runtime, Step};
+use sprint_core::job::{Assignment, Command, Runtime};
 use sprint_core::pipeline::command_line;
 use sprint_core::prompt::{self, Onto};
 use sprint_core::repo::Repo;
@@ -72,7 +72,7 @@ fn for_item(repo: &Repo, item: &Item, worker: &Worker, prompt: String) -> Option
         title: item.title.clone(),
         prompt,
         feedback,
-        steps: vec![Step { name: worker.role.to_string(), runtime, run, timeout: repo.max_duration }],
+        steps: vec![Command { name: worker.role.to_string(), runtime, run, timeout: repo.max_duration }],
         gates: vec![],
         resumed: worker.resumed.clone(),
         hung_after: repo.hung_after,
@@ -95,7 +95,7 @@ fn for_gate(trial: &Trial, gate: &GateOf, worker: &Worker) -> Option<Assignment>
         title: format!("gate {:?} of trial {}: {what}", gate.name, trial.id),
         prompt: String::new(),
         feedback: vec![],
-        steps: vec![Step {
+        steps: vec![Command {
             name: run.gate.name.clone(),
             runtime: Runtime::shell(),
             run: run.gate.run.clone(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sprint_core::fixtures;
 use sprint_core::gates::{Gate, GateOutcome};
 use sprint_core::ids::{ChangeId, CommitId, WorkerId};
-use sprint_core::job::{Assignment, Outcome, Report, ReportBody, Runtime, Step, StepResult};
+use sprint_core::job::{self, Assignment, Outcome, Report, ReportBody, Runtime, StepResult};
 use sprint_core::worker::Role;
 
 pub(crate) use coordinator::{Coordinator, State};
@@ -242,8 +242,13 @@ impl Drop for Site {
     }
 }
 
-pub(crate) fn step(name: &str, run: &str) -> Step {
-    Step { name: name.to_owned(), runtime: Runtime::shell(), run: run.to_owned(), timeout: Duration::from_mins(1) }
+pub(crate) fn step(name: &str, run: &str) -> job::Command {
+    job::Command {
+        name: name.to_owned(),
+        runtime: Runtime::shell(),
+        run: run.to_owned(),
+        timeout: Duration::from_mins(1),
+    }
 }
 
 pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {

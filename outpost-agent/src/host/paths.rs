@@ -1,0 +1,219 @@
+//! Where the agent keeps things: its data directory, and one directory for each worker.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+use sprint_core::ids::{RepoName, WorkerId};
+use sprint_core::job::Assignment;
+
+/// A little less than what the kernel takes, for the names that tmux derives.
+const LONGEST_SOCKET: usize = 100;
+
+/// The agent's data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir {
+    root: PathBuf,
+}
+
+impl DataDir {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file whose lock says that an agent uses this directory.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// The outpost's key and certificate.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.root.join("identity")
+    }
+
+    pub(crate) fn tmux_conf(&self) -> PathBuf {
+        self.root.join("tmux.conf")
+    }
+
+    /// Where tmux listens.
+    ///
+    /// A socket's path is limited to 107 bytes; where the data directory's is too
+    /// long, a private directory with a short one is used, and remembered by a link.
+    ///
+    /// # Errors
+    /// No such directory can be made.
+    pub(crate) fn tmux_socket(&self) -> io::Result<PathBuf> {
+        let usual = self.root.join("tmux.sock");
+        if usual.as_os_str().len() <= LONGEST_SOCKET {
+            return Ok(usual);
+        }
+        let link = self.root.join("run");
+        if let Ok(target) = fs::read_link(&link)
+            && fs::metadata(&target).is_ok_and(|target| target.is_dir() && target.uid() == Uid::effective().as_raw())
+        {
+            return Ok(target.join("tmux.sock"));
+        }
+        let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
+        let parent = parent.unwrap_or_else(|| PathBuf::from("/tmp"));
+        let short = parent.join(format!("sprint-{:016x}", fastrand::u64(..)));
+        fs::DirBuilder::new().mode(0o700).create(&short)?;
+        fs::remove_file(&link).ok();
+        std::os::unix::fs::symlink(&short, &link)?;
+        Ok(short.join("tmux.sock"))
+    }
+
+    pub(crate) fn mirror(&self, repo: &RepoName) -> PathBuf {
+        self.root.join("mirrors").join(format!("{repo}.git"))
+    }
+
+    /// The worktrees of a repo that are ready to be taken.
+    pub(crate) fn warm(&self, repo: &RepoName) -> PathBuf {
+        self.warm_trees().join(repo.as_str())
+    }
+
+    pub(crate) fn warm_trees(&self) -> PathBuf {
+        self.root.join("warm")
+    }
+
+    pub(crate) fn mirrors(&self) -> PathBuf {
+        self.root.join("mirrors")
+    }
+
+    pub(crate) fn workers(&self) -> PathBuf {
+        self.root.join("workers")
+    }
+
+    pub(crate) fn worker(&self, id: WorkerId) -> WorkerDir {
+        WorkerDir { path: self.workers().join(id.to_string()) }
+    }
+
+    /// Where a worker's directory is kept that holds what could not be saved.
+    pub(crate) fn kept(&self, Assignment { item, attempt, worker, .. }: &Assignment) -> PathBuf {
+        self.root.join("kept").join(format!("{item}-{attempt}-{worker}"))
+    }
+
+    /// What sessions showed that are no worker's.
+    pub(crate) fn orphan_sessions(&self) -> PathBuf {
+        self.root.join("strangers")
+    }
+
+    /// What was renamed away and is being deleted.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+}
+
+/// One worker's directory.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerDir {
+    path: PathBuf,
+}
+
+impl WorkerDir {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn assignment(&self) -> PathBuf {
+        self.path.join("assignment.json")
+    }
+
+    /// The worker's reports, in order, and which of them were acknowledged.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("reports.jsonl")
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.path.join("workspace")
+    }
+
+    pub(crate) fn context(&self) -> PathBuf {
+        self.path.join("context")
+    }
+
+    pub(crate) fn prompt(&self) -> PathBuf {
+        self.context().join("prompt.md")
+    }
+
+    pub(crate) fn feedback(&self) -> PathBuf {
+        self.context().join("feedback.md")
+    }
+
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.path.join("artifacts")
+    }
+
+    /// What a worker finds at `/tmp`.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// What a worker finds as its home directory, where it has a view of its own.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path.join("home")
+    }
+
+    /// What a worker has changed in directories that it shares with others.
+    pub(crate) fn layers(&self) -> PathBuf {
+        self.path.join("layers")
+    }
+
+    /// Empty: a worker's view of the file system is built on it.
+    pub(crate) fn stage(&self) -> PathBuf {
+        self.path.join("stage")
+    }
+
+    /// Why the directory is to be kept.
+    pub(crate) fn keep(&self) -> PathBuf {
+        self.path.join("keep")
+    }
+
+    /// The newest snapshot of its work that the coordinator has, or was to get.
+    pub(crate) fn snapshot(&self) -> PathBuf {
+        self.path.join("snapshot.json")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("worker.sock")
+    }
+
+    /// What the shim is to run.
+    pub(crate) fn plan(&self) -> PathBuf {
+        self.path.join("exec.json")
+    }
+
+    /// How what the shim ran has ended.
+    pub(crate) fn exit(&self) -> PathBuf {
+        self.path.join("exit.json")
+    }
+
+    /// The shim's claim on a round: it exists from the shim's first moment, is
+    /// locked while the shim lives, and becomes `exit.json` at its end.
+    pub(crate) fn claim(&self, round: u32) -> PathBuf {
+        self.path.join(format!("exit-{round}.new"))
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("terminal.log")
+    }
+
+    /// Says that nothing more of a round comes into the log.
+    pub(crate) fn log_end(&self, round: u32) -> PathBuf {
+        self.path.join(format!("log-{round}.end"))
+    }
+
+    /// Why the coordinator wants the worker to end.
+    pub(crate) fn stop(&self) -> PathBuf {
+        self.path.join("stop.json")
+    }
+}

@@ -1,0 +1,52 @@
+//! Watches the sessions on the private tmux server: workers' that have gone, and orphans, which are saved and left alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::context::Agent;
+use crate::tmux::Tmux;
+
+/// How long a burst of ended sessions is collected before tmux is asked.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Wakes workers whose sessions have gone: those that end by themselves are known
+/// by their exit, this is for the others. Saves what orphan_sessions show.
+pub(crate) async fn run(agent: Arc<Agent>) {
+    let mut known = BTreeSet::new();
+    loop {
+        let (now, others) = loop {
+            tokio::time::sleep(SETTLE).await;
+            // Lost in the middle: the next answer comes from a new connection, and
+            // perhaps from a new server, which has none of the sessions.
+            if let Ok(sessions) = agent.tmux.sessions().await {
+                break sessions;
+            }
+        };
+        for handle in agent.fleet.all() {
+            if known.contains(&handle.id()) && !now.contains(&handle.id()) {
+                handle.wake.notify_one();
+            }
+        }
+        let unknown = now.iter().filter(|worker| agent.fleet.get(**worker).is_none()).map(|w| Tmux::session(*w));
+        for orphan in others.into_iter().chain(unknown) {
+            if !agent.orphan_sessions.file(&orphan).exists() {
+                save(&agent, &orphan).await;
+            }
+        }
+        known = now;
+        agent.tmux.sessions_changed().await;
+    }
+}
+
+async fn save(agent: &Agent, session: &str) {
+    // It may be gone by now.
+    let Ok(shown) = agent.tmux.shown(session).await else { return };
+    match agent.orphan_sessions.save(session, &shown) {
+        Ok(saved_to) => {
+            let saved_to = saved_to.display();
+            tracing::warn!(session, %saved_to, "tmux has a session that belongs to no worker; it is saved and left alone");
+        }
+        Err(error) => tracing::warn!(session, %error, "what a session shows that is no worker's cannot be saved"),
+    }
+}

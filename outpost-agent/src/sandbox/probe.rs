@@ -1,0 +1,154 @@
+//! What this host can do to confine a worker: tried out once, when the agent starts.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use super::limits::Limits;
+use super::policy::Policy;
+use super::spec::{Mechanisms, Namespace};
+use super::{cgroup, rules};
+use crate::host::environment;
+use crate::host::paths::{DataDir, WorkerDir};
+use crate::settings::SandboxMode;
+use crate::shim::plan::Plan;
+
+/// The label of an outpost that says how its workers are confined.
+pub(crate) const LABEL: &str = "sandbox";
+
+/// What people ask of the sandbox.
+#[derive(Debug)]
+pub(crate) struct SandboxSettings {
+    pub(crate) mode: SandboxMode,
+    pub(crate) limits: Limits,
+    pub(crate) allow_read: Vec<std::path::PathBuf>,
+    pub(crate) allow_write: Vec<std::path::PathBuf>,
+}
+
+/// Finds out what works here; none when confinement is switched off.
+///
+/// # Errors
+/// Confinement is required and not to be had, in words for a person.
+pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) -> anyhow::Result<Option<Policy>> {
+    let SandboxSettings { mode, limits, allow_read, allow_write } = wishes;
+    if mode == SandboxMode::Off {
+        tracing::warn!("workers are not confined: they can read and change whatever this user can (--sandbox off)");
+        return Ok(None);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let mut policy = Policy {
+        mechanisms: Mechanisms::default(),
+        limits,
+        groups: cgroup::find(),
+        group_prefix: format!("sprint-{:08x}", checksum(data.root())),
+        home: home.filter(|home| home.is_absolute() && home.parent().is_some() && home.is_dir()),
+        programs: std::env::split_paths(&path).collect(),
+        allow_read: existing(allow_read)?,
+        allow_write: existing(allow_write)?,
+    };
+    let landlock = rules::version();
+    let (mechanisms, why) = best(&mut policy, landlock, data, program)?;
+    policy.mechanisms = mechanisms;
+    if let Some(why) = &why {
+        if mode == SandboxMode::Require {
+            bail!(
+                "workers cannot be confined as --sandbox require demands; {why}; use another host, or --sandbox best-effort"
+            );
+        }
+        tracing::warn!(why, sandbox = label(Some(&policy)), "workers are not fully confined");
+    } else {
+        tracing::info!(sandbox = label(Some(&policy)), limits = limited(&policy), "workers are confined");
+    }
+    Ok(Some(policy))
+}
+
+/// How workers are confined, in one word.
+pub(crate) fn label(policy: Option<&Policy>) -> String {
+    let mechanisms = policy.map(|policy| policy.mechanisms).unwrap_or_default();
+    match (mechanisms.landlock, mechanisms.view) {
+        (Some(version), Some(_)) => format!("landlock-abi{version}+namespace"),
+        (Some(version), None) => format!("landlock-abi{version}"),
+        (None, Some(_)) => "namespace".to_owned(),
+        (None, None) => "none".to_owned(),
+    }
+}
+
+fn limited(policy: &Policy) -> &'static str {
+    if policy.groups.is_empty() { "rlimits" } else { "cgroup" }
+}
+
+/// The best that works, and what is missing from what could be.
+fn best(
+    policy: &mut Policy,
+    landlock: Option<i32>,
+    data: &DataDir,
+    program: &Path,
+) -> anyhow::Result<(Mechanisms, Option<String>)> {
+    let no_landlock = "this kernel has no Landlock (Linux 5.13 or newer with lsm=…,landlock)";
+    let mut why = None;
+    for view in [Some(Namespace::Mount), Some(Namespace::User), None] {
+        for layers in [true, false] {
+            if layers && view.is_none() {
+                continue;
+            }
+            policy.mechanisms = Mechanisms { landlock, view, layers };
+            match attempt(policy, data, program)? {
+                Ok(()) => {
+                    let missing = [landlock.is_none().then(|| no_landlock.to_owned()), why.filter(|_| view.is_none())];
+                    let missing: Vec<String> = missing.into_iter().flatten().collect();
+                    return Ok((policy.mechanisms, (!missing.is_empty()).then(|| missing.join("; "))));
+                }
+                Err(said) if view.is_some() => why = Some(format!("no view of their own can be made: {said}")),
+                Err(said) => why = Some(said),
+            }
+        }
+    }
+    Ok((Mechanisms::default(), why))
+}
+
+/// Runs git as a worker would be run.
+fn attempt(policy: &Policy, data: &DataDir, program: &Path) -> anyhow::Result<Result<(), String>> {
+    let dir = WorkerDir::new(data.root().join("probe"));
+    let what = || format!("{} cannot be used", dir.path().display());
+    let mirror = data.mirrors();
+    for path in [dir.workspace(), dir.context(), dir.artifacts(), mirror.join("objects")] {
+        fs::create_dir_all(path).with_context(what)?;
+    }
+    let sandbox = policy.sandbox(data, &dir, &mirror);
+    policy.prepare(&sandbox, &dir).with_context(what)?;
+    let plan = Plan::bare(&dir, Some(sandbox));
+    fs::write(dir.plan(), serde_json::to_vec(&plan)?).with_context(what)?;
+    let output = Command::new(program)
+        .arg("within")
+        .arg(dir.path())
+        .arg(dir.artifacts())
+        .args(["git", "--version"])
+        .env_clear()
+        .envs(environment::plain())
+        .output()
+        .context("this program cannot start itself")?;
+    crate::host::disk::discard(dir.path(), &data.trash()).with_context(what)?;
+    fs::remove_dir(mirror.join("objects")).ok();
+    if output.status.success() {
+        return Ok(Ok(()));
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok(Err(if said.is_empty() { output.status.to_string() } else { said }))
+}
+
+/// The real paths of what people allow.
+fn existing(paths: Vec<std::path::PathBuf>) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let real = |path: std::path::PathBuf| {
+        path.canonicalize().with_context(|| format!("{} cannot be allowed to workers; make it first", path.display()))
+    };
+    paths.into_iter().map(real).collect()
+}
+
+/// FNV-1a, for a short name that stays.
+fn checksum(path: &Path) -> u32 {
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes().iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,160 @@
+//! The settings of `outpost-agent join`: each is declared here once, and is a flag, a variable, a key of the
+//! configuration file, a default, a help text and a row of the reference table.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use sprint_core::ids::OutpostName;
+
+/// The variable that held the token before it had a name of its own: `sprintctl` reads it as a person's.
+pub(crate) const FORMER_TOKEN_VARIABLE: &str = "SPRINT_TOKEN";
+pub(crate) const TOKEN_VARIABLE: &str = "SPRINT_OUTPOST_TOKEN";
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinSettings {
+    /// A TOML file with settings: the names of the flags, with underscores for hyphens.
+    ///
+    /// A flag takes precedence over its variable, a variable over the file, the file over the default.
+    #[arg(long, env = "SPRINT_OUTPOST_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The coordinator's gRPC address.
+    #[arg(long, env = "SPRINT_COORDINATOR", value_name = "HOST:PORT", value_parser = address)]
+    pub(crate) coordinator: String,
+    /// The token that admits this outpost, as `token create` printed it; needed for the first start only.
+    #[arg(long, env = TOKEN_VARIABLE, hide_env_values = true, value_name = "TOKEN", conflicts_with = "token_file")]
+    pub(crate) token: Option<String>,
+    /// A file that holds the token; - is standard input.
+    #[arg(long, env = "SPRINT_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// This outpost's name; by default the host's name.
+    #[arg(long, env = "SPRINT_OUTPOST_NAME")]
+    pub(crate) name: Option<OutpostName>,
+    /// The most workers at one time; by default the number of cores.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_WORKERS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_workers: Option<u32>,
+    /// A label that items can require; repeatable.
+    #[arg(long = "label", env = "SPRINT_OUTPOST_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// The directory for mirrors, worktrees and logs; by default `sprint/outpost-NAME` below `$XDG_STATE_HOME`
+    /// or `~/.local/state`.
+    #[arg(long, env = "SPRINT_OUTPOST_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The number of worktrees kept ready for each repo.
+    #[arg(long, env = "SPRINT_OUTPOST_WARM", value_name = "N", default_value_t = 2)]
+    pub(crate) warm: usize,
+    /// The most bytes kept of one worker's terminal; the worker goes on beyond it.
+    #[arg(long, env = "SPRINT_OUTPOST_LOG_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) log_limit: u64,
+    /// Accepts no new work while less than this is free on the data directory's disk, or less than 5 % of the disk
+    /// if that is less. Worktrees that are kept ready are removed first.
+    #[arg(long, env = "SPRINT_OUTPOST_MIN_FREE_DISK", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) min_free_disk: u64,
+    /// Accepts no new work while the data directory holds more than this (mirrors, worktrees, logs and kept work;
+    /// measured once a minute); by default without a limit.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_DISK", value_name = "SIZE", value_parser = bytes)]
+    pub(crate) max_disk: Option<u64>,
+    /// Accepts no new work, waits for the running workers, and exits.
+    #[arg(long, env = "SPRINT_OUTPOST_DRAIN")]
+    pub(crate) drain: bool,
+    /// The format of log lines.
+    #[arg(long, env = "SPRINT_OUTPOST_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    // Last: its heading holds for every flag after it.
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+/// How workers are confined.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Confinement of workers")]
+pub(crate) struct SandboxArgs {
+    /// Whether workers are confined: each to its own directory, and to the system and the tools in the home
+    /// directory, which it may read. The outpost's label `sandbox` says which mechanisms this host has.
+    #[arg(long = "sandbox", env = "SPRINT_OUTPOST_SANDBOX", value_enum, default_value_t = SandboxMode::BestEffort)]
+    pub(crate) mode: SandboxMode,
+    /// A further file or directory that workers may read; repeatable.
+    #[arg(long, env = "SPRINT_OUTPOST_ALLOW_READ", value_name = "PATH", value_delimiter = ':')]
+    pub(crate) allow_read: Vec<PathBuf>,
+    /// A further file or directory that workers may change, all of them the same one; repeatable.
+    #[arg(long, env = "SPRINT_OUTPOST_ALLOW_WRITE", value_name = "PATH", value_delimiter = ':')]
+    pub(crate) allow_write: Vec<PathBuf>,
+    /// The most processes of one worker, on hosts where the agent can use control groups.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_PROCESSES", value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(8..))]
+    pub(crate) max_processes: u64,
+    /// The most memory of one worker, or of each of its processes on hosts without control groups; by default
+    /// without a limit.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_MEMORY", value_name = "SIZE", value_parser = bytes)]
+    pub(crate) max_memory: Option<u64>,
+    /// The most open files of one process of a worker.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_OPEN_FILES", value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(64..))]
+    pub(crate) max_open_files: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxMode {
+    /// Fully, or the agent does not start.
+    Require,
+    /// With the mechanisms that the host has.
+    BestEffort,
+    /// Not at all.
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("write it as HOST:PORT, such as localhost:50051")?;
+    if host.is_empty() || port.parse::<u16>().is_err() || text.contains('/') {
+        return Err("write it as HOST:PORT, such as localhost:50051".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some(_) | None => Err("write it as KEY=VALUE, such as gpu=yes".to_owned()),
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return Err("write it in bytes, or with KiB, MiB, GiB or TiB, such as 256MiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "write a whole number, such as 256MiB".to_owned())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(|| "the size is zero or too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        assert_eq!(bytes("256MiB"), Ok(256 << 20));
+        assert_eq!(bytes("1 GiB"), Ok(1 << 30));
+        assert_eq!(bytes("7"), Ok(7));
+        for bad in ["", "GiB", "1GB", "-1", "0", "99999999TiB"] {
+            assert!(bytes(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn addresses_and_labels_are_checked() {
+        assert!(address("localhost:50051").is_ok() && address("[::1]:50051").is_ok());
+        assert!(address("localhost").is_err() && address("http://x:1").is_err() && address(":1").is_err());
+        assert_eq!(label("gpu=a=b"), Ok(("gpu".to_owned(), "a=b".to_owned())));
+        assert!(label("gpu").is_err() && label("=x").is_err());
+    }
+}

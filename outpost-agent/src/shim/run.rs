@@ -1,0 +1,140 @@
+//! Runs a plan: its steps in order, until one fails, and the record of how they ended.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sprint_core::gates::GateOutcome;
+
+use super::plan::{Cause, Exit, Plan};
+use super::reports::Before;
+use super::signals::Signals;
+use super::step::{Runner, say};
+use super::terminal;
+use crate::host::disk;
+use crate::host::paths::WorkerDir;
+use crate::sandbox::cgroup::Group;
+
+/// Room for the result of one step in `exit.json`, and for the verdict on a gate: 50 findings, seldom as long
+/// as they may be.
+const BYTES_PER_STEP: usize = 1024;
+const BYTES_PER_VERDICT: usize = 32 * 1024;
+
+/// Runs what `DIR/exec.json` says.
+pub(crate) fn run(dir: PathBuf) -> ExitCode {
+    match attempt(&WorkerDir::new(dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("the worker cannot run: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn attempt(dir: &WorkerDir) -> io::Result<()> {
+    let signals = Signals::block()?;
+    let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
+    let record = Record::claim(dir, &plan)?;
+    let mut exit = Exit {
+        round: plan.round,
+        cause: Cause::Completed,
+        code: None,
+        steps: vec![],
+        verdicts: vec![],
+        disk_full: false,
+        message: None,
+    };
+    if let Err(error) = run_steps(&signals, dir, &plan, &mut exit) {
+        say(&format!("the worker cannot go on: {error}"));
+        exit.cause = Cause::Broken;
+        exit.message = Some(error.to_string());
+    }
+    // Without its terminal there is no output to wait for; the result counts all the same.
+    terminal::drain().ok();
+    record.finish(dir, &exit)
+}
+
+fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)?;
+    let groups = Groups::make(plan)?;
+    let mut runner = Runner { signals, plan, cause: Cause::Completed };
+    for step in &plan.steps {
+        // What is there already is not this gate's report.
+        let before = step.gate.as_ref().map(|gate| Before::look(gate, &plan.workspace, dir.path()));
+        let result = runner.run(step)?;
+        let mut success = !result.timed_out && result.exit_code.is_some_and(|code| step.success_codes.contains(&code));
+        // Judged only when it came to its own end: the verdict on a command that was ended from outside blames it.
+        if let (Some(gate), Some(before), Cause::Completed) = (&step.gate, &before, runner.cause) {
+            let verdict = before.judge(gate, &result);
+            if verdict.outcome != GateOutcome::Passed && result.exit_code == Some(0) {
+                say(&verdict.reason);
+            }
+            success &= verdict.outcome == GateOutcome::Passed;
+            exit.verdicts.push(verdict);
+        }
+        exit.code = result.exit_code;
+        exit.steps.push(result);
+        exit.cause = runner.cause;
+        exit.disk_full |= disk::is_full(&plan.workspace);
+        if !success || runner.cause != Cause::Completed {
+            break;
+        }
+    }
+    drop(groups);
+    Ok(())
+}
+
+/// A worker's control groups, for as long as something may run in them.
+struct Groups<'a>(&'a [Group]);
+
+impl<'a> Groups<'a> {
+    fn make(plan: &'a Plan) -> io::Result<Self> {
+        let Some(sandbox) = &plan.sandbox else { return Ok(Self(&[])) };
+        for group in &sandbox.cgroups {
+            group.make(&sandbox.limits)?;
+        }
+        Ok(Self(&sandbox.cgroups))
+    }
+}
+
+impl Drop for Groups<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Group::remove);
+    }
+}
+
+/// The file that becomes `exit.json`: made, locked and given its room before
+/// anything runs, so that a full disk cannot keep the result from being written.
+#[derive(Debug)]
+struct Record {
+    file: File,
+    from: PathBuf,
+}
+
+impl Record {
+    /// Takes the round for this process.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another shim ran this round: a command never runs twice.
+    fn claim(dir: &WorkerDir, plan: &Plan) -> io::Result<Self> {
+        let from = dir.claim(plan.round);
+        let file = File::options().read(true).write(true).create_new(true).open(&from)?;
+        file.lock()?;
+        let gates = plan.steps.iter().filter(|step| step.gate.is_some()).count();
+        let room = 4096 + plan.steps.len() * BYTES_PER_STEP + gates * BYTES_PER_VERDICT;
+        disk::reserve(&file, i64::try_from(room).unwrap_or(i64::MAX))?;
+        file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+        Ok(Self { file, from })
+    }
+
+    /// Not synced: after a power cut the worker is gone in any case, and a file
+    /// without its content counts as no file.
+    fn finish(&self, dir: &WorkerDir, exit: &Exit) -> io::Result<()> {
+        let content = serde_json::to_vec(exit)?;
+        self.file.write_all_at(&content, 0)?;
+        self.file.set_len(content.len() as u64)?;
+        fs::rename(&self.from, dir.exit())
+    }
+}

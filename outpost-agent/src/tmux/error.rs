@@ -1,0 +1,13 @@
+//! Why tmux did not do what it was asked.
+
+use thiserror::Error;
+
+/// Why tmux did not do what it was asked.
+#[derive(Debug, Error)]
+pub(crate) enum TmuxError {
+    #[error("{0}")]
+    Refused(String),
+    /// The command may or may not have been carried out.
+    #[error("the connection to tmux was lost")]
+    Disconnected,
+}

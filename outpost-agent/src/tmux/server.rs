@@ -1,0 +1,174 @@
+//! The private tmux server: one session for each worker, all over one connection.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sprint_core::ids::WorkerId;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::control::{Connection, News, TmuxRequest};
+use super::error::TmuxError;
+use super::parse::{quoted, shell_quoted, unformatted, untimed};
+use crate::host::disk::{self, Durability};
+
+/// Nothing of a person's own configuration, and nothing that costs without use.
+const CONFIG: &str = "\
+set -s exit-empty off
+set -s escape-time 10
+set -g default-terminal screen-256color
+set -g default-shell /bin/sh
+set -g destroy-unattached off
+set -g history-limit 2000
+set -g remain-on-exit off
+set -g status off
+set -g update-environment ''
+setw -g allow-rename off
+setw -g automatic-rename off
+";
+
+/// The session that keeps the server's connection; every other is a worker's.
+const CONTROL: &str = "control";
+
+/// How a worker's session is to be started.
+#[derive(Debug)]
+pub(crate) struct NewSession<'a> {
+    pub(crate) worker: WorkerId,
+    pub(crate) cwd: &'a Path,
+    /// The pane's command, started without a shell.
+    pub(crate) command: &'a [String],
+    /// Reads the pane's output; a word list for `/bin/sh`.
+    pub(crate) capture: &'a [String],
+}
+
+/// Whether a worker has a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Alive,
+    Gone,
+    /// tmux did not answer.
+    Unknown,
+}
+
+/// A handle on the private server.
+#[derive(Debug, Clone)]
+pub(crate) struct Tmux {
+    socket: PathBuf,
+    requests: mpsc::Sender<TmuxRequest>,
+    news: Arc<News>,
+}
+
+impl Tmux {
+    /// Writes the configuration and starts connecting; the task belongs to `tasks`.
+    ///
+    /// # Errors
+    /// The configuration cannot be written.
+    pub(crate) fn start(
+        socket: PathBuf,
+        conf: PathBuf,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> std::io::Result<Self> {
+        // A server that runs has read it, and an old one is as good on a full disk.
+        if std::fs::read(&conf).ok().as_deref() != Some(CONFIG.as_bytes()) {
+            disk::write_atomic(&conf, CONFIG.as_bytes(), Durability::Process)?;
+        }
+        // Enough for a burst of starts; senders wait beyond it.
+        let (requests, receiver) = mpsc::channel(256);
+        let news = Arc::new(News::default());
+        let cwd = conf.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+        let connection = Connection { socket: socket.clone(), conf, cwd, requests: receiver, news: news.clone() };
+        tasks.spawn(connection.run(stop));
+        Ok(Self { socket, requests, news })
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The session of a worker.
+    pub(crate) fn session(worker: WorkerId) -> String {
+        format!("w{worker}")
+    }
+
+    /// Waits until sessions came or went; may also return for no reason.
+    pub(crate) async fn sessions_changed(&self) {
+        self.news.sessions.notified().await;
+    }
+
+    /// Starts a session with its capture chained to it, so that no first byte is lost.
+    ///
+    /// # Errors
+    /// [`TmuxError`]; a session of that name that exists is one.
+    pub(crate) async fn new_session(&self, new: &NewSession<'_>) -> Result<(), TmuxError> {
+        let NewSession { worker, cwd, command, capture } = new;
+        let session = Self::session(*worker);
+        let cwd = quoted(&unformatted(&cwd.to_string_lossy()));
+        let command = command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let capture = capture.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ");
+        let capture = quoted(&untimed(&format!("exec {capture}")));
+        let line = format!(
+            "new-session -d -s {session} -x 200 -y 50 -c {cwd} -- {command} ; pipe-pane -O -t ={session}: {capture}"
+        );
+        self.ask(line, 2).await.map(drop)
+    }
+
+    /// Whether a worker's session is there.
+    pub(crate) async fn presence(&self, worker: WorkerId) -> Presence {
+        match self.ask(format!("has-session -t ={}", Self::session(worker)), 1).await {
+            Ok(_) => Presence::Alive,
+            Err(TmuxError::Refused(_)) => Presence::Gone,
+            Err(TmuxError::Disconnected) => Presence::Unknown,
+        }
+    }
+
+    /// Ends a worker's session, if it is there; its pane is hung up.
+    pub(crate) async fn kill_session(&self, worker: WorkerId) {
+        match self.ask(format!("kill-session -t ={}", Self::session(worker)), 1).await {
+            Ok(_) => tracing::debug!(%worker, "the session was ended"),
+            // Usual: the session ended with its command.
+            Err(TmuxError::Refused(_) | TmuxError::Disconnected) => {}
+        }
+    }
+
+    /// The workers that have sessions, and the names that are not ours.
+    ///
+    /// # Errors
+    /// [`TmuxError`].
+    pub(crate) async fn sessions(&self) -> Result<(BTreeSet<WorkerId>, Vec<String>), TmuxError> {
+        let list = self.ask("list-sessions -F '#{session_name}'".to_owned(), 1).await?;
+        let mut workers = BTreeSet::new();
+        let mut others = vec![];
+        for name in list.lines().filter(|name| *name != CONTROL) {
+            match name.strip_prefix('w').and_then(|id| id.parse().ok()) {
+                Some(worker) => {
+                    workers.insert(worker);
+                }
+                None => others.push(name.to_owned()),
+            }
+        }
+        Ok((workers, others))
+    }
+
+    /// What every pane of a session shows and has shown.
+    ///
+    /// # Errors
+    /// [`TmuxError`]; a session that is gone is one.
+    pub(crate) async fn shown(&self, session: &str) -> Result<String, TmuxError> {
+        let panes = format!("list-panes -s -t {} -F '#{{pane_id}}'", quoted(&format!("={session}")));
+        let mut shown = String::new();
+        for pane in self.ask(panes, 1).await?.lines() {
+            shown.push_str(&self.ask(format!("capture-pane -p -S - -t {}", quoted(pane)), 1).await?);
+            shown.push('\n');
+        }
+        Ok(shown)
+    }
+
+    async fn ask(&self, line: String, commands: usize) -> Result<String, TmuxError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(TmuxRequest { line, commands, reply }).await.map_err(|_| TmuxError::Disconnected)?;
+        answer.await.map_err(|_| TmuxError::Disconnected)?
+    }
+}

@@ -1,0 +1,135 @@
+//! What the rest of the agent holds of a worker.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sprint_core::ids::WorkerId;
+use sprint_core::job::Assignment;
+use tokio::sync::{Notify, mpsc};
+
+use super::decide::Stop;
+use super::reporter::Entry;
+use crate::host::disk::{self, Durability};
+use crate::host::paths::WorkerDir;
+
+/// How the agent came by a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Assigned,
+    /// Found on disk at the agent's start.
+    Adopted,
+}
+
+/// What others know of a worker and say to it.
+#[derive(Debug)]
+pub(crate) struct WorkerHandle {
+    pub(crate) assignment: Assignment,
+    pub(crate) dir: WorkerDir,
+    /// Something changed: look again.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) entries: mpsc::Sender<Entry>,
+    stop: Mutex<Option<Stop>>,
+    forgotten: AtomicBool,
+    /// Its end was refused by the coordinator, which then takes no log either.
+    disowned: AtomicBool,
+    finished: AtomicBool,
+    /// Taken on by this run of the agent, and nothing of its log sent yet.
+    unshipped: AtomicBool,
+    /// Log bytes that are on the coordinator's disk.
+    durable_log: AtomicU64,
+}
+
+impl WorkerHandle {
+    pub(super) fn new(assignment: Assignment, dir: WorkerDir, entries: mpsc::Sender<Entry>, origin: Origin) -> Self {
+        Self {
+            assignment,
+            dir,
+            wake: Arc::default(),
+            entries,
+            stop: Mutex::default(),
+            forgotten: AtomicBool::new(false),
+            disowned: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            unshipped: AtomicBool::new(origin == Origin::Assigned),
+            durable_log: AtomicU64::new(0),
+        }
+    }
+
+    /// Remembers what an earlier run of the agent was progress.
+    pub(super) fn restore_stop(&self, stop: Option<Stop>) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+    }
+
+    pub(crate) fn id(&self) -> WorkerId {
+        self.assignment.worker
+    }
+
+    pub(crate) fn stop(&self) -> Option<Stop> {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks it to end; the first reason stays.
+    pub(crate) fn request_stop(&self, why: Stop) {
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if stop.is_some() || self.is_finished() {
+            return;
+        }
+        let content = serde_json::to_vec(&why).unwrap_or_default();
+        if let Err(error) = disk::write_atomic(&self.dir.stop(), &content, Durability::Process) {
+            tracing::warn!(worker = %self.id(), %error, "a request to stop cannot be written down");
+        }
+        *stop = Some(why);
+        drop(stop);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn forget(&self) {
+        self.forgotten.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_disowned(&self) -> bool {
+        self.disowned.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_finished(&self) {
+        self.finished.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn durable_log(&self) -> u64 {
+        self.durable_log.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_durable_log(&self, bytes: u64) {
+        self.durable_log.fetch_max(bytes, Ordering::Relaxed);
+        if self.is_finished() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether the coordinator can have nothing of its log; true once at most.
+    pub(crate) fn claim_first_shipment(&self) -> bool {
+        self.unshipped.swap(false, Ordering::Relaxed)
+    }
+
+    /// A report arrived, or was refused for good.
+    pub(crate) fn acknowledged(&self, seq: u64, refused: Option<&str>) {
+        if let Some(reason) = refused {
+            tracing::warn!(worker = %self.id(), seq, reason, "the coordinator refused a report; it is not sent again");
+            if self.is_finished() {
+                self.disowned.store(true, Ordering::Relaxed);
+            }
+        }
+        // When there is no room the report is sent once more after a restart.
+        self.entries.try_send(Entry::Acked(seq)).ok();
+        self.wake.notify_one();
+    }
+}

@@ -1,0 +1,70 @@
+//! What the coordinator has been told of a worker; everything else follows from it and the disk.
+
+use sprint_core::job::{Assignment, Report, ReportBody};
+
+/// How far a worker has come, as the coordinator knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    #[default]
+    New,
+    /// Also once it was sent back: a new round begins.
+    Accepted,
+    Started,
+    Exited,
+    Finished,
+}
+
+/// The state that a worker's reports add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The newest report's number.
+    pub(crate) seq: u64,
+    pub(crate) phase: Phase,
+    /// Why it was sent back, once for each time.
+    pub(crate) sent_back: Vec<String>,
+    /// Bytes of the whole log; known once finished.
+    pub(crate) log_bytes: u64,
+}
+
+impl Progress {
+    pub(crate) fn from_reports<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Self {
+        let mut progress = Self::default();
+        for report in reports {
+            progress.seq = report.seq;
+            progress.note(&report.body);
+        }
+        progress
+    }
+
+    /// The round that runs or is to run: 1, and one more for each time it was sent back.
+    pub(crate) fn round(&self) -> u32 {
+        u32::try_from(self.sent_back.len()).unwrap_or(u32::MAX - 1) + 1
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.phase == Phase::Finished
+    }
+
+    /// Numbers a new report and takes note of it.
+    pub(crate) fn tell(&mut self, assignment: &Assignment, body: ReportBody) -> Report {
+        self.seq += 1;
+        self.note(&body);
+        Report { worker: assignment.worker, item: assignment.item, attempt: assignment.attempt, seq: self.seq, body }
+    }
+
+    fn note(&mut self, body: &ReportBody) {
+        match body {
+            ReportBody::Accepted => self.phase = Phase::Accepted,
+            ReportBody::Started { .. } => self.phase = Phase::Started,
+            ReportBody::Exited { .. } => self.phase = Phase::Exited,
+            ReportBody::SentBack { reason } => {
+                self.sent_back.push(reason.clone());
+                self.phase = Phase::Accepted;
+            }
+            ReportBody::Finished { log_bytes, .. } => {
+                self.phase = Phase::Finished;
+                self.log_bytes = *log_bytes;
+            }
+        }
+    }
+}

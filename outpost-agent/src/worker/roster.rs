@@ -1,0 +1,118 @@
+//! How workers come to this outpost: assigned by the coordinator, or found on disk after a restart.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use sprint_core::job::{Assignment, Report};
+use tokio::sync::mpsc;
+
+use super::decide::Stop;
+use super::fleet::Addition;
+use super::handle::{Origin, WorkerHandle};
+use super::journal::{Journal, JournalContent};
+use super::life::Life;
+use super::progress::Progress;
+use super::reporter;
+use crate::context::Agent;
+use crate::host::disk;
+use crate::host::paths::WorkerDir;
+
+/// More than a worker ever has on its way: five reports and their acknowledgements.
+const ENTRIES: usize = 64;
+
+/// Takes an assignment; one that is here already is told of again.
+pub(crate) fn assign(agent: &Arc<Agent>, assignment: Assignment) {
+    let worker = assignment.worker;
+    let dir = agent.data.worker(worker);
+    let (entries, receiver) = mpsc::channel(ENTRIES);
+    let handle = Arc::new(WorkerHandle::new(assignment, dir.clone(), entries, Origin::Assigned));
+    match agent.fleet.add(handle.clone()) {
+        Addition::Added => {}
+        Addition::AlreadyPresent => {
+            tracing::debug!(%worker, "assigned again");
+            agent.outbox.resend(worker);
+            return;
+        }
+    }
+    tracing::info!(
+        %worker,
+        item = %handle.assignment.item,
+        attempt = %handle.assignment.attempt,
+        role = %handle.assignment.role,
+        "assigned"
+    );
+    agent.spawn(reporter::run(Journal::new(dir.journal()), receiver, agent.outbox.clone()));
+    agent.spawn(Life::new(agent.clone(), handle, Progress::default(), Origin::Assigned).run());
+}
+
+/// Finds the workers that an earlier run of the agent has left, and goes on with them.
+///
+/// # Errors
+/// The directory of workers cannot be read.
+pub(crate) fn adopt(agent: &Arc<Agent>) -> io::Result<()> {
+    for entry in fs::read_dir(agent.data.workers())? {
+        let path = entry?.path();
+        match read(&path) {
+            Ok(Some(stored)) => start_adopted(agent, stored),
+            // It ended before it had promised anything.
+            Ok(None) => {
+                if let Err(error) = disk::discard(&path, &agent.data.trash()) {
+                    tracing::warn!(path = %path.display(), %error, "an unfinished directory cannot be removed");
+                }
+            }
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "a worker's directory cannot be read; it is left alone");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A worker's directory, read back.
+struct StoredWorker {
+    assignment: Assignment,
+    dir: WorkerDir,
+    journal: Journal,
+    recorded: JournalContent,
+    stop: Option<Stop>,
+}
+
+fn read(path: &Path) -> io::Result<Option<StoredWorker>> {
+    let dir = WorkerDir::new(path.to_owned());
+    let content = match fs::read(dir.assignment()) {
+        Ok(content) => content,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let assignment: Assignment = serde_json::from_slice(&content)?;
+    if path.file_name().and_then(|name| name.to_str()) != Some(&assignment.worker.to_string()) {
+        return Err(io::Error::other("its assignment is another worker's"));
+    }
+    let (journal, recorded) = Journal::load(dir.journal())?;
+    let stop = fs::read(dir.stop()).ok().and_then(|content| serde_json::from_slice(&content).ok());
+    Ok(Some(StoredWorker { assignment, dir, journal, recorded, stop }))
+}
+
+fn start_adopted(agent: &Arc<Agent>, stored: StoredWorker) {
+    let StoredWorker { assignment, dir, journal, recorded, stop } = stored;
+    let worker = assignment.worker;
+    let progress = Progress::from_reports(&recorded.reports);
+    for report in recorded.reports.into_iter().filter(|report: &Report| report.seq > recorded.acked) {
+        agent.outbox.push(report);
+    }
+    let (entries, receiver) = mpsc::channel(ENTRIES);
+    let handle = WorkerHandle::new(assignment, dir, entries, Origin::Adopted);
+    if progress.is_finished() {
+        handle.set_finished();
+    }
+    handle.restore_stop(stop);
+    let handle = Arc::new(handle);
+    agent.fleet.add(handle.clone());
+    tracing::info!(%worker, finished = progress.is_finished(), "found on disk; going on with it");
+    agent.spawn(reporter::run(journal, receiver, agent.outbox.clone()));
+    agent.spawn(Life::new(agent.clone(), handle, progress, Origin::Adopted).run());
+}

@@ -1,0 +1,139 @@
+//! `sprintctl change`.
+
+use clap::{Args, Subcommand};
+use sprint_core::event::Event;
+use sprint_core::explain::Explanation;
+use sprint_core::ids::{ChangeId, ItemId, RepoName};
+use sprint_core::merge_queue::ChangeSeen;
+use sprint_core::view::ChangeView;
+use sprint_proto::convert::Malformed;
+use sprint_proto::v1;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::render::change::{QueueGraph, details, graph, list};
+use crate::render::{event, many_lines};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChangeCommand {
+    /// List the changes in the merge queue
+    List(ChangeListArgs),
+    /// Show a change: its commits, its gates and why it is out of the queue
+    Show {
+        /// The change's number
+        id: ChangeId,
+    },
+    /// Say what a change waits for
+    Explain {
+        /// The change's number
+        id: ChangeId,
+    },
+    /// Print a repo's queue: what waits for what, and what is gated
+    Graph {
+        /// The repo
+        repo: RepoName,
+    },
+    /// Print the decisions that led a change to where it is
+    Why {
+        /// The change's number
+        id: ChangeId,
+    },
+    /// Put a failed or conflicted change back into the queue
+    Retry {
+        /// The change's number
+        id: ChangeId,
+    },
+    /// Take a change out of the queue and block its item
+    Drop {
+        /// The change's number
+        id: ChangeId,
+        /// Why, for the record
+        #[arg(long, default_value = "dropped by the overseer")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangeListArgs {
+    /// Also those that have left the queue
+    #[arg(long)]
+    all: bool,
+    /// Only of this repo
+    #[arg(long, value_name = "NAME")]
+    repo: Option<RepoName>,
+    /// Only of this item
+    #[arg(long, value_name = "ID")]
+    item: Option<ItemId>,
+    /// Only the newest N
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+impl ChangeCommand {
+    pub(crate) async fn run(self, app: &App) -> Result<(), Failure> {
+        let mut changes = app.client.changes();
+        let request = |id: ChangeId| v1::ChangeRequest { id: id.get() };
+        match self {
+            Self::List(args) => {
+                let found = changes.list(args.request()).await?.into_inner().changes;
+                app.output.list(&views(found)?, "changes", list)
+            }
+            Self::Show { id } => {
+                let seen = ChangeSeen::try_from(changes.get(request(id)).await?.into_inner())?;
+                let gates = seen.change.candidate().map_or(vec![], |candidate| candidate.gates.clone());
+                let change = ChangeView::from(seen);
+                let explanation = Explanation::from(changes.explain(request(id)).await?.into_inner());
+                app.output.one(&change, |change, _| details(change, &gates, &explanation))
+            }
+            Self::Explain { id } => {
+                let explanation = Explanation::from(changes.explain(request(id)).await?.into_inner());
+                app.output.one(&explanation, |explanation, _| many_lines(&explanation.lines.join("\n")))
+            }
+            Self::Graph { repo } => {
+                let answer = changes.graph(v1::RepoQueueRequest { repo: repo.into() }).await?.into_inner();
+                app.output.one(&queue_graph(answer)?, graph)
+            }
+            Self::Why { id } => {
+                let events = changes.why(request(id)).await?.into_inner().events;
+                let events = events.into_iter().map(Event::try_from).collect::<Result<Vec<_>, _>>()?;
+                app.output.list(&events, "decisions", |events, layout| {
+                    events.iter().map(|event| event::line(event, layout) + "\n").collect()
+                })
+            }
+            Self::Retry { id } => changed(app, changes.retry(request(id)).await?.into_inner()),
+            Self::Drop { id, reason } => {
+                changed(app, changes.drop(v1::DropChangeRequest { id: id.get(), reason }).await?.into_inner())
+            }
+        }
+    }
+}
+
+impl ChangeListArgs {
+    fn request(self) -> v1::ListChangesRequest {
+        let Self { all, repo, item, limit } = self;
+        v1::ListChangesRequest {
+            repo: repo.map(Into::into),
+            item: item.map(ItemId::get),
+            pending: !all,
+            limit: limit.unwrap_or_default(),
+        }
+    }
+}
+
+fn view(change: v1::Change) -> Result<ChangeView, Malformed> {
+    Ok(ChangeSeen::try_from(change)?.into())
+}
+
+pub(crate) fn views(changes: Vec<v1::Change>) -> Result<Vec<ChangeView>, Malformed> {
+    changes.into_iter().map(view).collect()
+}
+
+fn changed(app: &App, change: v1::Change) -> Result<(), Failure> {
+    app.output.one(&view(change)?, |change, layout| list(std::slice::from_ref(change), layout))
+}
+
+fn queue_graph(graph: v1::Graph) -> Result<QueueGraph, Malformed> {
+    let v1::Graph { changes, trials } = graph;
+    let trials = trials.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+    Ok(QueueGraph { changes: views(changes)?, trials })
+}

@@ -1,0 +1,84 @@
+//! `sprintctl gate`.
+
+use clap::{Args, Subcommand};
+use sprint_core::ids::RepoName;
+use sprint_core::trial::TrialStateName;
+use sprint_core::view::{GateRunView, TrialView};
+use sprint_proto::v1;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::output::progress;
+use crate::render::gate::{records, trial};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GateCommand {
+    /// List how the gates of a repo did of late: how often they failed, and which of them are flaky
+    List {
+        /// The repo
+        repo: RepoName,
+    },
+    /// Run the gates of a commit on outposts, as the merge queue does; nothing lands
+    Run(GateRunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GateRunArgs {
+    /// The repo, if there are several
+    #[arg(long, value_name = "NAME")]
+    repo: Option<RepoName>,
+    /// A branch of the upstream, a ref or a commit [default: the tip of the target branch]
+    #[arg(long = "ref", value_name = "REF")]
+    what: Option<String>,
+    /// Only this gate; may be given several times
+    #[arg(long = "gate", value_name = "NAME")]
+    gates: Vec<String>,
+    /// Run them also where the same tree has been through the same gates
+    #[arg(long)]
+    again: bool,
+}
+
+impl GateCommand {
+    pub(crate) async fn run(self, app: &App) -> Result<(), Failure> {
+        match self {
+            Self::List { repo } => {
+                let request = v1::RepoQueueRequest { repo: repo.into() };
+                let gates = app.client.changes().gates(request).await?.into_inner().gates;
+                app.output.list(&gates.into_iter().map(Into::into).collect::<Vec<_>>(), "gate runs", records)
+            }
+            Self::Run(args) => run(args, app).await,
+        }
+    }
+}
+
+/// Runs gates and waits for them; what ends is said at once to a person who watches.
+async fn run(args: GateRunArgs, app: &App) -> Result<(), Failure> {
+    let GateRunArgs { repo, what, gates, again } = args;
+    let request = v1::RunGatesRequest { repo: repo.map(Into::into), what, gates, again };
+    let mut trials = app.client.changes().run_gates(request).await?.into_inner();
+    let mut last: Option<TrialView> = None;
+    while let Some(trial) = trials.message().await? {
+        let trial = TrialView::try_from(trial)?;
+        let before = |run: &GateRunView| {
+            let runs = last.iter().flat_map(|trial| &trial.runs);
+            runs.filter(|before| before.gate == run.gate).map(|before| before.state).next()
+        };
+        for run in trial.runs.iter().filter(|run| before(run).is_some_and(|before| before != run.state)) {
+            let on = run.worker.map(|worker| format!(" as worker {worker}")).unwrap_or_default();
+            progress(&format!("gate {} is {}{on}", run.gate, run.state));
+        }
+        last = Some(trial);
+    }
+    let Some(view) = last.filter(|trial| trial.state != TrialStateName::Gating) else {
+        return Err(Failure::Failed("the coordinator went away; its gates go on without you".to_owned()));
+    };
+    app.output.one(&view, trial)?;
+    match view.state {
+        TrialStateName::Passed => Ok(()),
+        TrialStateName::Gating
+        | TrialStateName::Suspect
+        | TrialStateName::Failed
+        | TrialStateName::Unmergeable
+        | TrialStateName::Cancelled => Err(Failure::Failed(view.reason)),
+    }
+}

@@ -1,0 +1,308 @@
+//! `sprintctl item`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use sprint_core::attempt_ref::Kept;
+use sprint_core::explain::Explanation;
+use sprint_core::ids::{ItemId, RepoName};
+use sprint_core::item::{Item, ItemKind, Priority, StageName};
+use sprint_core::view::ItemView;
+use sprint_proto::convert::Malformed;
+use sprint_proto::v1;
+
+use crate::app::App;
+use crate::args::{self, Pair, word};
+use crate::command::item_file;
+use crate::failure::Failure;
+use crate::render::item::{ItemDetails, details, explained, list};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ItemCommand {
+    /// Add an item, or many from a file
+    Add(Box<ItemAddArgs>),
+    /// List items
+    List(ItemListArgs),
+    /// Show an item: all of it, what earlier attempts taught, and what it waits for
+    Show {
+        /// The item's number
+        id: ItemId,
+    },
+    /// Change an item; what is not named stays
+    Edit(Box<ItemEditArgs>),
+    /// Give an item up; a worker on it is stopped and its work kept
+    Cancel {
+        /// The item's number
+        id: ItemId,
+        /// Why, for the record
+        #[arg(long, default_value = "cancelled by the overseer")]
+        reason: String,
+    },
+    /// Give a blocked or cancelled item another round of attempts
+    Retry {
+        /// The item's number
+        id: ItemId,
+    },
+    /// Move an item out of the inbox or planning
+    Ready {
+        /// The item's number
+        id: ItemId,
+    },
+    /// Say what an item waits for
+    Explain {
+        /// The item's number
+        id: ItemId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ItemAddArgs {
+    /// What to do, in one line
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    title: Option<String>,
+    /// Add the items of a JSON Lines file, all or none; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The repo to work on; with -f, that of the lines that name none
+    #[arg(long, value_name = "NAME", required_unless_present = "file")]
+    repo: Option<RepoName>,
+    #[command(flatten)]
+    fields: AddFields,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "fields", multiple = true, conflicts_with = "file")]
+struct AddFields {
+    /// What it is
+    #[arg(long, default_value = "task", value_parser = word(ItemKind::ALL, ItemKind::as_str))]
+    kind: ItemKind,
+    /// All that the worker has to know
+    #[arg(long, default_value = "", hide_default_value = true)]
+    description: String,
+    /// Something that must hold when it is done; repeatable
+    #[arg(long, value_name = "CRITERION")]
+    accept: Vec<String>,
+    /// How urgent it is
+    #[arg(long, default_value = "medium", value_parser = word(Priority::ALL, Priority::as_str))]
+    priority: Priority,
+    /// A word to find it by; repeatable
+    #[arg(long)]
+    label: Vec<String>,
+    /// A label that its outpost must carry; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    require: Vec<Pair<String, String>>,
+    /// The feature or convoy that it is a part of
+    #[arg(long, value_name = "ID")]
+    parent: Option<ItemId>,
+    /// An item that must be done before it; repeatable
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    needs: Vec<ItemId>,
+    /// The command line to run instead of the repo's
+    #[arg(long, value_name = "CMD")]
+    run: Option<String>,
+    /// Where it starts
+    #[arg(long, default_value = "ready", value_parser = word(&FIRST_STAGES, StageName::as_str))]
+    stage: StageName,
+}
+
+/// The stages that an item can be added in.
+const FIRST_STAGES: [StageName; 3] = [StageName::Ready, StageName::Inbox, StageName::Planning];
+
+#[derive(Debug, Args)]
+pub(crate) struct ItemListArgs {
+    /// Only of this repo
+    #[arg(long, value_name = "NAME")]
+    repo: Option<RepoName>,
+    /// Only in this stage; repeatable
+    #[arg(long, value_parser = word(StageName::ALL, StageName::as_str))]
+    stage: Vec<StageName>,
+    /// Only with this label; repeatable
+    #[arg(long)]
+    label: Vec<String>,
+    /// Only the children of this item
+    #[arg(long, value_name = "ID")]
+    parent: Option<ItemId>,
+    /// Only the newest N
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ItemEditArgs {
+    /// The item's number
+    id: ItemId,
+    /// What to do, in one line
+    #[arg(long)]
+    title: Option<String>,
+    /// All that the worker has to know
+    #[arg(long)]
+    description: Option<String>,
+    /// How urgent it is
+    #[arg(long, value_parser = word(Priority::ALL, Priority::as_str))]
+    priority: Option<Priority>,
+    /// The command line to run instead of the repo's; empty takes it away
+    #[arg(long, value_name = "CMD")]
+    run: Option<String>,
+    /// The items that must be done before it, instead of those before; repeatable
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with = "no_needs")]
+    needs: Vec<ItemId>,
+    /// It needs no other item any more
+    #[arg(long)]
+    no_needs: bool,
+    /// The words to find it by, instead of those before; repeatable; empty for none
+    #[arg(long)]
+    label: Vec<String>,
+    /// What must hold when it is done, instead of what did before; repeatable; empty for nothing
+    #[arg(long, value_name = "CRITERION")]
+    accept: Vec<String>,
+    /// The labels that its outpost must carry, instead of those before; repeatable
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "no_require")]
+    require: Vec<Pair<String, String>>,
+    /// Any outpost will do
+    #[arg(long)]
+    no_require: bool,
+}
+
+impl ItemCommand {
+    pub(crate) async fn run(self, app: &App) -> Result<(), Failure> {
+        let mut items = app.client.items();
+        let request = |id: ItemId| v1::ItemRequest { id: id.get() };
+        match self {
+            Self::Add(args) => args.run(app).await,
+            Self::List(args) => {
+                let found = items.list(args.request()).await?.into_inner().items;
+                app.output.list(&views(found)?, "items", list)
+            }
+            Self::Show { id } => {
+                let item = view(items.get(request(id)).await?.into_inner())?;
+                let explanation = Explanation::from(items.explain(request(id)).await?.into_inner());
+                let kept = items.kept(request(id)).await?.into_inner().kept;
+                let kept = kept.into_iter().map(Kept::try_from).collect::<Result<_, _>>()?;
+                app.output.one(&ItemDetails { item, kept }, |shown, layout| details(shown, &explanation, layout))
+            }
+            Self::Edit(args) => changed(app, items.edit(args.request()?).await?.into_inner()),
+            Self::Cancel { id, reason } => {
+                changed(app, items.cancel(v1::CancelItemRequest { id: id.get(), reason }).await?.into_inner())
+            }
+            Self::Retry { id } => changed(app, items.retry(request(id)).await?.into_inner()),
+            Self::Ready { id } => changed(app, items.ready(request(id)).await?.into_inner()),
+            Self::Explain { id } => {
+                let explanation = Explanation::from(items.explain(request(id)).await?.into_inner());
+                app.output.one(&explanation, explained)
+            }
+        }
+    }
+}
+
+impl ItemAddArgs {
+    async fn run(self, app: &App) -> Result<(), Failure> {
+        let Self { title, file, repo, fields } = self;
+        let mut items = app.client.items();
+        if let Some(path) = file {
+            let file = read(&path)?;
+            let batch = item_file::parse(&file, repo.as_ref())
+                .map_err(|why| Failure::Failed(format!("{}: {why}", path.display())))?;
+            let request = v1::AddItemsRequest { items: batch.items.clone() };
+            let added = items
+                .add(request)
+                .await
+                .map_err(|status| Failure::from(status).reworded(|said| batch.at_line(said)))?;
+            return app.output.list(&views(added.into_inner().items)?, "items", list);
+        }
+        let item = fields.item(title.unwrap_or_default(), repo);
+        item_file::check_size(&item).map_err(Failure::Failed)?;
+        // There is only one line, and the person did not write it as one.
+        let reword = |said: &str| said.strip_prefix("line 1: ").unwrap_or(said).to_owned();
+        let request = v1::AddItemsRequest { items: vec![item] };
+        let added = items.add(request).await.map_err(|status| Failure::from(status).reworded(reword))?;
+        let added = added.into_inner().items.into_iter().next();
+        changed(app, added.ok_or(Malformed::Missing("the new item"))?)
+    }
+}
+
+impl AddFields {
+    fn item(self, title: String, repo: Option<RepoName>) -> v1::NewItem {
+        let Self { kind, description, accept, priority, label, require, parent, needs, run, stage } = self;
+        v1::NewItem {
+            key: String::new(),
+            repo: repo.map(String::from).unwrap_or_default(),
+            kind: kind.to_string(),
+            title,
+            description,
+            acceptance: accept,
+            priority: priority.to_string(),
+            labels: label,
+            requires: args::map(require),
+            parent: parent.map(|parent| parent.to_string()),
+            needs: needs.iter().map(ToString::to_string).collect(),
+            run,
+            stage: stage.to_string(),
+        }
+    }
+}
+
+impl ItemListArgs {
+    fn request(self) -> v1::ListItemsRequest {
+        let Self { repo, stage, label, parent, limit } = self;
+        v1::ListItemsRequest {
+            repo: repo.map(Into::into),
+            stages: stage.iter().map(ToString::to_string).collect(),
+            labels: label,
+            parent: parent.map(ItemId::get),
+            limit: limit.unwrap_or_default(),
+        }
+    }
+}
+
+impl ItemEditArgs {
+    fn request(self) -> Result<v1::EditItemRequest, Failure> {
+        let Self { id, title, description, priority, run, needs, no_needs, label, accept, require, no_require } = self;
+        let given = |texts: &[String]| texts.iter().filter(|text| !text.is_empty()).cloned().collect();
+        let request = v1::EditItemRequest {
+            id: id.get(),
+            title,
+            description,
+            priority: priority.map(|priority| priority.to_string()),
+            run,
+            set_needs: no_needs || !needs.is_empty(),
+            needs: needs.into_iter().map(ItemId::get).collect(),
+            set_labels: !label.is_empty(),
+            labels: given(&label),
+            set_acceptance: !accept.is_empty(),
+            acceptance: given(&accept),
+            set_requires: no_require || !require.is_empty(),
+            requires: args::map(require),
+        };
+        if request == (v1::EditItemRequest { id: id.get(), ..Default::default() }) {
+            return Err(Failure::Usage("nothing to change; see: sprintctl item edit --help".to_owned()));
+        }
+        Ok(request)
+    }
+}
+
+/// The view of an item that came over the wire.
+pub(crate) fn view(item: v1::Item) -> Result<ItemView, Malformed> {
+    Ok(Item::try_from(item)?.into())
+}
+
+pub(crate) fn views(items: Vec<v1::Item>) -> Result<Vec<ItemView>, Malformed> {
+    items.into_iter().map(view).collect()
+}
+
+fn changed(app: &App, item: v1::Item) -> Result<(), Failure> {
+    app.output.one(&view(item)?, |item, layout| list(std::slice::from_ref(item), layout))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path.as_os_str() == "-" {
+        let mut bytes = vec![];
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(Failure::io("reading standard input"))?;
+        return Ok(bytes);
+    }
+    std::fs::read(path).map_err(Failure::io(format!("reading {}", path.display())))
+}
+
+#[cfg(test)]
+#[path = "item_tests.rs"]
+mod tests;

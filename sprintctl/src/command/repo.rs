@@ -1,0 +1,281 @@
+//! `sprintctl repo`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use sprint_core::address::RepoAddress;
+use sprint_core::gates::Gate;
+use sprint_core::ids::CommitId;
+use sprint_core::ids::RepoName;
+use sprint_core::job::Runtime;
+use sprint_core::repo::{Repo, Resume};
+use sprint_core::worker::Role;
+use sprint_proto::convert::{Malformed, millis};
+use sprint_proto::v1;
+
+use crate::app::App;
+use crate::args::{self, Pair};
+use crate::failure::Failure;
+use crate::output::{note, progress};
+use crate::render::repo::{RepoDetails, details, list};
+use crate::secret;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoCommand {
+    /// Clone a git repository and take it under management
+    Add(Box<RepoAddArgs>),
+    /// List the repos
+    List,
+    /// Show a repo: its settings, its tip and the gates in force
+    Show {
+        /// The repo's name
+        name: RepoName,
+    },
+    /// Change a repo's settings
+    Set(Box<RepoSetArgs>),
+    /// Forget a repo; its upstream stays as it is
+    Remove {
+        /// The repo's name
+        name: RepoName,
+        /// Cancel the items of it that are still open
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoAddArgs {
+    /// A name for it: a-z, 0-9, '.', '_' and '-'
+    name: RepoName,
+    /// Where to clone from and push to: a URL, or a path on the coordinator's host; "-" reads it from standard
+    /// input, which is the way for one with a password
+    url: String,
+    /// The branch that work lands on [default: the upstream's HEAD]
+    #[arg(long)]
+    branch: Option<String>,
+    /// The developers' command line, for items that bring none
+    #[arg(long, value_name = "CMD")]
+    run: Option<String>,
+    /// The command line of another role, as of the resolver, who merges what conflicts; repeatable
+    #[arg(long, value_name = "ROLE=CMD")]
+    role_run: Vec<Pair<Role, String>>,
+    /// How often an item is tried before it is blocked [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+    /// The most workers of a role at one time; repeatable
+    #[arg(long, value_name = "ROLE=N")]
+    limit: Vec<Pair<Role, u32>>,
+    #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
+    gates: RepoGateArgs,
+}
+
+#[derive(Debug, Args)]
+struct RunningArgs {
+    /// What a further attempt starts from: the branch that work lands on (clean), where the one before it stood with
+    /// its uncommitted changes (wip), or the commits of the one before it (branch) [default: clean]
+    #[arg(long, value_name = "clean|wip|branch")]
+    retry_from: Option<Resume>,
+    /// How long a worker on an item may run [default: 2h]
+    #[arg(long, value_name = "DURATION")]
+    max_duration: Option<humantime::Duration>,
+    /// For how long a worker on an item may neither print nor compute before it is ended; 0s for no limit
+    /// [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    hung_after: Option<humantime::Duration>,
+}
+
+#[derive(Debug, Args)]
+struct RepoGateArgs {
+    /// A command that must pass before anything lands, if the repo's sprint.toml names none; repeatable
+    #[arg(long = "gate", value_name = "NAME=CMD")]
+    gates: Vec<Pair<String, String>>,
+    /// How long each --gate may run
+    #[arg(long, value_name = "DURATION", default_value = "30m", requires = "gates")]
+    gate_timeout: humantime::Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepoSetArgs {
+    /// The repo's name
+    name: RepoName,
+    /// The developers' command line; empty takes it away
+    #[arg(long, value_name = "CMD")]
+    run: Option<String>,
+    /// The command line of a role, as of the resolver, who merges what conflicts; empty takes it away; repeatable
+    #[arg(long, value_name = "ROLE=CMD")]
+    role_run: Vec<Pair<Role, String>>,
+    /// The runtime of a role, from a TOML file; repeatable
+    #[arg(long, value_name = "ROLE=FILE")]
+    runtime: Vec<Pair<Role, PathBuf>>,
+    /// The most workers of a role at one time; 0 for no limit; repeatable
+    #[arg(long, value_name = "ROLE=N")]
+    limit: Vec<Pair<Role, u32>>,
+    /// How often an item is tried before it is blocked
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+    #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
+    gates: RepoGateArgs,
+    /// Take all gates away that were set here
+    #[arg(long, conflicts_with = "gates")]
+    no_gates: bool,
+    /// Stop the merge queue, for this reason
+    #[arg(long, value_name = "REASON", conflicts_with = "resume")]
+    halt: Option<String>,
+    /// Let nothing land, for this reason, while gates go on
+    #[arg(long, value_name = "REASON", conflicts_with = "resume")]
+    freeze: Option<String>,
+    /// Let the merge queue go on after a halt or a freeze
+    #[arg(long)]
+    resume: bool,
+}
+
+impl RepoCommand {
+    pub(crate) async fn run(self, app: &App) -> Result<(), Failure> {
+        let mut repos = app.client.repos();
+        match self {
+            Self::Add(args) => {
+                let mut request = args.request();
+                if request.url == "-" {
+                    secret::read_line("address").await?.trim().clone_into(&mut request.url);
+                }
+                progress(&format!("cloning {} …", RepoAddress::as_kept(request.url.clone())));
+                answered(app, repos.add(request).await?.into_inner())
+            }
+            Self::List => {
+                let repos = repos.list(v1::ListReposRequest {}).await?.into_inner().repos;
+                let repos = repos.into_iter().map(Repo::try_from).collect::<Result<Vec<_>, _>>()?;
+                app.output.list(&repos, "repos", list)
+            }
+            Self::Show { name } => answered(app, repos.get(v1::RepoRequest { name: name.into() }).await?.into_inner()),
+            Self::Set(args) => answered(app, repos.set(args.request()?).await?.into_inner()),
+            Self::Remove { name, force } => {
+                let repo = repos.remove(v1::RemoveRepoRequest { name: name.into(), force }).await?.into_inner();
+                app.output.one(&Repo::try_from(repo)?, |repo, layout| list(std::slice::from_ref(repo), layout))
+            }
+        }
+    }
+}
+
+/// Prints a repo; its warnings go to standard error.
+fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
+    let view = decode(answer)?;
+    app.output.one(&view, details)?;
+    for warning in &view.warnings {
+        note(&format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+impl RepoAddArgs {
+    fn request(self) -> v1::AddRepoRequest {
+        let Self { name, url, branch, run, role_run, max_attempts, limit, running, gates } = self;
+        v1::AddRepoRequest {
+            name: name.into(),
+            url: absolute(url),
+            branch: branch.unwrap_or_default(),
+            run: commands(run, role_run),
+            max_attempts: max_attempts.unwrap_or_default(),
+            limits: args::map(limit),
+            gates: gates.wire(),
+            resume: running.retry_from.map(|resume| resume.to_string()),
+            max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
+            hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
+        }
+    }
+}
+
+impl RepoSetArgs {
+    fn request(self) -> Result<v1::SetRepoRequest, Failure> {
+        let Self { name, run, role_run, runtime, limit, max_attempts, running, gates, no_gates, halt, freeze, resume } =
+            self;
+        let request = v1::SetRepoRequest {
+            name: name.to_string(),
+            run: commands(run, role_run),
+            runtimes: runtime
+                .into_iter()
+                .map(|pair| Ok((pair.key.to_string(), read_runtime(&pair.value)?.into())))
+                .collect::<Result<_, Failure>>()?,
+            max_attempts,
+            limits: args::map(limit),
+            set_gates: no_gates || !gates.gates.is_empty(),
+            gates: gates.wire(),
+            resume,
+            halt,
+            freeze,
+            resume_from: running.retry_from.map(|resume| resume.to_string()),
+            max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
+            hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
+        };
+        if request == (v1::SetRepoRequest { name: name.to_string(), ..Default::default() }) {
+            return Err(Failure::Usage("nothing to set; see: sprintctl repo set --help".to_owned()));
+        }
+        Ok(request)
+    }
+}
+
+impl RepoGateArgs {
+    fn wire(self) -> Vec<v1::Gate> {
+        let timeout = *self.gate_timeout;
+        let gate = |Pair { key, value }| Gate { timeout, ..Gate::new(key, value) }.into();
+        self.gates.into_iter().map(gate).collect()
+    }
+}
+
+/// The command lines by role; `--run` is the developers'.
+fn commands<M: FromIterator<(String, String)>>(run: Option<String>, by_role: Vec<Pair<Role, String>>) -> M {
+    let developer = run.map(|value| Pair { key: Role::Developer, value });
+    args::map(developer.into_iter().chain(by_role).collect())
+}
+
+/// The coordinator has another working directory: a path that is there is sent whole.
+fn absolute(url: String) -> String {
+    std::fs::canonicalize(&url).map_or(url, |path| path.display().to_string())
+}
+
+fn read_runtime(path: &Path) -> Result<Runtime, Failure> {
+    let text = std::fs::read_to_string(path).map_err(Failure::io(format!("reading {}", path.display())))?;
+    toml::from_str(&text).map_err(|error| {
+        Failure::Failed(format!(
+            "{} is not a runtime: {}; it needs name and command, and may have env, prompt and success_codes",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })
+}
+
+fn decode(answer: v1::RepoAnswer) -> Result<RepoDetails, Malformed> {
+    let v1::RepoAnswer { repo, tip, gates, warnings } = answer;
+    Ok(RepoDetails {
+        repo: repo.ok_or(Malformed::Missing("the repo"))?.try_into()?,
+        tip: tip.map(CommitId::new).transpose()?,
+        gates_in_force: gates.into_iter().map(Gate::try_from).collect::<Result<_, _>>()?,
+        warnings,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_with_a_misspelt_key_is_refused_by_its_file_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        std::fs::write(&path, "name = \"a\"\ncomand = [\"x\"]\n").unwrap();
+        let failure = read_runtime(&path).unwrap_err().to_string();
+        assert!(failure.contains("agent.toml is not a runtime") && failure.contains("comand"), "{failure}");
+    }
+
+    #[test]
+    fn the_url_of_a_path_that_is_there_is_made_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().join("x/../");
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        assert_eq!(absolute(here.display().to_string()), dir.path().canonicalize().unwrap().display().to_string());
+        assert_eq!(absolute("https://example.org/a.git".to_owned()), "https://example.org/a.git");
+    }
+}

@@ -1,0 +1,91 @@
+//! `sprintctl wait`.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sprint_core::ids::ItemId;
+use sprint_core::item::StageName;
+use sprint_core::view::ItemView;
+use sprint_proto::v1;
+
+use crate::app::App;
+use crate::args::word;
+use crate::client::Patience;
+use crate::command::item;
+use crate::failure::Failure;
+use crate::output::progress;
+use crate::render::commas;
+use crate::render::item::list;
+
+/// How much later than the coordinator this side gives up, in case no answer comes at all.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// The items' numbers
+    #[arg(required = true, value_name = "ITEM")]
+    ids: Vec<ItemId>,
+    /// The stage that all of them must reach
+    #[arg(long = "for", value_name = "STAGE", default_value = "done", value_parser = word(StageName::ALL, StageName::as_str))]
+    stage: StageName,
+    /// Give up after so long, as in 90s or 2h [default: wait for ever]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<humantime::Duration>,
+}
+
+/// Waits until every item is in the stage, or one cannot get there any more.
+pub(crate) async fn wait(args: WaitArgs, app: &App) -> Result<(), Failure> {
+    let WaitArgs { ids, stage, timeout } = args;
+    progress(&format!("waiting for item {} to be {stage} …", commas(&ids)));
+    let answer = ask(&ids, stage, timeout.as_deref().copied(), app).await?;
+    let items = item::views(answer.items)?;
+    app.output.list(&items, "items", list)?;
+    match answer.result.as_str() {
+        "reached" => Ok(()),
+        "timeout" => Err(timed_out(&items, stage, timeout)),
+        _ => Err(Failure::Failed(answer.reason)),
+    }
+}
+
+/// Asks until there is an answer; a coordinator that goes away is waited for as well.
+pub(crate) async fn ask(
+    ids: &[ItemId],
+    stage: StageName,
+    timeout: Option<Duration>,
+    app: &App,
+) -> Result<v1::WaitResponse, Failure> {
+    let started = Instant::now();
+    let mut patience = Patience::new();
+    loop {
+        let left = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+        let request = v1::WaitRequest {
+            ids: ids.iter().map(|id| id.get()).collect(),
+            stage: stage.to_string(),
+            // 0 means for ever, and a time that is over is not that.
+            timeout_ms: left.map_or(0, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
+        };
+        let mut items = app.client.items();
+        let answer = items.wait(request);
+        let answer = match left {
+            Some(left) => tokio::time::timeout(left + GRACE, answer).await.unwrap_or_else(|_| {
+                Err(tonic::Status::deadline_exceeded("the coordinator did not answer in time; see: sprintctl status"))
+            }),
+            None => answer.await,
+        };
+        match answer.map_err(Failure::from) {
+            Ok(answer) => return Ok(answer.into_inner()),
+            Err(failure) if failure.is_disconnect() && left.is_none_or(|left| !left.is_zero()) => {
+                patience.pause(&failure).await;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+fn timed_out(items: &[ItemView], stage: StageName, timeout: Option<humantime::Duration>) -> Failure {
+    let open = items.iter().filter(|item| item.stage != stage).collect::<Vec<_>>();
+    let what = commas(open.iter().map(|item| format!("item {} is {}", item.id, item.stage)));
+    let after = timeout.map(|timeout| format!(" after {timeout}")).unwrap_or_default();
+    let id = open.first().map_or_else(|| "ID".to_owned(), |item| item.id.to_string());
+    Failure::Failed(format!("timed out{after}: {what}; see: sprintctl item explain {id}"))
+}

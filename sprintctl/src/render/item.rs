@@ -1,0 +1,107 @@
+//! Items, as people and scripts see them.
+
+use serde::Serialize;
+use sprint_core::attempt_ref::Kept;
+use sprint_core::explain::Explanation;
+use sprint_core::item::{ItemKind, Priority};
+use sprint_core::view::ItemView;
+
+use crate::render::{Cell, Column, Layout, commas, fields, lines, many_lines, section, table};
+
+/// An item with what is kept of its attempts.
+#[derive(Debug, Serialize)]
+pub(crate) struct ItemDetails {
+    #[serde(flatten)]
+    pub(crate) item: ItemView,
+    pub(crate) kept: Vec<Kept>,
+}
+
+/// Items as a table; the repo has a column only where it makes a difference.
+pub(crate) fn list(items: &[ItemView], layout: &Layout) -> String {
+    let columns = [
+        Column::number("ID"),
+        Column::word("REPO"),
+        Column::word("STAGE"),
+        Column::word("KIND"),
+        Column::word("PRIORITY"),
+        Column::number("TRY"),
+        Column::number("WORKER"),
+        Column::word("NEEDS"),
+        Column::text("TITLE"),
+        Column::text("REASON"),
+    ];
+    let one_repo = items.windows(2).all(|pair| pair[0].repo == pair[1].repo);
+    let all_tasks = items.iter().all(|item| item.kind == ItemKind::Task);
+    let all_medium = items.iter().all(|item| item.priority == Priority::Medium);
+    let unless = |plain: bool, value: &dyn std::fmt::Display| if plain { Cell::new("") } else { Cell::new(value) };
+    let rows = items.iter().map(|item| {
+        vec![
+            Cell::new(item.id),
+            unless(one_repo, &item.repo),
+            Cell::state(item.stage),
+            unless(all_tasks, &item.kind),
+            unless(all_medium, &item.priority),
+            if item.attempt.get() == 0 { Cell::new("") } else { Cell::new(item.attempt) },
+            Cell::maybe(item.worker),
+            Cell::new(some_needs(item)),
+            Cell::gist(&item.title),
+            Cell::gist(&item.reason),
+        ]
+    });
+    table(layout, &columns, rows.collect())
+}
+
+/// The first needs of an item: a table has no room for a hundred.
+fn some_needs(item: &ItemView) -> String {
+    const SHOWN: usize = 3;
+    let more = item.needs.len().saturating_sub(SHOWN);
+    let shown = commas(item.needs.iter().take(SHOWN));
+    if more == 0 { shown } else { format!("{shown} +{more}") }
+}
+
+pub(crate) fn explained(explanation: &Explanation, _: &Layout) -> String {
+    let stuck = explanation.stuck.then(|| "this will not change by itself".to_owned());
+    many_lines(&lines(explanation.lines.iter().chain(&stuck)))
+}
+
+pub(crate) fn details(shown: &ItemDetails, explanation: &Explanation, layout: &Layout) -> String {
+    let ItemDetails { item, kept } = shown;
+    let mut text = fields(&[
+        ("item", item.id.to_string()),
+        ("title", item.title.clone()),
+        ("repo", item.repo.to_string()),
+        ("kind", item.kind.to_string()),
+        ("stage", item.stage.to_string()),
+        ("priority", item.priority.to_string()),
+        ("attempt", if item.attempt.get() == 0 { String::new() } else { item.attempt.to_string() }),
+        ("failures", if item.failures == 0 { String::new() } else { item.failures.to_string() }),
+        ("worker", item.worker.map(|worker| worker.to_string()).unwrap_or_default()),
+        ("conflict", item.conflict.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("change", item.change.map(|change| change.to_string()).unwrap_or_default()),
+        ("commit", item.commit.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("parent", item.parent.map(|parent| parent.to_string()).unwrap_or_default()),
+        ("needs", commas(&item.needs)),
+        ("labels", commas(&item.labels)),
+        ("requires", commas(item.requires.iter().map(|(key, value)| format!("{key}={value}")))),
+        ("run", item.run.clone().unwrap_or_default()),
+        ("created", item.created_at.to_string()),
+        ("updated", item.updated_at.to_string()),
+    ]);
+    text += &section("description", &item.description);
+    let criteria = lines(item.acceptance.iter().map(|criterion| format!("- {criterion}")));
+    text += &section("acceptance criteria", &criteria);
+    for feedback in &item.feedback {
+        text += &section(&format!("feedback of attempt {}", feedback.attempt), &feedback.text);
+    }
+    let refs = kept.iter().map(|Kept { attempt, kind, late, name, commit }| {
+        let late = if *late { ", came late" } else { "" };
+        format!("attempt {attempt}, {kind}{late}: {} at {name}", commit.short())
+    });
+    text += &section("kept", &lines(refs));
+    text += &section("now", &explained(explanation, layout));
+    text
+}
+
+#[cfg(test)]
+#[path = "item_tests.rs"]
+mod tests;

@@ -1,0 +1,88 @@
+use sprint_core::attempt_ref::RefKind;
+use sprint_core::fixtures;
+use sprint_core::ids::{Attempt, ChangeId, ItemId, RepoName, WorkerId};
+use sprint_core::item::{Feedback, StageName};
+use sprint_core::time::Timestamp;
+
+use super::*;
+
+fn sample(id: u64, stage: StageName, title: &str) -> ItemView {
+    ItemView {
+        id: ItemId::new(id),
+        repo: RepoName::new("web").unwrap(),
+        kind: ItemKind::Task,
+        title: title.to_owned(),
+        stage,
+        priority: Priority::Medium,
+        parent: None,
+        needs: [].into(),
+        attempt: Attempt::new(0),
+        worker: None,
+        reason: String::new(),
+        change: None,
+        commit: None,
+        failures: 0,
+        conflict: None,
+        description: String::new(),
+        acceptance: vec![],
+        labels: [].into(),
+        requires: [].into(),
+        run: None,
+        feedback: vec![],
+        created_at: Timestamp::from_millis(1_763_700_000_000),
+        updated_at: Timestamp::from_millis(1_763_700_060_000),
+    }
+}
+
+fn layout(width: Option<u16>) -> Layout {
+    Layout { width, colour: false, now: Timestamp::from_millis(1_763_700_100_000) }
+}
+
+fn samples() -> Vec<ItemView> {
+    let running = ItemView {
+        attempt: Attempt::new(2),
+        worker: Some(WorkerId::new(41)),
+        priority: Priority::Urgent,
+        ..sample(7, StageName::InProgress, "Teach the parser that a comment may stand at the end of a line")
+    };
+    let blocked = ItemView {
+        attempt: Attempt::new(3),
+        needs: (1..=6).map(ItemId::new).collect(),
+        reason: "attempt 3 of 3 failed: the command exited with 1\n\nlast lines:\nno".to_owned(),
+        ..sample(12, StageName::Blocked, "Fix the flaky test\u{1b}[2J")
+    };
+    vec![sample(3, StageName::Ready, "Greet"), running, blocked]
+}
+
+#[test]
+fn items_fit_a_terminal() {
+    insta::assert_snapshot!(list(&samples(), &layout(Some(80))));
+}
+
+#[test]
+fn items_in_a_pipe_are_one_line_each() {
+    insta::assert_snapshot!(list(&samples(), &layout(None)));
+}
+
+#[test]
+fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
+    let item = ItemView {
+        description: "Comments are dropped today.\n\nKeep them.".to_owned(),
+        acceptance: vec!["a test covers it".to_owned()],
+        labels: ["parser".to_owned()].into(),
+        feedback: vec![Feedback { attempt: Attempt::new(1), text: "gate \"test\" failed\nnot ok 3".to_owned() }],
+        failures: 1,
+        conflict: Some(fixtures::conflict(ChangeId::new(5))),
+        ..samples().swap_remove(1)
+    };
+    let explanation = Explanation { lines: vec!["worker 41 works on attempt 2".to_owned()], stuck: false };
+    let kept = Kept {
+        attempt: Attempt::new(1),
+        kind: RefKind::Wip,
+        late: true,
+        name: "refs/sprint/late/wip/7/1".to_owned(),
+        commit: fixtures::commit("a"),
+    };
+    let shown = ItemDetails { item, kept: vec![kept] };
+    insta::assert_snapshot!(details(&shown, &explanation, &layout(Some(80))));
+}

@@ -1,0 +1,126 @@
+//! Repos, as people and scripts see them.
+
+use serde::Serialize;
+use sprint_core::gates::Gate;
+use sprint_core::ids::CommitId;
+use sprint_core::repo::Repo;
+use sprint_core::worker::Role;
+
+use crate::render::gate::gates;
+use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
+
+/// A repo with what its target branch says now, as scripts see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct RepoDetails {
+    #[serde(flatten)]
+    pub(crate) repo: Repo,
+    pub(crate) tip: Option<CommitId>,
+    /// The gates in force, wherever they come from.
+    pub(crate) gates_in_force: Vec<Gate>,
+    pub(crate) warnings: Vec<String>,
+}
+
+pub(crate) fn list(repos: &[Repo], layout: &Layout) -> String {
+    let columns = [
+        Column::word("NAME"),
+        Column::word("BRANCH"),
+        Column::word("QUEUE"),
+        Column::number("GATES"),
+        Column::text("RUN"),
+        Column::text("UPSTREAM"),
+    ];
+    let rows = repos.iter().map(|repo| {
+        vec![
+            Cell::new(&repo.name),
+            Cell::new(&repo.branch),
+            Cell::state(match (&repo.halted, &repo.frozen) {
+                (Some(_), _) => "halted",
+                (None, Some(_)) => "frozen",
+                (None, None) => "moving",
+            }),
+            if repo.gates.is_empty() { Cell::new("") } else { Cell::new(repo.gates.len()) },
+            Cell::gist(repo.run.get(&Role::Developer).map_or("", String::as_str)),
+            Cell::maybe(repo.url.as_ref()),
+        ]
+    });
+    table(layout, &columns, rows.collect())
+}
+
+pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
+    let RepoDetails { repo, tip, gates_in_force, warnings: _ } = view;
+    let mut text = fields(&[
+        ("name", repo.name.to_string()),
+        ("upstream", repo.url.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("branch", repo.branch.clone()),
+        ("tip", tip.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "queue",
+            repo.halted.as_ref().map_or_else(
+                || "moving".to_owned(),
+                |why| format!("halted: {why}; go on with: sprintctl repo set {} --resume", repo.name),
+            ),
+        ),
+        ("attempts", format!("at most {}, each from: {}", repo.max_attempts, repo.resume)),
+        (
+            "a worker may",
+            format!(
+                "take {}, and be silent for {}",
+                short_duration(repo.max_duration),
+                repo.hung_after.map_or_else(|| "any time".to_owned(), short_duration)
+            ),
+        ),
+        ("run", lines(repo.run.iter().map(|(role, run)| format!("{role}: {run}")))),
+        ("runtimes", commas(repo.runtimes.iter().map(|(role, runtime)| format!("{role}: {}", runtime.name)))),
+        ("limits", commas(repo.limits.iter().map(|(role, limit)| format!("{role}: {limit}")))),
+        ("added", repo.created_at.to_string()),
+    ]);
+    text += &section("gates in force", &gates(gates_in_force));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use sprint_core::fixtures;
+    use sprint_core::gates::{ReportFile, ReportKind};
+    use sprint_core::time::Timestamp;
+
+    use sprint_core::address::RepoAddress;
+    use sprint_core::ids::RepoName;
+    use sprint_core::job::Runtime;
+
+    use super::*;
+
+    #[test]
+    fn a_repo_shows_its_settings_and_the_gates_in_force() {
+        let view = RepoDetails {
+            repo: Repo {
+                name: RepoName::new("web").unwrap(),
+                url: Some(RepoAddress::as_kept("https://***@example.org/web.git".to_owned())),
+                branch: "main".to_owned(),
+                run: [(Role::Developer, "./agent".to_owned()), (Role::Resolver, "./merge".to_owned())].into(),
+                runtimes: [(Role::Developer, Runtime::shell())].into(),
+                gates: vec![],
+                max_attempts: 3,
+                limits: [(Role::Developer, 4)].into(),
+                halted: Some("the upstream refused the push".to_owned()),
+                created_at: Timestamp::from_millis(1_763_700_000_000),
+                ..fixtures::repo()
+            },
+            tip: Some(CommitId::new("1".repeat(40)).unwrap()),
+            gates_in_force: vec![
+                Gate { timeout: std::time::Duration::from_mins(1), ..Gate::new("lint", "./lint.sh") },
+                Gate {
+                    retries: 1,
+                    stage: 2,
+                    needs: vec!["gpu".parse().unwrap(), "arch=arm64".parse().unwrap()],
+                    report: vec![ReportFile { kind: ReportKind::Lcov, path: "out/lcov.info".to_owned() }],
+                    require: vec!["coverage >= 80".parse().unwrap(), "branch_coverage >= 62.5".parse().unwrap()],
+                    ..Gate::new("test", "./test.sh")
+                },
+            ],
+            warnings: vec![],
+        };
+        let layout = Layout { width: Some(100), colour: false, now: Timestamp::from_millis(1_763_700_000_000) };
+        insta::assert_snapshot!(details(&view, &layout) + "\n" + &list(&[view.repo], &layout));
+    }
+}
