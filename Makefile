@@ -1,31 +1,30 @@
 # What people and CI run. Every target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test soak load sim fuzz lint bench
+.PHONY: help setup build build-release demo test soak load sim fuzz lint deny bench install package
 
 NEXTEST := $(shell cargo nextest --version 2>/dev/null)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: git, tmux, a C compiler, and PostgreSQL for tests
+setup: ## Install what building, running and testing need and this machine lacks
 	@deploy/setup.sh --tests
 
 build: ## Build everything
 	@deploy/setup.sh
 	cargo build --workspace --all-targets
 
+build-release: ## Build the three programs as they are installed
+	@deploy/setup.sh
+	cargo build --release --locked -p coordinator -p outpost-agent -p sprintctl --bins
+
 demo: ## Run the main job end to end, in a temporary directory
 	@deploy/setup.sh
 	@deploy/demo/demo.sh
 
-test: setup ## Run every test
-ifdef NEXTEST
-	cargo nextest run --workspace
-	cargo test --workspace --doc
-else
-	cargo test --workspace
-endif
+test: setup ## Run every test (SPRINT_TEST_SKIP=postgres,netns skips by name what this machine lacks)
+	@.ci/test
 
 SEEDS ?= 10000
 MERGES ?= 2000
@@ -45,7 +44,7 @@ load: ## Measure a coordinator under 1,000 simulated outposts (ARGS='--outposts 
 
 CASES ?= 1000000
 
-fuzz: ## Run every fuzz target with a million cases (or CASES=n); docs/security.md lists them
+fuzz: ## Run every fuzz target with a million cases (or CASES=n); docs/operate/security.md lists them
 	@deploy/setup.sh
 ifdef NEXTEST
 	PROPTEST_CASES=$(CASES) cargo nextest run --workspace --cargo-profile fuzz --no-fail-fast -E 'test(/fuzz_/)'
@@ -58,6 +57,17 @@ lint: ## Check the form: rustfmt, clippy, rustdoc
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace
 
+deny: ## Check licences, banned crates and sources of the dependencies, after deny.toml
+	@cargo deny --version >/dev/null 2>&1 || { echo "deny: cargo-deny is not installed; get it with: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny check licenses bans sources
+
 bench: ## Measure, each figure beside its floor
 	@deploy/setup.sh
 	cargo run --release -p sprint-tests --bin bench
+
+install: build-release ## Install programs, completions, man pages and user units (PREFIX=/usr/local or ~/.local, DESTDIR=)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install.sh
+
+package: ## Build a static tarball for this architecture, with checksums, in target/package/
+	@deploy/setup.sh
+	@deploy/package.sh

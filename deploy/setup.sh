@@ -2,7 +2,7 @@
 # Installs what building, running and testing need and this machine has not; does nothing when all is there.
 #
 #   deploy/setup.sh          what running needs: git, tmux, a C compiler
-#   deploy/setup.sh --tests  also what some tests need: PostgreSQL, network namespaces, clocks that jump
+#   deploy/setup.sh --tests  also what tests need, for none is skipped for lack of it: PostgreSQL, Python, namespaces
 set -euo pipefail
 
 packages=()
@@ -14,6 +14,7 @@ need() { # need PACKAGE WHY COMMAND: unless the command succeeds
     packages+=("$package")
 }
 has() { command -v "$1"; }
+has_faketime() { ls /usr/lib/*/faketime/libfaketimeMT.so.1; }
 has_postgres() { has postgres || ls /usr/lib/postgresql/*/bin/postgres; }
 
 if ! has cargo >/dev/null; then
@@ -24,9 +25,11 @@ need git "repositories and code" has git
 need tmux "the terminals of workers" has tmux
 need build-essential "C code of the embedded database and of libgit2" has cc
 if [ "${1:-}" = --tests ]; then
-    need iproute2 "tests of joining from another host make a network namespace; skipped without it" has ip
-    need faketime "clocks jump in the soak; they stay right without it" has faketime
-    need postgresql "the tests of the store run against it too; they are skipped without it" has_postgres
+    need iproute2 "tests of joining from another host make a network namespace" has ip
+    need util-linux "tests mount small disks, and run in namespaces and as other users" has unshare
+    need python3 "workers of tests open sockets, terminals and much memory" has python3
+    need faketime "the soak makes clocks jump" has_faketime
+    need postgresql "the tests of the store run against it too" has_postgres
 fi
 [ ${#packages[@]} -gt 0 ] || exit 0
 

@@ -19,26 +19,27 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Makes one; none where this process may not.
-    pub fn make() -> Option<Self> {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// This process may not, or iproute2 is missing.
+    pub fn make() -> Result<Self, String> {
         // Unlikely to be in use, and no two tests of one run have the same.
         let number = std::process::id() % 16_384;
         let (name, outside) = (format!("sprint-{number}"), format!("sprv{number}"));
         let subnet = format!("10.213.{}", number / 64);
         let host = number % 64 * 4;
         let (ours, theirs) = (format!("{subnet}.{}", host + 1), format!("{subnet}.{}", host + 2));
-        if !ip(&["netns", "add", &name]) {
-            return None;
-        }
+        ip(&["netns", "add", &name])?;
         let namespace = Self { name: name.clone(), ours: ours.clone(), outside: outside.clone() };
         let inside = format!("spri{number}");
-        let made = ip(&["link", "add", &outside, "type", "veth", "peer", "name", &inside, "netns", &name])
-            && ip(&["addr", "add", &format!("{ours}/30"), "dev", &outside])
-            && ip(&["link", "set", &outside, "up"])
-            && ip(&["-n", &name, "addr", "add", &format!("{theirs}/30"), "dev", &inside])
-            && ip(&["-n", &name, "link", "set", &inside, "up"])
-            && ip(&["-n", &name, "link", "set", "lo", "up"]);
-        made.then_some(namespace)
+        ip(&["link", "add", &outside, "type", "veth", "peer", "name", &inside, "netns", &name])?;
+        ip(&["addr", "add", &format!("{ours}/30"), "dev", &outside])?;
+        ip(&["link", "set", &outside, "up"])?;
+        ip(&["-n", &name, "addr", "add", &format!("{theirs}/30"), "dev", &inside])?;
+        ip(&["-n", &name, "link", "set", &inside, "up"])?;
+        ip(&["-n", &name, "link", "set", "lo", "up"])?;
+        Ok(namespace)
     }
 
     /// Takes the link between us down, or up again.
@@ -47,17 +48,21 @@ impl Namespace {
             Link::Up => "up",
             Link::Down => "down",
         };
-        ip(&["link", "set", &self.outside, state]);
+        ip(&["link", "set", &self.outside, state]).ok();
     }
 }
 
-fn ip(args: &[&str]) -> bool {
-    Command::new("ip").args(args).output().is_ok_and(|output| output.status.success())
+fn ip(args: &[&str]) -> Result<(), String> {
+    let output = Command::new("ip").args(args).output().map_err(|error| format!("ip cannot be run: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("ip {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(())
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
         // The pair of interfaces goes with it.
-        ip(&["netns", "del", &self.name]);
+        ip(&["netns", "del", &self.name]).ok();
     }
 }

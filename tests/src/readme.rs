@@ -18,18 +18,22 @@ pub fn quickstart(readme: &str) -> String {
 }
 
 /// Runs a script with the binaries of this build in a network of its own, where the default ports are free,
-/// and in a home of its own. None where no such network can be made.
+/// and in a home of its own.
+///
+/// # Errors
+/// No such network can be made here.
 ///
 /// # Panics
 /// The machine lacks a shell.
-pub fn run_apart(script: &str) -> Option<Output> {
+pub fn run_apart(script: &str) -> Result<Output, String> {
     let apart = |command: &mut Command| {
         command.args(["--net", "--map-root-user", "--kill-child", "--pid", "--fork", "--mount-proc"]);
     };
     let mut probe = Command::new("unshare");
     apart(&mut probe);
-    if !probe.arg("true").output().is_ok_and(|output| output.status.success()) {
-        return None;
+    let probed = probe.arg("true").output().map_err(|error| format!("unshare cannot be run: {error}"))?;
+    if !probed.status.success() {
+        return Err(String::from_utf8_lossy(&probed.stderr).trim().to_owned());
     }
     let home = tempfile::Builder::new().prefix("sprint-readme.").tempdir_in("/tmp").expect("a directory");
     let repo = Repo::make(home.path(), "web", &[("Makefile", "test:\n\ttest -e greeting.txt || true\n")]);
@@ -71,5 +75,5 @@ pub fn run_apart(script: &str) -> Option<Output> {
         .output()
         .expect("it runs");
     crate::processes::end_all(&home.path().display().to_string());
-    Some(output)
+    Ok(output)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprint_test_needs::{Need, have};
 use sprint_tests::{Cluster, OutpostOptions, commit, eventually};
 
 #[test]
@@ -312,11 +313,15 @@ fn sprintctl() -> String {
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(path: std::path::PathBuf) -> Option<Self> {
+    fn mount(path: std::path::PathBuf) -> Result<Self, String> {
         std::fs::create_dir_all(&path).expect("is made");
         let mount =
             std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(&path).output();
-        mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
+        let mount = mount.map_err(|error| format!("mount cannot be run: {error}"))?;
+        if !mount.status.success() {
+            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
+        }
+        Ok(Self(path))
     }
 }
 
@@ -329,10 +334,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_fails_the_worker_with_that_reason_and_the_agent_lives() {
     let mut cluster = Cluster::start(0);
-    let Some(disk) = SmallDisk::mount(cluster.path().join("disk")) else {
-        eprintln!("skipped: a tmpfs cannot be mounted here");
-        return;
-    };
+    let Some(disk) = have(Need::Tmpfs, || SmallDisk::mount(cluster.path().join("disk"))) else { return };
     let data = disk.0.join("data");
     let repo = cluster.repo("web", &[], &[]);
     let room = disk.0.join("room");

@@ -1,13 +1,11 @@
 //! Who gets in, who stays in, and who is put out.
 
+use sprint_test_needs::{Need, have};
 use sprint_tests::{Cluster, Namespace, OutpostOptions, commit, eventually};
 
 #[test]
 fn an_outpost_joins_from_another_host_with_the_two_commands_of_the_readme() {
-    let Some(namespace) = Namespace::make() else {
-        println!("skipped: no network namespace can be made here (that takes root and iproute2)");
-        return;
-    };
+    let Some(namespace) = have(Need::Netns, Namespace::make) else { return };
     // Made first: the certificate names the addresses that the host has.
     let mut cluster = Cluster::listening("0.0.0.0:0", 0, &[]);
     let readme = include_str!("../../README.md");
@@ -176,10 +174,7 @@ fn a_coordinator_shows_a_certificate_of_the_users_own() {
 fn the_readme_is_true() {
     let readme = include_str!("../../README.md");
     let script = sprint_tests::quickstart(readme);
-    let Some(output) = sprint_tests::run_apart(&script) else {
-        println!("skipped: no network namespace can be made here (that takes root or user namespaces)");
-        return;
-    };
+    let Some(output) = have(Need::Userns, || sprint_tests::run_apart(&script)) else { return };
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("README: done"), "{said}");

@@ -7,6 +7,7 @@ mod postgres;
 
 use coordinator::store::{Location, Store, StoreError};
 use postgres::Cluster;
+use sprint_test_needs::{Need, have};
 
 /// A database that can be opened, closed and opened again.
 enum Database {
@@ -67,13 +68,7 @@ async fn the_suite_holds_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_holds_on_postgres() {
-    let cluster = match Cluster::start() {
-        Ok(cluster) => cluster,
-        Err(why) => {
-            println!("skipped: PostgreSQL cannot be started here: {why}");
-            return;
-        }
-    };
+    let Some(cluster) = have(Need::Postgres, Cluster::start) else { return };
     suite!(Database::Postgres(cluster.fresh_database()));
     let url = cluster.fresh_database();
     let held = Store::open(Location::Postgres(&url)).await.unwrap();

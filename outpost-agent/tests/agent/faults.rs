@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sprint_core::ids::WorkerId;
 use sprint_core::job::{Outcome, ReportBody};
+use sprint_test_needs::{Need, have};
 
 use crate::support::{Site, eventually, lost, names, processes_of};
 
@@ -179,11 +180,15 @@ async fn nothing_is_left_of_a_forgotten_worker() {
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    fn mount(path: &'a Path, size: &str) -> Option<Self> {
+    fn mount(path: &'a Path, size: &str) -> Result<Self, String> {
         std::fs::create_dir_all(path).expect("is made");
         let option = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "none"]).arg(path).status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(path))
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "none"]).arg(path).output();
+        let mount = mount.map_err(|error| format!("mount cannot be run: {error}"))?;
+        if !mount.status.success() {
+            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
+        }
+        Ok(Self(path))
     }
 }
 
@@ -197,10 +202,7 @@ impl Drop for SmallDisk<'_> {
 async fn a_full_disk_fails_the_worker_and_not_the_agent() {
     let holder = tempfile::tempdir().expect("a directory");
     let path = holder.path().join("disk");
-    let Some(disk) = SmallDisk::mount(&path, "16m") else {
-        eprintln!("skipped: a tmpfs cannot be mounted here");
-        return;
-    };
+    let Some(disk) = have(Need::Tmpfs, || SmallDisk::mount(&path, "16m")) else { return };
     let mut site = Site::without_agent(&["--warm", "0"]).await;
     let data = path.join("data");
     site.set_data(&data);
@@ -354,10 +356,7 @@ fn paused(state: &crate::support::State) -> Option<&str> {
 async fn an_outpost_whose_disk_is_low_says_so_and_gives_up_its_warm_trees() {
     let holder = tempfile::tempdir().expect("a directory");
     let path = holder.path().join("disk");
-    let Some(disk) = SmallDisk::mount(&path, "64m") else {
-        eprintln!("skipped: a tmpfs cannot be mounted here");
-        return;
-    };
+    let Some(disk) = have(Need::Tmpfs, || SmallDisk::mount(&path, "64m")) else { return };
     let mut site = Site::without_agent(&["--warm", "1"]).await;
     site.set_data(&path.join("data"));
     site.start_agent();

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use sprint_core::ids::WorkerId;
 use sprint_core::job::Outcome;
+use sprint_test_needs::{Need, is_skipped, missing};
 
 use crate::support::{Site, eventually, lost};
 
@@ -236,11 +237,12 @@ async fn commits_that_are_not_whole_fail_their_worker_and_not_the_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_bomb_is_bounded() {
-    let site = Site::start(&["--max-processes", "50"]).await;
-    if !site.agent_log().contains("limits=\"cgroup\"") {
-        eprintln!("skipped: this host has no control group for us");
+    if is_skipped(Need::Cgroups) {
         return;
     }
+    let site = Site::start(&["--max-processes", "50"]).await;
+    let limited = site.agent_log().contains("limits=\"cgroup\"");
+    assert!(limited, "{}", missing(Need::Cgroups, "the agent found none that it may use"));
     let run = "for i in $(seq 200); do sleep 1000 & done 2>/dev/null; jobs | wc -l";
     let worker = site.assign(site.item(1, run)).await;
     site.finished(worker).await;
@@ -359,9 +361,11 @@ async fn a_worker_that_cannot_be_confined_does_not_run_and_is_not_blamed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ordinary_users_worker_is_confined_as_well() {
-    if !nix::unistd::Uid::effective().is_root() {
+    if is_skipped(Need::Root) || is_skipped(Need::Userns) {
         return;
     }
+    let is_root = nix::unistd::Uid::effective().is_root();
+    assert!(is_root, "{}", missing(Need::Root, "only root can start an agent as another user"));
     let mut site = Site::without_agent(&[]).await;
     let all = fs::Permissions::from_mode(0o777);
     for path in [site.path().to_owned(), site.outside(), site.path().join("git")] {
@@ -381,10 +385,7 @@ async fn an_ordinary_users_worker_is_confined_as_well() {
     site.start_agent_by(&mut command);
     site.joined(1).await;
     let told = site.coordinator.with(|state| state.hellos[0].labels["sandbox"].clone());
-    if !told.ends_with("+namespace") {
-        eprintln!("skipped: this host has no user namespaces");
-        return;
-    }
+    assert!(told.ends_with("+namespace"), "{}", missing(Need::Userns, format_args!("the agent offers {told}")));
     let agent = site.agent_pid();
     let data = site.data().display();
     let run = format!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use sprint_test_needs::{Need, have};
 use tokio::runtime::Runtime;
 
 use super::proxy::Proxy;
@@ -41,7 +42,7 @@ impl Site {
             .enable_all()
             .build()
             .expect("a runtime can be made");
-        let namespace = Namespace::make();
+        let namespace = have(Need::Netns, Namespace::make);
         let grace = format!("{}s", grace.as_secs());
         let mut options = vec!["--disconnect-grace", &grace, "--snapshot-every", "2s", "--advertise", "127.0.0.1"];
         if let Some(namespace) = &namespace {
@@ -49,7 +50,7 @@ impl Site {
         }
         let mut cluster = Cluster::start_with(0, &options);
         cluster.keep_if_it_fails();
-        let can_set_clocks = Path::new(FAKETIME).exists();
+        let can_set_clocks = have(Need::Faketime, libfaketime).is_some();
         if can_set_clocks {
             set_clock(cluster.path(), "coordinator", 0);
             cluster.kill_coordinator();
@@ -59,7 +60,7 @@ impl Site {
             cluster.start_coordinator();
         }
         let repo = cluster.repo("web", &[], &["--gate", "ok=sleep 0.1", "--max-attempts", "50"]);
-        let disk = SmallDisk::mount(cluster.outpost_data(SMALL));
+        let disk = have(Need::Tmpfs, || SmallDisk::mount(cluster.outpost_data(SMALL)));
         let mut proxies = vec![];
         for name in OUTPOSTS {
             let far = namespace.as_ref().filter(|_| name == FAR);
@@ -118,6 +119,10 @@ fn clock_file(directory: &Path, whose: &str) -> PathBuf {
     directory.join(format!("clock-{whose}"))
 }
 
+fn libfaketime() -> Result<(), String> {
+    if Path::new(FAKETIME).exists() { Ok(()) } else { Err(format!("there is no {FAKETIME}")) }
+}
+
 /// What makes a program read its clock from a file.
 fn clock(directory: &Path, whose: &str) -> Vec<(String, String)> {
     let file = clock_file(directory, whose).display().to_string();
@@ -143,12 +148,14 @@ fn set_clock(directory: &Path, whose: &str, seconds: i64) {
 pub(super) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None where nothing can be mounted.
-    fn mount(path: PathBuf) -> Option<Self> {
+    fn mount(path: PathBuf) -> Result<Self, String> {
         std::fs::create_dir_all(&path).expect("is made");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=128m,mode=700", "none"]).arg(&path).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(path))
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128m,mode=700", "none"]).arg(&path).output();
+        let mount = mount.map_err(|error| format!("mount cannot be run: {error}"))?;
+        if !mount.status.success() {
+            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
+        }
+        Ok(Self(path))
     }
 
     pub(super) fn fill(&self) {
