@@ -172,21 +172,19 @@ fn plain_http_is_for_this_machine_alone() {
     assert!(!std::path::Path::new(&data).exists(), "nothing was begun");
 }
 
-#[tokio::test]
-async fn a_database_newer_than_the_binary_is_refused() {
+#[test]
+fn a_database_newer_than_the_binary_is_refused() {
     let mut cluster = Cluster::start(0);
     cluster.terminate_coordinator();
     let data = cluster.coordinator_data();
-    let url = format!("sqlite://{}", data.join("sprint.db").display());
-    let pool = sqlx::SqlitePool::connect(&url).await.expect("it can be opened");
-    sqlx::query(
-        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
-         values (99990101000000, 'of the future', true, x'00', 0)",
-    )
-    .execute(&pool)
-    .await
-    .expect("is inserted");
-    pool.close().await;
+    let connection = rusqlite::Connection::open(data.join("sprint.db")).expect("it can be opened");
+    connection
+        .execute_batch(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (99990101000000, 'of the future', true, x'00', 0)",
+        )
+        .expect("is inserted");
+    drop(connection);
     let data = data.display().to_string();
     let args = ["serve", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     cluster.binary("coordinator", &args).refused(&["newer"]);

@@ -46,7 +46,7 @@ fn an_item_that_fails_three_times_is_blocked_with_the_reason() {
     let notes = cluster.shared().join("notes");
     std::fs::create_dir(&notes).expect("is made");
     let run = format!(
-        "cp \"$SPRINT_CONTEXT/feedback.md\" '{}/'$SPRINT_ATTEMPT 2>/dev/null; echo the lexer is broken; exit 3",
+        "cp \"$SPRINT_CONTEXT_DIR/feedback.md\" '{}/'$SPRINT_ATTEMPT 2>/dev/null; echo the lexer is broken; exit 3",
         notes.display()
     );
     let id = cluster.add(&repo, "Never works", &run);

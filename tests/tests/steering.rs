@@ -239,7 +239,7 @@ fn a_worker_is_given_its_own_names_and_no_secret() {
     let value = |key: &str| environment.lines().find_map(|line| line.strip_prefix(&format!("{key}=")));
     assert_eq!(value("SPRINT_ITEM"), Some(id.to_string().as_str()));
     assert_eq!(value("SPRINT_ATTEMPT"), Some("1"));
-    for key in ["SPRINT_WORKSPACE", "SPRINT_CONTEXT", "SPRINT_ARTIFACTS", "SPRINT_SOCKET"] {
+    for key in ["SPRINT_WORKSPACE", "SPRINT_CONTEXT_DIR", "SPRINT_ARTIFACTS", "SPRINT_SOCKET"] {
         let directory = cluster.outpost_data("local-1").join("workers").display().to_string();
         assert!(value(key).is_some_and(|path| path.starts_with(&directory)), "{key}: {environment}");
     }

@@ -75,11 +75,7 @@ fn start(
 }
 
 async fn to_look_at(sprint: &Coordinator, all: bool) -> Result<Vec<RepoName>, ServiceError> {
-    if all {
-        Ok(repos::list(sprint).await?.into_iter().map(|repo| repo.name).collect())
-    } else {
-        Ok(merge::busy(sprint).await?.into_iter().collect())
-    }
+    if all { Ok(repos::list(sprint).iter().map(|repo| repo.name.clone()).collect()) } else { Ok(merge::busy(sprint)) }
 }
 
 async fn drive(sprint: Arc<Coordinator>, name: RepoName) {

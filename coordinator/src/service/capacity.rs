@@ -1,6 +1,7 @@
 //! The fleet's slots and limits, and what work asks of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::ids::{OutpostName, RepoName};
@@ -11,26 +12,26 @@ use sprint_core::schedule::{Capacity, Limits, Placement, Request, Work, assign};
 use sprint_core::trial::{GateRun, Trial};
 use sprint_core::worker::{GateOf, Role};
 
-use crate::service::{Coordinator, ServiceError};
+use crate::service::Coordinator;
 
 /// The fleet and its limits, as one pass of the scheduler sees them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Board {
-    pub(crate) repos: BTreeMap<RepoName, Repo>,
+    pub(crate) repos: BTreeMap<RepoName, Arc<Repo>>,
     pub(crate) outposts: Vec<Capacity>,
     pub(crate) limits: Limits,
 }
 
 impl Board {
-    pub(crate) async fn load(sprint: &Coordinator) -> Result<Self, ServiceError> {
-        let repos = sprint.store.repos().await?.into_iter().map(|repo| (repo.name.clone(), repo)).collect();
+    pub(crate) fn load(sprint: &Coordinator) -> Self {
+        let repos = sprint.store.live().repos().into_iter().map(|repo| (repo.name.clone(), repo)).collect();
         let mut board = Self { repos, ..Self::default() };
-        for outpost in sprint.store.directory().outposts() {
+        for outpost in sprint.store.live().outposts() {
             let takes_work = outpost.state == OutpostState::Online && outpost.paused.is_none();
             if takes_work && sprint.fleet.is_live(&outpost.name) {
                 board.outposts.push(Capacity {
-                    outpost: outpost.name,
-                    labels: outpost.labels,
+                    outpost: outpost.name.clone(),
+                    labels: outpost.labels.clone(),
                     max_workers: outpost.max_workers,
                     active: 0,
                     active_by_repo: BTreeMap::new(),
@@ -40,10 +41,10 @@ impl Board {
         for repo in board.repos.values() {
             board.limits.max.extend(repo.limits.iter().map(|(role, max)| ((repo.name.clone(), *role), *max)));
         }
-        for (outpost, repo, role, count) in sprint.store.directory().slots_in_use() {
+        for (outpost, repo, role, count) in sprint.store.live().slots_in_use() {
             board.occupy(&outpost, repo, role, count);
         }
-        Ok(board)
+        board
     }
 
     fn occupy(&mut self, outpost: &OutpostName, repo: RepoName, role: Role, count: u32) {
@@ -100,7 +101,7 @@ pub(crate) fn gate_request(trial: &Trial, run: &GateRun) -> Request {
 
 /// How long an outpost still keeps its leases; none while it is connected, or has nothing to keep.
 pub(crate) fn lapses_in(sprint: &Coordinator, outpost: &Outpost) -> Option<Duration> {
-    if sprint.fleet.is_live(&outpost.name) || !sprint.store.directory().holds_slots(&outpost.name) {
+    if sprint.fleet.is_live(&outpost.name) || !sprint.store.live().holds_slots(&outpost.name) {
         return None;
     }
     let grace = outpost.disconnect_grace.unwrap_or(sprint.settings.disconnect_grace);

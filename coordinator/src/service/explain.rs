@@ -7,7 +7,7 @@ use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::item::{Item, Stage, StageName};
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::schedule::{Hold, hold, place, rank};
-use sprint_core::trial::{Purpose, TrialState};
+use sprint_core::trial::{Purpose, Trial, TrialState};
 use sprint_core::worker::Role;
 
 use crate::service::backlog::items;
@@ -31,9 +31,9 @@ pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, Servi
         Stage::Merging { change: id } => around.change = Some(change(sprint, *id).await?),
         Stage::Ready => look_around(sprint, &item, &mut around).await?,
         Stage::InProgress { lease } => {
-            let outpost = sprint.store.directory().outpost_named(&lease.outpost);
+            let outpost = sprint.store.live().outpost_named(&lease.outpost);
             around.lapses_in = outpost.and_then(|outpost| lapses_in(sprint, &outpost));
-            around.role = sprint.store.worker(lease.worker).await?.map(|worker| worker.role);
+            around.role = sprint.store.get(&lease.worker).await?.map(|worker| worker.role);
         }
         Stage::Inbox
         | Stage::Planning
@@ -49,12 +49,12 @@ pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, Servi
 
 async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroundings) -> Result<(), ServiceError> {
     let parent = match item.parent {
-        Some(parent) => sprint.store.item(parent).await?.map(|parent| parent.kind),
+        Some(parent) => sprint.store.get(&parent).await?.map(|parent| parent.kind),
         None => None,
     };
     let mut open = BTreeSet::new();
     for need in &item.needs {
-        let Some(need) = sprint.store.item(*need).await? else { continue };
+        let Some(need) = sprint.store.get(need).await? else { continue };
         if need.stage.name() != StageName::Done {
             open.insert(need.id);
             let stuck = items::dead_end(sprint, &need).await?.is_some();
@@ -66,7 +66,7 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
         let filter = ItemFilter { parent: Some(item.id), ..ItemFilter::default() };
         around.children = sprint.store.items(&filter).await?;
     }
-    let board = Board::load(sprint).await?;
+    let board = Board::load(sprint);
     let role_of = |item: &Item| board.repos.get(&item.repo).map_or(Role::Developer, |repo| pipeline::role(repo, item));
     let role = role_of(item);
     around.role = Some(role);
@@ -76,8 +76,8 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
     let request = request_of(item, role);
     around.unplaced = place(&request, &board.outposts, &board.limits).err();
     if around.unplaced.is_some() {
-        let there = sprint.store.directory().outposts().into_iter();
-        around.resting = there.filter_map(|outpost| Some((outpost.name, outpost.paused?))).collect();
+        let there = sprint.store.live().outposts().into_iter();
+        around.resting = there.filter_map(|outpost| Some((outpost.name.clone(), outpost.paused.clone()?))).collect();
     }
     let ready = sprint.store.assignable((i64::MIN, ItemId::default()), EXPLAINED).await?;
     around.ahead = ready.iter().filter(|other| rank(&request_of(other, role_of(other))) < rank(&request)).count();
@@ -92,26 +92,26 @@ pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, S
     let change = changes::get(sprint, id).await?;
     let mut around = ChangeSurroundings::default();
     if change.state.is_pending() {
-        let repo = sprint.store.repo(&change.repo).await?;
+        let repo = sprint.store.get(&change.repo).await?;
         around.frozen = repo.as_ref().and_then(|repo| repo.frozen.clone());
         around.halted = repo.and_then(|repo| repo.halted);
         around.trouble = sprint.trouble(&change.repo);
         around.standing = standing::of(sprint, std::slice::from_ref(&change)).remove(&id);
-        let trials = sprint.store.directory().trials(&change.repo);
+        let trials = sprint.store.live().trials(&change.repo);
         if change.direct.is_some() {
-            around.trial = trials.iter().rfind(|trial| trial.holds(id)).cloned();
+            around.trial = trials.iter().rfind(|trial| trial.holds(id)).map(|trial| Trial::clone(trial));
         } else {
             around.trial = match around.standing.as_ref().and_then(|standing| standing.trial) {
-                Some(trial) => sprint.store.trial(trial).await?,
+                Some(trial) => sprint.store.get(&trial).await?,
                 None => None,
             };
-            let queue = sprint.store.merge_queue(&change.repo).await?.into_iter();
+            let queue = sprint.store.live().queue(&change.repo).changes.into_iter();
             around.direct = queue.map(|entry| entry.change).find(|other| other.direct.is_some()).map(|other| other.id);
         }
         let tips = trials.into_iter();
         let mut tips = tips.filter(|trial| trial.purpose == Purpose::Tip);
-        around.red_tip = tips.find_map(|trial| match trial.state {
-            TrialState::Failed { reason, .. } => Some((trial.candidate.commit, reason)),
+        around.red_tip = tips.find_map(|trial| match &trial.state {
+            TrialState::Failed { reason, .. } => Some((trial.candidate.commit.clone(), reason.clone())),
             TrialState::Gating
             | TrialState::Passed
             | TrialState::Suspect { .. }
@@ -121,7 +121,7 @@ pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, S
         if let Some(trial) = &around.trial
             && let Some(run) = trial.startable().next()
         {
-            let board = Board::load(sprint).await?;
+            let board = Board::load(sprint);
             around.unplaced = place(&gate_request(trial, run), &board.outposts, &board.limits).err();
         }
     }

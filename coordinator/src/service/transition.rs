@@ -30,7 +30,7 @@ pub(crate) fn item<'t>(
     actor: &'t Actor,
 ) -> BoxFuture<'t, Result<Item, ServiceError>> {
     Box::pin(async move {
-        let mut item = tx.item(id).await?.ok_or_else(|| ServiceError::no_item(id))?;
+        let mut item = tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?;
         let mut record = NewEvent {
             kind: event.kind(),
             repo: Some(item.repo.clone()),
@@ -42,7 +42,7 @@ pub(crate) fn item<'t>(
         if let Value::Object(fields) = &mut record.data {
             fields.insert("stage".to_owned(), json!(item.stage.name()));
         }
-        tx.save_item(item.clone(), record);
+        tx.save(item.clone(), record);
         for effect in effects {
             match effect {
                 ItemEffect::Schedule => tx.notify(Notice::Scheduler),
@@ -72,7 +72,7 @@ pub(crate) fn worker<'t>(
     actor: &'t Actor,
 ) -> BoxFuture<'t, Result<Worker, ServiceError>> {
     Box::pin(async move {
-        let worker = tx.worker(id).await?.ok_or_else(|| ServiceError::no_worker(id))?;
+        let worker = tx.get(&id).await?.ok_or_else(|| ServiceError::no_worker(id))?;
         loaded_worker(tx, worker, event, actor)
     })
 }
@@ -92,7 +92,7 @@ pub(crate) fn loaded_worker(
         data: data_with(&event, "worker", worker.id.get()),
     };
     let effects = worker.apply(event, tx.now())?;
-    tx.save_worker(worker.clone(), record);
+    tx.save(worker.clone(), record);
     for effect in effects {
         match effect {
             WorkerEffect::Stop => tx.notify(Notice::Outpost(worker.outpost.clone())),
@@ -114,7 +114,7 @@ pub(crate) fn change<'t>(
     actor: &'t Actor,
 ) -> BoxFuture<'t, Result<Change, ServiceError>> {
     Box::pin(async move {
-        let mut change = tx.change(id).await?.ok_or_else(|| ServiceError::no_change(id))?;
+        let mut change = tx.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))?;
         let record = NewEvent {
             kind: event.kind(),
             repo: Some(change.repo.clone()),
@@ -123,7 +123,7 @@ pub(crate) fn change<'t>(
             data: data_with(&event, "change", id.get()),
         };
         let effects = change.apply(event, tx.now())?;
-        tx.save_change(change.clone(), record);
+        tx.save(change.clone(), record);
         for effect in effects {
             match effect {
                 ChangeEffect::Merge => tx.notify(Notice::Merger),
@@ -135,7 +135,7 @@ pub(crate) fn change<'t>(
 
 /// Applies an event to a trial and carries out what follows.
 pub(crate) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &Actor) -> Result<Trial, ServiceError> {
-    let mut trial = tx.trial(id).await?.ok_or_else(|| ServiceError::no_trial(id))?;
+    let mut trial = tx.get(&id).await?.ok_or_else(|| ServiceError::no_trial(id))?;
     let mut record = NewEvent {
         kind: event.kind(),
         repo: Some(trial.repo.clone()),
@@ -151,7 +151,7 @@ pub(crate) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &A
         fields.insert("commit".to_owned(), json!(trial.candidate.commit));
         fields.insert("tree".to_owned(), json!(trial.candidate.tree));
     }
-    tx.save_trial(trial.clone(), record);
+    tx.save(trial.clone(), record);
     for effect in effects {
         match effect {
             TrialEffect::Schedule => tx.notify(Notice::Scheduler),
@@ -159,7 +159,7 @@ pub(crate) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &A
             TrialEffect::StopWorker { worker: id } => {
                 let reason = format!("its gate of trial {} is not needed any more", trial.id);
                 // It may have ended by itself meanwhile.
-                if tx.worker(id).await?.is_some_and(|worker| worker.state.is_live()) {
+                if tx.get(&id).await?.is_some_and(|worker| worker.state.is_live()) {
                     worker(tx, id, WorkerEvent::StopRequested { reason }, actor).await?;
                 }
             }

@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 
 use crate::clock::Time;
 use crate::store::db;
-use crate::store::directory::Directory;
 use crate::store::error::StoreError;
+use crate::store::live::Live;
 use crate::store::notice::Notices;
 use crate::store::tx::Tx;
 use crate::store::writer;
@@ -26,7 +26,7 @@ pub struct Store {
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
     pub(crate) pool: db::Pool,
     notices: Arc<Notices>,
-    directory: Arc<Directory>,
+    live: Arc<Live>,
     time: Arc<Time>,
 }
 
@@ -49,12 +49,12 @@ impl Store {
             Location::Sqlite(path) => db::open_sqlite(path).await?,
             Location::Postgres(url) => db::open_postgres(url).await?,
         };
-        let directory = Arc::new(Directory::default());
-        let tx = Tx::new(connection, Arc::clone(&directory)).await?;
+        let live = Arc::new(Live::default());
+        let tx = Tx::new(connection, Arc::clone(&live)).await?;
         time.at_least(tx.now());
         let notices = Arc::new(Notices::new(tx.last_seq()));
         let (writer, task) = writer::Writer::start(tx, Arc::clone(&notices), Arc::clone(&time));
-        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices, directory, time })
+        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices, live, time })
     }
 
     /// The time that the record is kept in.
@@ -75,9 +75,9 @@ impl Store {
         &self.notices
     }
 
-    /// Who is known, as of the last commit.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
+    /// What is live, as of the last commit.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Runs `job` in a transaction and answers when its outcome is durable.

@@ -5,19 +5,24 @@
 
 mod check;
 mod db;
-mod directory;
+mod entities;
 mod entity;
 mod error;
 mod handle;
+mod live;
 mod notice;
 mod read;
 mod restore;
 mod tx;
 mod writer;
 
-pub use directory::Directory;
+pub use check::EventCounts;
+pub use db::Value;
+pub use entities::{Everything, Slots};
+pub use entity::{Entity, Key, Numbered, Stored};
 pub use error::StoreError;
 pub use handle::{Location, Store};
+pub use live::{InQueue, Live, RepoQueue};
 pub use notice::{Notice, Notices};
-pub use read::{ChangeFilter, EventFilter, InQueue, ItemFilter, WorkerFilter};
+pub use read::{ChangeFilter, EventFilter, ItemFilter, WorkerFilter};
 pub use tx::Tx;

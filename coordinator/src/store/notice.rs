@@ -21,7 +21,7 @@ pub enum Notice {
     Outpost(OutpostName),
 }
 
-/// The bells that commits ring.
+/// Who is woken by commits.
 pub struct Notices {
     pub scheduler: Notify,
     pub merger: Notify,
@@ -54,13 +54,23 @@ impl Notices {
         self.last.subscribe()
     }
 
-    pub(crate) fn ring(&self, notice: &Notice) {
+    pub(crate) fn wake(&self, notice: &Notice) {
         match notice {
             Notice::Scheduler => self.scheduler.notify_one(),
             Notice::Merger => self.merger.notify_one(),
             Notice::Pipeline => self.pipeline.notify_one(),
             Notice::Supervisor => self.supervisor.notify_one(),
             Notice::Outpost(name) => self.outpost(name).notify_one(),
+        }
+    }
+
+    /// Wakes everybody: what is live was read anew.
+    pub(crate) fn wake_all(&self) {
+        for waiting in [&self.scheduler, &self.merger, &self.pipeline, &self.supervisor] {
+            waiting.notify_one();
+        }
+        for outpost in self.outposts.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            outpost.notify_one();
         }
     }
 

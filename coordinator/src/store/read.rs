@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use sprint_core::change::Change;
 use sprint_core::event::Event;
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, Seq, TreeId, TrialId, WorkerId};
-use sprint_core::item::{Item, Priority, StageName};
-use sprint_core::repo::Repo;
+use sprint_core::ids::{ItemId, OutpostName, RepoName, Seq, TreeId};
+use sprint_core::item::{Item, StageName};
 use sprint_core::time::Timestamp;
 use sprint_core::token::Token;
 use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
 
 use super::db::Value;
-use super::entity::Entity;
+use super::entity::{Entity as _, Key, Stored};
 use super::{Store, StoreError};
 
 /// Which items are wanted; what is absent does not matter.
@@ -43,19 +41,6 @@ pub struct ChangeFilter {
     pub item: Option<ItemId>,
     pub pending: bool,
     pub limit: Option<u32>,
-}
-
-/// A change in a merge queue, with its item's priority.
-#[derive(Debug, Clone)]
-pub struct InQueue {
-    pub change: Change,
-    pub priority: Priority,
-}
-
-/// What the merge queue's order needs of an item.
-#[derive(Deserialize)]
-struct Prioritised {
-    priority: Priority,
 }
 
 /// Which events are wanted.
@@ -96,7 +81,7 @@ impl Conditions {
 }
 
 /// The newest `limit` rows that meet the conditions, oldest first.
-fn newest<E: Entity>(conditions: &Conditions, limit: Option<u32>) -> String {
+fn newest<E: Stored>(conditions: &Conditions, limit: Option<u32>) -> String {
     let (table, key) = (E::TABLE, E::KEY);
     let inner = format!("select body, {key} from {table}{}", conditions.sql);
     match limit {
@@ -108,42 +93,28 @@ fn newest<E: Entity>(conditions: &Conditions, limit: Option<u32>) -> String {
 }
 
 impl Store {
-    async fn get<E: Entity>(&self, key: &E::Key) -> Result<Option<E>, StoreError> {
-        let sql = format!("select body from {} where {} = $1", E::TABLE, E::KEY);
-        Ok(self.bodies(sql, vec![E::key_value(key)]).await?.pop())
+    /// The entity with a key, as of the last commit.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer or holds something unreadable; so for all reads.
+    pub async fn get<K: Key>(&self, key: &K) -> Result<Option<K::Entity>, StoreError> {
+        let sql = format!("select body from {} where {} = $1", K::Entity::TABLE, K::Entity::KEY);
+        Ok(self.bodies(sql, vec![key.value()]).await?.pop())
     }
 
-    async fn bodies<E: Entity>(&self, sql: String, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
+    async fn bodies<E: Stored>(&self, sql: String, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
         let rows: Vec<(String,)> = self.pool.fetch(sql, values).await?;
         rows.iter().map(|(body,)| E::decode(body)).collect()
     }
 
-    async fn found<E: Entity>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Vec<E>, StoreError> {
+    async fn found<E: Stored>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Vec<E>, StoreError> {
         let sql = newest::<E>(&conditions, limit);
         let sql = format!("select body from ({sql}) as found");
         self.bodies(sql, conditions.values).await
     }
 
     /// # Errors
-    /// [`StoreError`] when the database does not answer or holds something unreadable; so for all reads.
-    pub async fn repo(&self, name: &RepoName) -> Result<Option<Repo>, StoreError> {
-        self.get(name).await
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn repos(&self) -> Result<Vec<Repo>, StoreError> {
-        self.bodies("select body from repos order by name".to_owned(), vec![]).await
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn item(&self, id: ItemId) -> Result<Option<Item>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn items(&self, filter: &ItemFilter) -> Result<Vec<Item>, StoreError> {
         let ItemFilter { repo, stages, parent, limit } = filter;
         let mut conditions = Conditions::new();
@@ -161,13 +132,7 @@ impl Store {
     }
 
     /// # Errors
-    /// As [`Store::repo`].
-    pub async fn worker(&self, id: WorkerId) -> Result<Option<Worker>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn workers(&self, filter: &WorkerFilter) -> Result<Vec<Worker>, StoreError> {
         let WorkerFilter { item, outpost, repo, live, limit } = filter;
         let mut conditions = Conditions::new();
@@ -187,13 +152,7 @@ impl Store {
     }
 
     /// # Errors
-    /// As [`Store::repo`].
-    pub async fn change(&self, id: ChangeId) -> Result<Option<Change>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<Change>, StoreError> {
         let ChangeFilter { repo, item, pending, limit } = filter;
         let mut conditions = Conditions::new();
@@ -209,43 +168,10 @@ impl Store {
         self.found(conditions, *limit).await
     }
 
-    /// The repos that have changes in their merge queue.
-    ///
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn repos_with_pending_changes(&self) -> Result<Vec<RepoName>, StoreError> {
-        let sql = "select distinct repo from changes where pending = 1 order by repo".to_owned();
-        let rows: Vec<(String,)> = self.pool.fetch(sql, vec![]).await?;
-        Ok(rows.into_iter().filter_map(|(name,)| name.parse().ok()).collect())
-    }
-
-    /// A repo's merge queue in its order: the urgency of the item, then age.
-    ///
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn merge_queue(&self, repo: &RepoName) -> Result<Vec<InQueue>, StoreError> {
-        let sql = "select changes.body, items.body from changes join items on items.id = changes.item
-            where changes.pending = 1 and changes.repo = $1 order by items.urgency, changes.id";
-        let rows: Vec<(String, String)> = self.pool.fetch(sql.to_owned(), vec![repo.as_str().into()]).await?;
-        rows.iter()
-            .map(|(change, item)| {
-                let Prioritised { priority } =
-                    serde_json::from_str(item).map_err(|error| StoreError::Corrupt { table: Item::TABLE, error })?;
-                Ok(InQueue { change: Change::decode(change)?, priority })
-            })
-            .collect()
-    }
-
-    /// # Errors
-    /// As [`Store::repo`].
-    pub async fn trial(&self, id: TrialId) -> Result<Option<Trial>, StoreError> {
-        self.get(&id).await
-    }
-
     /// The trials of a repo, newest last.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn trials(&self, repo: &RepoName, limit: Option<u32>) -> Result<Vec<Trial>, StoreError> {
         let mut conditions = Conditions::new();
         conditions.equal("repo", repo.as_str());
@@ -255,7 +181,7 @@ impl Store {
     /// The trials of a repo that gated a tree, newest last.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn trials_of_tree(&self, repo: &RepoName, tree: &TreeId) -> Result<Vec<Trial>, StoreError> {
         let mut conditions = Conditions::new();
         conditions.equal("repo", repo.as_str());
@@ -266,7 +192,7 @@ impl Store {
     /// The newest changes of a repo that landed, or left the queue without it.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn settled_changes(&self, repo: &RepoName, limit: u32) -> Result<Vec<Change>, StoreError> {
         let mut conditions = Conditions::new();
         conditions.and("pending = 0");
@@ -277,7 +203,7 @@ impl Store {
     /// All tokens, the oldest first.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let mut tokens: Vec<Token> = self.bodies("select body from tokens".to_owned(), vec![]).await?;
         tokens.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
@@ -288,7 +214,7 @@ impl Store {
     /// ready, not a container, not part of a convoy, with all needs done.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn assignable(&self, after: (i64, ItemId), limit: u32) -> Result<Vec<Item>, StoreError> {
         let sql = format!(
             "select items.body from items
@@ -308,7 +234,7 @@ impl Store {
     /// Features that have children, all of them over, and one at least done.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn finished_features(&self) -> Result<Vec<Item>, StoreError> {
         let sql = "select features.body from items as features
             where features.stage in ('inbox', 'planning', 'ready') and features.kind = 'feature'
@@ -321,7 +247,7 @@ impl Store {
     /// Items that wait as part of a convoy which is done, each with its convoy.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn carried_by_done_convoys(&self) -> Result<Vec<Item>, StoreError> {
         let sql = "select items.body from items join items as convoys on convoys.id = items.parent
             where items.stage in ('inbox', 'planning', 'ready') and convoys.kind = 'convoy' and convoys.stage = 'done'
@@ -332,7 +258,7 @@ impl Store {
     /// The events that a filter asks for, in order.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn events(&self, filter: EventFilter) -> Result<Vec<Event>, StoreError> {
         let EventFilter { since, item, audit, limit } = filter;
         let mut values = vec![since.get().into()];
@@ -354,7 +280,7 @@ impl Store {
     /// What happened to the changes and trials of a repo since a time, in order.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn queue_events(&self, repo: &RepoName, since: Timestamp) -> Result<Vec<Event>, StoreError> {
         let sql = "select seq, time_ms, kind, repo, item, actor, origin, data from events
             where repo = $1 and time_ms >= $2 and (kind like 'trial_%' or kind like 'change_%')
@@ -390,7 +316,7 @@ impl Store {
     /// How many rows of `items`, `workers` and `changes` are in each stage or state.
     ///
     /// # Errors
-    /// As [`Store::repo`].
+    /// As [`Store::get`].
     pub async fn counts(&self) -> Result<[BTreeMap<String, u64>; 3], StoreError> {
         let mut counts = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
         let tables = [("items", "stage"), ("workers", "state"), ("changes", "state")];

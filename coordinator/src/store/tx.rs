@@ -3,44 +3,39 @@
 
 mod writing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sprint_core::change::Change;
 use sprint_core::event::{Event, NewEvent};
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
+use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
-use sprint_core::repo::Repo;
 use sprint_core::time::Timestamp;
-use sprint_core::token::Token;
-use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
 
-use super::StoreError;
-use super::db::{Connection, Shape, Value};
-use super::directory::{Changed, Directory};
-use super::entity::{Entity, Slots};
+use super::db::{Connection, Shape, Statement, Value};
+use super::entities::{Slots, TABLES};
+use super::entity::{Entity as _, Key, Numbered, Stored};
+use super::error::StoreError;
+use super::live::Live;
 use super::notice::Notice;
 
-/// The next number of each kind.
-#[derive(Debug, Clone, Copy, Default)]
-struct Numbers {
-    item: u64,
-    worker: u64,
-    change: u64,
-    trial: u64,
-    seq: u64,
-}
+/// The table of events, which are numbered like entities.
+const EVENTS: &str = "events";
+
+/// The next number of each numbered table.
+type Numbers = BTreeMap<&'static str, u64>;
 
 /// One transaction as its job sees it.
 ///
 /// Reads by key see everything decided before, also what is not written yet. A search
 /// sees the database with all *earlier* transactions; a job searches before it saves.
 pub struct Tx {
-    directory: Arc<Directory>,
+    live: Arc<Live>,
     connection: Connection,
     now: Timestamp,
+    /// Why the database is away; nothing can be read or committed until it is back.
+    away: Option<String>,
     /// Whether the database's transaction has begun.
     begun: bool,
     /// Whether a statement of this batch failed. Then nothing of the batch may be committed: part of
@@ -61,7 +56,8 @@ struct Job {
     /// Events that have their numbers already, from a backup.
     restored: Vec<Event>,
     /// The least numbers that may be given next.
-    floors: Vec<(&'static str, u64)>,
+    sequences: Vec<(&'static str, u64)>,
+    /// The next numbers of the tables that the job has taken numbers of.
     numbers: Numbers,
 }
 
@@ -71,18 +67,21 @@ struct Batch {
     rows: Slots,
     events: Vec<Event>,
     notices: BTreeSet<Notice>,
-    /// What it changes in the directory.
-    known: Changed,
-    floors: Vec<(&'static str, u64)>,
+    sequences: Vec<(&'static str, u64)>,
     numbers: Numbers,
+    /// The rows that are written already, for what is live.
+    written: Slots,
+    /// The statements that were sent already: a connection that breaks before the commit takes them with it.
+    sent: Vec<Statement>,
 }
 
 impl Tx {
-    pub(crate) async fn new(connection: Connection, directory: Arc<Directory>) -> Result<Self, StoreError> {
+    pub(crate) async fn new(connection: Connection, live: Arc<Live>) -> Result<Self, StoreError> {
         let mut tx = Self {
-            directory,
+            live,
             connection,
             now: Timestamp::default(),
+            away: None,
             begun: false,
             broken: false,
             cache: Slots::default(),
@@ -90,7 +89,6 @@ impl Tx {
             job: Job::default(),
         };
         tx.reload().await?;
-        tx.fill_directory().await?;
         Ok(tx)
     }
 
@@ -99,138 +97,43 @@ impl Tx {
         self.now
     }
 
+    /// The entity with a key.
+    ///
     /// # Errors
     /// [`StoreError`] when the database does not answer or holds something unreadable; so for all reads.
-    pub async fn repo(&mut self, name: &RepoName) -> Result<Option<Repo>, StoreError> {
-        self.get(name).await
+    pub async fn get<K: Key>(&mut self, key: &K) -> Result<Option<K::Entity>, StoreError> {
+        for slots in [&self.job.rows, &self.batch.rows, &self.cache] {
+            if let Some(found) = K::Entity::rows(slots).get(key) {
+                return Ok(found.as_deref().cloned());
+            }
+        }
+        let sql = format!("select body from {} where {} = $1", K::Entity::TABLE, K::Entity::KEY);
+        let rows: Vec<(String,)> = self.rows(sql, vec![key.value()]).await?;
+        let Some((body,)) = rows.first() else { return Ok(None) };
+        let entity = K::Entity::decode(body)?;
+        K::Entity::rows_mut(&mut self.cache).insert(key.clone(), Some(Arc::new(entity.clone())));
+        Ok(Some(entity))
     }
 
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn item(&mut self, id: ItemId) -> Result<Option<Item>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn worker(&mut self, id: WorkerId) -> Result<Option<Worker>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn change(&mut self, id: ChangeId) -> Result<Option<Change>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn trial(&mut self, id: TrialId) -> Result<Option<Trial>, StoreError> {
-        self.get(&id).await
-    }
-
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn outpost(&mut self, name: &OutpostName) -> Result<Option<Outpost>, StoreError> {
-        self.get(name).await
-    }
-
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn token(&mut self, id: &TokenId) -> Result<Option<Token>, StoreError> {
-        self.get(id).await
-    }
-
-    /// The items whose parent is `parent`.
-    ///
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn children(&mut self, parent: ItemId) -> Result<Vec<Item>, StoreError> {
-        self.search("select body from items where parent = $1 order by id", vec![parent.get().into()]).await
-    }
-
-    /// The items of a repo that are neither done nor cancelled.
-    ///
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn open_items(&mut self, repo: &RepoName) -> Result<Vec<Item>, StoreError> {
-        let sql = "select body from items where repo = $1 and stage not in ('done', 'cancelled') order by id";
-        self.search(sql, vec![repo.as_str().into()]).await
-    }
-
-    /// The workers that hold a slot of an outpost.
-    ///
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn live_workers(&mut self, outpost: &OutpostName) -> Result<Vec<Worker>, StoreError> {
-        let sql = "select body from workers where live = 1 and outpost = $1 order by id";
-        self.search(sql, vec![outpost.as_str().into()]).await
-    }
-
-    /// All outposts.
-    ///
-    /// # Errors
-    /// As [`Tx::repo`].
-    pub async fn outposts(&mut self) -> Result<Vec<Outpost>, StoreError> {
-        self.search("select body from outposts order by name", vec![]).await
-    }
-
-    pub const fn next_item(&mut self) -> ItemId {
-        self.job.numbers.item += 1;
-        ItemId::new(self.job.numbers.item - 1)
-    }
-
-    pub const fn next_worker(&mut self) -> WorkerId {
-        self.job.numbers.worker += 1;
-        WorkerId::new(self.job.numbers.worker - 1)
-    }
-
-    pub const fn next_change(&mut self) -> ChangeId {
-        self.job.numbers.change += 1;
-        ChangeId::new(self.job.numbers.change - 1)
-    }
-
-    pub const fn next_trial(&mut self) -> TrialId {
-        self.job.numbers.trial += 1;
-        TrialId::new(self.job.numbers.trial - 1)
-    }
-
-    pub fn save_trial(&mut self, trial: Trial, event: NewEvent) {
-        self.put(trial, event);
-    }
-
-    pub fn save_repo(&mut self, repo: Repo, event: NewEvent) {
-        self.put(repo, event);
-    }
-
-    pub fn save_item(&mut self, item: Item, event: NewEvent) {
-        self.put(item, event);
-    }
-
-    pub fn save_worker(&mut self, worker: Worker, event: NewEvent) {
-        self.put(worker, event);
-    }
-
-    pub fn save_change(&mut self, change: Change, event: NewEvent) {
-        self.put(change, event);
-    }
-
-    pub fn save_outpost(&mut self, outpost: Outpost, event: NewEvent) {
-        self.put(outpost, event);
-    }
-
-    pub fn save_token(&mut self, token: Token, event: NewEvent) {
-        self.put(token, event);
-    }
-
-    pub fn remove_repo(&mut self, name: RepoName, event: NewEvent) {
-        Repo::rows(&mut self.job.rows).insert(name, None);
+    /// Keeps an entity, with the event that changed it.
+    pub fn save<E: Stored>(&mut self, entity: E, event: NewEvent) {
+        self.take(entity);
         self.job.events.push(event);
     }
 
-    pub fn remove_outpost(&mut self, name: OutpostName, event: NewEvent) {
-        Outpost::rows(&mut self.job.rows).insert(name, None);
+    /// Removes an entity.
+    pub fn remove<K: Key>(&mut self, key: &K, event: NewEvent) {
+        K::Entity::rows_mut(&mut self.job.rows).insert(key.clone(), None);
         self.job.events.push(event);
+    }
+
+    /// The next number of a kind of entity.
+    pub fn next<K: Numbered>(&mut self) -> K {
+        let table = K::Entity::TABLE;
+        let known = self.batch.numbers.get(table).copied().unwrap_or(1);
+        let next = self.job.numbers.entry(table).or_insert(known);
+        *next += 1;
+        K::of(*next - 1)
     }
 
     /// Records something that changes no entity.
@@ -243,14 +146,55 @@ impl Tx {
         self.job.notices.insert(notice);
     }
 
-    fn put<E: Entity>(&mut self, entity: E, event: NewEvent) {
-        E::rows(&mut self.job.rows).insert(entity.key(), Some(entity));
-        self.job.events.push(event);
+    /// The items whose parent is `parent`.
+    ///
+    /// # Errors
+    /// As [`Tx::get`].
+    pub async fn children(&mut self, parent: ItemId) -> Result<Vec<Item>, StoreError> {
+        self.search("select body from items where parent = $1 order by id", vec![parent.get().into()]).await
+    }
+
+    /// The items of a repo that are neither done nor cancelled.
+    ///
+    /// # Errors
+    /// As [`Tx::get`].
+    pub async fn open_items(&mut self, repo: &RepoName) -> Result<Vec<Item>, StoreError> {
+        let sql = "select body from items where repo = $1 and stage not in ('done', 'cancelled') order by id";
+        self.search(sql, vec![repo.as_str().into()]).await
+    }
+
+    /// The workers that hold a slot of an outpost.
+    ///
+    /// # Errors
+    /// As [`Tx::get`].
+    pub async fn live_workers(&mut self, outpost: &OutpostName) -> Result<Vec<Worker>, StoreError> {
+        let sql = "select body from workers where live = 1 and outpost = $1 order by id";
+        self.search(sql, vec![outpost.as_str().into()]).await
+    }
+
+    /// All outposts.
+    ///
+    /// # Errors
+    /// As [`Tx::get`].
+    pub async fn outposts(&mut self) -> Result<Vec<Outpost>, StoreError> {
+        self.all().await
+    }
+
+    /// Every entity of a kind, in the order of its keys.
+    pub(super) async fn all<E: Stored>(&mut self) -> Result<Vec<E>, StoreError> {
+        let sql = format!("select body from {} order by {}", E::TABLE, E::KEY);
+        self.search(&sql, vec![]).await
     }
 
     /// Takes an entity over as it is, without an event of its own.
-    pub(super) fn take<E: Entity>(&mut self, entity: E) {
-        E::rows(&mut self.job.rows).insert(entity.key(), Some(entity));
+    pub(super) fn take<E: Stored>(&mut self, entity: E) {
+        E::rows_mut(&mut self.job.rows).insert(entity.key(), Some(Arc::new(entity)));
+    }
+
+    pub(super) fn take_all<E: Stored>(&mut self, entities: impl IntoIterator<Item = E>) {
+        for entity in entities {
+            self.take(entity);
+        }
     }
 
     /// Takes events over with the numbers that they have.
@@ -259,38 +203,35 @@ impl Tx {
     }
 
     /// Gives numbers of a table from `next` on only.
-    pub(super) fn set_floor(&mut self, table: &'static str, next: u64) {
-        self.job.floors.push((table, next));
+    pub(super) fn set_sequence(&mut self, table: &'static str, next: u64) {
+        self.job.sequences.push((table, next));
     }
 
-    async fn get<E: Entity>(&mut self, key: &E::Key) -> Result<Option<E>, StoreError> {
-        for slots in [&mut self.job.rows, &mut self.batch.rows, &mut self.cache] {
-            if let Some(found) = E::rows(slots).get(key) {
-                return Ok(found.clone());
-            }
-        }
-        let sql = format!("select body from {} where {} = $1", E::TABLE, E::KEY);
-        let rows: Vec<(String,)> = self.fetch(sql, vec![E::key_value(key)]).await?;
-        let Some((body,)) = rows.first() else { return Ok(None) };
-        let entity = E::decode(body)?;
-        E::rows(&mut self.cache).insert(key.clone(), Some(entity.clone()));
-        Ok(Some(entity))
-    }
-
-    pub(super) async fn search<E: Entity>(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
-        debug_assert!(self.job.rows.is_empty(), "a job searches before it saves");
+    pub(super) async fn search<E: Stored>(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
+        debug_assert!(self.job.rows.len() == 0, "a job searches before it saves");
         self.flush().await?;
-        let rows: Vec<(String,)> = self.fetch(sql.to_owned(), values).await?;
+        let rows: Vec<(String,)> = self.rows(sql.to_owned(), values).await?;
         rows.iter().map(|(body,)| E::decode(body)).collect()
     }
 
-    async fn fetch(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<(String,)>, StoreError> {
-        self.rows(sql, values).await
+    pub(super) async fn rows<T: Shape>(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<T>, StoreError> {
+        if let Some(why) = &self.away {
+            return Err(StoreError::Unavailable(why.clone()));
+        }
+        let fetched = self.connection.fetch(Statement { sql, values }).await;
+        self.broken |= fetched.is_err();
+        Ok(fetched?)
     }
 
-    pub(super) async fn rows<T: Shape>(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<T>, StoreError> {
-        let fetched = self.connection.fetch(sql, values).await;
-        self.broken |= fetched.is_err();
-        fetched
+    pub(super) async fn load_live<E: Stored>(&mut self, slots: &mut Slots) -> Result<(), StoreError> {
+        let Some(condition) = E::LIVE else { return Ok(()) };
+        let found: Vec<E> = self.search(&format!("select body from {} where {condition}", E::TABLE), vec![]).await?;
+        E::rows_mut(slots).extend(found.into_iter().map(|entity| (entity.key(), Some(Arc::new(entity)))));
+        Ok(())
+    }
+
+    /// The names of the tables whose keys are numbered, with their keys' columns; events among them.
+    fn numbered() -> impl Iterator<Item = (&'static str, &'static str)> {
+        TABLES.iter().filter(|table| table.numbered).map(|table| (table.name, table.key)).chain([(EVENTS, "seq")])
     }
 }

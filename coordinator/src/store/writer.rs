@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -65,48 +66,73 @@ impl Writer {
     }
 }
 
+/// The pause before a database that is away is tried again.
+const AWAY: Duration = Duration::from_millis(500);
+
 async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>, time: Arc<Time>) {
     let mut jobs = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+    loop {
+        let received = tokio::select! {
+            received = queue.recv_many(&mut jobs, BATCH) => received,
+            // Nobody has to call for the loops to go on when the database is back.
+            () = tokio::time::sleep(AWAY), if tx.is_away() => {
+                if tx.abandon().await.is_ok() {
+                    notices.wake_all();
+                }
+                continue;
+            }
+        };
+        if received == 0 {
+            break;
+        }
+        let was_away = tx.is_away();
         tx.start_batch(time.now()).await;
-        let mut replies = Vec::with_capacity(jobs.len());
-        for job in jobs.drain(..) {
-            // A job that panics is a bug of that job; it must not take the record down with it.
-            match AssertUnwindSafe(job(&mut tx)).catch_unwind().await {
-                Ok(Answer { keep, reply }) => {
-                    tx.end_job(keep);
-                    replies.push(reply);
-                }
-                Err(_panic) => tx.end_job(false),
-            }
+        if was_away && !tx.is_away() {
+            notices.wake_all();
         }
-        pass(Point::CommitBefore);
-        match tx.commit().await {
-            Ok(committed) => {
-                pass(Point::CommitAfter);
-                if let Some(committed) = committed {
-                    notices.committed(committed.last);
-                    for notice in &committed.notices {
-                        notices.ring(notice);
-                    }
-                }
-                for reply in replies {
-                    reply(Ok(()));
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, transactions = replies.len(), "a commit failed; nothing of it was answered");
-                let message = error.to_string();
-                if let Err(error) = tx.abandon().await {
-                    tracing::error!(%error, "the database does not answer");
-                }
-                for reply in replies {
-                    reply(Err(StoreError::CommitFailed(message.clone())));
-                }
-            }
-        }
+        batch(&mut tx, &mut jobs, &notices).await;
     }
     if let Err(error) = tx.close().await {
         tracing::warn!(%error, "the database did not close cleanly");
+    }
+}
+
+/// Runs the jobs of a batch, commits them, and answers each.
+async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
+    let mut replies = Vec::with_capacity(jobs.len());
+    for job in jobs.drain(..) {
+        // A job that panics is a bug of that job; it must not take the record down with it.
+        match AssertUnwindSafe(job(tx)).catch_unwind().await {
+            Ok(Answer { keep, reply }) => {
+                tx.end_job(keep);
+                replies.push(reply);
+            }
+            Err(_panic) => tx.end_job(false),
+        }
+    }
+    pass(Point::CommitBefore);
+    match tx.commit().await {
+        Ok(committed) => {
+            pass(Point::CommitAfter);
+            notices.committed(committed.last);
+            for notice in &committed.notices {
+                notices.wake(notice);
+            }
+            for reply in replies {
+                reply(Ok(()));
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, transactions = replies.len(), "a commit failed");
+            if let Err(error) = tx.abandon().await {
+                tracing::error!(%error, "the database does not answer");
+            } else {
+                // What is live was read anew: a commit of which nothing is known may have been made.
+                notices.wake_all();
+            }
+            for reply in replies {
+                reply(Err(error.of_batch()));
+            }
+        }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn sprint(directory: &Path) -> Coordinator {
             for id in 1..=3 {
                 let (kind, actor) = (EventKind::ItemAdded, Actor::MergeQueue);
                 let event = NewEvent { kind, repo: None, item: Some(ItemId::new(id)), actor, data: Value::Null };
-                tx.save_item(fixtures::item(id, 1), event);
+                tx.save(fixtures::item(id, 1), event);
             }
             Ok::<_, ServiceError>(())
         })

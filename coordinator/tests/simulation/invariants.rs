@@ -29,7 +29,7 @@ pub(crate) async fn hold(
     }
     for work in outposts.iter().flat_map(|outpost| outpost.works.values()) {
         let id = work.assignment.worker;
-        let known = sprint.store.worker(id).await.map_err(|error| error.to_string())?;
+        let known = sprint.store.get(&id).await.map_err(|error| error.to_string())?;
         let seq = known.map_or(0, |worker| worker.report_seq);
         if seq < work.applied {
             return Err(format!(
@@ -56,7 +56,7 @@ pub(crate) async fn came_to_rest(sprint: &Coordinator, site: &Site, items: &[Ite
     let text = |error: coordinator::store::StoreError| error.to_string();
     let mut landed = Vec::new();
     for item in items {
-        let item = sprint.store.item(item.id).await.map_err(text)?.ok_or("an item is gone")?;
+        let item = sprint.store.get(&item.id).await.map_err(text)?.ok_or("an item is gone")?;
         match &item.stage {
             Stage::Done { commit: Some(_) } => landed.push(item.clone()),
             Stage::Blocked { .. } | Stage::Cancelled { .. } => {}

@@ -116,9 +116,9 @@ impl World {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    tx.save_repo(repo, event(EventKind::RepoAdded));
+                    tx.save(repo, event(EventKind::RepoAdded));
                     for outpost in known {
-                        tx.save_outpost(outpost, event(EventKind::OutpostJoined));
+                        tx.save(outpost, event(EventKind::OutpostJoined));
                     }
                     Ok(())
                 })
@@ -212,7 +212,7 @@ impl World {
             && self.to_add == 0
             && connected
             && done
-            && self.outposts.iter().all(|outpost| !sprint.store.directory().holds_slots(&outpost.name))
+            && self.outposts.iter().all(|outpost| !sprint.store.live().holds_slots(&outpost.name))
             && !self
                 .events
                 .values()

@@ -8,7 +8,7 @@ use serde_json::json;
 use sprint_core::change::ChangeState;
 use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::fixtures::{self, repo_name};
-use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, Seq};
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, Seq};
 use sprint_core::item::{Item, ItemKind, Priority, Stage};
 use sprint_core::outpost::Outpost;
 use sprint_core::time::Timestamp;
@@ -26,10 +26,10 @@ fn item(id: ItemId) -> Item {
 }
 
 fn add(tx: &mut Tx, change: impl FnOnce(&mut Item)) -> ItemId {
-    let id = tx.next_item();
+    let id = tx.next::<ItemId>();
     let mut item = item(id);
     change(&mut item);
-    tx.save_item(item, event(EventKind::ItemAdded, Some(id)));
+    tx.save(item, event(EventKind::ItemAdded, Some(id)));
     id
 }
 
@@ -61,10 +61,10 @@ async fn assignable(store: &Store) -> Vec<ItemId> {
 pub(crate) async fn acknowledged_is_durable(database: &Database) {
     let store = database.open().await;
     let id = write(&store, |tx| add(tx, |_| {})).await;
-    let before = store.item(id).await.unwrap().unwrap();
+    let before = store.get(&id).await.unwrap().unwrap();
     store.close().await;
     let store = database.open().await;
-    assert_eq!(store.item(id).await.unwrap(), Some(before));
+    assert_eq!(store.get(&id).await.unwrap(), Some(before));
     let next = write(&store, |tx| add(tx, |_| {})).await;
     assert_eq!(next.get(), id.get() + 1, "numbers go on where they were");
     assert_gapless(&store, 2).await;
@@ -99,9 +99,9 @@ pub(crate) async fn concurrent_jobs_are_serial(database: &Database) {
             let written: Result<(), StoreError> = store
                 .write(move |tx| {
                     Box::pin(async move {
-                        let mut item = tx.item(id).await?.unwrap();
+                        let mut item = tx.get(&id).await?.unwrap();
                         item.attempt = item.attempt.next();
-                        tx.save_item(item, event(EventKind::ItemEdited, Some(id)));
+                        tx.save(item, event(EventKind::ItemEdited, Some(id)));
                         Ok(())
                     })
                 })
@@ -112,7 +112,7 @@ pub(crate) async fn concurrent_jobs_are_serial(database: &Database) {
     while let Some(ended) = jobs.join_next().await {
         ended.unwrap();
     }
-    assert_eq!(store.item(id).await.unwrap().unwrap().attempt, Attempt::new(100), "an update was lost");
+    assert_eq!(store.get(&id).await.unwrap().unwrap().attempt, Attempt::new(100), "an update was lost");
     assert_gapless(&store, 101).await;
     store.close().await;
 }
@@ -169,10 +169,10 @@ pub(crate) async fn only_free_items_can_be_given_out(database: &Database) {
     write(&store, move |tx| {
         let mut done = item(low);
         done.stage = Stage::Done { commit: None };
-        tx.save_item(done, event(EventKind::ItemLanded, Some(low)));
+        tx.save(done, event(EventKind::ItemLanded, Some(low)));
         let mut free = item(blocked);
         free.created_at = Timestamp::from_millis(0);
-        tx.save_item(free, event(EventKind::ItemRetried, Some(blocked)));
+        tx.save(free, event(EventKind::ItemRetried, Some(blocked)));
     })
     .await;
     assert_eq!(assignable(&store).await, [urgent, blocked, waiting], "a met need frees its item");
@@ -197,9 +197,9 @@ pub(crate) async fn edited_needs_are_followed(database: &Database) {
     let edited: Result<(), StoreError> = store
         .write(move |tx| {
             Box::pin(async move {
-                let mut item = tx.item(second).await?.unwrap();
+                let mut item = tx.get(&second).await?.unwrap();
                 item.needs.clear();
-                tx.save_item(item, event(EventKind::ItemEdited, Some(second)));
+                tx.save(item, event(EventKind::ItemEdited, Some(second)));
                 Ok(())
             })
         })
@@ -235,13 +235,13 @@ pub(crate) async fn removed_rows_are_gone(database: &Database) {
     let store = database.open().await;
     let name = OutpostName::new("here").unwrap();
     let outpost = fixtures::outpost();
-    write(&store, move |tx| tx.save_outpost(outpost, event(EventKind::OutpostJoined, None))).await;
-    assert_eq!(store.directory().outposts().len(), 1);
+    write(&store, move |tx| tx.save(outpost, event(EventKind::OutpostJoined, None))).await;
+    assert_eq!(store.live().outposts().len(), 1);
     let key = name.clone();
-    write(&store, move |tx| tx.remove_outpost(key, event(EventKind::OutpostRemoved, None))).await;
-    assert_eq!(store.directory().outpost_named(&name), None);
+    write(&store, move |tx| tx.remove(&key, event(EventKind::OutpostRemoved, None))).await;
+    assert_eq!(store.live().outpost_named(&name), None);
     let read: Result<Option<Outpost>, StoreError> =
-        store.write(move |tx| Box::pin(async move { tx.outpost(&name).await })).await;
+        store.write(move |tx| Box::pin(async move { tx.get(&name).await })).await;
     assert_eq!(read.unwrap(), None);
     store.close().await;
 }
@@ -271,17 +271,17 @@ pub(crate) async fn the_queue_is_in_order(database: &Database) {
         let mut changes = Vec::new();
         for priority in [Priority::Low, Priority::High, Priority::High] {
             let item = add(tx, |item| item.priority = priority);
-            let change = fixtures::change(tx.next_change().get(), item.get(), ChangeState::Queued);
+            let change = fixtures::change(tx.next::<ChangeId>().get(), item.get(), ChangeState::Queued);
             changes.push(change.id);
-            tx.save_change(change, event(EventKind::ChangeQueued, Some(item)));
+            tx.save(change, event(EventKind::ChangeQueued, Some(item)));
         }
         changes
     })
     .await;
-    let queue = store.merge_queue(&repo_name()).await.unwrap();
+    let queue = store.live().queue(&repo_name()).changes;
     let places = queue.iter().map(|entry| (entry.change.id, entry.priority)).collect::<Vec<_>>();
     assert_eq!(places, [(order[1], Priority::High), (order[2], Priority::High), (order[0], Priority::Low)]);
-    assert_eq!(store.repos_with_pending_changes().await.unwrap(), [repo_name()]);
+    assert_eq!(store.live().busy_repos(), [repo_name()]);
     store.close().await;
 }
 

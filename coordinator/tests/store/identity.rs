@@ -41,24 +41,24 @@ fn token(proof: Proof) -> Token {
 pub(crate) async fn the_directory_follows_the_record(database: &Database) {
     let store = database.open().await;
     let joined = || event(EventKind::OutpostJoined, None);
-    write(&store, move |tx| tx.save_outpost(outpost("a", "1"), joined())).await;
-    assert_eq!(store.directory().outpost(&key("1")), Some(name("a")));
-    write(&store, move |tx| tx.save_outpost(outpost("a", "2"), joined())).await;
-    assert_eq!(store.directory().outpost(&key("1")), None, "an earlier key opens nothing any more");
-    assert_eq!(store.directory().outpost(&key("2")), Some(name("a")));
-    write(&store, move |tx| tx.save_token(token(Proof::Key(key("3"))), joined())).await;
-    assert!(store.directory().token_of_key(&key("3")).is_some());
+    write(&store, move |tx| tx.save(outpost("a", "1"), joined())).await;
+    assert_eq!(store.live().outpost(&key("1")), Some(name("a")));
+    write(&store, move |tx| tx.save(outpost("a", "2"), joined())).await;
+    assert_eq!(store.live().outpost(&key("1")), None, "an earlier key opens nothing any more");
+    assert_eq!(store.live().outpost(&key("2")), Some(name("a")));
+    write(&store, move |tx| tx.save(token(Proof::Key(key("3"))), joined())).await;
+    assert!(store.live().token_of_key(&key("3")).is_some());
     store.close().await;
 
     let store = database.open().await;
-    assert_eq!(store.directory().outpost(&key("2")), Some(name("a")), "it is filled at the start");
-    assert!(store.directory().token_of_key(&key("3")).is_some());
+    assert_eq!(store.live().outpost(&key("2")), Some(name("a")), "it is filled at the start");
+    assert!(store.live().token_of_key(&key("3")).is_some());
     let hash = SecretHash::new("4".repeat(64)).unwrap();
-    write(&store, move |tx| tx.save_token(token(Proof::Secret(hash)), joined())).await;
-    assert!(store.directory().token_of_key(&key("3")).is_none(), "its proof is another one now");
-    assert!(store.directory().token(&token(Proof::Key(key("3"))).id).is_some());
-    write(&store, move |tx| tx.remove_outpost(name("a"), joined())).await;
-    assert_eq!(store.directory().outpost(&key("2")), None);
+    write(&store, move |tx| tx.save(token(Proof::Secret(hash)), joined())).await;
+    assert!(store.live().token_of_key(&key("3")).is_none(), "its proof is another one now");
+    assert!(store.live().token(&token(Proof::Key(key("3"))).id).is_some());
+    write(&store, move |tx| tx.remove(&name("a"), joined())).await;
+    assert_eq!(store.live().outpost(&key("2")), None);
     store.close().await;
 }
 
@@ -67,13 +67,13 @@ pub(crate) async fn what_is_not_committed_is_not_in_the_directory(database: &Dat
     let failed: Result<(), StoreError> = store
         .write(|tx| {
             Box::pin(async move {
-                tx.save_outpost(outpost("a", "1"), event(EventKind::OutpostJoined, None));
+                tx.save(outpost("a", "1"), event(EventKind::OutpostJoined, None));
                 Err(StoreError::Closed)
             })
         })
         .await;
     assert!(failed.is_err());
-    assert_eq!(store.directory().outpost(&key("1")), None);
+    assert_eq!(store.live().outpost(&key("1")), None);
     store.close().await;
 }
 

@@ -24,9 +24,8 @@ impl Database {
     async fn meddle(&self, sql: &'static str) {
         match self {
             Self::Sqlite(directory) => {
-                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("sprint.db"));
-                let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-                sqlx::query(sql).execute(&mut connection).await.unwrap();
+                let connection = rusqlite::Connection::open(directory.path().join("sprint.db")).unwrap();
+                connection.execute_batch(sql).unwrap();
             }
             Self::Postgres(url) => {
                 let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.unwrap();
@@ -73,7 +72,8 @@ async fn the_suite_holds_on_postgres() {
     let url = cluster.fresh_database();
     let held = Store::open(Location::Postgres(&url)).await.unwrap();
     let second = Store::open(Location::Postgres(&url)).await;
-    assert!(matches!(second, Err(StoreError::InUse)), "one coordinator for one database");
+    let Err(StoreError::InUse { holder }) = second else { panic!("one coordinator for one database") };
+    assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
     held.close().await;
 }
 
@@ -82,13 +82,14 @@ async fn a_database_of_a_newer_coordinator_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sprint.db");
     Store::open(Location::Sqlite(&path)).await.unwrap().close().await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, x'00', 0)")
-        .execute(&mut connection)
-        .await
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (9999, 'later', true, x'00', 0)",
+        )
         .unwrap();
-    sqlx::Connection::close(connection).await.unwrap();
+    drop(connection);
     let error = Store::open(Location::Sqlite(&path)).await.err().unwrap();
     assert!(matches!(error, StoreError::TooNew { version: 9999 }), "{error}");
     assert!(error.to_string().contains("newer than this coordinator"), "{error}");

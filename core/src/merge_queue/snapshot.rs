@@ -1,6 +1,7 @@
 //! What the planner sees, made of the record and of what git knows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::{Clash, Fit, Pending, Policy, Snapshot, TrialFacts, TrialProgress};
 use crate::footprint::Footprint;
@@ -92,7 +93,7 @@ pub struct Queue<'a> {
     /// In the order of the queue.
     pub entries: &'a [Entry],
     /// Those that are not retired.
-    pub trials: &'a [trial::Trial],
+    pub trials: &'a [Arc<trial::Trial>],
     /// The moves of the branch that are still known, the oldest first; the last one led to `tip`.
     pub moves: &'a [Move],
     pub tip: &'a CommitId,

@@ -5,6 +5,7 @@ use sprint_core::merge_queue::ChangeSeen;
 use sprint_core::trial::TrialState;
 use sprint_core::view::TrialView;
 use sprint_proto::v1;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -61,8 +62,11 @@ impl v1::changes_server::Changes for Face {
     async fn graph(&self, request: Request<v1::RepoQueueRequest>) -> Result<Response<v1::Graph>, Status> {
         let repo = request.into_inner().repo.parse().map_err(malformed)?;
         let (queue, trials) = changes::graph(&self.sprint, &repo).await.map_err(of)?;
-        let trials = trials.into_iter().map(|trial| TrialView::from(trial).into()).collect();
-        Ok(Response::new(v1::Graph { changes: self.with_standings(queue), trials }))
+        let trials = trials.into_iter().map(|trial| TrialView::from(Arc::unwrap_or_clone(trial)).into()).collect();
+        Ok(Response::new(v1::Graph {
+            changes: self.with_standings(queue.into_iter().map(Arc::unwrap_or_clone).collect()),
+            trials,
+        }))
     }
 
     async fn why(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Decisions>, Status> {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
@@ -73,8 +74,10 @@ impl v1::repos_server::Repos for Face {
     }
 
     async fn list(&self, _: Request<v1::ListReposRequest>) -> Result<Response<v1::RepoList>, Status> {
-        let repos = repos::list(&self.sprint).await.map_err(of)?;
-        Ok(Response::new(v1::RepoList { repos: repos.into_iter().map(Into::into).collect() }))
+        let repos = repos::list(&self.sprint);
+        Ok(Response::new(v1::RepoList {
+            repos: repos.into_iter().map(|repo| Arc::unwrap_or_clone(repo).into()).collect(),
+        }))
     }
 
     async fn get(&self, request: Request<v1::RepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
 use crate::service::{Coordinator, ServiceError};
-use crate::store::Directory;
+use crate::store::Live;
 
 /// What a caller has shown of itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,23 +24,24 @@ pub struct Shown<'a> {
 /// # Errors
 /// [`ServiceError::Unauthenticated`] for a proof that does not count: it is not taken for less than it claims.
 pub fn identify(sprint: &Coordinator, shown: Shown<'_>) -> Result<Identity, ServiceError> {
-    let directory = sprint.store.directory();
+    let live = sprint.store.live();
     match shown {
-        Shown { key: Some(key), token: _ } => by_key(directory, key),
+        Shown { key: Some(key), token: _ } => by_key(live, key),
         Shown { key: None, token: Some(text) } => {
             let token = text.parse::<TokenText>().map_err(|error| ServiceError::Unauthenticated(error.to_string()))?;
-            let known = known(directory.token(&token.id), &token, TokenKind::Viewer)?;
-            person(&known)
+            let found = live.token(&token.id);
+            known(found.as_deref(), &token, TokenKind::Viewer)?;
+            found.map_or(Ok(Identity::Stranger), |found| person(&found))
         }
         Shown { key: None, token: None } => Ok(Identity::Stranger),
     }
 }
 
-fn by_key(directory: &Directory, key: &KeyId) -> Result<Identity, ServiceError> {
-    if let Some(name) = directory.outpost(key) {
+fn by_key(live: &Live, key: &KeyId) -> Result<Identity, ServiceError> {
+    if let Some(name) = live.outpost(key) {
         return Ok(Identity::Outpost(name));
     }
-    match directory.token_of_key(key) {
+    match live.token_of_key(key) {
         Some(token) => person(&token),
         None => Err(ServiceError::Unauthenticated(
             "the certificate is of nobody who is known here any more: the outpost was removed; join again with a new token (coordinator token create --kind outpost)"
@@ -56,11 +57,11 @@ fn person(token: &Token) -> Result<Identity, ServiceError> {
 
 /// Checks a token's secret against what is on record. A wrong secret and an unknown token are told
 /// alike, and a comparison takes the same time wherever the first difference is.
-pub(crate) fn known(found: Option<Token>, shown: &TokenText, kind: TokenKind) -> Result<Token, TokenRefused> {
+pub(crate) fn known(found: Option<&Token>, shown: &TokenText, kind: TokenKind) -> Result<(), TokenRefused> {
     let hash = hash(shown);
     match found {
         Some(token) => match &token.proof {
-            Proof::Secret(known) if known.as_str().as_bytes().ct_eq(hash.as_str().as_bytes()).into() => Ok(token),
+            Proof::Secret(known) if known.as_str().as_bytes().ct_eq(hash.as_str().as_bytes()).into() => Ok(()),
             Proof::Secret(_) | Proof::Key(_) => Err(TokenRefused::Unknown { kind }),
         },
         None => Err(TokenRefused::Unknown { kind }),
@@ -74,12 +75,12 @@ pub(crate) fn hash(token: &TokenText) -> SecretHash {
 
 /// Rings whenever somebody may have been let in or shut out.
 pub fn changes(sprint: &Coordinator) -> watch::Receiver<()> {
-    sprint.store.directory().changes()
+    sprint.store.live().access_changes()
 }
 
-/// Whoever has the data directory, and needs no call: what they do is part of the audit, too.
+/// Whoever has the data live, and needs no call: what they do is part of the audit, too.
 pub fn local_admin() -> Actor {
     let name = PersonName::new("local").expect("a name");
     let identity = Identity::Person { role: PersonRole::Admin, name };
-    Actor::Caller(Caller { identity, from: "the data directory".to_owned() })
+    Actor::Caller(Caller { identity, from: "the data live".to_owned() })
 }

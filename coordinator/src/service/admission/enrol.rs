@@ -8,7 +8,7 @@ use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::{Outpost, OutpostState};
 use sprint_core::time::Timestamp;
-use sprint_core::token::{CLOCK_TOLERANCE, TokenKind, TokenText};
+use sprint_core::token::{CLOCK_TOLERANCE, TokenKind, TokenRefused, TokenText};
 use sprint_identity::authority::{Issued, Requested};
 
 use crate::service::admission::access;
@@ -63,9 +63,11 @@ fn check_clock(theirs: Timestamp, ours: Timestamp) -> Result<(), ServiceError> {
 }
 
 async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, from: String) -> Result<(), ServiceError> {
-    let mut token = access::known(tx.token(&shown.id).await?, &shown, TokenKind::Outpost)?;
+    let found = tx.get(&shown.id).await?;
+    access::known(found.as_ref(), &shown, TokenKind::Outpost)?;
+    let Some(mut token) = found else { return Err(TokenRefused::Unknown { kind: TokenKind::Outpost }.into()) };
     let now = tx.now();
-    let known = tx.outpost(&name).await?;
+    let known = tx.get(&name).await?;
     if known.as_ref().is_some_and(|known| known.key.as_ref() == Some(&key)) {
         return Ok(token.again(now)?);
     }
@@ -102,8 +104,8 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
     let data = json!({ "outpost": name, "token": token.id, "key": outpost.key });
     let record =
         NewEvent { kind: EventKind::OutpostJoined, repo: None, item: None, actor: caller.clone(), data: data.clone() };
-    tx.save_outpost(outpost, record);
-    tx.save_token(token, NewEvent { kind: EventKind::TokenUsed, repo: None, item: None, actor: caller, data });
+    tx.save(outpost, record);
+    tx.save(token, NewEvent { kind: EventKind::TokenUsed, repo: None, item: None, actor: caller, data });
     Ok(())
 }
 
@@ -120,7 +122,7 @@ fn issue(sprint: &Coordinator, outpost: &OutpostName, requested: &Requested) -> 
 /// [`ServiceError::Forbidden`] for another key, [`ServiceError::Key`] for a request that makes no sense.
 pub async fn renew(sprint: &Coordinator, outpost: &OutpostName, request: &[u8]) -> Result<Enrolled, ServiceError> {
     let requested = Requested::read(request)?;
-    if sprint.store.directory().outpost(&requested.id).as_ref() != Some(outpost) {
+    if sprint.store.live().outpost(&requested.id).as_ref() != Some(outpost) {
         return Err(ServiceError::Forbidden(format!(
             "outpost \"{outpost}\" asked for a certificate for a key that is not its own"
         )));

@@ -32,7 +32,7 @@ pub const FILE: &str = "admin.toml";
 /// What the store or the file system says.
 pub async fn ensure(sprint: &Coordinator, data: &Path, address: &str) -> Result<(), ServiceError> {
     let key = Key::load_or_make(&data.join("identity/admin.key"))?;
-    match sprint.store.directory().token_of_key(&key.id()) {
+    match sprint.store.live().token_of_key(&key.id()) {
         Some(token) if token.check(now()).is_err() => {
             tracing::warn!(token = %token.id, "the local admin was revoked; sprintctl needs a token here, too");
             return Ok(());
@@ -80,7 +80,7 @@ async fn create(sprint: &Coordinator, key: KeyId) -> Result<(), ServiceError> {
                     created_by: Actor::Coordinator.to_string(),
                     revoked_at: None,
                 };
-                tx.save_token(token.clone(), tokens::event(EventKind::TokenCreated, &token, Actor::Coordinator));
+                tx.save(token.clone(), tokens::event(EventKind::TokenCreated, &token, Actor::Coordinator));
                 Ok(())
             })
         })

@@ -59,7 +59,7 @@ pub async fn create(sprint: &Coordinator, new: NewToken, by: Actor) -> Result<(T
                 let expires_at = created_at.plus(ttl);
                 let created_by = by.to_string();
                 let token = Token { id, proof, grant, expires_at, created_at, created_by, revoked_at: None };
-                tx.save_token(token.clone(), event(EventKind::TokenCreated, &token, by));
+                tx.save(token.clone(), event(EventKind::TokenCreated, &token, by));
                 Ok::<_, ServiceError>(token)
             })
         })
@@ -133,12 +133,12 @@ pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Toke
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut token = tx.token(&id).await?.ok_or_else(|| {
+                let mut token = tx.get(&id).await?.ok_or_else(|| {
                     ServiceError::NotFound(format!("there is no token {id}; see: sprintctl token list --all"))
                 })?;
                 if token.revoked_at.is_none() {
                     token.revoked_at = Some(tx.now());
-                    tx.save_token(token.clone(), event(EventKind::TokenRevoked, &token, by));
+                    tx.save(token.clone(), event(EventKind::TokenRevoked, &token, by));
                 }
                 Ok(token)
             })

@@ -83,7 +83,7 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
     let mut keys = HashMap::new();
     let mut ids = Vec::with_capacity(new.len());
     for (index, item) in new.iter().enumerate() {
-        let id = tx.next_item();
+        let id = tx.next::<ItemId>();
         ids.push(id);
         if let Some(key) = &item.key {
             let taken = keys.insert(key.clone(), id).is_some();
@@ -113,7 +113,7 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
     }
     for item in &items {
         let data = json!({ "title": item.title, "kind": item.kind, "stage": item.stage.name(), "needs": item.needs });
-        tx.save_item(item.clone(), about(item, EventKind::ItemAdded, data, &by));
+        tx.save(item.clone(), about(item, EventKind::ItemAdded, data, &by));
     }
     tx.notify(Notice::Scheduler);
     Ok(items)
@@ -146,7 +146,7 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
         run,
         stage,
     } = new;
-    if tx.repo(&repo).await?.is_none() {
+    if tx.get(&repo).await?.is_none() {
         return Err(ServiceError::no_repo(&repo));
     }
     let stage = match stage {
@@ -239,7 +239,7 @@ async fn resolve(
             "its {what} \"{reference}\" is neither an item's number nor the key of another item of the request"
         )));
     };
-    match tx.item(id).await? {
+    match tx.get(&id).await? {
         Some(found) if found.repo == *repo => Ok(id),
         Some(found) => Err(ServiceError::Invalid(format!(
             "its {what} {id} belongs to repo \"{}\"; parents and needs are of the same repo",
@@ -252,7 +252,7 @@ async fn resolve(
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError> {
-    sprint.store.item(id).await?.ok_or_else(|| ServiceError::no_item(id))
+    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))
 }
 
 /// # Errors
@@ -272,7 +272,7 @@ pub async fn edit(sprint: &Coordinator, id: ItemId, edit: Edit, by: Actor) -> Re
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut item = tx.item(id).await?.ok_or_else(|| ServiceError::no_item(id))?;
+                let mut item = tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?;
                 let Edit { title, description, priority, run, needs, labels, acceptance, requires } = edit;
                 let changed = [
                     ("title", title.is_some()),
@@ -301,7 +301,7 @@ pub async fn edit(sprint: &Coordinator, id: ItemId, edit: Edit, by: Actor) -> Re
                 validate(&item)?;
                 item.updated_at = tx.now();
                 let record = about(&item, EventKind::ItemEdited, json!({ "changed": changed }), &by);
-                tx.save_item(item.clone(), record);
+                tx.save(item.clone(), record);
                 tx.notify(Notice::Scheduler);
                 Ok(item)
             })
@@ -320,7 +320,7 @@ async fn check_needs(tx: &mut Tx, item: &Item) -> Result<(), ServiceError> {
         if known.contains_key(&id) {
             continue;
         }
-        let needs = tx.item(id).await?.map(|item| item.needs).unwrap_or_default();
+        let needs = tx.get(&id).await?.map(|item| item.needs).unwrap_or_default();
         open.extend(needs.iter().copied());
         known.insert(id, needs);
     }
@@ -374,7 +374,7 @@ pub async fn dead_end(sprint: &Coordinator, item: &Item) -> Result<Option<String
             Stage::Inbox | Stage::Planning | Stage::Ready => {
                 for need in &next.needs {
                     if seen.insert(*need)
-                        && let Some(need) = sprint.store.item(*need).await?
+                        && let Some(need) = sprint.store.get(need).await?
                     {
                         open.push(need);
                     }

@@ -15,7 +15,7 @@ pub async fn settle(sprint: &Coordinator) -> Result<(), ServiceError> {
     }
     for part in sprint.store.carried_by_done_convoys().await? {
         let Some(parent) = part.parent else { continue };
-        let Some(convoy) = sprint.store.item(parent).await? else { continue };
+        let Some(convoy) = sprint.store.get(&parent).await? else { continue };
         if let Stage::Done { commit: Some(commit) } = convoy.stage {
             apply(sprint, part.id, ItemEvent::ConvoyDone { convoy: parent, commit }).await?;
         }

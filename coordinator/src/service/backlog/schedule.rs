@@ -1,11 +1,12 @@
 //! The scheduler: gives waiting work to free slots. What it decides is core's; this loads and commits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName};
+use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName, WorkerId};
 use sprint_core::item::{Item, ItemEvent, Lease};
 use sprint_core::job::Resumed;
 use sprint_core::pipeline::{self, command_line};
@@ -26,7 +27,7 @@ const PAGE: u32 = 256;
 /// # Errors
 /// What the store or git says; what was given out before stays given out.
 pub async fn pass(sprint: &Coordinator) -> Result<Option<Duration>, ServiceError> {
-    let mut board = Board::load(sprint).await?;
+    let mut board = Board::load(sprint);
     if board.outposts.is_empty() || board.is_full() {
         return Ok(None);
     }
@@ -144,9 +145,9 @@ async fn give_out(sprint: &Coordinator, placements: Vec<Placement>, mut starts: 
 }
 
 async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut Starts) -> Result<(), ServiceError> {
-    let Some(item) = tx.item(id).await? else { return Ok(()) };
+    let Some(item) = tx.get(&id).await? else { return Ok(()) };
     let Some(base) = starts.tips.get(&item.repo) else { return Ok(()) };
-    let Some(repo) = tx.repo(&item.repo).await? else { return Ok(()) };
+    let Some(repo) = tx.get(&item.repo).await? else { return Ok(()) };
     // As it is now: it may be another than at the look.
     let role = pipeline::role(&repo, &item);
     let resumed = match &item.conflict {
@@ -154,7 +155,7 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
         Some(_) | None => starts.resumed.remove(&id),
     };
     let attempt = item.attempt.next();
-    let worker = tx.next_worker();
+    let worker = tx.next::<WorkerId>();
     let lease = Lease { worker, outpost: outpost.clone() };
     match transition::item(tx, id, ItemEvent::Leased { attempt, lease }, &Actor::Scheduler).await {
         Ok(_) => {}
@@ -186,13 +187,12 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
 }
 
 /// The trials that can still matter, of all repos.
-fn waiting_trials(sprint: &Coordinator) -> Vec<Trial> {
-    let directory = sprint.store.directory();
-    directory.repos_with_trials().iter().flat_map(|repo| directory.trials(repo)).collect()
+fn waiting_trials(sprint: &Coordinator) -> Vec<Arc<Trial>> {
+    sprint.store.live().all_trials()
 }
 
 async fn lease_gate(tx: &mut Tx, gate: GateOf, outpost: OutpostName) -> Result<(), ServiceError> {
-    let worker = tx.next_worker();
+    let worker = tx.next::<WorkerId>();
     let event = TrialEvent::GateAssigned { gate: gate.name.clone(), worker };
     let trial = match transition::trial(tx, gate.trial, event, &Actor::Scheduler).await {
         Ok(trial) => trial,
@@ -236,5 +236,5 @@ fn add_worker(tx: &mut Tx, worker: Worker) {
         }),
     };
     tx.notify(Notice::Outpost(worker.outpost.clone()));
-    tx.save_worker(worker, record);
+    tx.save(worker, record);
 }

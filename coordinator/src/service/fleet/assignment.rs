@@ -19,9 +19,9 @@ use crate::service::{Coordinator, ServiceError};
 /// What the store says.
 pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
     if let Some(gate) = &worker.gate {
-        return Ok(sprint.store.trial(gate.trial).await?.and_then(|trial| for_gate(&trial, gate, worker)));
+        return Ok(sprint.store.get(&gate.trial).await?.and_then(|trial| for_gate(&trial, gate, worker)));
     }
-    let (Some(repo), Some(item)) = (sprint.store.repo(&worker.repo).await?, sprint.store.item(worker.item).await?)
+    let (Some(repo), Some(item)) = (sprint.store.get(&worker.repo).await?, sprint.store.get(&worker.item).await?)
     else {
         return Ok(None);
     };
@@ -46,7 +46,7 @@ async fn resolver_prompt(
 ) -> Result<String, ServiceError> {
     let mut others = Vec::new();
     for other in &conflict.others {
-        others.extend(sprint.store.item(*other).await?);
+        others.extend(sprint.store.get(other).await?);
     }
     // A file that cannot be read halts the queue, which says so; a worker is given what it can be given.
     let config =

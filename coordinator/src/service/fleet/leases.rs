@@ -3,6 +3,7 @@
 //! Whatever an outpost says renews its leases. Only the coordinator measures, by a clock that does not jump, and
 //! only while it is awake itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::clock::Awake;
@@ -18,7 +19,7 @@ use crate::service::{Actor, Coordinator, ServiceError};
 /// What the store says.
 pub async fn expire(sprint: &Coordinator) -> Result<Option<Duration>, ServiceError> {
     let mut next = None;
-    for outpost in sprint.store.directory().outposts() {
+    for outpost in sprint.store.live().outposts() {
         let Some(left) = lapses_in(sprint, &outpost) else { continue };
         if left.is_zero() {
             let silence = sprint.fleet.silence(&outpost.name, sprint.store.time().elapsed());
@@ -27,7 +28,7 @@ pub async fn expire(sprint: &Coordinator) -> Result<Option<Duration>, ServiceErr
                 outpost.name,
                 humantime::format_duration(Duration::from_secs(silence.as_secs()))
             );
-            lose(sprint, sprint.store.directory().live_workers(&outpost.name), reason).await?;
+            lose(sprint, &sprint.store.live().live_workers(&outpost.name), reason).await?;
         } else {
             let left = left.min(Awake::STEP);
             next = Some(next.map_or(left, |sooner: Duration| sooner.min(left)));
@@ -40,13 +41,14 @@ pub async fn expire(sprint: &Coordinator) -> Result<Option<Duration>, ServiceErr
 ///
 /// # Errors
 /// What the store says.
-pub async fn lose(sprint: &Coordinator, workers: Vec<Worker>, reason: String) -> Result<(), ServiceError> {
+pub async fn lose(sprint: &Coordinator, workers: &[Arc<Worker>], reason: String) -> Result<(), ServiceError> {
+    let ids = workers.iter().map(|worker| worker.id).collect::<Vec<_>>();
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
-                for worker in workers {
-                    if let Some(worker) = tx.worker(worker.id).await?.filter(|worker| worker.state.is_live()) {
+                for id in ids {
+                    if let Some(worker) = tx.get(&id).await?.filter(|worker| worker.state.is_live()) {
                         reports::lose(tx, worker, reason.clone(), &Actor::Supervisor).await?;
                     }
                 }

@@ -1,6 +1,7 @@
 //! Outposts: joining, leaving, and what a person may do with them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -34,13 +35,14 @@ pub struct Status {
 /// All outposts, with the slots in use and what they last said of themselves.
 pub fn list(sprint: &Coordinator) -> Vec<Status> {
     let mut active = BTreeMap::<OutpostName, u32>::new();
-    for (outpost, _, _, count) in sprint.store.directory().slots_in_use() {
+    for (outpost, _, _, count) in sprint.store.live().slots_in_use() {
         *active.entry(outpost).or_default() += count;
     }
-    let outposts = sprint.store.directory().outposts();
+    let outposts = sprint.store.live().outposts();
     outposts
         .into_iter()
-        .map(|mut outpost| {
+        .map(|outpost| {
+            let mut outpost = Arc::unwrap_or_clone(outpost);
             let count = active.get(&outpost.name).copied().unwrap_or(0);
             let (seen, load) = sprint.fleet.heartbeat(&outpost.name).unwrap_or((outpost.last_seen, None));
             // A heartbeat is no change of the record, and is not stored.
@@ -65,11 +67,11 @@ pub async fn set(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut outpost = tx.outpost(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
+                let mut outpost = tx.get(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
                 outpost.disconnect_grace = disconnect_grace.unwrap_or(outpost.disconnect_grace);
                 let grace = outpost.disconnect_grace.map(|grace| humantime::format_duration(grace).to_string());
                 let data = json!({ "disconnect_grace": grace });
-                tx.save_outpost(outpost.clone(), event(EventKind::OutpostChanged, &by, &name, data));
+                tx.save(outpost.clone(), event(EventKind::OutpostChanged, &by, &name, data));
                 Ok(outpost)
             })
         })
@@ -91,14 +93,14 @@ pub async fn set_draining(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut outpost = tx.outpost(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
+                let mut outpost = tx.get(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
                 if outpost.draining == draining {
                     return Ok(outpost);
                 }
                 outpost.draining = draining;
                 outpost.settle(connected);
                 let kind = if draining { EventKind::OutpostDraining } else { EventKind::OutpostResumed };
-                tx.save_outpost(outpost.clone(), event(kind, &actor, &name, json!({})));
+                tx.save(outpost.clone(), event(kind, &actor, &name, json!({})));
                 tx.notify(Notice::Scheduler);
                 Ok(outpost)
             })
@@ -121,7 +123,7 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
         .write(move |tx| {
             Box::pin(async move {
                 let live = tx.live_workers(&name).await?;
-                let outpost = tx.outpost(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
+                let outpost = tx.get(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
                 if !live.is_empty() && !force {
                     return Err(ServiceError::Precondition(format!(
                         "outpost \"{name}\" holds {} workers; let them end with: sprintctl outpost drain {name}, or add --force",
@@ -130,7 +132,7 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
                 }
                 // Its session looks whether it still belongs here.
                 tx.notify(Notice::Outpost(name.clone()));
-                tx.remove_outpost(name.clone(), event(EventKind::OutpostRemoved, &by, &name, json!({})));
+                tx.remove(&name, event(EventKind::OutpostRemoved, &by, &name, json!({})));
                 for worker in live {
                     let reason = format!("its outpost \"{name}\" was removed");
                     reports::lose(tx, worker, reason, &by).await?;
@@ -143,7 +145,7 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
 
 /// Whether an outpost is on record with this key.
 pub fn is_member(sprint: &Coordinator, name: &OutpostName, key: &KeyId) -> bool {
-    sprint.store.directory().outpost(key).as_ref() == Some(name)
+    sprint.store.live().outpost(key).as_ref() == Some(name)
 }
 
 /// Asks for a worker's end.

@@ -78,7 +78,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     // Searched first: see Tx.
     let live = tx.live_workers(&name).await?;
     let now = tx.now();
-    let Some(mut outpost) = tx.outpost(&name).await? else {
+    let Some(mut outpost) = tx.get(&name).await? else {
         return Err(ServiceError::Unauthenticated(format!("outpost \"{name}\" was removed meanwhile")));
     };
     outpost.labels = labels;
@@ -88,7 +88,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     outpost.draining |= draining;
     outpost.settle(true);
     let data = json!({ "max_workers": max_workers, "workers": inventory.len() });
-    tx.save_outpost(outpost, event(EventKind::OutpostConnected, &actor, &name, data));
+    tx.save(outpost, event(EventKind::OutpostConnected, &actor, &name, data));
     tx.notify(Notice::Scheduler);
     tx.notify(Notice::Outpost(name.clone()));
 
@@ -102,7 +102,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     }
     let mut reconcile = Vec::new();
     for Present { worker: id, item: _, attempt, finished } in inventory {
-        let known = tx.worker(id).await?.filter(|worker| worker.outpost == name);
+        let known = tx.get(&id).await?.filter(|worker| worker.outpost == name);
         if known.as_ref().is_some_and(|worker| worker.state.is_live()) {
             continue;
         }
@@ -126,11 +126,11 @@ pub async fn disconnect(sprint: &Coordinator, held: &Held) {
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let Some(mut outpost) = tx.outpost(&name).await? else { return Ok(()) };
+                let Some(mut outpost) = tx.get(&name).await? else { return Ok(()) };
                 outpost.last_seen = tx.now();
                 outpost.settle(false);
                 let actor = Actor::Supervisor;
-                tx.save_outpost(outpost, event(EventKind::OutpostDisconnected, &actor, &name, json!({})));
+                tx.save(outpost, event(EventKind::OutpostDisconnected, &actor, &name, json!({})));
                 tx.notify(Notice::Supervisor);
                 Ok(())
             })
@@ -154,7 +154,7 @@ pub async fn heartbeat(
 ) -> Result<(), ServiceError> {
     sprint.fleet.hear(name, sprint.store.time().elapsed());
     sprint.fleet.beat(name, sprint.now(), load);
-    let known = sprint.store.directory().outpost_named(name);
+    let known = sprint.store.live().outpost_named(name);
     if known.as_ref().is_some_and(|outpost| outpost.paused != paused) {
         set_paused(sprint, name.clone(), paused).await?;
     }
@@ -170,11 +170,11 @@ async fn set_paused(sprint: &Coordinator, name: OutpostName, paused: Option<Stri
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let Some(mut outpost) = tx.outpost(&name).await? else { return Ok(()) };
+                let Some(mut outpost) = tx.get(&name).await? else { return Ok(()) };
                 let kind = if paused.is_some() { EventKind::OutpostPaused } else { EventKind::OutpostUnpaused };
                 let event = event(kind, &Actor::Outpost(name.clone()), &name, json!({ "reason": paused }));
                 outpost.paused = paused;
-                tx.save_outpost(outpost, event);
+                tx.save(outpost, event);
                 tx.notify(Notice::Scheduler);
                 Ok(())
             })
@@ -220,7 +220,7 @@ pub async fn all_offline(sprint: &Coordinator) -> Result<(), ServiceError> {
                         let name = outpost.name.clone();
                         let data = json!({ "why": "the coordinator started" });
                         let event = event(EventKind::OutpostDisconnected, &Actor::Supervisor, &name, data);
-                        tx.save_outpost(outpost, event);
+                        tx.save(outpost, event);
                     }
                 }
                 Ok(())

@@ -7,7 +7,7 @@ use sprint_core::access::Caller;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{GateOutcome, GateVerdict};
-use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId, work_ref};
+use sprint_core::ids::{Attempt, ChangeId, ItemId, OutpostName, WorkerId, work_ref};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::{Outcome, Report, ReportBody};
 use sprint_core::schedule::pause_after;
@@ -66,7 +66,7 @@ async fn arrived(sprint: &Coordinator, reports: &[Report]) -> Result<HashMap<Wor
     let mut arrived = HashMap::new();
     for report in reports {
         if let ReportBody::Finished { outcome: Outcome::Committed { head }, .. } = &report.body
-            && let Some(worker) = sprint.store.worker(report.worker).await?
+            && let Some(worker) = sprint.store.get(&report.worker).await?
         {
             let found = match sprint.git.get(&worker.repo) {
                 Ok(repo) => repo.resolve(&work_ref(worker.item, worker.attempt))?,
@@ -91,7 +91,7 @@ async fn one(
     let finished = matches!(body, ReportBody::Finished { .. });
     let actor = Actor::Outpost(outpost.clone());
     let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, forget: finished };
-    let Some(mut worker) = tx.worker(id).await?.filter(|worker| worker.outpost == *outpost) else {
+    let Some(mut worker) = tx.get(&id).await?.filter(|worker| worker.outpost == *outpost) else {
         let why = format!("worker {id} is not one of outpost \"{outpost}\"");
         return Ok(refuse(tx, caller, item, attempt, answer, why));
     };
@@ -128,7 +128,7 @@ async fn one(
                 actor: actor.clone(),
                 data: json!({ "worker": id, "reason": reason }),
             };
-            tx.save_worker(worker, record);
+            tx.save(worker, record);
         }
         ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome } => {
             worker.log_bytes = Some(log_bytes);
@@ -174,7 +174,7 @@ impl Finish<'_> {
     ) -> Result<(), ServiceError> {
         let Self { exit_code, log_tail, actor } = self;
         let (item, attempt, role, repo) = (worker.item, worker.attempt, worker.role, worker.repo.clone());
-        let owns = tx.item(item).await?.is_some_and(|item| item.worker() == Some(worker.id));
+        let owns = tx.get(&item).await?.is_some_and(|item| item.worker() == Some(worker.id));
         match outcome {
             Outcome::Committed { head } if branch_is_here => {
                 transition::loaded_worker(tx, worker, WorkerEvent::Completed { exit_code }, actor)?;
@@ -182,7 +182,7 @@ impl Finish<'_> {
                     return Ok(());
                 }
                 let change = Change {
-                    id: tx.next_change(),
+                    id: tx.next::<ChangeId>(),
                     repo,
                     item,
                     attempt,
@@ -231,7 +231,7 @@ impl Finish<'_> {
         let Self { exit_code, log_tail, actor } = self;
         let (id, outpost) = (worker.id, worker.outpost.clone());
         let trial = match &worker.gate {
-            Some(gate) => tx.trial(gate.trial).await?.filter(|trial| trial.run_of(id).is_some()),
+            Some(gate) => tx.get(&gate.trial).await?.filter(|trial| trial.run_of(id).is_some()),
             None => None,
         };
         let lost = |reason: String| (WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason);
@@ -305,7 +305,7 @@ fn detail(verdict: &GateVerdict, log_tail: &str) -> String {
 }
 
 async fn max_attempts(tx: &mut Tx, repo: &sprint_core::ids::RepoName) -> Result<u32, ServiceError> {
-    Ok(tx.repo(repo).await?.map_or(sprint_core::repo::DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts))
+    Ok(tx.get(repo).await?.map_or(sprint_core::repo::DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts))
 }
 
 /// Takes a worker for lost: its slot and its work are free again, and nobody is blamed.
@@ -326,13 +326,13 @@ async fn lost_as(
     transition::loaded_worker(tx, worker, event, actor)?;
     if is_gate {
         let Some(gate) = gate else { return Ok(()) };
-        let Some(trial) = tx.trial(gate.trial).await? else { return Ok(()) };
+        let Some(trial) = tx.get(&gate.trial).await? else { return Ok(()) };
         let Some(run) = trial.run_of(id) else { return Ok(()) };
         let retry_at = tx.now().plus(pause_after(run.losses));
         let event = TrialEvent::GateLost { worker: id, reason, retry_at };
         return transition::trial(tx, gate.trial, event, actor).await.map(|_| ());
     }
-    let Some(held) = tx.item(item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
+    let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
     let retry_at = tx.now().plus(pause_after(held.losses));
     transition::item(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
 }

@@ -99,18 +99,18 @@ impl Session {
     /// What the store says.
     pub async fn tell(&mut self, sprint: &Coordinator) -> Result<Vec<Told>, ServiceError> {
         let mut told = Vec::new();
-        for worker in sprint.store.directory().pending_workers(&self.outpost) {
+        for worker in sprint.store.live().pending_workers(&self.outpost) {
             let id = worker.id;
             if worker.state.name() == WorkerStateName::Assigned && !self.assigned.contains(&id) {
                 let Some(assignment) = assignment::of_worker(sprint, &worker).await? else {
                     let reason = "there is nothing to run for it any more".to_owned();
-                    leases::lose(sprint, vec![worker], reason).await?;
+                    leases::lose(sprint, &[worker], reason).await?;
                     continue;
                 };
                 self.assigned.insert(id);
                 told.push(Told::Assign(Box::new(assignment)));
             }
-            if let Some(reason) = worker.stop_reason
+            if let Some(reason) = worker.stop_reason.clone()
                 && self.stopped.insert(id)
             {
                 told.push(Told::Stop { worker: id, reason });

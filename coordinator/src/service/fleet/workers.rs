@@ -12,7 +12,7 @@ pub use crate::service::fleet::outposts::stop_worker as stop;
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub async fn get(sprint: &Coordinator, id: WorkerId) -> Result<Worker, ServiceError> {
-    sprint.store.worker(id).await?.ok_or_else(|| ServiceError::no_worker(id))
+    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_worker(id))
 }
 
 /// # Errors

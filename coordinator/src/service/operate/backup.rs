@@ -11,16 +11,15 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sprint_core::check::Record;
 use sprint_core::event::{Event, EventKind, NewEvent};
 use sprint_core::ids::{RepoName, Seq};
 use sprint_core::time::Timestamp;
-use sprint_core::token::Token;
 use tar::{Archive, Builder, EntryType, Header};
 
 use crate::git::Refs;
 use crate::service::admission::access::local_admin;
 use crate::service::{Coordinator, EventFilter, ServiceError, now};
+use crate::store::Everything;
 
 /// The form of the archive; another one is refused.
 const FORMAT: u32 = 1;
@@ -44,8 +43,8 @@ pub struct Manifest {
 
 /// The record and the refs of one moment.
 struct Moment {
-    record: Record,
-    tokens: Vec<Token>,
+    record: Everything,
+    last_event: u64,
     refs: BTreeMap<RepoName, Refs>,
 }
 
@@ -54,10 +53,10 @@ struct Moment {
 async fn moment(sprint: &Coordinator) -> Result<Moment, ServiceError> {
     for _ in 0..TRIES {
         let before = refs(sprint).await?;
-        let (record, tokens) = sprint
+        let (record, last_event) = sprint
             .store
             .write(|tx| {
-                Box::pin(async move { Ok::<_, ServiceError>((tx.everything().await?, tx.all_tokens().await?)) })
+                Box::pin(async move { Ok::<_, ServiceError>((tx.everything().await?, tx.event_counts().await?.last)) })
             })
             .await?;
         let after = refs(sprint).await?;
@@ -72,7 +71,7 @@ async fn moment(sprint: &Coordinator) -> Result<Moment, ServiceError> {
         };
         let known = record.repos.iter().map(|repo| &repo.name).eq(after.keys());
         if branches(&before) == branches(&after) && known {
-            return Ok(Moment { record, tokens, refs: after });
+            return Ok(Moment { record, last_event, refs: after });
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -84,7 +83,7 @@ async fn moment(sprint: &Coordinator) -> Result<Moment, ServiceError> {
 
 async fn refs(sprint: &Coordinator) -> Result<BTreeMap<RepoName, Refs>, ServiceError> {
     let mut all = BTreeMap::new();
-    for repo in sprint.store.repos().await? {
+    for repo in sprint.store.live().repos() {
         all.insert(repo.name.clone(), sprint.git.get(&repo.name)?.refs().await?);
     }
     Ok(all)
@@ -95,12 +94,12 @@ async fn refs(sprint: &Coordinator) -> Result<BTreeMap<RepoName, Refs>, ServiceE
 /// # Errors
 /// What the store, git or the file system says; what was written so far is no backup then.
 pub async fn write(sprint: &Coordinator, out: impl Write + Send + 'static) -> Result<Manifest, ServiceError> {
-    let Moment { record, tokens, refs } = moment(sprint).await?;
+    let Moment { record, last_event, refs } = moment(sprint).await?;
     let manifest = Manifest {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         made_at: now(),
-        last_event: record.last_event,
+        last_event,
         repos: refs,
     };
     let data = &sprint.data_dir;
@@ -108,13 +107,9 @@ pub async fn write(sprint: &Coordinator, out: impl Write + Send + 'static) -> Re
     let mut tar = Builder::new(out);
     tar.sparse(false);
     entry(&mut tar, "manifest.json", &serde_json::to_vec_pretty(&manifest).map_err(io::Error::from)?)?;
-    lines(&mut tar, "record/repos.jsonl", &record.repos)?;
-    lines(&mut tar, "record/items.jsonl", &record.items)?;
-    lines(&mut tar, "record/workers.jsonl", &record.workers)?;
-    lines(&mut tar, "record/changes.jsonl", &record.changes)?;
-    lines(&mut tar, "record/trials.jsonl", &record.trials)?;
-    lines(&mut tar, "record/outposts.jsonl", &record.outposts)?;
-    lines(&mut tar, "record/tokens.jsonl", &tokens)?;
+    for (table, lines) in record.lines()? {
+        entry(&mut tar, &format!("record/{table}.jsonl"), &lines)?;
+    }
     let mut since = Seq::default();
     while since.get() < manifest.last_event {
         let page = sprint.store.events(EventFilter { since, limit: EVENTS, ..EventFilter::default() }).await?;
@@ -200,13 +195,12 @@ pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, Ser
             return Err(no_backup(&format!("it holds \"{name}\"")));
         }
         match (directory, file) {
-            ("record", "repos.jsonl") => restored.record.repos = parse(&mut found, &name)?,
-            ("record", "items.jsonl") => restored.record.items = parse(&mut found, &name)?,
-            ("record", "workers.jsonl") => restored.record.workers = parse(&mut found, &name)?,
-            ("record", "changes.jsonl") => restored.record.changes = parse(&mut found, &name)?,
-            ("record", "trials.jsonl") => restored.record.trials = parse(&mut found, &name)?,
-            ("record", "outposts.jsonl") => restored.record.outposts = parse(&mut found, &name)?,
-            ("record", "tokens.jsonl") => restored.tokens = parse(&mut found, &name)?,
+            ("record", file) => {
+                let table = file.strip_suffix(".jsonl").unwrap_or_default();
+                if !restored.record.take_lines(table, &mut found)? {
+                    return Err(no_backup(&format!("it holds \"{name}\"")));
+                }
+            }
             ("events", _) => restored.events.extend(parse::<Event>(&mut found, &name)?),
             ("repos", file) => {
                 let repo = file.strip_suffix(".pack").and_then(|name| RepoName::new(name).ok());
@@ -233,14 +227,14 @@ pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, Ser
     if restored.events.len() as u64 != manifest.last_event {
         return Err(no_backup("it was cut: events are missing"));
     }
-    let Restored { record, tokens, events } = restored;
+    let Restored { record, events } = restored;
     let data = json!({ "made_at": manifest.made_at, "last_event": manifest.last_event });
     let event = NewEvent { kind: EventKind::RecordRestored, repo: None, item: None, actor: local_admin(), data };
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
-                tx.restore(record, tokens, events).await?;
+                tx.restore(record, events).await?;
                 tx.record(event);
                 Ok::<_, ServiceError>(())
             })
@@ -252,8 +246,7 @@ pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, Ser
 /// What was read of the record so far.
 #[derive(Default)]
 struct Restored {
-    record: Record,
-    tokens: Vec<Token>,
+    record: Everything,
     events: Vec<Event>,
 }
 

@@ -8,6 +8,7 @@ use sprint_core::ids::{CommitId, RepoName};
 
 use crate::git::GitError;
 use crate::service::{Coordinator, ServiceError};
+use crate::store::{EventCounts, Everything};
 
 /// What was looked at, and what does not hold.
 #[derive(Debug, Clone, Default)]
@@ -29,9 +30,8 @@ pub async fn check(sprint: &Coordinator) -> Result<Checked, ServiceError> {
         .store
         .write(|tx| {
             Box::pin(async move {
-                let record = tx.everything().await?;
-                let found = tx.stale_columns(&record).await?;
-                Ok::<_, ServiceError>((record, found))
+                let record = record(tx.everything().await?, tx.event_counts().await?);
+                Ok::<_, ServiceError>((record, tx.stale_columns().await?))
             })
         })
         .await?;
@@ -44,6 +44,13 @@ pub async fn check(sprint: &Coordinator) -> Result<Checked, ServiceError> {
         events: record.events,
         violations: found,
     })
+}
+
+/// What of the record the rules of core are about.
+fn record(everything: Everything, counts: EventCounts) -> Record {
+    let Everything { repos, items, workers, changes, trials, outposts, tokens: _ } = everything;
+    let EventCounts { events, last: last_event, landings } = counts;
+    Record { repos, items, workers, changes, trials, outposts, events, last_event, landings }
 }
 
 /// The landed changes whose commit their branch does not hold. The branch is read after the record, and

@@ -36,7 +36,7 @@ pub async fn page(sprint: &Coordinator, filter: EventFilter) -> Result<Vec<Event
 pub async fn status(sprint: &Coordinator) -> Result<Status, ServiceError> {
     let [items, workers, changes] = sprint.store.counts().await?;
     let mut outposts = BTreeMap::new();
-    for outpost in sprint.store.directory().outposts() {
+    for outpost in sprint.store.live().outposts() {
         *outposts.entry(outpost.state.to_string()).or_default() += 1;
     }
     let last = *sprint.store.notices().events().borrow();

@@ -1,6 +1,7 @@
 //! Changes, as people see and steer them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use sprint_core::view::GateRecord;
 
 use crate::service::queue::merge::standing;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{ChangeFilter, Notice};
+use crate::store::{ChangeFilter, Notice, RepoQueue};
 
 /// So many trials tell how gates do.
 const GATE_HISTORY: u32 = 500;
@@ -22,7 +23,7 @@ const GATE_HISTORY: u32 = 500;
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub async fn get(sprint: &Coordinator, id: ChangeId) -> Result<Change, ServiceError> {
-    sprint.store.change(id).await?.ok_or_else(|| ServiceError::no_change(id))
+    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))
 }
 
 /// # Errors
@@ -45,8 +46,8 @@ pub async fn retry(sprint: &Coordinator, id: ChangeId, by: Actor) -> Result<Chan
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let change = tx.change(id).await?.ok_or_else(|| ServiceError::no_change(id))?;
-                let item = tx.item(change.item).await?.ok_or_else(|| ServiceError::no_item(change.item))?;
+                let change = tx.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))?;
+                let item = tx.get(&change.item).await?.ok_or_else(|| ServiceError::no_item(change.item))?;
                 if !matches!(item.stage, Stage::Blocked { .. } | Stage::Ready) || item.attempt != change.attempt {
                     return Err(ServiceError::Precondition(format!(
                         "change {id} is of attempt {}, and item {} is {} with attempt {}; only the newest attempt of an item that waits or is blocked can go back into the queue",
@@ -88,10 +89,10 @@ pub async fn discard(sprint: &Coordinator, id: ChangeId, reason: String, by: Act
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub async fn graph(sprint: &Coordinator, repo: &RepoName) -> Result<(Vec<Change>, Vec<Trial>), ServiceError> {
-    sprint.store.repo(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
-    let queue = sprint.store.merge_queue(repo).await?;
-    Ok((queue.into_iter().map(|entry| entry.change).collect(), sprint.store.directory().trials(repo)))
+pub async fn graph(sprint: &Coordinator, repo: &RepoName) -> Result<(Vec<Arc<Change>>, Vec<Arc<Trial>>), ServiceError> {
+    sprint.store.get(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
+    let RepoQueue { changes, trials } = sprint.store.live().queue(repo);
+    Ok((changes.into_iter().map(|entry| entry.change).collect(), trials))
 }
 
 /// The events that led a change to where it is, in order: its own, and those of the trials that held it.
@@ -114,6 +115,6 @@ pub async fn why(sprint: &Coordinator, id: ChangeId) -> Result<Vec<Event>, Servi
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub async fn gates(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<GateRecord>, ServiceError> {
-    sprint.store.repo(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
+    sprint.store.get(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
     Ok(GateRecord::of(&sprint.store.trials(repo, Some(GATE_HISTORY)).await?))
 }

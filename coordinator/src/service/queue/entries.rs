@@ -18,6 +18,6 @@ pub(crate) fn queue(tx: &mut Tx, change: &Change, by: &Actor) {
         actor: by.clone(),
         data,
     };
-    tx.save_change(change.clone(), record);
+    tx.save(change.clone(), record);
     tx.notify(Notice::Merger);
 }

@@ -60,7 +60,7 @@ pub async fn begin(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<Tr
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub async fn get(sprint: &Coordinator, id: TrialId) -> Result<Trial, ServiceError> {
-    sprint.store.trial(id).await?.ok_or_else(|| ServiceError::no_trial(id))
+    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_trial(id))
 }
 
 /// Ends a trial that nobody waits for any more; one that is over stays as it is.

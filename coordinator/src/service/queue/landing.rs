@@ -234,8 +234,8 @@ async fn bring(
         .direct
         .then(|| Direct { skip_gates: wanted.wish.skip_gates, reason: wanted.reason.trim().to_owned() });
     // One that is brought again takes the place of what was brought before.
-    let mut queue = sprint.store.merge_queue(&repo.name).await?.into_iter().map(|entry| entry.change);
-    let same = |change: &Change| match &item {
+    let mut queue = sprint.store.live().queue(&repo.name).changes.into_iter().map(|entry| entry.change);
+    let same = |change: &Arc<Change>| match &item {
         Some(item) => change.item == item.id,
         None => change.source == source,
     };
@@ -247,7 +247,7 @@ async fn bring(
         .write(move |tx| {
             Box::pin(async move {
                 let item = match item {
-                    Some(id) => tx.item(id).await?.ok_or_else(|| ServiceError::no_item(id))?,
+                    Some(id) => tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?,
                     None => items::insert_one(tx, new, by.clone()).await?,
                 };
                 let brought = Brought { item, attempt, head, source, direct: direct.clone() };
@@ -312,12 +312,12 @@ impl Brought {
         // Anything but the newest attempt's own work is a new attempt: each has a ref of its own.
         let attempt = attempt.filter(|attempt| *attempt == item.attempt).unwrap_or_else(|| item.attempt.next());
         let pending = match before {
-            Some(id) => tx.change(id).await?.filter(|change| change.state.is_pending()),
+            Some(id) => tx.get(&id).await?.filter(|change| change.state.is_pending()),
             None => None,
         };
         let Some(pending) = pending else {
             let change = Change {
-                id: tx.next_change(),
+                id: tx.next::<ChangeId>(),
                 repo: item.repo.clone(),
                 item: item.id,
                 attempt,

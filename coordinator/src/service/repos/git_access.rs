@@ -44,7 +44,7 @@ fn stranger() -> ServiceError {
 /// # Errors
 /// [`ServiceError::NotFound`], or what git says.
 pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, ServiceError> {
-    let found = sprint.store.item(item).await?.ok_or_else(|| ServiceError::no_item(item))?;
+    let found = sprint.store.get(&item).await?.ok_or_else(|| ServiceError::no_item(item))?;
     let git = match sprint.git.get(&found.repo) {
         Ok(git) => git,
         // A repo that was removed keeps its repository aside.

@@ -26,14 +26,14 @@ pub async fn set_halted(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if repo.halted == reason {
                     return Ok(repo);
                 }
                 let kind = if reason.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
                 let record = event(kind, &name, &actor, json!({ "reason": reason }));
                 repo.halted = reason;
-                tx.save_repo(repo.clone(), record);
+                tx.save(repo.clone(), record);
                 tx.notify(Notice::Merger);
                 Ok(repo)
             })

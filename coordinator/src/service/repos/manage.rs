@@ -1,6 +1,7 @@
 //! Repos: taking git repositories under management, and setting them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -101,7 +102,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
             "there is a repo \"{name}\" already; choose another name, or see it with: sprintctl repo show {name}"
         ))
     };
-    if sprint.store.repo(&name).await?.is_some() {
+    if sprint.store.get(&name).await?.is_some() {
         return Err(taken());
     }
     let (branch, _) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
@@ -127,11 +128,11 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         .store
         .write(move |tx| {
             Box::pin(async move {
-                if tx.repo(&repo.name).await?.is_some() {
+                if tx.get(&repo.name).await?.is_some() {
                     return Ok(None);
                 }
                 let data = json!({ "url": repo.url.as_ref().map(ToString::to_string), "branch": repo.branch });
-                tx.save_repo(repo.clone(), event(EventKind::RepoAdded, &repo.name, &by, data));
+                tx.save(repo.clone(), event(EventKind::RepoAdded, &repo.name, &by, data));
                 Ok::<_, ServiceError>(Some(repo))
             })
         })
@@ -184,14 +185,13 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub async fn get(sprint: &Coordinator, name: &RepoName) -> Result<Described, ServiceError> {
-    let repo = sprint.store.repo(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
+    let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     describe(sprint, repo)
 }
 
-/// # Errors
-/// What the store says.
-pub async fn list(sprint: &Coordinator) -> Result<Vec<Repo>, ServiceError> {
-    Ok(sprint.store.repos().await?)
+/// All repos, by name.
+pub fn list(sprint: &Coordinator) -> Vec<Arc<Repo>> {
+    sprint.store.live().repos()
 }
 
 /// `git http-backend` for a repo's repository, which lacks only the request and may update `refs`; none when
@@ -220,7 +220,7 @@ pub async fn set(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let mut repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 let RepoPatch { run, runtimes, max_attempts, limits, gates, running, halted, frozen } = change;
                 for (role, run) in run {
                     if run.trim().is_empty() {
@@ -247,7 +247,7 @@ pub async fn set(
                     repo.frozen = frozen;
                 }
                 let data = json!({ "run": repo.run, "max_attempts": repo.max_attempts, "limits": repo.limits });
-                tx.save_repo(repo.clone(), event(EventKind::RepoChanged, &name, &by, data));
+                tx.save(repo.clone(), event(EventKind::RepoChanged, &name, &by, data));
                 tx.notify(Notice::Scheduler);
                 tx.notify(Notice::Merger);
                 Ok::<_, ServiceError>(repo)
@@ -276,13 +276,13 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
         .write(move |tx| {
             Box::pin(async move {
                 let open = tx.open_items(&name).await?.len();
-                let repo = tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                let repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if open > 0 {
                     return Err(ServiceError::Precondition(format!(
                         "repo \"{name}\" got {open} new items meanwhile; try again"
                     )));
                 }
-                tx.remove_repo(name.clone(), event(EventKind::RepoRemoved, &name, &by, json!({})));
+                tx.remove(&name, event(EventKind::RepoRemoved, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)
             })
         })
@@ -298,7 +298,7 @@ async fn workers_ended(sprint: &Coordinator, name: &RepoName) -> Result<(), Serv
     let mut events = sprint.notices().events();
     loop {
         events.borrow_and_update();
-        if sprint.store.directory().slots_in_use().iter().all(|(_, repo, _, _)| repo != name) {
+        if sprint.store.live().slots_in_use().iter().all(|(_, repo, _, _)| repo != name) {
             return Ok(());
         }
         if events.changed().await.is_err() {
@@ -313,7 +313,7 @@ async fn cancel_all(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
         .write(move |tx| {
             Box::pin(async move {
                 let open = tx.open_items(&name).await?;
-                tx.repo(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if !open.is_empty() && !force {
                     return Err(ServiceError::Precondition(format!(
                         "repo \"{name}\" has {} open items; cancel or finish them first, or add --force to cancel them",

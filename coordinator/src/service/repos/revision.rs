@@ -13,7 +13,7 @@ use crate::service::{Coordinator, ServiceError};
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub(crate) async fn repo(sprint: &Coordinator, name: &RepoName) -> Result<(Repo, Arc<GitRepo>), ServiceError> {
-    let repo = sprint.store.repo(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
+    let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     let git = sprint.git.get(name)?;
     Ok((repo, git))
 }
@@ -29,7 +29,7 @@ pub(crate) async fn repo_or_only(
     if let Some(name) = name {
         return repo(sprint, &name).await;
     }
-    let repos = sprint.store.repos().await?;
+    let repos = sprint.store.live().repos();
     match repos.as_slice() {
         [] => Err(ServiceError::NotFound("there is no repo; add one with: sprintctl repo add NAME URL".to_owned())),
         [only] => repo(sprint, &only.name).await,

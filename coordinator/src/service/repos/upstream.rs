@@ -62,7 +62,7 @@ pub(crate) async fn follow(
 /// # Errors
 /// What the upstream says; it is tried again later.
 pub(crate) async fn push(sprint: &Coordinator, name: &RepoName) -> Result<Push, ServiceError> {
-    let Some(repo) = sprint.store.repo(name).await? else { return Ok(Push::Settled) };
+    let Some(repo) = sprint.store.get(name).await? else { return Ok(Push::Settled) };
     let Some(url) = &repo.url else { return Ok(Push::Settled) };
     let git = sprint.git.get(name)?;
     if let Some(UpstreamPush { from: _, to }) = &repo.pushing {
@@ -114,9 +114,9 @@ async fn set_pushing(
         .write(move |tx| {
             Box::pin(async move {
                 // A repo that was removed meanwhile has nothing to remember.
-                if let Some(mut repo) = tx.repo(&name).await? {
+                if let Some(mut repo) = tx.get(&name).await? {
                     repo.pushing = pushing;
-                    tx.save_repo(repo, event);
+                    tx.save(repo, event);
                 }
                 Ok(())
             })

@@ -2,23 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use sprint_core::change::Change;
 use sprint_core::event::{Event, NewEvent};
 use sprint_core::ids::Seq;
 use sprint_core::item::Item;
-use sprint_core::outpost::Outpost;
-use sprint_core::repo::Repo;
 use sprint_core::time::Timestamp;
-use sprint_core::token::Token;
-use sprint_core::trial::Trial;
-use sprint_core::worker::Worker;
 
-use super::super::StoreError;
-use super::super::db::{Connection, Value};
-use super::super::directory::Changed;
-use super::super::entity::{Entity, Slots, insert};
+use super::super::db::{Statement, Value};
+use super::super::entities::Slots;
+use super::super::entity::{Key as _, Stored, insert};
+use super::super::error::StoreError;
 use super::super::notice::Notice;
-use super::{Batch, Job, Numbers, Tx};
+use super::{Batch, EVENTS, Job, Numbers, Tx};
 
 /// Rows that one statement writes at most. Powers of two up to this are used, so that
 /// few statements are prepared, and the parameters stay far below SQLite's 32,766.
@@ -29,7 +23,7 @@ const CACHE_ROWS: usize = 50_000;
 
 impl Tx {
     pub(crate) async fn start_batch(&mut self, now: Timestamp) {
-        if self.broken
+        if (self.broken || self.away.is_some() || !self.connection.is_connected())
             && let Err(error) = self.abandon().await
         {
             tracing::error!(%error, "the database still does not answer");
@@ -38,59 +32,129 @@ impl Tx {
         self.now = self.now.max(now);
     }
 
+    /// Whether the database is away, as far as is known.
+    pub(crate) const fn is_away(&self) -> bool {
+        self.away.is_some() || !self.connection.is_connected()
+    }
+
     /// Keeps what the job decided, or forgets it.
     pub(crate) fn end_job(&mut self, keep: bool) {
-        let Job { mut rows, events, notices, restored, floors, numbers } = std::mem::take(&mut self.job);
-        self.job.numbers = self.batch.numbers;
+        let Job { rows, events, notices, restored, sequences, numbers } = std::mem::take(&mut self.job);
         if !keep {
             return;
         }
-        self.batch.numbers = numbers;
+        self.batch.numbers.extend(numbers);
         if let Some(last) = restored.last() {
-            self.batch.numbers.seq = last.seq.get() + 1;
+            self.batch.numbers.insert(EVENTS, last.seq.get() + 1);
         }
         self.batch.events.extend(restored);
-        self.batch.floors.extend(floors);
+        self.batch.sequences.extend(sequences);
+        let next = self.batch.numbers.entry(EVENTS).or_insert(1);
         for NewEvent { kind, repo, item, actor, data } in events {
-            let seq = Seq::new(self.batch.numbers.seq);
-            self.batch.numbers.seq += 1;
+            let seq = Seq::new(*next);
+            *next += 1;
             let origin = actor.origin().map(ToOwned::to_owned);
             let actor = actor.to_string();
             self.batch.events.push(Event { seq, time: self.now, kind, repo, item, actor, origin, data });
         }
-        self.batch.known.note(&mut rows);
         self.batch.rows.absorb(rows);
         self.batch.notices.extend(notices);
-        self.job.numbers = self.batch.numbers;
     }
 
-    /// Commits the batch; none when it changed nothing.
-    pub(crate) async fn commit(&mut self) -> Result<Option<Committed>, StoreError> {
-        self.flush().await?;
-        if self.broken {
-            return Err(StoreError::CommitFailed("a statement of the batch failed".to_owned()));
+    /// Commits the batch, in one trip to the database.
+    ///
+    /// # Errors
+    /// [`StoreError::CommitFailed`] or [`StoreError::Unavailable`] when nothing of it was made,
+    /// [`StoreError::Unknown`] when the connection broke before the answer.
+    pub(crate) async fn commit(&mut self) -> Result<Committed, StoreError> {
+        if let Some(why) = &self.away {
+            return Err(StoreError::Unavailable(why.clone()));
         }
-        if self.begun {
-            self.connection.commit().await?;
+        let statements = match self.statements() {
+            Ok(statements) if !self.broken => statements,
+            Ok(_) => return Err(StoreError::CommitFailed("a statement of the batch failed".to_owned())),
+            Err(error) => {
+                self.broken = true;
+                return Err(error);
+            }
+        };
+        if self.begun || !statements.is_empty() {
+            self.commit_statements(statements).await?;
             self.begun = false;
         }
+        self.batch.written.absorb(self.batch.rows.share());
+        self.cache.absorb(std::mem::take(&mut self.batch.rows));
         if self.cache.len() > CACHE_ROWS {
             self.cache = Slots::default();
         }
-        self.directory.update(std::mem::take(&mut self.batch.known));
-        let notices = std::mem::take(&mut self.batch.notices);
-        Ok(Some(Committed { last: Seq::new(self.batch.numbers.seq - 1), notices }))
+        let Batch { rows: _, events: _, notices, sequences: _, numbers, written, sent: _ } =
+            std::mem::take(&mut self.batch);
+        self.live.update(&written);
+        self.batch.numbers = numbers;
+        Ok(Committed { last: self.last_seq(), notices })
     }
 
-    /// Forgets the batch, and everything that was known of the database.
+    /// Commits, once more on a new connection where the first was lost before the order to commit.
+    async fn commit_statements(&mut self, statements: Vec<Statement>) -> Result<(), StoreError> {
+        let begin = (!self.begun).then(|| self.connection.begin());
+        let all = begin.into_iter().chain(statements).collect::<Vec<_>>();
+        let again = [self.batch.sent.as_slice(), &all].concat();
+        let failure = match self.connection.commit(all).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        self.broken = true;
+        if failure.is_unknown {
+            return Err(StoreError::Unknown(failure.error.to_string()));
+        }
+        if !failure.error.is_disconnected() {
+            return Err(StoreError::CommitFailed(failure.error.to_string()));
+        }
+        // The decisions still hold if nothing was written since: the lock is ours again, and the last event is.
+        let lost = |error: StoreError| StoreError::Unavailable(error.to_string());
+        self.connection.reconnect().await.map_err(lost)?;
+        let (numbers, _) = self.read_numbers().await.map_err(lost)?;
+        let first = first_seq(&again).unwrap_or(self.last_seq().get() + 1);
+        if numbers.get(EVENTS).copied() != Some(first) {
+            return Err(StoreError::Unavailable(failure.error.to_string()));
+        }
+        match self.connection.commit(again).await {
+            Ok(()) => {
+                self.broken = false;
+                Ok(())
+            }
+            Err(failure) if failure.is_unknown => Err(StoreError::Unknown(failure.error.to_string())),
+            Err(failure) => Err(StoreError::Unavailable(failure.error.to_string())),
+        }
+    }
+
+    /// Forgets the batch, and everything that was known of the database; connects again where that was lost.
+    ///
+    /// # Errors
+    /// What the database says; until it answers, nothing is read or committed.
     pub(crate) async fn abandon(&mut self) -> Result<(), StoreError> {
         self.batch = Batch::default();
+        self.job = Job::default();
         self.cache = Slots::default();
+        let recovered = self.recover().await;
+        self.away = recovered.as_ref().err().map(ToString::to_string);
+        recovered
+    }
+
+    async fn recover(&mut self) -> Result<(), StoreError> {
+        self.away = None;
         // Until the numbers are known again, nothing may be committed.
         self.broken = true;
-        if self.begun {
-            self.begun = false;
-            self.connection.rollback().await?;
+        let begun = std::mem::take(&mut self.begun);
+        if self.connection.is_connected() {
+            if begun && let Err(error) = self.connection.execute(vec![Statement::new("rollback", vec![])]).await {
+                // SQLite has rolled back by itself after some failures.
+                tracing::debug!(%error, "nothing to roll back");
+            }
+        }
+        if !self.connection.is_connected() {
+            self.connection.reconnect().await?;
+            tracing::info!("connected to the database again");
         }
         self.reload().await?;
         self.broken = false;
@@ -98,128 +162,111 @@ impl Tx {
     }
 
     pub(crate) async fn close(self) -> Result<(), StoreError> {
-        self.connection.close().await
+        Ok(self.connection.close().await?)
     }
 
     pub(crate) fn last_seq(&self) -> Seq {
-        Seq::new(self.batch.numbers.seq - 1)
+        Seq::new(self.batch.numbers.get(EVENTS).copied().unwrap_or(1) - 1)
     }
 
+    /// Reads the numbers, the time and what is live.
     pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
-        let mut next = [0; 5];
-        for (number, (table, key)) in next.iter_mut().zip([
-            ("items", "id"),
-            ("workers", "id"),
-            ("changes", "id"),
-            ("trials", "id"),
-            ("events", "seq"),
-        ]) {
-            let rows: Vec<(i64,)> =
-                self.connection.fetch(format!("select coalesce(max({key}), 0) from {table}"), vec![]).await?;
-            *number = rows.first().map_or(1, |(max,)| u64::try_from(*max).unwrap_or(0) + 1);
+        let (numbers, time) = self.read_numbers().await?;
+        self.batch.numbers = numbers;
+        self.now = self.now.max(time);
+        let live = self.live_rows().await?;
+        self.live.replace(&live);
+        Ok(())
+    }
+
+    /// The next number of each table, and the time of the last event.
+    async fn read_numbers(&mut self) -> Result<(Numbers, Timestamp), StoreError> {
+        let mut numbers = Numbers::new();
+        for (table, key) in Self::numbered() {
+            let rows: Vec<(i64,)> = self.rows(format!("select coalesce(max({key}), 0) from {table}"), vec![]).await?;
+            numbers.insert(table, rows.first().map_or(1, |(max,)| u64::try_from(*max).unwrap_or(0) + 1));
         }
-        let floors: Vec<(String, i64)> =
-            self.connection.fetch("select name, next from floors".to_owned(), vec![]).await?;
-        for (name, floor) in floors {
-            let number = ["items", "workers", "changes", "trials", "events"].iter().position(|table| *table == name);
-            if let Some(number) = number.and_then(|number| next.get_mut(number)) {
-                *number = (*number).max(u64::try_from(floor).unwrap_or(0));
+        let sequences: Vec<(String, i64)> = self.rows("select name, next from sequences".to_owned(), vec![]).await?;
+        for (name, next) in sequences {
+            if let Some((_, number)) = numbers.iter_mut().find(|(table, _)| **table == name) {
+                *number = (*number).max(u64::try_from(next).unwrap_or(0));
             }
         }
-        let [item, worker, change, trial, seq] = next;
         let last: Vec<(i64,)> =
-            self.connection.fetch("select time_ms from events order by seq desc limit 1".to_owned(), vec![]).await?;
-        if let Some((time,)) = last.first() {
-            self.now = self.now.max(Timestamp::from_millis(*time));
-        }
-        self.batch.numbers = Numbers { item, worker, change, trial, seq };
-        self.job.numbers = self.batch.numbers;
-        Ok(())
+            self.rows("select time_ms from events order by seq desc limit 1".to_owned(), vec![]).await?;
+        Ok((numbers, last.first().map_or_else(Timestamp::default, |(time,)| Timestamp::from_millis(*time))))
     }
 
-    pub(super) async fn fill_directory(&mut self) -> Result<(), StoreError> {
-        let outposts = self.search::<Outpost>("select body from outposts", vec![]).await?;
-        let tokens = self.search::<Token>("select body from tokens", vec![]).await?;
-        let workers = self.search::<Worker>("select body from workers where live = 1", vec![]).await?;
-        let trials = self.search::<Trial>("select body from trials where retired = 0", vec![]).await?;
-        self.directory.update(Changed {
-            outposts: outposts.into_iter().map(|outpost| (outpost.key(), Some(outpost))).collect(),
-            tokens: tokens.into_iter().map(|token| (token.key(), Some(token))).collect(),
-            workers: workers.into_iter().map(|worker| (worker.key(), Some(worker))).collect(),
-            trials: trials.into_iter().map(|trial| (trial.key(), Some(trial))).collect(),
-        });
-        Ok(())
-    }
-
-    /// Writes what the finished jobs decided into the database's transaction.
+    /// Writes what the finished jobs decided into the database's transaction, so that a search sees it.
     pub(super) async fn flush(&mut self) -> Result<(), StoreError> {
-        let written = self.write_batch().await;
-        self.broken |= written.is_err();
-        written
-    }
-
-    async fn write_batch(&mut self) -> Result<(), StoreError> {
-        if self.batch.rows.is_empty() && self.batch.events.is_empty() {
+        let statements = self.statements()?;
+        if statements.is_empty() {
             return Ok(());
         }
-        if !self.begun {
-            self.connection.begin().await?;
-            self.begun = true;
+        if let Some(why) = &self.away {
+            return Err(StoreError::Unavailable(why.clone()));
         }
-        self.write_needs().await?;
-        self.write::<Repo>().await?;
-        self.write::<Item>().await?;
-        self.write::<Worker>().await?;
-        self.write::<Change>().await?;
-        self.write::<Trial>().await?;
-        self.write::<Outpost>().await?;
-        self.write::<Token>().await?;
-        self.write_events().await?;
-        for (name, next) in std::mem::take(&mut self.batch.floors) {
-            let sql =
-                "insert into floors (name, next) values ($1, $2) on conflict (name) do update set next = excluded.next";
-            self.connection.execute(sql.to_owned(), vec![name.into(), next.into()]).await?;
-        }
+        let begin = (!self.begun).then(|| self.connection.begin());
+        let statements = begin.into_iter().chain(statements).collect::<Vec<_>>();
+        self.batch.sent.extend(statements.iter().cloned());
+        let written = self.connection.execute(statements).await;
+        self.broken |= written.is_err();
+        written?;
+        self.begun = true;
+        self.batch.written.absorb(self.batch.rows.share());
         self.cache.absorb(std::mem::take(&mut self.batch.rows));
         Ok(())
     }
 
-    async fn write<E: Entity>(&mut self) -> Result<(), StoreError> {
-        let rows = E::rows(&mut self.batch.rows);
+    /// The statements that write the batch; its events and sequences are taken.
+    fn statements(&mut self) -> Result<Vec<Statement>, StoreError> {
+        let mut statements = Vec::new();
+        if self.batch.rows.len() == 0 && self.batch.events.is_empty() && self.batch.sequences.is_empty() {
+            return Ok(statements);
+        }
+        self.statements_of_needs(&mut statements);
+        self.statements_of_entities(&mut statements)?;
+        self.statements_of_events(&mut statements);
+        for (name, next) in std::mem::take(&mut self.batch.sequences) {
+            let sql = "insert into sequences (name, next) values ($1, $2)
+                on conflict (name) do update set next = excluded.next";
+            statements.push(Statement::new(sql, vec![name.into(), next.into()]));
+        }
+        Ok(statements)
+    }
+
+    pub(in super::super) fn statements_of<E: Stored>(&self, into: &mut Vec<Statement>) -> Result<(), StoreError> {
+        let rows = E::rows(&self.batch.rows);
         let mut values = Vec::with_capacity(rows.len());
-        let mut removed = Vec::new();
         for (key, row) in rows {
             match row {
                 Some(entity) => values.push(entity.values()?),
-                None => removed.push(E::key_value(key)),
+                None => into
+                    .push(Statement::new(format!("delete from {} where {} = $1", E::TABLE, E::KEY), vec![key.value()])),
             }
         }
-        for key in removed {
-            self.connection.execute(format!("delete from {} where {} = $1", E::TABLE, E::KEY), vec![key]).await?;
-        }
-        write_rows(&mut self.connection, values, E::upsert).await
+        write_rows(into, values, E::upsert);
+        Ok(())
     }
 
     /// Brings the table of needs in line with the items whose needs changed.
-    async fn write_needs(&mut self) -> Result<(), StoreError> {
+    fn statements_of_needs(&self, into: &mut Vec<Statement>) {
         let mut values = Vec::new();
-        let mut dropped = Vec::new();
-        for (id, row) in Item::rows(&mut self.batch.rows) {
+        for (id, row) in Item::rows(&self.batch.rows) {
             let Some(item) = row else { continue };
-            let known = Item::rows(&mut self.cache).get(id).and_then(Option::as_ref);
-            let before = known.map(|item| item.needs.clone()).unwrap_or_default();
-            values.extend(item.needs.difference(&before).map(|need| vec![id.get().into(), need.get().into()]));
-            dropped.extend(before.difference(&item.needs).map(|need| (*id, *need)));
+            let known = Item::rows(&self.cache).get(id).and_then(Option::as_ref);
+            let before = known.map(|item| &item.needs);
+            let is_new = |need: &&_| before.is_none_or(|before| !before.contains(*need));
+            values.extend(item.needs.iter().filter(is_new).map(|need| vec![id.get().into(), need.get().into()]));
+            for need in before.into_iter().flatten().filter(|need| !item.needs.contains(need)) {
+                let sql = "delete from needs where item = $1 and need = $2";
+                into.push(Statement::new(sql, vec![id.get().into(), need.get().into()]));
+            }
         }
-        for (item, need) in dropped {
-            let sql = "delete from needs where item = $1 and need = $2".to_owned();
-            self.connection.execute(sql, vec![item.get().into(), need.get().into()]).await?;
-        }
-        let upsert = |rows| insert("needs", &["item", "need"], rows) + " on conflict do nothing";
-        write_rows(&mut self.connection, values, upsert).await
+        write_rows(into, values, |rows| insert("needs", &["item", "need"], rows) + " on conflict do nothing");
     }
 
-    async fn write_events(&mut self) -> Result<(), StoreError> {
+    fn statements_of_events(&mut self, into: &mut Vec<Statement>) {
         let columns = ["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
         let values = self
             .batch
@@ -238,22 +285,26 @@ impl Tx {
                 ]
             })
             .collect();
-        write_rows(&mut self.connection, values, |rows| insert("events", &columns, rows)).await
+        write_rows(into, values, |rows| insert(EVENTS, &columns, rows));
     }
 }
 
 /// Writes rows with as few statements as go, each for a power of two of rows.
-async fn write_rows(
-    connection: &mut Connection,
-    mut rows: Vec<Vec<Value>>,
-    statement: impl Fn(usize) -> String,
-) -> Result<(), StoreError> {
+fn write_rows(into: &mut Vec<Statement>, mut rows: Vec<Vec<Value>>, statement: impl Fn(usize) -> String) {
     while !rows.is_empty() {
         let count = ROWS_PER_STATEMENT.min(1 << rows.len().ilog2());
         let values = rows.drain(..count).flatten().collect();
-        connection.execute(statement(count), values).await?;
+        into.push(Statement::new(statement(count), values));
     }
-    Ok(())
+}
+
+/// The number of the first event that statements write.
+fn first_seq(statements: &[Statement]) -> Option<u64> {
+    let events = statements.iter().find(|statement| statement.sql.starts_with("insert into events "))?;
+    match events.values.first() {
+        Some(Value::Int(Some(seq))) => u64::try_from(*seq).ok(),
+        Some(Value::Int(None) | Value::Text(_)) | None => None,
+    }
 }
 
 /// What a commit tells the rest of the coordinator.

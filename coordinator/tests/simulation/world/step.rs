@@ -90,7 +90,7 @@ impl World {
     /// Takes the leases that have lapsed: those, no others, and none much later.
     async fn expire(&mut self) -> Result<(), String> {
         let Some(sprint) = &self.sprint else { return Ok(()) };
-        let held = |outpost: &Outpost| sprint.store.directory().holds_slots(&outpost.name);
+        let held = |outpost: &Outpost| sprint.store.live().holds_slots(&outpost.name);
         let before = self.outposts.iter().map(held).collect::<Vec<_>>();
         let next = leases::expire(sprint).await.map_err(text)?;
         let grace = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
@@ -121,8 +121,8 @@ impl World {
             .store
             .write(|tx| {
                 Box::pin(async move {
-                    let item = Item { created_at: tx.now(), ..fixtures::item(tx.next_item().get(), 0) };
-                    tx.save_item(item.clone(), event(EventKind::ItemAdded));
+                    let item = Item { created_at: tx.now(), ..fixtures::item(tx.next::<ItemId>().get(), 0) };
+                    tx.save(item.clone(), event(EventKind::ItemAdded));
                     tx.notify(coordinator::store::Notice::Scheduler);
                     Ok(item)
                 })

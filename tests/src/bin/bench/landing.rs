@@ -18,7 +18,7 @@ use sprint_core::address::RepoAddress;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::fixtures;
-use sprint_core::ids::{Attempt, CommitId, RepoName, work_ref};
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, work_ref};
 use sprint_core::item::{Item, Stage};
 use sprint_core::repo::Repo;
 
@@ -141,7 +141,7 @@ impl Engine {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    tx.save_repo(record, event(EventKind::RepoAdded));
+                    tx.save(record, event(EventKind::RepoAdded));
                     Ok(())
                 })
             })
@@ -167,7 +167,7 @@ impl Engine {
         let began = Instant::now();
         merge::drive(&self.sprint, &self.repo.name).await;
         let time = began.elapsed();
-        let left = self.sprint.store.merge_queue(&self.repo.name).await?.len();
+        let left = self.sprint.store.live().queue(&self.repo.name).changes.len();
         anyhow::ensure!(left == 0, "{left} changes were not landed");
         Ok(time)
     }
@@ -179,7 +179,7 @@ fn event(kind: EventKind) -> NewEvent {
 
 fn queue(tx: &mut coordinator::store::Tx, name: &RepoName, heads: Vec<CommitId>) {
     for head in heads {
-        let (id, change, now) = (tx.next_item(), tx.next_change(), tx.now());
+        let (id, change, now) = (tx.next::<ItemId>(), tx.next::<ChangeId>(), tx.now());
         let item = Item {
             repo: name.clone(),
             title: work_ref(id, Attempt::new(1)),
@@ -187,13 +187,13 @@ fn queue(tx: &mut coordinator::store::Tx, name: &RepoName, heads: Vec<CommitId>)
             created_at: now,
             ..fixtures::item(id.get(), 1)
         };
-        tx.save_item(item, event(EventKind::ItemAdded));
+        tx.save(item, event(EventKind::ItemAdded));
         let change = Change {
             repo: name.clone(),
             head,
             created_at: now,
             ..fixtures::change(change.get(), id.get(), ChangeState::Queued)
         };
-        tx.save_change(change, event(EventKind::ChangeQueued));
+        tx.save(change, event(EventKind::ChangeQueued));
     }
 }

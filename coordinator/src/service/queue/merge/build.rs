@@ -1,6 +1,7 @@
 //! Building trials: merges without a checkout, and the commits that would land.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::json;
 use sprint_core::change::{Candidate, ChangeState};
@@ -84,7 +85,7 @@ pub(crate) async fn join(
     sprint: &Coordinator,
     git: &GitRepo,
     repo: &Repo,
-    trials: &[Trial],
+    trials: &[Arc<Trial>],
     tip: &CommitId,
     theirs: &CommitId,
 ) -> Result<Progress, ServiceError> {
@@ -102,8 +103,8 @@ pub(crate) async fn join(
         }
     };
     let known =
-        |trial: &&Trial| trial.purpose == Purpose::Join && trial.candidate.base == *tip && trial.candidate.tree == tree;
-    if trials.iter().any(|trial| known(&trial)) {
+        |trial: &Trial| trial.purpose == Purpose::Join && trial.candidate.base == *tip && trial.candidate.tree == tree;
+    if trials.iter().any(|trial| known(trial)) {
         return Ok(Progress::Idle);
     }
     let gates = config_at(git, repo, tip)?.gates;
@@ -242,7 +243,7 @@ fn forwarded(git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, Ser
 async fn message(sprint: &Coordinator, members: &[Member]) -> Result<String, ServiceError> {
     let mut items: Vec<Item> = Vec::new();
     for Member { item, .. } in members {
-        let found = sprint.store.item(*item).await?;
+        let found = sprint.store.get(item).await?;
         items.push(found.ok_or_else(|| ServiceError::no_item(*item))?);
     }
     let title = |item: &Item| item.title.lines().next().unwrap_or_default().to_owned();
@@ -344,7 +345,7 @@ async fn record(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let id = tx.next_trial();
+                let id = tx.next::<TrialId>();
                 let mut trial = Trial::begin(id, repo, purpose, members, candidate, tx.now());
                 trial = match &beginning {
                     Beginning::Fresh => trial,
@@ -352,7 +353,7 @@ async fn record(
                     Beginning::Unmergeable(paths) => trial.unmergeable(paths.clone()),
                 };
                 let event = begun(&trial, by);
-                tx.save_trial(trial, event);
+                tx.save(trial, event);
                 tx.notify(Notice::Scheduler);
                 Ok(id)
             })

@@ -6,6 +6,7 @@ use sprint_core::config::{MergeMethod, RepoConfig};
 use sprint_core::ids::CommitId;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Purpose, Trial, TrialEvent, TrialState};
+use std::sync::Arc;
 
 use crate::service::queue::merge::build::{self, Chain};
 use crate::service::queue::merge::intent::intend_checked;
@@ -65,8 +66,8 @@ pub(crate) async fn step(
     git: &GitRepo,
     repo: &Repo,
     tip: &CommitId,
-    direct: &[Change],
-    trials: &[Trial],
+    direct: &[Arc<Change>],
+    trials: &[Arc<Trial>],
 ) -> Result<Progress, ServiceError> {
     let Some((change, wish)) = direct.iter().find_map(|change| Some((change, change.direct.as_ref()?))) else {
         return Ok(Progress::Idle);

@@ -1,6 +1,7 @@
 //! One repo's queue, driven: look, plan, act, until nothing can be done.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::ids::{RepoName, candidate_ref};
@@ -18,6 +19,7 @@ use crate::service::queue::merge::{direct, land, reject};
 use crate::service::repos::upstream;
 use crate::service::repos::upstream::{Followed, Push};
 use crate::service::{Coordinator, ServiceError};
+use crate::store::RepoQueue;
 
 /// Works a repo's queue until nothing can be done, then brings the upstream up to date.
 /// What stood in the way is kept for explanations until it works again.
@@ -44,27 +46,21 @@ pub async fn drive(sprint: &Coordinator, name: &RepoName) {
 }
 
 /// The repos whose queue holds something.
-///
-/// # Errors
-/// What the store says.
-pub async fn busy(sprint: &Coordinator) -> Result<BTreeSet<RepoName>, ServiceError> {
-    let mut busy: BTreeSet<RepoName> = sprint.store.repos_with_pending_changes().await?.into_iter().collect();
-    busy.extend(sprint.store.directory().repos_with_trials());
-    Ok(busy)
+pub fn busy(sprint: &Coordinator) -> Vec<RepoName> {
+    sprint.store.live().busy_repos()
 }
 
 /// Does the next thing for a repo's queue.
 async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> Result<Progress, ServiceError> {
-    let Some(repo) = sprint.store.repo(name).await? else { return Ok(Progress::Idle) };
+    let Some(repo) = sprint.store.live().repo(name) else { return Ok(Progress::Idle) };
     let git = sprint.git.get(name)?;
-    let changes = sprint.store.merge_queue(name).await?;
+    let RepoQueue { changes, trials } = sprint.store.live().queue(name);
     // An intent on record is settled whatever else holds the queue.
     let landing = changes.iter().filter(|entry| matches!(entry.change.state, ChangeState::Landing { .. }));
-    let landing: Vec<Change> = landing.map(|entry| entry.change.clone()).collect();
+    let landing: Vec<Arc<Change>> = landing.map(|entry| Arc::clone(&entry.change)).collect();
     if !landing.is_empty() {
         return land::settle(sprint, &git, &repo, &landing, state).await;
     }
-    let trials = sprint.store.directory().trials(name);
     if changes.is_empty() && trials.is_empty() {
         clean_up(&git, &[])?;
         return Ok(Progress::Idle);
@@ -195,13 +191,13 @@ async fn tidy(sprint: &Coordinator, git: &GitRepo, look: &Look) -> Result<Progre
         done = Progress::Made;
     }
     if done == Progress::Made {
-        clean_up(git, &sprint.store.directory().trials(&look.repo))?;
+        clean_up(git, &sprint.store.live().trials(&look.repo))?;
     }
     Ok(done)
 }
 
 /// Removes the refs of trials that are over; a crash may have left some.
-fn clean_up(git: &GitRepo, trials: &[Trial]) -> Result<(), ServiceError> {
+fn clean_up(git: &GitRepo, trials: &[Arc<Trial>]) -> Result<(), ServiceError> {
     let wanted: BTreeSet<String> = trials.iter().map(|trial| candidate_ref(&trial.candidate.commit)).collect();
     for (candidate, _) in git.refs_like("refs/sprint/candidate/*")? {
         if !wanted.contains(&candidate) {

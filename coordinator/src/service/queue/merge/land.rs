@@ -10,6 +10,7 @@ use sprint_core::merge_queue::{Fit, Landing};
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Purpose, Trial, TrialEvent, TrialState};
 use sprint_failpoint::{Point, pass};
+use std::sync::Arc;
 
 use crate::service::queue::merge::build::{self, Chain};
 use crate::service::queue::merge::intent::intend_checked;
@@ -56,11 +57,13 @@ pub(crate) async fn settle(
     sprint: &Coordinator,
     git: &GitRepo,
     repo: &Repo,
-    landing: &[Change],
+    landing: &[Arc<Change>],
     state: &mut QueueState,
 ) -> Result<Progress, ServiceError> {
-    let Some(candidate) = landing.first().and_then(Change::candidate).cloned() else { return Ok(Progress::Idle) };
-    let landing: Vec<&Change> = landing.iter().filter(|change| change.candidate() == Some(&candidate)).collect();
+    let Some(candidate) = landing.first().and_then(|change| change.candidate()).cloned() else {
+        return Ok(Progress::Idle);
+    };
+    let landing: Vec<&Arc<Change>> = landing.iter().filter(|change| change.candidate() == Some(&candidate)).collect();
     let ids: Vec<ChangeId> = landing.iter().map(|change| change.id).collect();
     let why = format!("sprint: land {}", names(&ids));
     let tip = git.tip(&repo.branch)?;
@@ -75,7 +78,7 @@ pub(crate) async fn settle(
             }
         }
     }
-    let landed = |change: &&Change| {
+    let landed = |change: &&Arc<Change>| {
         let item = ItemEvent::Landed { change: change.id, commit: candidate.commit.clone() };
         (change.id, ChangeEvent::Landed, Some((change.item, item)))
     };

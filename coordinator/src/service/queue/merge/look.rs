@@ -28,7 +28,7 @@ pub(crate) struct Waiting {
     /// In the order of the queue.
     pub(crate) queue: Vec<InQueue>,
     /// Those that land beside it, the oldest first.
-    pub(crate) direct: Vec<Change>,
+    pub(crate) direct: Vec<Arc<Change>>,
 }
 
 impl Waiting {
@@ -46,7 +46,7 @@ pub(crate) struct Look {
     pub(crate) tip: CommitId,
     pub(crate) config: RepoConfig,
     pub(crate) changes: Vec<InQueue>,
-    pub(crate) trials: Vec<Trial>,
+    pub(crate) trials: Vec<Arc<Trial>>,
     entries: Vec<Entry>,
     moves: Vec<Move>,
     slots: usize,
@@ -67,7 +67,7 @@ impl Look {
         tip: CommitId,
         (config, rules): (RepoConfig, Arc<Rules>),
         waiting: Waiting,
-        trials: Vec<Trial>,
+        trials: Vec<Arc<Trial>>,
         state: &mut QueueState,
     ) -> Result<Self, ServiceError> {
         let Waiting { queue: changes, direct } = waiting;
@@ -108,7 +108,7 @@ impl Look {
             let footprint = state.contents.footprint(change.id);
             priors.insert(change.id, state.history.prior(change, footprint).chance);
         }
-        let slots = slots(sprint, repo, &config).await?;
+        let slots = slots(sprint, repo, &config);
         let mut look = Self {
             repo: repo.name.clone(),
             policy: Policy { landing: config.merge.landing, pace, together },
@@ -148,7 +148,7 @@ impl Look {
             trial.candidate.base == self.tip
                 && matches!(trial.state, TrialState::Suspect { .. } | TrialState::Failed { .. })
         };
-        let doubted = self.trials.iter().any(failed);
+        let doubted = self.trials.iter().any(|trial| failed(trial));
         let relaxed = self.policy.landing == sprint_core::merge_queue::Landing::Relaxed && !self.moves.is_empty();
         if !doubted && !relaxed {
             self.green.insert(self.tip.clone());
@@ -177,11 +177,11 @@ impl Look {
     }
 
     pub(crate) fn trial(&self, id: TrialId) -> Option<&Trial> {
-        self.trials.iter().find(|trial| trial.id == id)
+        self.trials.iter().map(Arc::as_ref).find(|trial| trial.id == id)
     }
 
     pub(crate) fn change(&self, id: ChangeId) -> Option<&Change> {
-        self.changes.iter().map(|entry| &entry.change).find(|change| change.id == id)
+        self.changes.iter().map(|entry| entry.change.as_ref()).find(|change| change.id == id)
     }
 
     pub(crate) fn member(&self, id: ChangeId) -> Option<Member> {
@@ -203,8 +203,8 @@ fn contents(
 }
 
 /// How many trials of a repo can be gated at a time, those that run included.
-async fn slots(sprint: &Coordinator, repo: &Repo, config: &RepoConfig) -> Result<usize, ServiceError> {
-    let board = Board::load(sprint).await?;
+fn slots(sprint: &Coordinator, repo: &Repo, config: &RepoConfig) -> usize {
+    let board = Board::load(sprint);
     let key = (repo.name.clone(), Role::Gate);
     let used = board.limits.active.get(&key).copied().unwrap_or(0);
     let free: u32 = board.outposts.iter().map(|outpost| outpost.max_workers.saturating_sub(outpost.active)).sum();
@@ -214,12 +214,12 @@ async fn slots(sprint: &Coordinator, repo: &Repo, config: &RepoConfig) -> Result
         *at_once.entry(gate.stage).or_default() += 1;
     }
     let at_once = at_once.into_values().max().unwrap_or(1);
-    Ok(usize::try_from(free.saturating_add(used).min(most).div_ceil(at_once)).unwrap_or(usize::MAX).max(1))
+    usize::try_from(free.saturating_add(used).min(most).div_ceil(at_once)).unwrap_or(usize::MAX).max(1)
 }
 
 /// Whether a trial is for a change that lands directly, as both are now.
-pub(crate) fn concerns(trial: &Trial, tip: &CommitId, direct: &[Change]) -> bool {
+pub(crate) fn concerns(trial: &Trial, tip: &CommitId, direct: &[Arc<Change>]) -> bool {
     let is_of =
         |change: &Change| trial.members.iter().any(|member| member.change == change.id && member.head == change.head);
-    trial.candidate.base == *tip && direct.iter().any(is_of)
+    trial.candidate.base == *tip && direct.iter().any(|change| is_of(change))
 }

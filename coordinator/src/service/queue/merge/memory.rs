@@ -197,7 +197,7 @@ impl QueueState {
 
 impl QueueState {
     /// Forgets, now and then, what lies behind the history that is looked at.
-    pub(crate) fn prune(&mut self, way: &[Move], tip: &CommitId, trials: &[Trial]) {
+    pub(crate) fn prune(&mut self, way: &[Move], tip: &CommitId, trials: &[Arc<Trial>]) {
         let most = 4 * HISTORY as usize;
         if self.moves.len() <= most && self.green.len() <= most {
             return;

@@ -167,7 +167,7 @@ async fn send_back(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let max_attempts = tx.repo(&repo).await?.map_or(DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts);
+                let max_attempts = tx.get(&repo).await?.map_or(DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts);
                 transition::change(tx, id, event, &Actor::MergeQueue).await?;
                 let event = if by_hand {
                     ItemEvent::Blocked { reason: format!("change {id} was sent back: {reason}") }

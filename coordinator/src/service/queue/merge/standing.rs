@@ -1,6 +1,7 @@
 //! How changes stand in their queue, for people.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sprint_core::change::Change;
 use sprint_core::ids::ChangeId;
@@ -17,7 +18,7 @@ pub fn of(sprint: &Coordinator, changes: &[Change]) -> HashMap<ChangeId, Standin
     repos.sort();
     repos.dedup();
     for repo in repos {
-        let trials = sprint.store.directory().trials(repo);
+        let trials = sprint.store.live().trials(repo);
         let shown = sprint.queues.shown(repo);
         for change in changes.iter().filter(|change| change.repo == *repo && change.state.is_pending()) {
             if let Some(outlook) = shown.outlook.get(&change.id) {
@@ -34,7 +35,7 @@ fn standing(
     sprint: &Coordinator,
     change: &Change,
     outlook: &Outlook,
-    trials: &[Trial],
+    trials: &[Arc<Trial>],
     usual: Option<std::time::Duration>,
 ) -> Standing {
     let trial = outlook.trial.and_then(|id| trials.iter().find(|trial| trial.id == id));

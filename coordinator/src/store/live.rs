@@ -1,0 +1,287 @@
+//! What is live, in memory and shared: every call and every loop reads it, and none waits for the database.
+//!
+//! The writer keeps it: what a commit changed is here before the commit is answered. JSON is decoded for history only.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use sprint_core::change::Change;
+use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
+use sprint_core::item::{Item, Priority};
+use sprint_core::outpost::Outpost;
+use sprint_core::repo::Repo;
+use sprint_core::schedule::urgency;
+use sprint_core::token::{Proof, Token};
+use sprint_core::trial::Trial;
+use sprint_core::worker::{Role, Worker};
+use tokio::sync::watch;
+
+use super::entities::Slots;
+use super::entity::{Rows, Stored};
+
+/// A change in a merge queue, with its item's priority.
+#[derive(Debug, Clone)]
+pub struct InQueue {
+    pub change: Arc<Change>,
+    pub priority: Priority,
+}
+
+/// A repo's merge queue at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct RepoQueue {
+    /// The pending changes in the order of the queue: the urgency of the item, then age.
+    pub changes: Vec<InQueue>,
+    /// The trials that can still matter, the oldest first.
+    pub trials: Vec<Arc<Trial>>,
+}
+
+/// Repos, open items, pending changes, live workers, trials that are not retired, outposts and tokens.
+#[derive(Debug, Default)]
+pub struct Live {
+    known: RwLock<Known>,
+    access: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    repos: BTreeMap<RepoName, Arc<Repo>>,
+    items: HashMap<ItemId, Arc<Item>>,
+    changes: BTreeMap<RepoName, BTreeMap<ChangeId, Arc<Change>>>,
+    trials: BTreeMap<RepoName, BTreeMap<TrialId, Arc<Trial>>>,
+    /// By the outpost whose slots they hold.
+    workers: BTreeMap<OutpostName, BTreeMap<WorkerId, Arc<Worker>>>,
+    outposts: BTreeMap<OutpostName, Arc<Outpost>>,
+    outpost_keys: HashMap<KeyId, OutpostName>,
+    tokens: HashMap<TokenId, Arc<Token>>,
+    token_keys: HashMap<KeyId, TokenId>,
+}
+
+impl Live {
+    pub fn repo(&self, name: &RepoName) -> Option<Arc<Repo>> {
+        self.read().repos.get(name).cloned()
+    }
+
+    /// All repos, by name.
+    pub fn repos(&self) -> Vec<Arc<Repo>> {
+        self.read().repos.values().cloned().collect()
+    }
+
+    /// An item, if it is neither done nor cancelled.
+    pub fn open_item(&self, id: ItemId) -> Option<Arc<Item>> {
+        self.read().items.get(&id).cloned()
+    }
+
+    /// The items that are neither done nor cancelled, in no order.
+    pub fn open_items(&self) -> Vec<Arc<Item>> {
+        self.read().items.values().cloned().collect()
+    }
+
+    /// A repo's merge queue and its trials, as of one commit.
+    pub fn queue(&self, repo: &RepoName) -> RepoQueue {
+        let known = self.read();
+        let pending = known.changes.get(repo).into_iter().flat_map(BTreeMap::values);
+        let mut changes = pending
+            .map(|change| {
+                let item = known.items.get(&change.item);
+                let priority = item.map_or(Priority::Medium, |item| item.priority);
+                let since = item.map_or(change.created_at, |item| item.created_at);
+                (urgency(priority, since), InQueue { change: Arc::clone(change), priority })
+            })
+            .collect::<Vec<_>>();
+        changes.sort_by_key(|(urgency, entry)| (*urgency, entry.change.id));
+        let trials = known.trials.get(repo).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        RepoQueue { changes: changes.into_iter().map(|(_, entry)| entry).collect(), trials }
+    }
+
+    /// The trials of a repo that can still matter, the oldest first.
+    pub fn trials(&self, repo: &RepoName) -> Vec<Arc<Trial>> {
+        self.read().trials.get(repo).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// The trials of all repos that can still matter, the oldest of each repo first.
+    pub fn all_trials(&self) -> Vec<Arc<Trial>> {
+        self.read().trials.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// The repos whose queue holds a change or a trial.
+    pub fn busy_repos(&self) -> Vec<RepoName> {
+        let known = self.read();
+        let changes = known.changes.iter().filter(|(_, changes)| !changes.is_empty()).map(|(repo, _)| repo);
+        let trials = known.trials.iter().filter(|(_, trials)| !trials.is_empty()).map(|(repo, _)| repo);
+        let busy: std::collections::BTreeSet<&RepoName> = changes.chain(trials).collect();
+        busy.into_iter().cloned().collect()
+    }
+
+    /// The outpost that holds a key.
+    pub fn outpost(&self, key: &KeyId) -> Option<OutpostName> {
+        self.read().outpost_keys.get(key).cloned()
+    }
+
+    pub fn outpost_named(&self, name: &OutpostName) -> Option<Arc<Outpost>> {
+        self.read().outposts.get(name).cloned()
+    }
+
+    /// All outposts, by name.
+    pub fn outposts(&self) -> Vec<Arc<Outpost>> {
+        self.read().outposts.values().cloned().collect()
+    }
+
+    /// The live workers of an outpost, the oldest first.
+    pub fn live_workers(&self, outpost: &OutpostName) -> Vec<Arc<Worker>> {
+        self.read().workers.get(outpost).into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    pub fn holds_slots(&self, outpost: &OutpostName) -> bool {
+        self.read().workers.get(outpost).is_some_and(|workers| !workers.is_empty())
+    }
+
+    /// The workers of an outpost that it must be told of: assigned, or to be stopped.
+    pub fn pending_workers(&self, outpost: &OutpostName) -> Vec<Arc<Worker>> {
+        let known = self.read();
+        let live = known.workers.get(outpost).into_iter().flat_map(BTreeMap::values);
+        live.filter(|worker| worker.is_to_be_told()).cloned().collect()
+    }
+
+    /// The slots in use, by outpost, repo and role.
+    pub fn slots_in_use(&self) -> Vec<(OutpostName, RepoName, Role, u32)> {
+        let known = self.read();
+        let mut counts = BTreeMap::<_, u32>::new();
+        for worker in known.workers.values().flat_map(BTreeMap::values) {
+            *counts.entry((&worker.outpost, &worker.repo, worker.role)).or_default() += 1;
+        }
+        let owned = |((outpost, repo, role), count): ((&OutpostName, &RepoName, Role), u32)| {
+            (outpost.clone(), repo.clone(), role, count)
+        };
+        counts.into_iter().map(owned).collect()
+    }
+
+    pub fn token(&self, id: &TokenId) -> Option<Arc<Token>> {
+        self.read().tokens.get(id).cloned()
+    }
+
+    /// The token whose holder proves itself with a certificate for this key.
+    pub fn token_of_key(&self, key: &KeyId) -> Option<Arc<Token>> {
+        let known = self.read();
+        known.token_keys.get(key).and_then(|id| known.tokens.get(id)).cloned()
+    }
+
+    /// Notifies whenever an outpost or a person gains or loses access.
+    pub fn access_changes(&self) -> watch::Receiver<()> {
+        self.access.subscribe()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what was committed.
+    pub(crate) fn update(&self, changed: &Slots) {
+        if changed.len() == 0 {
+            return;
+        }
+        let access = self.known.write().unwrap_or_else(PoisonError::into_inner).update(changed);
+        if access {
+            self.access.send_replace(());
+        }
+    }
+
+    /// Starts anew from what the database holds.
+    pub(crate) fn replace(&self, all: &Slots) {
+        let mut known = Known::default();
+        known.update(all);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        self.access.send_replace(());
+    }
+}
+
+fn rows<E: Stored>(slots: &Slots) -> &Rows<E> {
+    E::rows(slots)
+}
+
+impl Known {
+    /// Takes rows over; says whether somebody gained or lost access by that.
+    fn update(&mut self, changed: &Slots) -> bool {
+        for (name, repo) in rows::<Repo>(changed) {
+            match repo {
+                Some(repo) => self.repos.insert(name.clone(), Arc::clone(repo)),
+                None => self.repos.remove(name),
+            };
+        }
+        for (id, item) in rows::<Item>(changed) {
+            match item {
+                Some(item) if !item.is_over() => self.items.insert(*id, Arc::clone(item)),
+                Some(_) | None => self.items.remove(id),
+            };
+        }
+        for (id, change) in rows::<Change>(changed) {
+            let Some(change) = change else { continue };
+            let of_repo = self.changes.entry(change.repo.clone()).or_default();
+            if change.state.is_pending() {
+                of_repo.insert(*id, Arc::clone(change));
+            } else {
+                of_repo.remove(id);
+            }
+        }
+        for (id, trial) in rows::<Trial>(changed) {
+            let Some(trial) = trial else { continue };
+            let of_repo = self.trials.entry(trial.repo.clone()).or_default();
+            if trial.retired {
+                of_repo.remove(id);
+            } else {
+                of_repo.insert(*id, Arc::clone(trial));
+            }
+        }
+        for (id, worker) in rows::<Worker>(changed) {
+            let Some(worker) = worker else { continue };
+            if worker.state.is_live() {
+                self.workers.entry(worker.outpost.clone()).or_default().insert(*id, Arc::clone(worker));
+            } else if let Some(live) = self.workers.get_mut(&worker.outpost) {
+                live.remove(id);
+            }
+        }
+        let outposts = self.update_outposts(rows(changed));
+        self.update_tokens(rows(changed)) || outposts
+    }
+
+    fn update_outposts(&mut self, changed: &Rows<Outpost>) -> bool {
+        let mut access = false;
+        for (name, outpost) in changed {
+            let key = outpost.as_ref().and_then(|outpost| outpost.key.clone());
+            let before = match outpost {
+                Some(outpost) => self.outposts.insert(name.clone(), Arc::clone(outpost)),
+                None => self.outposts.remove(name),
+            };
+            let before = before.and_then(|before| before.key.clone());
+            if let Some(before) = before.filter(|before| Some(before) != key.as_ref()) {
+                self.outpost_keys.remove(&before);
+                access = true;
+            }
+            if let Some(key) = key {
+                access |= self.outpost_keys.insert(key, name.clone()).is_none();
+            }
+        }
+        access
+    }
+
+    fn update_tokens(&mut self, changed: &Rows<Token>) -> bool {
+        for (id, token) in changed {
+            let before = match token {
+                Some(token) => {
+                    if let Proof::Key(key) = &token.proof {
+                        self.token_keys.insert(key.clone(), id.clone());
+                    }
+                    self.tokens.insert(id.clone(), Arc::clone(token))
+                }
+                None => self.tokens.remove(id),
+            };
+            // A token's key can be replaced; the earlier one then opens nothing any more.
+            if let Some(Proof::Key(key)) = before.map(|token| token.proof.clone()) {
+                let present = self.token_keys.get(&key).and_then(|id| self.tokens.get(id));
+                if present.is_none_or(|token| token.proof != Proof::Key(key.clone())) {
+                    self.token_keys.remove(&key);
+                }
+            }
+        }
+        !changed.is_empty()
+    }
+}
