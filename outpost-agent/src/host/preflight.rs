@@ -4,7 +4,7 @@ use std::process::Command;
 
 use thiserror::Error;
 
-/// A program that workers need, and the oldest version that will do.
+/// A program that workers need, and the oldest version that works.
 struct Program {
     program: &'static str,
     flag: &'static str,
@@ -22,7 +22,7 @@ const PROGRAMS: &[Program] = &[
 pub(crate) enum Unfit {
     #[error("{program} was not found; {purpose}; install it (Debian: apt-get install {program})")]
     Missing { program: &'static str, purpose: &'static str },
-    #[error("{program} {found} is too old; {purpose}, and {needs} is the oldest that will do; upgrade it")]
+    #[error("{program} {found} is too old; {purpose}, and {needs} is the oldest version that works; upgrade it")]
     TooOld { program: &'static str, found: String, needs: String, purpose: &'static str },
     #[error("{program} does not work; {why}; repair or reinstall it")]
     Broken { program: &'static str, why: String },

@@ -82,7 +82,7 @@ impl<W: Write> Log<W> {
         if self.size == self.limit {
             let limit = self.limit;
             let note =
-                format!("\r\n[sprint] the log's limit of {limit} bytes is reached: what follows is not kept\r\n");
+                format!("\r\n[sprint] the log has reached its limit of {limit} bytes: further output is not kept\r\n");
             self.file.write_all(note.as_bytes())?;
         }
         Ok(Room::Gone)
