@@ -5,16 +5,16 @@ use std::process::Command;
 use thiserror::Error;
 
 /// A program that workers need, and the oldest version that works.
-struct Program {
+struct Requirement {
     program: &'static str,
     flag: &'static str,
     oldest: (u32, u32),
     purpose: &'static str,
 }
 
-const PROGRAMS: &[Program] = &[
-    Program { program: "tmux", flag: "-V", oldest: (3, 0), purpose: "workers run in it" },
-    Program { program: "git", flag: "--version", oldest: (2, 39), purpose: "workers' code comes and goes with it" },
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement { program: "tmux", flag: "-V", oldest: (3, 0), purpose: "workers run in it" },
+    Requirement { program: "git", flag: "--version", oldest: (2, 39), purpose: "workers' code comes and goes with it" },
 ];
 
 /// What is wrong with this host.
@@ -33,7 +33,7 @@ pub(crate) enum Unfit {
 /// # Errors
 /// [`Unfit`], for the first that will not do.
 pub(crate) fn check() -> Result<(), Unfit> {
-    for Program { program, flag, oldest, purpose } in PROGRAMS {
+    for Requirement { program, flag, oldest, purpose } in REQUIREMENTS {
         let output = Command::new(program).arg(flag).output().map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 Unfit::Missing { program, purpose }

@@ -11,7 +11,7 @@ use crate::tmux::Tmux;
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Wakes workers whose sessions have gone: those that end by themselves are known
-/// by their exit, this is for the others. Saves what orphan_sessions show.
+/// by their exit, this is for the others. Saves the contents of orphan sessions.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let mut known = BTreeSet::new();
     loop {

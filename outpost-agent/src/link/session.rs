@@ -288,7 +288,7 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
             agent.spawn(terminal::attach(agent.clone(), attach));
         }
         coordinator_message::Body::Certificate(_) => {
-            tracing::warn!("the coordinator sent a certificate without a request")
+            tracing::warn!("the coordinator sent a certificate without a request");
         }
         coordinator_message::Body::Forget(v1::Forget { worker }) => {
             if let Some(handle) = agent.fleet.get(WorkerId::new(worker)) {

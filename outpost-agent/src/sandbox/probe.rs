@@ -104,7 +104,7 @@ fn best(
                     return Ok((policy.mechanisms, (!missing.is_empty()).then(|| missing.join("; "))));
                 }
                 Err(said) if view.is_some() => {
-                    why = Some(format!("workers cannot have a file system view of their own: {said}"))
+                    why = Some(format!("workers cannot have a file system view of their own: {said}"));
                 }
                 Err(said) => why = Some(said),
             }
