@@ -109,7 +109,7 @@ async fn serve(options: JoinSettings, name: OutpostName, data: DataDir, identity
     }
     let active = agent.fleet.active();
     if active > 0 {
-        tracing::info!(workers = active, "ending; {active} workers continue and are adopted at the next start");
+        tracing::info!(workers = active, "ending; {active} workers go on and are adopted at the next start");
     } else {
         tracing::info!(workers = 0, "ending; no worker is running");
     }

@@ -73,7 +73,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
             failed("left changes uncommitted twice".to_owned())
         }
         (None, None) if evidence.left.uncommitted_count > 0 => Verdict::SendBack(uncommitted(evidence.left)),
-        (None, None) => failed("exited with 0 and left no commit and no change".to_owned()),
+        (None, None) => failed("exited with 0 and left nothing: no commit, no change".to_owned()),
     }
 }
 

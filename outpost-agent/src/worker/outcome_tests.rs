@@ -109,7 +109,7 @@ fn gates_that_were_not_judged_are_no_pass_and_charge_no_attempt() {
     let none = assignment(Some(ChangeId::new(1)), &[]);
     assert_eq!(of(&none, exited(vec![])), "there is no verdict on gate \"\"");
     let untold = Assignment { gates: vec![], ..gates.clone() };
-    assert!(of(&untold, both()).contains("did not say how its gates are judged"));
+    assert!(of(&untold, both()).contains("does not match its gates"));
     let full =
         judged(&gates, exited(vec![result("lint", 1)]), &Remains::default(), |evidence| evidence.disk_full = true);
     assert_eq!(lost(full), "the outpost's disk is full: gate \"lint\" failed with exit code 1");
