@@ -31,9 +31,9 @@ use crate::tmux::Tmux;
 use crate::worker::{Fleet, SnapshotPace, hung, roster};
 use crate::workspace::{Repositories, locks};
 
-/// How long everything may take to end; workers are not part of it.
+/// The time limit of the agent's own end; workers are not part of it.
 const END_LIMIT: Duration = Duration::from_secs(1);
-/// How long joining waits between two tries, at first and at last.
+/// The pause between two tries to enrol, at first and at most.
 const ENROL_PAUSE: Duration = Duration::from_millis(200);
 const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Runs the agent until it is told to end, or has drained.
@@ -57,7 +57,7 @@ pub(crate) fn run(options: JoinSettings) -> anyhow::Result<()> {
     result
 }
 
-/// Makes sure that this outpost is somebody to the coordinator: by its certificate, else by a token.
+/// Makes sure that this outpost has a valid certificate; exchanges the token for one if it has not.
 async fn get_in(
     identity: &Identity,
     coordinator: &str,
@@ -71,7 +71,7 @@ async fn get_in(
     loop {
         match identity.enrol(coordinator, name, &token).await {
             Ok(()) => {
-                tracing::info!(outpost = %name, coordinator, "joined; from now on without the token");
+                tracing::info!(outpost = %name, coordinator, "enrolled; the token is not needed any more");
                 return Ok(());
             }
             Err(error) if error.is_passing() => {
@@ -81,7 +81,7 @@ async fn get_in(
             }
             // A unit file may go on naming a token that is long over.
             Err(error) if identity.check(coordinator).is_ok() => {
-                tracing::warn!(%error, "the token does not count; going on with the certificate of before");
+                tracing::warn!(%error, "the token is not valid; using the present certificate");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -105,7 +105,7 @@ async fn serve(options: JoinSettings, name: OutpostName, data: DataDir, identity
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = drained => tracing::info!("drained: every worker has finished and is forgotten"),
+        () = drained => tracing::info!("drained: every worker has finished and was removed"),
     }
     let active = agent.fleet.active();
     if active > 0 {
@@ -116,7 +116,7 @@ async fn serve(options: JoinSettings, name: OutpostName, data: DataDir, identity
     agent.stop.cancel();
     all.close();
     if tokio::time::timeout(END_LIMIT, all.wait()).await.is_err() {
-        tracing::debug!("some tasks did not end in time; what they were doing is done again at the next start");
+        tracing::debug!("some tasks did not end in time; the next start repeats their work");
     }
     Ok(())
 }
@@ -217,9 +217,9 @@ fn start_logging(format: LogFormat) {
 
 /// The host's name, as far as it can be an outpost's.
 fn default_name() -> anyhow::Result<OutpostName> {
-    let host = nix::unistd::gethostname().context("the host's name is unknown; give one with --name")?;
+    let host = nix::unistd::gethostname().context("the host's name is unknown; name the outpost with --name")?;
     let name = sanitised(&host.to_string_lossy());
-    OutpostName::new(name).context("the host's name cannot be an outpost's; give one with --name")
+    OutpostName::new(name).context("the host's name is not a valid outpost name; choose one with --name")
 }
 
 fn sanitised(host: &str) -> String {
@@ -237,7 +237,7 @@ fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDi
     let root = root.canonicalize().with_context(what)?;
     let text = root.to_str().with_context(what).context("its path is not UTF-8; choose another")?;
     if text.contains('\n') {
-        bail!("the data directory {text:?} cannot be used; its path holds a line end; choose another");
+        bail!("the data directory {text:?} cannot be used; its path contains a line break; choose another");
     }
     let data = DataDir::new(root.clone());
     for dir in [data.workers(), data.mirrors()] {
@@ -249,7 +249,7 @@ fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDi
 fn default_root(name: &OutpostName) -> anyhow::Result<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
-    let state = state.context("no place for data; HOME is not set; give one with --data-dir")?;
+    let state = state.context("there is no directory for data: HOME is not set; name one with --data-dir")?;
     Ok(state.join("sprint").join(format!("outpost-{name}")))
 }
 
@@ -263,7 +263,7 @@ fn lock(data: &DataDir) -> anyhow::Result<File> {
         let mut holder = String::new();
         file.read_to_string(&mut holder).with_context(what)?;
         bail!(
-            "the data directory {} is in use; the agent with pid {} holds it; end that one or choose another with --data-dir",
+            "the data directory {} is in use; the agent with pid {} holds it; end it, or choose another directory with --data-dir",
             display(data.root()),
             holder.trim()
         );

@@ -30,7 +30,7 @@ pub(crate) enum InvalidPair {
     NoKey(String),
     #[error("{0}")]
     Key(String),
-    #[error("{value:?} is not a value here: {why}")]
+    #[error("{value:?} is not a valid value: {why}")]
     Value { value: String, why: String },
 }
 
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// Pairs as a map for the wire; the last of a key counts.
+/// Pairs as a map for the wire; of two with the same key the last is used.
 pub(crate) fn map<K: ToString, V, M: FromIterator<(String, V)>>(pairs: Vec<Pair<K, V>>) -> M {
     pairs.into_iter().map(|pair| (pair.key.to_string(), pair.value)).collect()
 }
@@ -66,7 +66,7 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
     let valid = address.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
-    if valid { Ok(address.to_owned()) } else { Err("it is not HOST:PORT, as in 127.0.0.1:50051".to_owned()) }
+    if valid { Ok(address.to_owned()) } else { Err("write it as HOST:PORT, such as 127.0.0.1:50051".to_owned()) }
 }
 
 #[cfg(test)]

@@ -17,9 +17,9 @@ use crate::target::{Target, TargetOptions};
 
 /// Steers Sprint: repos, items, workers, changes and outposts of one coordinator.
 ///
-/// A context is a coordinator that is known here, and how to get into it; "coordinator serve" writes one on
-/// its own host, and "sprintctl login" elsewhere. --context names one; else a token in `SPRINT_TOKEN` counts, which
-/// needs no context beside --coordinator; else the context for --coordinator; else the current one.
+/// A context is a coordinator that this host knows, with the credentials for it; "coordinator serve" writes one on
+/// its own host, "sprintctl login" on others. In order of precedence: the context of --context; the token in
+/// `SPRINT_TOKEN`, which needs --coordinator and no context; the context for --coordinator; the current context.
 ///
 /// Exits 0 on success, 1 on failure, 2 when the command line makes no sense.
 #[derive(Debug, Parser)]
@@ -63,11 +63,11 @@ struct Global {
 enum Command {
     #[command(flatten)]
     Remote(Remote),
-    /// Get into a coordinator with a token, and remember it
+    /// Log in to a coordinator with a token, and keep the credentials in a context
     Login(login::LoginArgs),
-    /// Forget a coordinator, and the credentials for it
+    /// Remove a context with its credentials
     Logout(login::LogoutArgs),
-    /// The coordinators that are known here
+    /// The coordinators that this host knows
     #[command(subcommand)]
     Context(context::ContextCommand),
     /// Print a completion script for a shell
@@ -95,28 +95,33 @@ enum Remote {
     /// Entries of the merge queue
     #[command(subcommand)]
     Change(change::ChangeCommand),
-    /// Run gates by hand, and see how they did
+    /// Run gates by hand, and list their results
     #[command(subcommand)]
     Gate(gate::GateCommand),
-    /// Put a branch of yours into the merge queue, or land it beside the queue
+    /// Add a branch of yours to the merge queue, or land it directly
     Land(land::LandArgs),
     /// The record of everything that happened
     #[command(subcommand)]
     Event(event::EventCommand),
-    /// Who did what from where, and who was refused
+    /// What people did, from which address, and which requests were refused
     Audit(audit::AuditArgs),
-    /// What lets outposts join, and people in
+    /// Tokens that admit outposts and people
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Say who you are to the coordinator
+    /// Show the identity and role that the coordinator knows you by
     Whoami,
-    /// Sum up what there is, and what the merge queues do
+    /// Summarise items, workers, outposts and merge queues
     Status,
     /// Wait until items reach a stage
     Wait(wait::WaitArgs),
 }
 
 impl Cli {
+    /// The form in which answers and failures are printed.
+    pub(crate) const fn format(&self) -> Format {
+        self.global.output
+    }
+
     /// Carries the command out.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let Self { global: Global { coordinator, context, output }, command } = self;

@@ -73,7 +73,7 @@ impl Patience {
     /// Waits before the next try, and says once per outage that it does.
     pub(crate) async fn pause(&mut self, failure: &Failure) {
         if self.pause == FIRST_PAUSE {
-            crate::output::note(&format!("{failure}; trying again until it is back"));
+            crate::output::note(&format!("{failure}; trying again until it answers"));
         }
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);

@@ -14,7 +14,7 @@ pub(crate) fn read(contexts: &Contexts, name: &ContextName) -> Result<Context, C
     if contexts.is_exposed(name)? {
         let path = contexts.path(name);
         note(&format!(
-            "warning: others on this host can get at the credentials in {path}; shut them out with: chmod 600 {path}",
+            "warning: other users of this host can read the credentials in {path}; protect them with: chmod 600 {path}",
             path = path.display()
         ));
     }
@@ -27,7 +27,7 @@ pub(crate) fn readable(contexts: &Contexts) -> Result<Vec<(ContextName, Context)
     for name in contexts.names()? {
         match read(contexts, &name) {
             Ok(context) => found.push((name, context)),
-            Err(error) => note(&format!("warning: the context \"{name}\" is passed over: {error}")),
+            Err(error) => note(&format!("warning: the context \"{name}\" is skipped: {error}")),
         }
     }
     Ok(found)

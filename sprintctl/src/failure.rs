@@ -1,92 +1,121 @@
-//! Why a command did not do what it was asked for.
+//! Why a command failed, as values: a stable code, a message, a place and a next act.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io::ErrorKind;
 
+use serde::Serialize;
 use sprint_identity::connect::{self, ConnectError};
 use sprint_identity::context::ContextError;
 use sprint_proto::convert::Malformed;
-use thiserror::Error;
 use tonic::Code;
 
-/// Why a command did not do what it was asked for, in words for a person.
-#[derive(Debug, Error)]
-pub(crate) enum Failure {
-    #[error(
-        "no coordinator answers at {address} ({why}); start one with: coordinator serve, or name another with --coordinator HOST:PORT"
-    )]
-    Unreachable { address: String, why: String },
-    #[error(
-        "the connection to the coordinator broke ({why}); check that it runs and that --coordinator names its gRPC address (port 50051 by default), then try again"
-    )]
-    Disconnected { why: String },
-    /// There is no connection, and trying again does not help.
-    #[error(transparent)]
-    NoConnection(ConnectError),
-    #[error(
-        "the coordinator refused the certificate that was shown: {0} (sprintctl login --coordinator HOST:PORT --token TOKEN)"
-    )]
-    Certificate(String),
-    /// The coordinator's own words on why it knows nobody with these credentials.
-    #[error("{0}; log in again with: sprintctl login --coordinator HOST:PORT --token TOKEN")]
-    Unauthenticated(String),
-    /// The coordinator's own words.
-    #[error("{0}")]
-    Refused(String),
-    #[error("the coordinator does not know this command; use a coordinator and a sprintctl of the same version")]
-    Unknown,
-    #[error("the coordinator's answer cannot be read: {0}; use a coordinator and a sprintctl of the same version")]
-    Malformed(#[from] Malformed),
-    #[error(transparent)]
-    Context(#[from] ContextError),
-    /// What was asked for is clear, and did not come about.
-    #[error("{0}")]
-    Failed(String),
-    /// What was asked for makes no sense.
-    #[error("{0}")]
-    Usage(String),
-    /// Nobody reads the output any more; not worth a word.
-    #[error("standard output is closed")]
-    BrokenPipe,
-    #[error("{what} failed: {why}")]
-    Io { what: String, why: std::io::Error },
+const LOG_IN: &str = "log in again with: sprintctl login --coordinator HOST:PORT --token TOKEN";
+const SAME_VERSION: &str = "use a coordinator and a sprintctl of the same version";
+
+/// Why a command failed. Printed as *where: what; what to do*, or as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Failure {
+    /// Stable, for scripts: `client.…` for what `sprintctl` finds itself, else the coordinator's.
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: String,
+    /// The place in the input, such as `line 3`.
+    pub(crate) at: Option<String>,
+    /// What to do about it.
+    pub(crate) next: Option<String>,
+    #[serde(skip)]
+    kind: Kind,
+}
+
+/// What the failure means for this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The command line makes no sense.
+    Usage,
+    /// The same request may succeed once the coordinator is back.
+    Disconnected,
+    /// The coordinator does not accept the credentials.
+    Unauthenticated,
+    /// The reader of standard output has gone; there is nothing to report.
+    Silent,
+    Other,
 }
 
 impl Failure {
+    /// A failure that has no kind of its own.
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), at: None, next: None, kind: Kind::Other }
+    }
+
+    /// The command line makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Usage, ..Self::new("client.usage", message) }
+    }
+
+    /// The connection broke, or a stream ended too early.
+    pub(crate) fn disconnected(why: &str) -> Self {
+        let message = format!("the connection to the coordinator broke ({why})");
+        Self { kind: Kind::Disconnected, ..Self::new("client.disconnected", message) }.with_next(
+            "check that it runs and that --coordinator names its gRPC address (port 50051 by default), then try again",
+        )
+    }
+
+    /// The reader of standard output has gone.
+    pub(crate) fn broken_pipe() -> Self {
+        Self { kind: Kind::Silent, ..Self::new("client.broken_pipe", "standard output is closed") }
+    }
+
+    /// Names the action that the operating system refused.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let action = action.into();
+        move |why| Self::new("client.io", format!("{action} failed: {why}"))
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub(crate) fn with_next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
+    /// Leaves the next act out, where it is what was tried.
+    #[must_use]
+    pub(crate) fn without_next(self) -> Self {
+        Self { next: None, ..self }
+    }
+
+    /// Says where in the input it is.
+    #[must_use]
+    pub(crate) fn at(self, place: Option<String>) -> Self {
+        Self { at: place, ..self }
+    }
+
     /// The process' exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
-        match self {
-            Self::BrokenPipe => 0,
-            Self::Usage(_) => 2,
-            Self::Unreachable { .. }
-            | Self::Disconnected { .. }
-            | Self::NoConnection(_)
-            | Self::Certificate(_)
-            | Self::Unauthenticated(_)
-            | Self::Context(_)
-            | Self::Refused(_)
-            | Self::Unknown
-            | Self::Malformed(_)
-            | Self::Failed(_)
-            | Self::Io { .. } => 1,
+        match self.kind {
+            Kind::Silent => 0,
+            Kind::Usage => 2,
+            Kind::Disconnected | Kind::Unauthenticated | Kind::Other => 1,
         }
     }
 
     /// Whether the same request may succeed once the coordinator is back.
-    pub(crate) const fn is_disconnect(&self) -> bool {
-        match self {
-            Self::Disconnected { .. } | Self::Unreachable { .. } => true,
-            Self::NoConnection(error) => error.is_passing(),
-            Self::Certificate(_)
-            | Self::Unauthenticated(_)
-            | Self::Refused(_)
-            | Self::Unknown
-            | Self::Malformed(_)
-            | Self::Context(_)
-            | Self::Failed(_)
-            | Self::Usage(_)
-            | Self::BrokenPipe
-            | Self::Io { .. } => false,
-        }
+    pub(crate) fn is_disconnect(&self) -> bool {
+        self.kind == Kind::Disconnected
+    }
+
+    /// Whether the coordinator does not accept the credentials.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        self.kind == Kind::Unauthenticated
+    }
+
+    /// Whether there is nothing to report.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.kind == Kind::Silent
+    }
+
+    /// `{"error":{"code":…,"message":…,"at":…,"next":…}}`.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::json!({ "error": self }).to_string()
     }
 
     /// What happened to the connection below a call.
@@ -94,37 +123,65 @@ impl Failure {
         if let Some(error) = connect::underlying(error) {
             return error.into();
         }
-        // Under TLS 1.3 that is learnt at the first read, which is that of a call.
+        // Under TLS 1.3 the refusal arrives with the first read, which is that of a call.
         match connect::refused_certificate(error) {
-            Some(why) => Self::Certificate(why),
-            None => Self::Disconnected { why: deepest(error) },
+            Some(why) => Self::refused_certificate(&why),
+            None => Self::disconnected(&deepest(error)),
         }
     }
 
-    /// Changes the coordinator's own words.
-    pub(crate) fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
-        if let Self::Refused(words) = &self { Self::Refused(reword(words)) } else { self }
+    fn refused_certificate(why: &str) -> Self {
+        // What the coordinator's alert stands for comes with an advice of its own.
+        let why = why.split_once("; ").map_or(why, |(why, _)| why);
+        let message = format!("the coordinator refused this client's certificate: {why}");
+        Self { kind: Kind::Other, ..Self::new("client.certificate_refused", message) }.with_next(LOG_IN)
     }
+}
 
-    /// Names what was being done when the operating system refused.
-    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
-        let what = what.into();
-        |why| Self::Io { what, why }
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.next {
+            Some(next) => write!(f, "; {next}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(error: Malformed) -> Self {
+        Self::new("client.malformed_answer", format!("the coordinator's answer cannot be read: {error}"))
+            .with_next(SAME_VERSION)
+    }
+}
+
+impl From<ContextError> for Failure {
+    fn from(error: ContextError) -> Self {
+        Self::new("client.context", error.to_string())
     }
 }
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Unreachable { address, why } => Self::Unreachable { address, why },
-            ConnectError::Refused { address: _, why } => Self::Certificate(why),
-            error @ ConnectError::Address { .. } => Self::Usage(error.to_string()),
-            error @ (ConnectError::OtherAuthority { .. }
-            | ConnectError::Clock { .. }
-            | ConnectError::OtherName { .. }
-            | ConnectError::NoTls { .. }
-            | ConnectError::Handshake { .. }
-            | ConnectError::Key(_)) => Self::NoConnection(error),
+        let kind = if error.is_passing() { Kind::Disconnected } else { Kind::Other };
+        let of = |code| Self { kind, ..Self::new(code, error.to_string()) };
+        match &error {
+            ConnectError::Unreachable { address, why } => {
+                let message = format!("no coordinator answers at {address} ({why})");
+                Self { kind: Kind::Disconnected, ..Self::new("client.unreachable", message) }
+                    .with_next("start one with: coordinator serve, or name another with --coordinator HOST:PORT")
+            }
+            ConnectError::Refused { address: _, why } => Self::refused_certificate(why),
+            ConnectError::Address { .. } => Self::usage(error.to_string()),
+            ConnectError::OtherAuthority { .. } => of("client.other_authority"),
+            ConnectError::Clock { .. } => of("client.clock"),
+            ConnectError::OtherName { .. } => of("client.other_name"),
+            ConnectError::NoTls { .. } => of("client.no_tls"),
+            ConnectError::Handshake { .. } => of("client.handshake"),
+            ConnectError::Key(_) => of("client.key"),
         }
     }
 }
@@ -135,24 +192,72 @@ impl From<tonic::Status> for Failure {
         if let Some(source) = std::error::Error::source(&status) {
             return Self::of_transport(source);
         }
-        let code = status.code();
-        if code == Code::Unavailable {
-            Self::Disconnected { why: status.message().to_owned() }
-        } else if code == Code::Unimplemented {
-            Self::Unknown
-        } else if code == Code::Unauthenticated {
-            let words = if status.message().is_empty() {
-                "the coordinator does not know who you are"
-            } else {
-                status.message()
-            };
-            Self::Unauthenticated(words.to_owned())
-        } else if status.message().is_empty() {
-            let code = code.description().to_lowercase();
-            Self::Failed(format!("the coordinator answered \"{code}\" without a reason; its log says more"))
-        } else {
-            Self::Refused(status.message().to_owned())
+        let code = code_of(status.code());
+        let (at, message) = place_of(status.message());
+        match status.code() {
+            Code::Unavailable => Self::disconnected(message),
+            Code::Unimplemented => {
+                Self::new(code, "the coordinator does not have this command").with_next(SAME_VERSION)
+            }
+            Code::Unauthenticated => {
+                let message = if message.is_empty() { "the coordinator does not know who you are" } else { message };
+                Self { kind: Kind::Unauthenticated, ..Self::new(code, message) }.with_next(LOG_IN)
+            }
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::InvalidArgument
+            | Code::DeadlineExceeded
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Internal
+            | Code::DataLoss => {
+                if message.is_empty() {
+                    let words = status.code().description().to_lowercase();
+                    Self::new(code, format!("the coordinator answered \"{words}\" without a reason"))
+                        .with_next("see the coordinator's log")
+                } else {
+                    Self::new(code, message).at(at)
+                }
+            }
         }
+    }
+}
+
+/// The code of an answer that carries none of its own.
+const fn code_of(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::Unknown => "unknown",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+    }
+}
+
+/// The place in an answer that has it in its words alone, and the rest.
+fn place_of(message: &str) -> (Option<String>, &str) {
+    let is_line = |place: &str| place.strip_prefix("line ").is_some_and(|number| number.parse::<usize>().is_ok());
+    match message.split_once(": ") {
+        Some((place, rest)) if is_line(place) => (Some(place.to_owned()), rest),
+        Some(_) | None => (None, message),
     }
 }
 
@@ -181,15 +286,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_of_the_coordinator_is_said_in_its_own_words() {
+    fn a_status_of_the_coordinator_is_reported_in_its_own_words() {
         let failure = Failure::from(tonic::Status::not_found("no item 9; see: sprintctl item list"));
         assert_eq!(failure.to_string(), "no item 9; see: sprintctl item list");
-        assert_eq!(failure.exit_code(), 1);
+        assert_eq!((failure.exit_code(), failure.code.as_ref()), (1, "not_found"));
     }
 
     #[test]
-    fn a_broken_connection_can_be_told_from_a_refusal() {
+    fn a_broken_connection_differs_from_a_refusal() {
         assert!(Failure::from(tonic::Status::unavailable("shutting down")).is_disconnect());
         assert!(!Failure::from(tonic::Status::invalid_argument("no")).is_disconnect());
+        assert!(Failure::from(tonic::Status::unauthenticated("")).is_unauthenticated());
+    }
+
+    #[test]
+    fn scripts_get_code_message_place_and_next_act() {
+        let failure = Failure::from(tonic::Status::invalid_argument("line 3: there is no item 7"));
+        assert_eq!(
+            failure.to_json(),
+            r#"{"error":{"at":"line 3","code":"invalid_argument","message":"there is no item 7","next":null}}"#
+        );
+        let usage = Failure::usage("nothing to set").with_next("see: sprintctl repo set --help");
+        assert_eq!(
+            usage.to_json(),
+            r#"{"error":{"at":null,"code":"client.usage","message":"nothing to set","next":"see: sprintctl repo set --help"}}"#
+        );
+        assert_eq!(
+            (usage.to_string().as_str(), usage.exit_code()),
+            ("nothing to set; see: sprintctl repo set --help", 2)
+        );
     }
 }

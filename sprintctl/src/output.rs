@@ -76,7 +76,7 @@ impl Output {
     }
 
     /// Prints a text and the end of its line.
-    #[expect(clippy::unused_self, reason = "whoever prints holds an Output")]
+    #[expect(clippy::unused_self, reason = "only the holder of an Output prints")]
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// Prints bytes as they are.
-    #[expect(clippy::unused_self, reason = "whoever prints holds an Output")]
+    #[expect(clippy::unused_self, reason = "only the holder of an Output prints")]
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(written)
@@ -93,24 +93,24 @@ impl Output {
 }
 
 fn to_json(text: serde_json::Result<String>) -> Result<String, Failure> {
-    text.map_err(|error| Failure::Failed(format!("the answer cannot be written as JSON: {error}")))
+    text.map_err(|error| Failure::new("client.json", format!("the answer cannot be written as JSON: {error}")))
 }
 
 fn written(error: std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
-        Failure::BrokenPipe
+        Failure::broken_pipe()
     } else {
         Failure::io("writing to standard output")(error)
     }
 }
 
-/// Says something to the person that is no part of the result.
+/// Prints a remark for the person, which is not part of the result.
 pub(crate) fn note(text: &str) {
-    // Nobody is left to tell when standard error is closed.
+    // There is no way to report that standard error is closed.
     writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
-/// Says what long work is under way, to a person who watches.
+/// Prints which long work is under way, if standard error is a terminal.
 pub(crate) fn progress(text: &str) {
     if std::io::stderr().is_terminal() {
         note(text);

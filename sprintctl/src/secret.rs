@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::failure::Failure;
 use crate::output::note;
 
-/// The variable that holds the token of somebody who has no context, such as a script.
+/// The variable with the token of a caller without a context, such as a script.
 pub(crate) const VARIABLE: &str = "SPRINT_TOKEN";
 
 /// How every token begins.
@@ -48,12 +48,12 @@ pub(crate) fn from_environment() -> Result<Option<TokenText>, Failure> {
 
 /// Reads a token that came from `source`, which is named when it is none.
 pub(crate) fn parse(source: &str, text: &str) -> Result<TokenText, Failure> {
-    text.parse().map_err(|error| Failure::Usage(format!("{source} cannot be used: {error}")))
+    text.parse().map_err(|error| Failure::usage(format!("{source} cannot be used: {error}")))
 }
 
 /// Reads a line from standard input; asks for it on a terminal, and does not show what is typed there.
 pub(crate) async fn read_line(prompt: &str) -> Result<String, Failure> {
-    // Before the terminal is silent: whoever stops it as soon as it asks must find it as it was.
+    // Before echo is off: an interrupt at the prompt must restore the terminal.
     let listen = |kind| signal(kind).map_err(Failure::io("listening for signals"));
     let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let silence = Silence::begin()?;
@@ -64,7 +64,7 @@ pub(crate) async fn read_line(prompt: &str) -> Result<String, Failure> {
         let mut line = String::new();
         std::io::stdin().lock().take(LONGEST).read_line(&mut line).map(|_| line)
     });
-    let stopped = || Err(Failure::Failed("stopped; nothing was changed".to_owned()));
+    let stopped = || Err(Failure::new("client.interrupted", "interrupted; nothing was changed"));
     let line = tokio::select! {
         line = typed => line.map_err(std::io::Error::other).and_then(|line| line).map_err(Failure::io("reading standard input")),
         _ = interrupted.recv() => stopped(),

@@ -37,17 +37,18 @@ impl Target {
     /// address that is named, else the current one.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when it contradicts itself; else what is missing, and how to get it.
+    /// A usage failure when the options contradict each other; else what is missing, and how to get it.
     pub(crate) fn resolve(options: TargetOptions, contexts: Result<Contexts, ContextError>) -> Result<Self, Failure> {
         let TargetOptions { coordinator, context, token } = options;
         match (coordinator, context, token) {
             (address, Some(name), _) => {
                 let context = contexts::read(&contexts?, &name)?;
                 match address {
-                    Some(address) if !is_same(&address, &context.coordinator) => Err(Failure::Usage(format!(
-                        "--coordinator names {address}, and the context \"{name}\" is for {}; leave one of the two out (SPRINT_COORDINATOR and SPRINT_CONTEXT count like them)",
+                    Some(address) if !is_same(&address, &context.coordinator) => Err(Failure::usage(format!(
+                        "--coordinator names {address}, and the context \"{name}\" is for {}",
                         context.coordinator
-                    ))),
+                    ))
+                    .with_next("leave one of the two out (SPRINT_COORDINATOR and SPRINT_CONTEXT count like them)")),
                     address => Self::of_context(address, name, context),
                 }
             }
@@ -58,9 +59,8 @@ impl Target {
             }
             (None, None, Some(token)) => match current(&contexts?)? {
                 Some((_, context)) => Ok(Self::of_token(context.coordinator, token)),
-                None => Err(Failure::Usage(format!(
-                    "{VARIABLE} does not say where its coordinator is; name it with --coordinator HOST:PORT (or SPRINT_COORDINATOR)"
-                ))),
+                None => Err(Failure::usage(format!("{VARIABLE} holds a token, and no coordinator is named"))
+                    .with_next("name it with --coordinator HOST:PORT (or SPRINT_COORDINATOR)")),
             },
             (None, None, None) => {
                 let contexts = contexts?;
@@ -78,9 +78,8 @@ impl Target {
     fn of_context(address: Option<String>, name: ContextName, context: Context) -> Result<Self, Failure> {
         let credential = context.credential().map_err(|error| {
             let address = &context.coordinator;
-            Failure::Failed(format!(
-                "the token in the context \"{name}\" cannot be used: {error}; log in again with: sprintctl login --coordinator {address}"
-            ))
+            Failure::new("client.invalid_token", format!("the token in the context \"{name}\" cannot be used: {error}"))
+                .with_next(format!("log in again with: sprintctl login --coordinator {address}"))
         })?;
         let trust = context.trusted();
         Ok(Self { address: address.unwrap_or(context.coordinator), trust, credential, context: Some(name) })
@@ -96,23 +95,21 @@ fn current(contexts: &Contexts) -> Result<Option<(ContextName, Context)>, Failur
 
 fn none_current(contexts: &Contexts) -> Failure {
     let names = contexts.names().unwrap_or_default();
-    Failure::Failed(if names.is_empty() {
-        "no coordinator is known here; start one on this host with: coordinator serve (it writes a context for you), or get into another with: sprintctl login --coordinator HOST:PORT".to_owned()
-    } else {
-        format!(
-            "it is not said which coordinator is meant: no context is the current one; choose one with: sprintctl context use NAME (known: {})",
-            commas(names)
+    if names.is_empty() {
+        Failure::new("client.no_coordinator", "no coordinator is known on this host").with_next(
+            "start one with: coordinator serve (it writes a context for you), or log in to one with: sprintctl login --coordinator HOST:PORT",
         )
-    })
+    } else {
+        Failure::new("client.no_coordinator", "no coordinator is selected: no context is the current one")
+            .with_next(format!("select one with: sprintctl context use NAME (known: {})", commas(names)))
+    }
 }
 
 /// A context for an address: the current one if it is for it.
 fn matching(contexts: &Contexts, address: &str) -> Result<(ContextName, Context), Failure> {
     let found = of_address(contexts, address)?.into_iter().next();
     found.ok_or_else(|| {
-        Failure::Failed(format!(
-            "there is no context for {address}, so that neither its certificate authority nor your credentials are known here; get in with: sprintctl login --coordinator {address} --token TOKEN"
-        ))
+        Failure::new("client.no_context", format!("there is no context for {address}: its certificate authority and your credentials are unknown on this host")).with_next(format!("log in with: sprintctl login --coordinator {address} --token TOKEN"))
     })
 }
 

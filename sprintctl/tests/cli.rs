@@ -49,6 +49,33 @@ fn without_a_coordinator_it_fails_with_1_and_says_what_to_do() {
 }
 
 #[test]
+fn with_json_a_failure_is_an_object_with_a_code() {
+    let failure = |args: &[&str], variables: &[(&str, &str)]| {
+        let output = sprintctl().args(args).envs(variables.iter().copied()).output().unwrap();
+        assert!(output.stdout.is_empty() && !output.status.success(), "{args:?}");
+        let error: serde_json::Value = serde_json::from_str(&stderr(&output)).expect("is one JSON object");
+        (output.status.code(), error["error"]["code"].as_str().map(ToOwned::to_owned), error)
+    };
+    let home = tempfile::tempdir().unwrap();
+    let config = [("SPRINT_CONFIG_DIR", home.path().to_str().unwrap())];
+    let code = |code: &str| Some(code.to_owned());
+    let (exit, found, error) = failure(&["status", "-o", "json"], &config);
+    assert_eq!((exit, found), (Some(1), code("client.no_coordinator")));
+    let fields: Vec<_> = error["error"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(fields, ["at", "code", "message", "next"]);
+    let (exit, found, _) = failure(&["item", "add", "--output=json"], &config);
+    assert_eq!((exit, found), (Some(2), code("client.usage")));
+    let address = silent_address();
+    let token = token();
+    let (exit, found, error) =
+        failure(&["status", "-o", "json", "--coordinator", &address], &[("SPRINT_TOKEN", token.as_str())]);
+    assert_eq!((exit, found), (Some(1), code("client.unreachable")));
+    assert!(error["error"]["next"].as_str().unwrap().contains("coordinator serve"), "{error}");
+    let (_, _, error) = failure(&["login", &token, "-o", "json"], &config);
+    assert!(!error.to_string().contains("5e5e"), "{error}");
+}
+
+#[test]
 fn something_that_is_no_coordinator_is_told_apart() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_failpoint::{Point, pass};
 
-/// Below this many free bytes a disk counts as full: git and logs fail next.
+/// Below this many free bytes a disk is treated as full: git and logs fail next.
 const FULL: u64 = 1 << 20;
 
 /// Whether a file must be on the disk before the call returns.
@@ -87,7 +87,7 @@ pub(crate) fn list_below(root: &File, path: &Path) -> io::Result<fs::ReadDir> {
     fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd()))
 }
 
-/// What a directory holds, in bytes on the disk; what cannot be read counts as nothing.
+/// What a directory holds, in bytes on the disk; unreadable entries count as 0.
 ///
 /// # Errors
 /// There is no such directory.

@@ -52,7 +52,7 @@ impl std::fmt::Debug for FileWatch {
 
 impl FileWatch {
     /// # Errors
-    /// inotify cannot be had.
+    /// inotify is not available.
     pub(crate) fn new(growth: Arc<LogGrowth>) -> notify::Result<Self> {
         let wakes = Arc::new(Wakes::default());
         let seen = wakes.clone();

@@ -1,10 +1,10 @@
-//! Whether the outpost has room for new work: on its disk, within its quota, and for reports that nobody took yet.
+//! Whether the outpost has headroom for new work: on its disk, within its quota, and for undelivered reports.
 
-/// So many finished workers may wait for a coordinator to take their reports.
+/// The most finished workers that may wait for the coordinator to take their reports.
 const MAX_UNDELIVERED: usize = 1_000;
-/// And so many bytes of their journals.
+/// The most bytes of their journals.
 const MAX_JOURNALS: u64 = 64 << 20;
-/// Of a small file system only one part in so many has to be free.
+/// Of a small file system only this part has to be free: 1/20.
 const SMALL: u64 = 20;
 
 /// What the person in charge wants.
@@ -68,7 +68,7 @@ impl Headroom {
         full.then_some(Shortage::Undelivered)
     }
 
-    /// Decides. The words stay the same for as long as the cause does.
+    /// Decides whether to pause. The reason keeps its words for as long as the cause stays.
     pub(super) fn pause(&self, policy: DiskPolicy, before: Option<&Pause>) -> Option<Pause> {
         let cause = self.cause(policy, before.map(|pause| pause.cause))?;
         if let Some(same) = before.filter(|pause| pause.cause == cause) {
@@ -81,11 +81,13 @@ impl Headroom {
                 size(self.free)
             ),
             Shortage::Quota => format!(
-                "the data directory holds {}, more than --max-disk {}; remove what is kept, or raise it",
+                "the data directory holds {}, more than --max-disk {}; remove kept work, or raise the limit",
                 size(self.used.unwrap_or_default()),
                 size(policy.most.unwrap_or_default())
             ),
-            Shortage::Undelivered => format!("{} finished workers are not delivered yet", self.undelivered),
+            Shortage::Undelivered => {
+                format!("{} finished workers wait for the coordinator to take their reports", self.undelivered)
+            }
         };
         Some(Pause { cause, reason })
     }
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(lower.pause(WANTED, Some(&pause)), Some(pause.clone()));
         let waiting = Headroom { undelivered: 1_234, ..PLENTY };
         let reason = waiting.pause(WANTED, Some(&pause)).expect("is full").reason;
-        assert_eq!(reason, "1234 finished workers are not delivered yet");
+        assert_eq!(reason, "1234 finished workers wait for the coordinator to take their reports");
         assert_eq!((size(0), size(1023), size(1536)), ("0 B".to_owned(), "1023 B".to_owned(), "1.5 KiB".to_owned()));
     }
 }

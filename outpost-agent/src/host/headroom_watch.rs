@@ -11,11 +11,11 @@ use super::disk;
 use super::headroom::{DiskPolicy, Headroom, Pause};
 use crate::context::Agent;
 
-/// How often it is looked how much of the disk is free.
+/// The period of checks of the free disk space.
 const LOOK: Duration = Duration::from_secs(2);
-/// How often all that is kept is measured, which reads every directory.
+/// The period of measurements of the data directory, which read every directory in it.
 const MEASURE: Duration = Duration::from_mins(1);
-/// How long that waits for the host to be less busy.
+/// The longest wait of a measurement for a less busy host.
 const MEASURE_LATEST: Duration = Duration::from_mins(10);
 
 /// Keeps `agent.pause` true, for as long as the agent runs.
@@ -36,9 +36,9 @@ async fn look(agent: &Arc<Agent>, policy: DiskPolicy, measured: &watch::Sender<O
         let now = headroom.pause(policy, before.as_ref());
         if now != before {
             if let Some(Pause { cause: _, reason }) = &now {
-                tracing::warn!(reason, "nothing new is taken for the time being");
+                tracing::warn!(reason, "the outpost accepts no new work for now");
             } else {
-                tracing::info!("new work is taken again");
+                tracing::info!("the outpost accepts new work again");
             }
             agent.pause.send_replace(now);
         }

@@ -78,7 +78,7 @@ impl OrphanSessions {
         if let Some(found) = self.lock().pop_front()
             && let Err(error) = fs::write(found.saved_to.with_extension("told"), b"")
         {
-            tracing::warn!(session = found.session, %error, "that a session was reported cannot be written down");
+            tracing::warn!(session = found.session, %error, "the mark of a reported session cannot be written");
         }
     }
 }

@@ -4,17 +4,17 @@ use std::process::Command;
 
 use thiserror::Error;
 
-/// A program that workers need, and the oldest version that will do.
-struct Program {
+/// A program that workers need, and the oldest version that works.
+struct Requirement {
     program: &'static str,
     flag: &'static str,
     oldest: (u32, u32),
     purpose: &'static str,
 }
 
-const PROGRAMS: &[Program] = &[
-    Program { program: "tmux", flag: "-V", oldest: (3, 0), purpose: "workers run in it" },
-    Program { program: "git", flag: "--version", oldest: (2, 39), purpose: "workers' code comes and goes with it" },
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement { program: "tmux", flag: "-V", oldest: (3, 0), purpose: "workers run in it" },
+    Requirement { program: "git", flag: "--version", oldest: (2, 39), purpose: "workers' code comes and goes with it" },
 ];
 
 /// What is wrong with this host.
@@ -22,7 +22,7 @@ const PROGRAMS: &[Program] = &[
 pub(crate) enum Unfit {
     #[error("{program} was not found; {purpose}; install it (Debian: apt-get install {program})")]
     Missing { program: &'static str, purpose: &'static str },
-    #[error("{program} {found} is too old; {purpose}, and {needs} is the oldest that will do; upgrade it")]
+    #[error("{program} {found} is too old; {purpose}, and {needs} is the oldest version that works; upgrade it")]
     TooOld { program: &'static str, found: String, needs: String, purpose: &'static str },
     #[error("{program} does not work; {why}; repair or reinstall it")]
     Broken { program: &'static str, why: String },
@@ -33,7 +33,7 @@ pub(crate) enum Unfit {
 /// # Errors
 /// [`Unfit`], for the first that will not do.
 pub(crate) fn check() -> Result<(), Unfit> {
-    for Program { program, flag, oldest, purpose } in PROGRAMS {
+    for Requirement { program, flag, oldest, purpose } in REQUIREMENTS {
         let output = Command::new(program).arg(flag).output().map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 Unfit::Missing { program, purpose }

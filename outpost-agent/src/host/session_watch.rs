@@ -11,7 +11,7 @@ use crate::tmux::Tmux;
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Wakes workers whose sessions have gone: those that end by themselves are known
-/// by their exit, this is for the others. Saves what orphan_sessions show.
+/// by their exit, this is for the others. Saves the contents of orphan sessions.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let mut known = BTreeSet::new();
     loop {
@@ -45,8 +45,8 @@ async fn save(agent: &Agent, session: &str) {
     match agent.orphan_sessions.save(session, &shown) {
         Ok(saved_to) => {
             let saved_to = saved_to.display();
-            tracing::warn!(session, %saved_to, "tmux has a session that belongs to no worker; it is saved and left alone");
+            tracing::warn!(session, %saved_to, "tmux has a session that belongs to no worker; its contents are saved and the session is left alone");
         }
-        Err(error) => tracing::warn!(session, %error, "what a session shows that is no worker's cannot be saved"),
+        Err(error) => tracing::warn!(session, %error, "the contents of an orphan session cannot be saved"),
     }
 }

@@ -20,7 +20,7 @@ use tonic::transport::Endpoint;
 
 use crate::workspace::remote::TlsFiles;
 
-/// Why this outpost is nobody to the coordinator.
+/// Why this outpost cannot authenticate to the coordinator.
 #[derive(Debug, Error)]
 pub(crate) enum IdentityError {
     #[error(
@@ -28,7 +28,7 @@ pub(crate) enum IdentityError {
     )]
     NotJoined { coordinator: String },
     #[error(
-        "this outpost's certificate expired at {at}: it was away for too long, or its clock is off; join again with a new token (coordinator token create --kind outpost)"
+        "this outpost's certificate expired at {at}: it was disconnected for too long, or its clock is wrong; join again with a new token (coordinator token create --kind outpost)"
     )]
     Expired { at: Timestamp },
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub(crate) enum IdentityError {
     Key(#[from] KeyError),
     #[error("{path} cannot be read or written: {error}")]
     File { path: PathBuf, error: std::io::Error },
-    #[error("the coordinator sent a certificate that is not for this outpost's key")]
+    #[error("the coordinator sent a certificate for another key than this outpost's")]
     OthersCertificate,
 }
 
@@ -123,7 +123,7 @@ impl Identity {
         TlsFiles { certificate: self.certificate_path(), key: self.dir.join("key.pem"), trust: self.trust_path() }
     }
 
-    /// Whether there is a certificate that counts.
+    /// Whether there is a valid certificate.
     ///
     /// # Errors
     /// [`IdentityError::NotJoined`] or [`IdentityError::Expired`].
@@ -187,7 +187,7 @@ impl Identity {
     pub(crate) fn keep(&self, certificate: v1::Certificate) -> Result<(), IdentityError> {
         let v1::Certificate { chain_pem, trust_pem, expires_at_ms: _ } = certificate;
         let present = present(&self.key, chain_pem, trust_pem)?;
-        // In this order: a certificate counts once there is somebody to trust beside it.
+        // In this order: a certificate is valid once the authority to trust is stored beside it.
         for (path, text) in [(self.trust_path(), &present.trust_pem), (self.certificate_path(), &present.chain_pem)] {
             private::write(&path, text.as_bytes()).map_err(file(&path))?;
         }

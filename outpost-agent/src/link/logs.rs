@@ -27,7 +27,7 @@ const UP: usize = 4;
 /// The least time between two chunks of one worker that are not full: tmux writes
 /// in small pieces, and a message for each would cost more than the bytes.
 const PACE: Duration = Duration::from_millis(5);
-/// How often everything is looked at, should an event have been lost.
+/// The period of a full check, in case an event was lost.
 const TICK: Duration = Duration::from_secs(10);
 
 /// One worker's log on its way.
@@ -200,7 +200,7 @@ fn read(file: &File, offset: u64) -> std::io::Result<Vec<u8>> {
     Ok(data)
 }
 
-/// Whose turn it is: everybody who may have something, once, in a circle.
+/// The order of turns: each worker that may have output once, round robin.
 #[derive(Debug, Default)]
 struct Turns {
     order: VecDeque<WorkerId>,

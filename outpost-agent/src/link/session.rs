@@ -26,9 +26,9 @@ use crate::workspace::remote::Remote;
 
 /// Small messages; when the coordinator does not read them the session waits.
 const UP: usize = 64;
-/// A coordinator that says less than this often would lose us.
+/// The shortest heartbeat period that is accepted from a coordinator.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
-/// How long the coordinator may take to send the next certificate.
+/// The pause before the next certificate is requested again.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long the coordinator may take to answer a hello.
 const WELCOME_LIMIT: Duration = Duration::from_secs(10);
@@ -104,7 +104,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
             tracing::warn!(
                 coordinator = agent.settings.coordinator,
                 why,
-                "no session with the coordinator; trying again"
+                "no session with the coordinator; connecting again"
             );
         }
         said = why;
@@ -240,7 +240,7 @@ fn beat(agent: &Agent) -> v1::Heartbeat {
     }
 }
 
-/// Gives a worker back that cannot be taken; nothing of it comes to the disk.
+/// Returns a worker that cannot be accepted; nothing of it is written to the disk.
 fn refuse(agent: &Agent, (worker, item, attempt): (WorkerId, ItemId, Attempt), reason: String) {
     let finished = ReportBody::Finished {
         exit_code: None,
@@ -255,16 +255,16 @@ fn refuse(agent: &Agent, (worker, item, attempt): (WorkerId, ItemId, Attempt), r
     }
 }
 
-/// Carries out what the coordinator says; nothing here waits.
+/// Carries out an order of the coordinator, without waiting.
 fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
     match order {
-        coordinator_message::Body::Welcome(_) => tracing::warn!("the coordinator welcomed us twice"),
+        coordinator_message::Body::Welcome(_) => tracing::warn!("the coordinator sent a second welcome"),
         coordinator_message::Body::Assign(assignment) => {
             let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
             match Assignment::try_from(assignment) {
                 Ok(assignment) => roster::assign(agent, assignment),
                 Err(error) => {
-                    tracing::error!(worker, %error, "an assignment makes no sense; is this agent too old?");
+                    tracing::error!(worker, %error, "an assignment is invalid; check that agent and coordinator have the same version");
                     let reason = format!("the outpost does not understand the assignment: {error}");
                     refuse(agent, (WorkerId::new(worker), ItemId::new(item), Attempt::new(attempt)), reason);
                 }
@@ -287,7 +287,9 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         coordinator_message::Body::Attach(attach) => {
             agent.spawn(terminal::attach(agent.clone(), attach));
         }
-        coordinator_message::Body::Certificate(_) => tracing::warn!("a certificate came that nobody asked for"),
+        coordinator_message::Body::Certificate(_) => {
+            tracing::warn!("the coordinator sent a certificate without a request");
+        }
         coordinator_message::Body::Forget(v1::Forget { worker }) => {
             if let Some(handle) = agent.fleet.get(WorkerId::new(worker)) {
                 handle.forget();

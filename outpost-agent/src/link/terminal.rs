@@ -1,4 +1,4 @@
-//! A worker's terminal, shown to somebody elsewhere.
+//! A worker's terminal, streamed to a person through the coordinator.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -190,7 +190,7 @@ fn enable(path: &Path, holds: Holds) -> bool {
     listed(file) || (listed("cgroup.controllers") && (allow() || (step_aside(path).is_ok() && allow())))
 }
 
-/// Leaves a group to its children, as version 2 demands, if nobody else is in it.
+/// Leaves a group to its children, as version 2 demands, if it holds no other process.
 fn step_aside(path: &Path) -> io::Result<()> {
     let own = std::process::id().to_string();
     if fs::read_to_string(path.join("cgroup.procs"))?.trim() != own {

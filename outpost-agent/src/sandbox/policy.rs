@@ -1,6 +1,6 @@
 //! What a worker may touch: the system and its tools to read, its own directories to write.
 //!
-//! A list of what is allowed, never of what is not: what nobody thought of is out of reach.
+//! A list of what is allowed, never of what is denied: what the list does not name is out of reach.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ const SYSTEM: &[&str] = &[
     "/run/NetworkManager/resolv.conf",
 ];
 
-/// Secrets among it: whoever may read them on the host (as root may), a worker may not.
+/// Secrets among it: a worker may not read them, whichever user it runs as.
 const SECRETS: &[&str] = &[
     "/etc/shadow",
     "/etc/shadow-",
@@ -49,7 +49,7 @@ const SECRETS: &[&str] = &[
     "/etc/NetworkManager/system-connections",
 ];
 
-/// In the home directory: tools, which nobody changes by using them.
+/// In the home directory: tools that do not change when they are used.
 const TOOLS: &[&str] = &[
     "bin",
     ".asdf",
@@ -108,7 +108,7 @@ const STATE: &[&str] = &[
     "go",
 ];
 
-/// In the home directory: secrets in what is granted above, or whoever grants more.
+/// In the home directory: secrets below what is granted above or by the settings.
 const HOME_SECRETS: &[&str] = &[
     ".aws",
     ".azure",
@@ -360,7 +360,7 @@ fn without_hidden(grants: &[Grant]) -> Vec<Grant> {
     kept
 }
 
-/// Whether there is anything to hide: what nobody here can read needs no hiding.
+/// Whether there is anything to hide: what this user cannot read needs no hiding.
 fn readable(path: &Path) -> bool {
     nix::unistd::access(path, nix::unistd::AccessFlags::R_OK).is_ok()
 }

@@ -100,7 +100,7 @@ fn what_is_allowed_by_name_does_not_show_the_agents_data() {
     let sandbox = host.sandbox("srv/data");
     assert_eq!(host.access(&sandbox, "srv/other"), Some(Access::Write));
     assert_eq!(host.access(&sandbox, "srv/data/tmux.sock"), Some(Access::Hidden));
-    assert_eq!(host.access(&sandbox, "home/.ssh/id"), Some(Access::Read), "somebody has said so");
+    assert_eq!(host.access(&sandbox, "home/.ssh/id"), Some(Access::Read), "the settings grant it");
 }
 
 #[test]

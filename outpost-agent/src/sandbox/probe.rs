@@ -30,11 +30,13 @@ pub(crate) struct SandboxSettings {
 /// Finds out what works here; none when confinement is switched off.
 ///
 /// # Errors
-/// Confinement is required and not to be had, in words for a person.
+/// Confinement is required and not available; the text is for a person.
 pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) -> anyhow::Result<Option<Policy>> {
     let SandboxSettings { mode, limits, allow_read, allow_write } = wishes;
     if mode == SandboxMode::Off {
-        tracing::warn!("workers are not confined: they can read and change whatever this user can (--sandbox off)");
+        tracing::warn!(
+            "workers are not confined: they can read and change everything that this user can (--sandbox off)"
+        );
         return Ok(None);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -101,7 +103,9 @@ fn best(
                     let missing: Vec<String> = missing.into_iter().flatten().collect();
                     return Ok((policy.mechanisms, (!missing.is_empty()).then(|| missing.join("; "))));
                 }
-                Err(said) if view.is_some() => why = Some(format!("no view of their own can be made: {said}")),
+                Err(said) if view.is_some() => {
+                    why = Some(format!("workers cannot have a file system view of their own: {said}"));
+                }
                 Err(said) => why = Some(said),
             }
         }
@@ -142,7 +146,7 @@ fn attempt(policy: &Policy, data: &DataDir, program: &Path) -> anyhow::Result<Re
 /// The real paths of what people allow.
 fn existing(paths: Vec<std::path::PathBuf>) -> anyhow::Result<Vec<std::path::PathBuf>> {
     let real = |path: std::path::PathBuf| {
-        path.canonicalize().with_context(|| format!("{} cannot be allowed to workers; make it first", path.display()))
+        path.canonicalize().with_context(|| format!("{} cannot be granted to workers; create it first", path.display()))
     };
     paths.into_iter().map(real).collect()
 }

@@ -35,7 +35,7 @@ pub(crate) struct Mechanisms {
     pub(crate) layers: bool,
 }
 
-/// How a mount namespace can be had.
+/// The kind of mount namespace that is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Namespace {

@@ -82,7 +82,7 @@ impl<W: Write> Log<W> {
         if self.size == self.limit {
             let limit = self.limit;
             let note =
-                format!("\r\n[sprint] the log's limit of {limit} bytes is reached: what follows is not kept\r\n");
+                format!("\r\n[sprint] the log has reached its limit of {limit} bytes: further output is not kept\r\n");
             self.file.write_all(note.as_bytes())?;
         }
         Ok(Room::Gone)
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(log.write(b"abcd").expect("is written"), Room::Left);
         assert_eq!(log.write(b"e").expect("is written"), Room::Gone);
         let text = String::from_utf8(log.file).expect("text");
-        assert!(text.starts_with("abcd\r\n[sprint] the log's limit of 4 bytes"), "{text}");
+        assert!(text.starts_with("abcd\r\n[sprint] the log has reached its limit of 4 bytes"), "{text}");
         let mut again = Log { size: text.len() as u64, file: vec![], limit: 4 };
         assert_eq!(again.write(b"e").expect("is written"), Room::Gone);
         assert!(again.file.is_empty());

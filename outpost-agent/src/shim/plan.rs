@@ -1,4 +1,4 @@
-//! What the shim is told to run, and what it says of how that ended.
+//! The shim's plan, and its record of how the plan ended.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use sprint_core::job::{PromptDelivery, StepResult};
 use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
 
-/// `exec.json`: everything the shim needs; it asks nobody.
+/// `exec.json`: everything that the shim needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// 1, and one more each time the worker was sent back.

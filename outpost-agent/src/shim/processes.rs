@@ -150,7 +150,7 @@ pub(crate) fn signal_descendants(root: Pid, signal: Signal) {
 
 /// Kills every process whose environment holds `mark` (`KEY=value`), and says how many.
 ///
-/// For what a shim that was itself killed has left behind: nobody else knows its children.
+/// For what a shim that was itself killed has left behind: nothing else knows its children.
 pub(crate) fn kill_marked(mark: &str) -> usize {
     let own = Pid::this();
     let mut killed = 0;

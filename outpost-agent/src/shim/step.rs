@@ -79,7 +79,7 @@ impl Runner<'_> {
             }
         };
         let groups: Vec<&Group> = self.plan.sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).collect();
-        // When it is looked at next whether it belongs into its groups by now.
+        // When to check next whether it is time to move it into its groups.
         let mut look = (!groups.is_empty()).then_some(FIRST_LOOK);
         let before = tasks();
         // A timeout beyond a century is none.
@@ -94,7 +94,7 @@ impl Runner<'_> {
             }
             if Instant::now() >= deadline {
                 let limit = Duration::from_secs(step.timeout_ms.div_ceil(1000));
-                say(&format!("step {:?} timed out after {}", step.name, humantime::format_duration(limit)));
+                say(&format!("command {:?} timed out after {}", step.name, humantime::format_duration(limit)));
                 timed_out = true;
                 grace = GRACE;
                 break;

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Waits until tmux has read everything that was printed.
 ///
 /// # Errors
-/// The terminal is gone, or nobody answers: nothing more can be done for its output.
+/// The terminal is gone or does not answer: nothing more can be done for its output.
 pub(super) fn drain() -> io::Result<()> {
     let stdin = io::stdin();
     // A step may have left another group in the foreground, and any mode set.

@@ -42,7 +42,7 @@ fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result
                 grant.access = Access::Read;
             }
         }
-        // A group costs more than what is looked at is worth.
+        // Making a group takes longer than the command.
         sandbox.cgroups.clear();
         sandbox.grants.push(Grant { path: more, access: Access::Write });
     }

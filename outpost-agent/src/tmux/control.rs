@@ -87,7 +87,7 @@ impl Connection {
             .arg(&self.socket)
             .arg("-f")
             .arg(&self.conf)
-            // The pane of the control session reads a terminal where nobody types.
+            // The pane of the control session reads a terminal without input.
             .args(["-u", "-C", "new-session", "-A", "-s", "control", "-x", "80", "-y", "24", "--", "cat"])
             // The server keeps the first client's environment for every later pane.
             .env_clear()

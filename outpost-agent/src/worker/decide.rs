@@ -70,7 +70,7 @@ impl Stop {
 /// Why a worker cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The outpost's: nobody is blamed.
+    /// The outpost's: the item is not charged with a failure.
     Outpost(String),
     /// The assignment's own.
     Assignment(String),
@@ -81,7 +81,7 @@ pub(crate) enum Trouble {
 pub(crate) enum RoundEnd {
     /// The shim has said how.
     Exited(Exit),
-    /// Nobody can say how.
+    /// There is no record of how.
     Vanished(String),
     /// It never ran.
     NotRun(Trouble),
@@ -110,7 +110,7 @@ pub(crate) enum Next {
     Remove,
 }
 
-/// Decides.
+/// Decides what to do next.
 pub(crate) fn next(facts: &Facts) -> Next {
     match facts.phase {
         Phase::New => return Next::Accept,

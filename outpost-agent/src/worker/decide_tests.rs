@@ -62,7 +62,7 @@ fn after_a_restart_a_round_that_never_began_is_started_and_one_that_began_is_not
 }
 
 #[test]
-fn the_start_is_told_before_the_exit_even_when_nobody_saw_it() {
+fn the_start_is_reported_before_the_exit_even_when_it_was_not_observed() {
     let unseen = Facts { shim: Shim::Gone, exit: Some(exit()), session: Some(Presence::Gone), ..planned() };
     assert_eq!(next(&unseen), Next::TellStarted);
 }

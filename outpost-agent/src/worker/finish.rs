@@ -1,4 +1,4 @@
-//! The end of a round: the work is looked at, judged, saved, and its end is reported.
+//! The end of a round: the work is inspected, judged and saved, and the end is reported.
 
 use std::path::Path;
 use std::time::Duration;
@@ -129,7 +129,7 @@ impl Life {
         let kept = self.agent.data.kept(&self.handle.assignment);
         match disk::write_atomic(&self.handle.dir.keep(), why.as_bytes(), Durability::Power) {
             Ok(()) => format!("its directory is kept on the outpost as {}", kept.display()),
-            Err(error) => format!("and that its directory is to be kept could not be written down: {error}"),
+            Err(error) => format!("and the mark to keep its directory could not be written: {error}"),
         }
     }
 

@@ -76,7 +76,7 @@ impl WorkerHandle {
         }
         let content = serde_json::to_vec(&why).unwrap_or_default();
         if let Err(error) = disk::write_atomic(&self.dir.stop(), &content, Durability::Process) {
-            tracing::warn!(worker = %self.id(), %error, "a request to stop cannot be written down");
+            tracing::warn!(worker = %self.id(), %error, "a request to stop cannot be written to the disk");
         }
         *stop = Some(why);
         drop(stop);
@@ -128,7 +128,7 @@ impl WorkerHandle {
                 self.disowned.store(true, Ordering::Relaxed);
             }
         }
-        // When there is no room the report is sent once more after a restart.
+        // If the channel is full the report is sent again after a restart.
         self.entries.try_send(Entry::Acked(seq)).ok();
         self.wake.notify_one();
     }

@@ -1,4 +1,4 @@
-//! Workers that neither print nor compute for too long are ended: they wait for something that does not come.
+//! Ends workers without output and without CPU use for too long: they wait for something that does not come.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::shim_process;
 use crate::context::Agent;
 use crate::shim::processes::Usage;
 
-/// How often it is looked at workers: so many times before one counts as hung, within these bounds.
+/// The number of samples within a worker's time limit, and the bounds of their interval.
 const LOOKS: u32 = 10;
 const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(30);
-/// Programs that wait for an answer look at a clock now and then: less than this part of a core is nothing.
+/// Programs that wait for an answer still read a clock now and then: less than this part of a core is idle.
 const TRIVIAL: u32 = 100;
 
 /// What a worker shows from outside.
@@ -37,8 +37,8 @@ struct Idle {
 }
 
 impl Idle {
-    /// Takes a look in, `elapsed` after the last; they were to be `interval` apart. Who looks may have stood still
-    /// itself, and everybody with it: a look that comes late counts as one that came in time.
+    /// Adds a sample, taken `elapsed` after the last; they were to be `interval` apart. The whole host may have been
+    /// suspended meanwhile: a late sample is treated as one that came in time.
     fn after(self, sign: Sign, elapsed: Duration, interval: Duration) -> Self {
         let elapsed = elapsed.min(interval);
         let computed = sign.computed.saturating_sub(self.last.computed);
@@ -47,7 +47,7 @@ impl Idle {
     }
 }
 
-/// How often to look at workers that may be idle for so long.
+/// The interval of samples for workers with these time limits.
 fn interval(limits: impl Iterator<Item = Duration>) -> Option<Duration> {
     limits.map(|limit| (limit / LOOKS).clamp(OFTEN, SELDOM)).min()
 }
@@ -69,7 +69,7 @@ pub(crate) async fn watch(agent: Arc<Agent>) {
         let signs = match tokio::task::spawn_blocking(move || signs(&handles)).await {
             Ok(signs) => signs,
             Err(error) => {
-                tracing::error!(%error, "looking at workers panicked");
+                tracing::error!(%error, "sampling the workers panicked");
                 continue;
             }
         };

@@ -62,7 +62,7 @@ impl Journal {
         self.add(&Line::Report(report.clone()));
     }
 
-    /// Notes an acknowledgement; if it is lost the report is sent once more, which does no harm.
+    /// Notes an acknowledgement; if it is lost the report is sent again, which does no harm.
     pub(crate) fn add_ack(&mut self, seq: u64) {
         self.add(&Line::Acked(seq));
     }

@@ -335,7 +335,7 @@ impl Life {
     }
 
     pub(super) async fn pause(&self, at_most: Duration) {
-        // Either way the facts are looked at anew.
+        // Either way the facts are gathered anew.
         tokio::time::timeout(at_most, self.handle.wake.notified()).await.ok();
     }
 
@@ -347,7 +347,7 @@ impl Life {
     fn watch(&self) {
         let handle = &self.handle;
         if let Err(error) = self.agent.file_watch.add(handle.id(), &handle.dir, handle.wake.clone()) {
-            tracing::warn!(worker = %handle.id(), %error, "its directory cannot be watched; its end is noticed late");
+            tracing::warn!(worker = %handle.id(), %error, "its directory cannot be watched; its end is noticed with a delay");
         }
     }
 
@@ -363,7 +363,7 @@ impl Life {
                 self.socket = Some(AbortOnDropHandle::new(self.agent.tasks.spawn(serve)));
             }
             Err(error) => {
-                tracing::warn!(worker = %handle.id(), %error, "the worker's socket cannot be opened; it goes without");
+                tracing::warn!(worker = %handle.id(), %error, "the worker's socket cannot be opened; the worker runs without it");
             }
         }
     }

@@ -30,15 +30,15 @@ pub(crate) struct Evidence<'a> {
     pub(crate) tree: Option<&'a TreeId>,
 }
 
-/// What is made of it.
+/// The judgement of a round.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
-    /// It is told why, and runs again in the same workspace.
+    /// The worker gets the reason, and runs again in the same workspace.
     SendBack(String),
     End(Outcome),
 }
 
-/// Judges.
+/// Judges how a round ended.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     match evidence.stop {
         Some(Stop::Requested(reason)) => return Verdict::End(Outcome::Stopped { reason: reason.clone() }),
@@ -89,7 +89,10 @@ fn gated(evidence: &Evidence<'_>, exit: &Exit, full: bool) -> Verdict {
     let Assignment { gates, steps, base, .. } = evidence.assignment;
     let matching = gates.len() == steps.len() && gates.iter().zip(steps).all(|(gate, step)| gate.name == step.name);
     if !matching {
-        return lost(evidence, "its coordinator did not say how its gates are judged; are both of one version?");
+        return lost(
+            evidence,
+            "the assignment does not match its gates; check that agent and coordinator have the same version",
+        );
     }
     let until = match settle(gates, &exit.verdicts) {
         Settled::Passed => gates.len(),
@@ -132,7 +135,7 @@ fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
 /// How every reason begins that comes from a full disk.
 pub(crate) const DISK_FULL: &str = "the outpost's disk is full";
 
-/// What a worker is told that left its changes uncommitted.
+/// The message for a worker that left its changes uncommitted.
 fn uncommitted(left: &Remains) -> String {
     let more = left.uncommitted_count.saturating_sub(left.uncommitted.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

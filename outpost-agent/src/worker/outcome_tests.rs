@@ -94,7 +94,7 @@ fn a_gate_run_ends_with_its_verdicts_up_to_the_first_that_is_not_a_pass() {
 }
 
 #[test]
-fn gates_that_were_not_judged_are_no_pass_and_blame_nobody() {
+fn gates_that_were_not_judged_are_no_pass_and_charge_no_attempt() {
     let gates = assignment(Some(ChangeId::new(1)), &["lint", "test"]);
     let of = |gates: &Assignment, exit| lost(judged(gates, exit, &Remains::default(), |_| {}));
     let both = || exited(vec![result("lint", 0), result("test", 0)]);
@@ -109,7 +109,7 @@ fn gates_that_were_not_judged_are_no_pass_and_blame_nobody() {
     let none = assignment(Some(ChangeId::new(1)), &[]);
     assert_eq!(of(&none, exited(vec![])), "there is no verdict on gate \"\"");
     let untold = Assignment { gates: vec![], ..gates.clone() };
-    assert!(of(&untold, both()).contains("did not say how its gates are judged"));
+    assert!(of(&untold, both()).contains("does not match its gates"));
     let full =
         judged(&gates, exited(vec![result("lint", 1)]), &Remains::default(), |evidence| evidence.disk_full = true);
     assert_eq!(lost(full), "the outpost's disk is full: gate \"lint\" failed with exit code 1");
@@ -160,7 +160,7 @@ fn what_a_resolver_begins_with_is_no_result() {
 }
 
 #[test]
-fn what_comes_from_outside_blames_nobody() {
+fn what_comes_from_outside_charges_no_attempt() {
     let item = assignment(None, &["developer"]);
     for cause in [Cause::HungUp, Cause::Terminated, Cause::Broken] {
         let exit = Exit { cause, ..exited(vec![result("developer", 0)]) };

@@ -22,7 +22,7 @@ pub(crate) fn belongs(stream: &UnixStream, dir: &WorkerDir) -> io::Result<(bool,
     // From Linux 6.5 on: the process itself, whatever becomes of its number.
     let process = getsockopt(stream, sockopt::PeerPidfd).ok();
     let belongs = shim_process::living(dir).into_iter().any(|shim| descends(pid, shim));
-    // It was this process that was looked at if it has not ended since.
+    // The check was of this process if it has not ended since.
     let is_the_same = process.is_none_or(lives);
     Ok((belongs && is_the_same, pid))
 }

@@ -22,7 +22,7 @@ use crate::host::paths::WorkerDir;
 /// More than a worker ever has on its way: five reports and their acknowledgements.
 const ENTRIES: usize = 64;
 
-/// Takes an assignment; one that is here already is told of again.
+/// Accepts an assignment; for one that is here already its reports are sent again.
 pub(crate) fn assign(agent: &Arc<Agent>, assignment: Assignment) {
     let worker = assignment.worker;
     let dir = agent.data.worker(worker);
@@ -112,7 +112,7 @@ fn start_adopted(agent: &Arc<Agent>, stored: StoredWorker) {
     handle.restore_stop(stop);
     let handle = Arc::new(handle);
     agent.fleet.add(handle.clone());
-    tracing::info!(%worker, finished = progress.is_finished(), "found on disk; going on with it");
+    tracing::info!(%worker, finished = progress.is_finished(), "adopted from disk");
     agent.spawn(reporter::run(journal, receiver, agent.outbox.clone()));
     agent.spawn(Life::new(agent.clone(), handle, progress, Origin::Adopted).run());
 }

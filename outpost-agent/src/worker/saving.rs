@@ -77,12 +77,12 @@ impl Life {
                 SaveResult { wip, commits: true, trouble }
             }
             Err(error) => {
-                tracing::warn!(worker = %self.handle.id(), %error, "its repository is of no use; its files are saved");
+                tracing::warn!(worker = %self.handle.id(), %error, "its repository is unusable; only its files are saved");
                 *scratch = Scratch::after(&error, &self.handle.dir);
                 let (wip, files) = match workspace.rescue(scratch).await {
                     Ok((wip, None)) => (Some(wip), "its files are saved as uncommitted work".to_owned()),
                     Ok((wip, Some(_))) => (Some(wip), "most of its files are saved as uncommitted work".to_owned()),
-                    Err(error) => (None, format!("nor could its files: {error}")),
+                    Err(error) => (None, format!("its files could not be saved either: {error}")),
                 };
                 refspecs.extend(wip.iter().map(|wip| format!("+{wip}:{}", wip_ref(item, attempt))));
                 let trouble = format!("its commits could not be saved: {error}; {files}");
@@ -141,7 +141,7 @@ impl Life {
             match workspace.push(&remote, repo, &refspecs, scratch).await {
                 Ok(()) => return,
                 Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
-                    tracing::warn!(worker = %self.handle.id(), "its attempt is over; its work is kept as late");
+                    tracing::warn!(worker = %self.handle.id(), "its attempt is over; its work is kept under a late ref");
                     refspecs = refspecs.iter().map(|spec| late(spec)).collect();
                     continue;
                 }
@@ -149,7 +149,7 @@ impl Life {
                     tracing::warn!(
                         worker = %self.handle.id(),
                         %error,
-                        "its work cannot be brought to the coordinator yet; it is kept and tried again"
+                        "the push of its work failed; the work is kept and the push is tried again"
                     );
                 }
             }

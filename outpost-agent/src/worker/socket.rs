@@ -83,7 +83,7 @@ pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: 
                         tracing::warn!(%worker, %pid, "refused a process that is not the worker's at its socket");
                     }
                     Err(error) => {
-                        tracing::warn!(worker = %assignment.worker, %error, "refused a process that is not known");
+                        tracing::warn!(worker = %assignment.worker, %error, "refused a process that could not be identified");
                     }
                 },
                 Err(error) => {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// How much of the log is looked at, and how much of its text is kept.
+/// The number of bytes that are read from the end of the log, and that are kept of its text.
 const READ: u64 = 16 << 10;
 const KEPT: usize = 4 << 10;
 

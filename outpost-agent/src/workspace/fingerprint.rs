@@ -1,7 +1,7 @@
 //! Whether anything in a workspace has changed, learnt without git: from what the file system says of each file.
 //!
 //! The worker is not trusted and may be at work: no link is followed, nothing is opened but directories below the
-//! workspace, and the walk ends after so many files.
+//! workspace, and the walk ends after [`MOST`] files.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
@@ -18,7 +18,7 @@ use super::own_git::OwnGit;
 use super::stamp::Stamp;
 use crate::host::disk;
 
-/// How many files are looked at, at most; what is beyond is as if it never changed.
+/// The most files of a walk; changes beyond them go unnoticed.
 const MOST: usize = 1_000_000;
 /// A file that changed so little before the walk may change again without a trace: the kernel's clock for files
 /// ticks every 4 to 10 ms.

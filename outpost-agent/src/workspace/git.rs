@@ -140,14 +140,14 @@ impl Git {
             said = output.status.to_string();
         }
         if let Some(lock) = stale_lock(&said) {
-            tracing::warn!(lock = %lock.display(), "removing a lock that a git which died has left");
+            tracing::warn!(lock = %lock.display(), "removing the stale lock of a git process that died");
             std::fs::remove_file(&lock).ok();
         }
         Err(GitError::Failed { command: self.name, said })
     }
 }
 
-/// The lock file that stood in git's way, if it is old enough to be nobody's.
+/// The lock file that stopped git, if it is old enough to be stale.
 fn stale_lock(said: &str) -> Option<PathBuf> {
     let lock = PathBuf::from(lock_named(said)?);
     let modified = lock.metadata().ok()?.modified().ok()?;

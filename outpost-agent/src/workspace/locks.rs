@@ -25,12 +25,12 @@ pub(crate) fn sweep(mirrors: &Path, began: SystemTime) {
             continue;
         }
         if processes::any_names(&mirror) {
-            tracing::warn!(mirror = %mirror.display(), "locked by a git that an earlier agent started; it may end");
+            tracing::warn!(mirror = %mirror.display(), "locked by a git process of an earlier agent; waiting for it to end");
             continue;
         }
         for lock in locks {
             match fs::remove_file(&lock) {
-                Ok(()) => tracing::warn!(lock = %lock.display(), "removed a lock that a git which died has left"),
+                Ok(()) => tracing::warn!(lock = %lock.display(), "removed the stale lock of a git process that died"),
                 Err(error) => tracing::warn!(lock = %lock.display(), %error, "a stale lock cannot be removed"),
             }
         }
@@ -88,7 +88,7 @@ mod tests {
         // Started is not yet to be seen: the kernel shows a process's arguments only late in its `exec`.
         holder.stdout.take().expect("is piped").read_exact(&mut [0; 3]).expect("says that it is up");
         sweep(dir.path(), began);
-        assert!(old[0].exists(), "somebody may hold it");
+        assert!(old[0].exists(), "a process may hold it");
         holder.kill().expect("is killed");
         holder.wait().expect("ends");
         sweep(dir.path(), began);

@@ -1,4 +1,4 @@
-//! A worker's own `.git`, read as what it is: files of somebody who is not trusted.
+//! A worker's own `.git`, read as untrusted files.
 //!
 //! No git runs here. Nothing leads out of the directory, and nothing is waited for.
 

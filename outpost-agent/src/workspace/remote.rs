@@ -12,7 +12,7 @@ pub(crate) struct Remote {
     tls: Option<TlsFiles>,
 }
 
-/// What git is told by file names.
+/// The files that git reads for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,

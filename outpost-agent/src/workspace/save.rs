@@ -1,4 +1,4 @@
-//! A worker's work: looked at, and brought to the coordinator before anything is removed.
+//! A worker's work: inspected, and pushed to the coordinator before anything is removed.
 //!
 //! Whatever a worker has left may be a trap for who runs git on it: configuration, filters,
 //! hooks, repositories in the tree. So git looks at it within the worker's own confinement,
@@ -81,7 +81,7 @@ impl Workspace {
         let status = self
             .within(scratch)
             .args(["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal"])
-            // A repository in the tree is looked at from outside only.
+            // The inside of a repository in the tree is not inspected.
             .args(["--ignore-submodules=dirty"])
             .run();
         let (newest, status) = tokio::try_join!(newest, limited(status))?;
@@ -93,7 +93,7 @@ impl Workspace {
         })
     }
 
-    /// Lists the directories in which no file counts.
+    /// Lists the directories in which every file is ignored.
     ///
     /// # Errors
     /// [`GitError`].

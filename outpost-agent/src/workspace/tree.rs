@@ -94,7 +94,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Puts another commit into a worktree that nobody has worked in.
+    /// Puts another commit into a worktree that no worker has used.
     ///
     /// # Errors
     /// [`PrepareError`].

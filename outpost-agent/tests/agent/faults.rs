@@ -130,7 +130,7 @@ async fn work_is_kept_until_the_coordinator_can_take_it() {
     let away = site.path().join("away");
     std::fs::rename(site.path().join("git"), &away).expect("is moved");
     std::fs::write(&go, b"").expect("is written");
-    eventually("a push fails", || site.agent_log().contains("cannot be brought to the coordinator yet")).await;
+    eventually("a push fails", || site.agent_log().contains("the push of its work failed")).await;
     std::fs::rename(&away, site.path().join("git")).expect("is moved back");
     site.coordinator.come_back().await;
     let finished = site.finished(worker).await;

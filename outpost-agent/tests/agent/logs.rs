@@ -45,7 +45,7 @@ async fn a_log_ends_at_its_limit_and_the_worker_goes_on() {
     site.forgotten(worker).await;
     let log = site.coordinator.with(|state| state.log(worker));
     assert!(log[..1 << 20].iter().all(|byte| *byte == b'x'));
-    let note = "[sprint] the log's limit of 1048576 bytes is reached: what follows is not kept";
+    let note = "[sprint] the log has reached its limit of 1048576 bytes: further output is not kept";
     assert_eq!(String::from_utf8_lossy(&log[1 << 20..]).trim(), note);
 }
 

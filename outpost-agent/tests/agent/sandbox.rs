@@ -298,7 +298,7 @@ const MOUNT_SETATTR: i32 = 442;
 #[tokio::test(flavor = "multi_thread")]
 async fn required_confinement_that_is_not_to_be_had_keeps_the_agent_from_starting() {
     let site = Site::without_agent(&["--sandbox", "require"]).await;
-    for (call, what) in [(LANDLOCK_CREATE_RULESET, "no Landlock"), (MOUNT_SETATTR, "no view of their own")] {
+    for (call, what) in [(LANDLOCK_CREATE_RULESET, "no Landlock"), (MOUNT_SETATTR, "view of their own")] {
         let output = agent_without(&site, &[call]).output().expect("runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(what) && said.contains("--sandbox require"), "{said}");

@@ -81,7 +81,7 @@ async fn a_step_that_takes_too_long_is_ended_with_all_its_processes() {
     let finished = site.finished(worker).await;
     assert_eq!(finished.outcome, Outcome::Failed { reason: "timed out after 1s".to_owned() });
     assert!(finished.steps[0].timed_out);
-    assert!(finished.log_tail.contains("[sprint] step \"developer\" timed out after 1s"), "{finished:?}");
+    assert!(finished.log_tail.contains("[sprint] command \"developer\" timed out after 1s"), "{finished:?}");
     assert_eq!(crate::support::processes_of(&site, worker), Vec::<i32>::new());
 }
 

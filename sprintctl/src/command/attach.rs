@@ -46,18 +46,20 @@ pub(crate) async fn attach(args: AttachArgs, app: &App) -> Result<(), Failure> {
     let worker = app.client.workers().get(v1::WorkerRequest { id: id.get() }).await?.into_inner();
     let worker = Worker::try_from(worker)?;
     if !worker.state.is_live() {
-        return Err(Failure::Failed(format!(
-            "worker {id} is {}, and has no terminal any more; see what it showed with: sprintctl worker logs {id}",
-            worker.state.name()
-        )));
+        return Err(Failure::new(
+            "client.no_terminal",
+            format!("worker {id} is {} and has no terminal any more", worker.state.name()),
+        )
+        .with_next(format!("see its log with: sprintctl worker logs {id}")));
     }
     match worker.terminal {
         Some(terminal) if !remote && is_here(&terminal) => Err(tmux_attach(&terminal)),
         Some(_) => stream(id, app).await,
-        None => Err(Failure::Failed(format!(
-            "worker {id} is {} and has no terminal yet; try again in a moment",
-            worker.state.name()
-        ))),
+        None => Err(Failure::new(
+            "client.no_terminal",
+            format!("worker {id} is {} and has no terminal yet", worker.state.name()),
+        )
+        .with_next("try again in a moment")),
     }
 }
 
@@ -131,7 +133,12 @@ async fn stream(id: WorkerId, app: &App) -> Result<(), Failure> {
     match result? {
         Ending::Detached => note(&format!("left worker {id}; it goes on")),
         Ending::Ended => note(&format!("the terminal of worker {id} has ended")),
-        Ending::Killed => return Err(Failure::Failed(format!("told to end; worker {id} goes on"))),
+        Ending::Killed => {
+            return Err(Failure::new(
+                "client.terminated",
+                format!("this program was told to end; worker {id} goes on"),
+            ));
+        }
     }
     Ok(())
 }

@@ -23,27 +23,27 @@ pub(crate) enum ChangeCommand {
         /// The change's number
         id: ChangeId,
     },
-    /// Say what a change waits for
+    /// Explain what a change waits for
     Explain {
         /// The change's number
         id: ChangeId,
     },
-    /// Print a repo's queue: what waits for what, and what is gated
+    /// Print a repo's queue: the order of its changes, and the trials that are gated
     Graph {
         /// The repo
         repo: RepoName,
     },
-    /// Print the decisions that led a change to where it is
+    /// Print the decisions about a change so far
     Why {
         /// The change's number
         id: ChangeId,
     },
-    /// Put a failed or conflicted change back into the queue
+    /// Return a failed or conflicted change to the queue
     Retry {
         /// The change's number
         id: ChangeId,
     },
-    /// Take a change out of the queue and block its item
+    /// Remove a change from the queue and block its item
     Drop {
         /// The change's number
         id: ChangeId,
@@ -55,7 +55,7 @@ pub(crate) enum ChangeCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ChangeListArgs {
-    /// Also those that have left the queue
+    /// Also changes that have left the queue
     #[arg(long)]
     all: bool,
     /// Only of this repo

@@ -17,7 +17,7 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Where the pages go; made if it is not there
+    /// The directory for the pages; created if it is missing
     dir: PathBuf,
 }
 

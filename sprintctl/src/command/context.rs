@@ -13,17 +13,17 @@ use crate::render::context::{ContextEntry, details, list, one};
 pub(crate) enum ContextCommand {
     /// List the contexts
     List,
-    /// Use a context from now on
+    /// Make a context the current one
     Use {
         /// The context's name
         name: ContextName,
     },
-    /// Show a context: its coordinator, whom it trusts and how it gets in
+    /// Show a context: its coordinator, its certificate authority and its credentials
     Show {
         /// The context's name [default: the current one]
         name: Option<ContextName>,
     },
-    /// Forget a context, and the credentials in it
+    /// Remove a context with its credentials
     Remove {
         /// The context's name
         name: ContextName,
@@ -39,7 +39,7 @@ impl ContextCommand {
                 let current = contexts.current()?;
                 let view = |(name, context)| ContextEntry::new(name, &context, current.as_ref());
                 let views = readable(&contexts)?.into_iter().map(view).collect::<Vec<_>>();
-                output.list(&views, "contexts; get into a coordinator with: sprintctl login", list)
+                output.list(&views, "contexts; log in to a coordinator with: sprintctl login", list)
             }
             Self::Use { name } => {
                 let context = read(&contexts, &name)?;
@@ -57,18 +57,18 @@ impl ContextCommand {
     }
 }
 
-/// Forgets a context; says what is current no more.
+/// Removes a context, and says so if it was the current one.
 pub(crate) fn remove(contexts: &Contexts, name: &ContextName) -> Result<(), Failure> {
     let was_current = contexts.current()?.as_ref() == Some(name);
     contexts.remove(name)?;
     note(&format!("the context \"{name}\" is removed"));
     if was_current && !contexts.names()?.is_empty() {
-        note("none is the current one now; choose one with: sprintctl context use NAME");
+        note("no context is the current one now; select one with: sprintctl context use NAME");
     }
     Ok(())
 }
 
 /// Nothing is named, and no context is the current one.
 pub(crate) fn unnamed(example: &str) -> Failure {
-    Failure::Usage(format!("no context is the current one; name the one that is meant: {example}"))
+    Failure::usage("no context is the current one").with_next(format!("name one: {example}"))
 }

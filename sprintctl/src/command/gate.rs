@@ -13,7 +13,7 @@ use crate::render::gate::{records, trial};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GateCommand {
-    /// List how the gates of a repo did of late: how often they failed, and which of them are flaky
+    /// List the recent results of a repo's gates: runs, failures and flakiness
     List {
         /// The repo
         repo: RepoName,
@@ -30,10 +30,10 @@ pub(crate) struct GateRunArgs {
     /// A branch of the upstream, a ref or a commit [default: the tip of the target branch]
     #[arg(long = "ref", value_name = "REF")]
     what: Option<String>,
-    /// Only this gate; may be given several times
+    /// Only this gate; repeatable
     #[arg(long = "gate", value_name = "NAME")]
     gates: Vec<String>,
-    /// Run them also where the same tree has been through the same gates
+    /// Run the gates again even if the same tree has passed or failed them
     #[arg(long)]
     again: bool,
 }
@@ -70,7 +70,7 @@ async fn run(args: GateRunArgs, app: &App) -> Result<(), Failure> {
         last = Some(trial);
     }
     let Some(view) = last.filter(|trial| trial.state != TrialStateName::Gating) else {
-        return Err(Failure::Failed("the coordinator went away; its gates go on without you".to_owned()));
+        return Err(Failure::new("client.disconnected", "the coordinator ended the stream before the gates did"));
     };
     app.output.one(&view, trial)?;
     match view.state {
@@ -79,6 +79,6 @@ async fn run(args: GateRunArgs, app: &App) -> Result<(), Failure> {
         | TrialStateName::Suspect
         | TrialStateName::Failed
         | TrialStateName::Unmergeable
-        | TrialStateName::Cancelled => Err(Failure::Failed(view.reason)),
+        | TrialStateName::Cancelled => Err(Failure::new("client.gates_not_passed", view.reason)),
     }
 }

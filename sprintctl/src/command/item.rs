@@ -24,14 +24,14 @@ pub(crate) enum ItemCommand {
     Add(Box<ItemAddArgs>),
     /// List items
     List(ItemListArgs),
-    /// Show an item: all of it, what earlier attempts taught, and what it waits for
+    /// Show an item, the feedback of earlier attempts, and what the item waits for
     Show {
         /// The item's number
         id: ItemId,
     },
-    /// Change an item; what is not named stays
+    /// Change an item's fields; the others stay as they are
     Edit(Box<ItemEditArgs>),
-    /// Give an item up; a worker on it is stopped and its work kept
+    /// Cancel an item; a worker on it is stopped and its work kept
     Cancel {
         /// The item's number
         id: ItemId,
@@ -49,7 +49,7 @@ pub(crate) enum ItemCommand {
         /// The item's number
         id: ItemId,
     },
-    /// Say what an item waits for
+    /// Explain what an item waits for
     Explain {
         /// The item's number
         id: ItemId,
@@ -58,7 +58,7 @@ pub(crate) enum ItemCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ItemAddArgs {
-    /// What to do, in one line
+    /// The title, in one line
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     title: Option<String>,
     /// Add the items of a JSON Lines file, all or none; - is standard input
@@ -77,16 +77,16 @@ struct AddFields {
     /// What it is
     #[arg(long, default_value = "task", value_parser = word(ItemKind::ALL, ItemKind::as_str))]
     kind: ItemKind,
-    /// All that the worker has to know
+    /// The description for the worker
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
-    /// Something that must hold when it is done; repeatable
+    /// An acceptance criterion; repeatable
     #[arg(long, value_name = "CRITERION")]
     accept: Vec<String>,
     /// How urgent it is
     #[arg(long, default_value = "medium", value_parser = word(Priority::ALL, Priority::as_str))]
     priority: Priority,
-    /// A word to find it by; repeatable
+    /// A label to find it by; repeatable
     #[arg(long)]
     label: Vec<String>,
     /// A label that its outpost must carry; repeatable
@@ -132,34 +132,34 @@ pub(crate) struct ItemListArgs {
 pub(crate) struct ItemEditArgs {
     /// The item's number
     id: ItemId,
-    /// What to do, in one line
+    /// The title, in one line
     #[arg(long)]
     title: Option<String>,
-    /// All that the worker has to know
+    /// The description for the worker
     #[arg(long)]
     description: Option<String>,
     /// How urgent it is
     #[arg(long, value_parser = word(Priority::ALL, Priority::as_str))]
     priority: Option<Priority>,
-    /// The command line to run instead of the repo's; empty takes it away
+    /// The command line to run instead of the repo's; empty to remove it
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
-    /// The items that must be done before it, instead of those before; repeatable
+    /// The items that must be done before it; replaces the present ones; repeatable
     #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with = "no_needs")]
     needs: Vec<ItemId>,
-    /// It needs no other item any more
+    /// Remove all needs
     #[arg(long)]
     no_needs: bool,
-    /// The words to find it by, instead of those before; repeatable; empty for none
+    /// The labels to find it by; replaces the present ones; repeatable; empty for none
     #[arg(long)]
     label: Vec<String>,
-    /// What must hold when it is done, instead of what did before; repeatable; empty for nothing
+    /// The acceptance criteria; replaces the present ones; repeatable; empty for none
     #[arg(long, value_name = "CRITERION")]
     accept: Vec<String>,
-    /// The labels that its outpost must carry, instead of those before; repeatable
+    /// The labels that its outpost must carry; replaces the present ones; repeatable
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "no_require")]
     require: Vec<Pair<String, String>>,
-    /// Any outpost will do
+    /// Remove all requirements on the outpost
     #[arg(long)]
     no_require: bool,
 }
@@ -201,21 +201,16 @@ impl ItemAddArgs {
         let mut items = app.client.items();
         if let Some(path) = file {
             let file = read(&path)?;
-            let batch = item_file::parse(&file, repo.as_ref())
-                .map_err(|why| Failure::Failed(format!("{}: {why}", path.display())))?;
+            let batch = item_file::parse(&file, repo.as_ref()).map_err(|error| error.into_failure(&path))?;
             let request = v1::AddItemsRequest { items: batch.items.clone() };
-            let added = items
-                .add(request)
-                .await
-                .map_err(|status| Failure::from(status).reworded(|said| batch.at_line(said)))?;
+            let added = items.add(request).await.map_err(|status| batch.at_line(status.into()))?;
             return app.output.list(&views(added.into_inner().items)?, "items", list);
         }
         let item = fields.item(title.unwrap_or_default(), repo);
-        item_file::check_size(&item).map_err(Failure::Failed)?;
-        // There is only one line, and the person did not write it as one.
-        let reword = |said: &str| said.strip_prefix("line 1: ").unwrap_or(said).to_owned();
+        item_file::check_size(&item).map_err(|why| Failure::new("client.item_too_large", why))?;
         let request = v1::AddItemsRequest { items: vec![item] };
-        let added = items.add(request).await.map_err(|status| Failure::from(status).reworded(reword))?;
+        // There is only one line, and the person did not write it as one.
+        let added = items.add(request).await.map_err(|status| Failure::from(status).at(None))?;
         let added = added.into_inner().items.into_iter().next();
         changed(app, added.ok_or(Malformed::Missing("the new item"))?)
     }
@@ -275,7 +270,7 @@ impl ItemEditArgs {
             requires: args::map(require),
         };
         if request == (v1::EditItemRequest { id: id.get(), ..Default::default() }) {
-            return Err(Failure::Usage("nothing to change; see: sprintctl item edit --help".to_owned()));
+            return Err(Failure::usage("nothing to change").with_next("see: sprintctl item edit --help"));
         }
         Ok(request)
     }

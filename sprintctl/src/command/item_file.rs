@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
@@ -10,15 +11,34 @@ use sprint_core::item::{ItemKind, MAX_ITEM_BYTES, Priority, StageName};
 use sprint_proto::{MAX_MESSAGE_BYTES, v1};
 use thiserror::Error;
 
+use crate::failure::Failure;
+
 /// Why a file of items was not sent; nothing of it was added.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidFile {
-    #[error("line {line}: {why}; nothing was added: correct the line and add the file again")]
+    #[error("{why}; nothing was added")]
     Line { line: usize, why: String },
-    #[error("there is no item in it; write one JSON object on each line, such as {{\"title\":\"…\",\"repo\":\"…\"}}")]
+    #[error("the file holds no item; nothing was added")]
     Empty,
-    #[error("it holds {0} bytes, and at most {MAX_MESSAGE_BYTES} can be added at once; split it")]
+    #[error("the file has {0} bytes, more than the {MAX_MESSAGE_BYTES} that one request can add; nothing was added")]
     TooLarge(usize),
+}
+
+impl InvalidFile {
+    /// The failure of adding the file at `path`.
+    pub(crate) fn into_failure(self, path: &Path) -> Failure {
+        let failure = |next: &str| Failure::new("client.invalid_file", self.to_string()).with_next(next);
+        let file = || Some(path.display().to_string());
+        match &self {
+            Self::Line { line, why: _ } => {
+                failure("correct the line and add the file again").at(Some(format!("line {line}")))
+            }
+            Self::Empty => {
+                failure(r#"write one JSON object on each line, such as {"title":"…","repo":"…"}"#).at(file())
+            }
+            Self::TooLarge(_) => failure("split the file").at(file()),
+        }
+    }
 }
 
 /// The items of a file, and the line of each.
@@ -168,16 +188,16 @@ fn said(error: &serde_json::Error) -> String {
 }
 
 impl Batch {
-    /// Puts the file's line number into an answer of the coordinator, which counts items if there are several.
-    pub(crate) fn at_line(&self, message: &str) -> String {
-        let counted = message.strip_prefix("line ").and_then(|rest| rest.split_once(':'));
-        let (item, rest) = match (counted, self.lines.as_slice()) {
-            (Some((number, rest)), _) => (number.parse::<usize>().ok(), rest.trim_start()),
-            (None, [_]) => (Some(1), message),
-            (None, _) => (None, message),
+    /// Names the line of the file in a refusal by the coordinator, which counts items.
+    pub(crate) fn at_line(&self, failure: Failure) -> Failure {
+        let counted = failure.at.as_deref().and_then(|at| at.strip_prefix("line ")?.parse::<usize>().ok());
+        let item = match (counted, self.lines.as_slice()) {
+            (None, [_]) => Some(1),
+            (counted, _) => counted,
         };
         let line = item.and_then(|item| self.lines.get(item.checked_sub(1)?));
-        line.map_or_else(|| message.to_owned(), |line| format!("line {line}: {rest}"))
+        let at = line.map_or_else(|| failure.at.clone(), |line| Some(format!("line {line}")));
+        failure.at(at)
     }
 }
 
@@ -186,7 +206,8 @@ mod tests {
     use super::*;
 
     fn refused(file: &str) -> String {
-        parse(file.as_bytes(), RepoName::new("web").ok().as_ref()).unwrap_err().to_string()
+        let error = parse(file.as_bytes(), RepoName::new("web").ok().as_ref()).unwrap_err();
+        error.into_failure(Path::new("items.jsonl")).to_string()
     }
 
     #[test]
@@ -230,8 +251,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_utf_8_or_has_no_items_is_refused() {
-        let said = parse(b"{\"title\":\"\xff\"}", None).unwrap_err().to_string();
-        assert!(said.starts_with("line 1: it is not UTF-8"), "{said}");
+        let error = parse(b"{\"title\":\"\xff\"}", None).unwrap_err();
+        assert_eq!(error, InvalidFile::Line { line: 1, why: "it is not UTF-8".to_owned() });
         assert_eq!(parse(b" \n\n", None), Err(InvalidFile::Empty));
         let said = parse(b"{\"title\":\"a\"}", None).unwrap_err().to_string();
         assert!(said.contains("it names no repo"), "{said}");
@@ -240,10 +261,12 @@ mod tests {
     #[test]
     fn an_answer_that_counts_items_is_given_the_line_of_the_file() {
         let batch = Batch { items: vec![], lines: vec![2, 5] };
-        assert_eq!(batch.at_line("line 2: no repo"), "line 5: no repo");
-        assert_eq!(batch.at_line("line 9: no repo"), "line 9: no repo");
-        assert_eq!(batch.at_line("no repo"), "no repo");
+        let refused = |at: Option<&str>| Failure::new("x", "no repo").at(at.map(ToOwned::to_owned));
+        let at = |batch: &Batch, at: Option<&str>| batch.at_line(refused(at)).to_string();
+        assert_eq!(at(&batch, Some("line 2")), "line 5: no repo");
+        assert_eq!(at(&batch, Some("line 9")), "line 9: no repo");
+        assert_eq!(at(&batch, None), "no repo");
         let one = Batch { items: vec![], lines: vec![3] };
-        assert_eq!(one.at_line("no repo"), "line 3: no repo");
+        assert_eq!(at(&one, None), "line 3: no repo");
     }
 }

@@ -25,16 +25,16 @@ pub(crate) struct LandArgs {
     /// The item that it is for [default: a new one]
     #[arg(long, value_name = "ID")]
     item: Option<ItemId>,
-    /// Land it at once, beside the merge queue, and wait until it has landed
+    /// Land it directly, without the merge queue, and wait until it has landed
     #[arg(long)]
     direct: bool,
-    /// Land it though the queue stands still, a worker is on its item (which is ended), or work is uncommitted
+    /// Land it although the queue is halted, a worker is on its item (the worker is ended), or work is uncommitted
     #[arg(long, requires_all = ["direct", "reason"])]
     force: bool,
     /// Land it without running its gates
     #[arg(long, requires_all = ["direct", "reason"])]
     skip_gates: bool,
-    /// Say what would be landed and what the checks find, and do nothing
+    /// Show what would land and what the checks find, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Why, for the record
@@ -60,10 +60,10 @@ pub(crate) async fn land(args: LandArgs, app: &App) -> Result<(), Failure> {
     let report = LandingReport::try_from(app.client.changes().land(request).await?.into_inner())?;
     app.output.one(&report, report_text)?;
     let (LandingOutcome::Direct, Some(item), false) = (report.outcome, report.item, no_wait) else { return Ok(()) };
-    progress("waiting for it to land; it goes on without you, too …");
+    progress("waiting for it to land; the landing continues if you leave …");
     let answer = wait::ask(&[item], StageName::Done, None, app).await?;
     if answer.result != "reached" {
-        return Err(Failure::Failed(format!("it did not land: {}", answer.reason)));
+        return Err(Failure::new("client.not_landed", format!("the change did not land: {}", answer.reason)));
     }
     note(&format!("{} is on {}", report.title, report.branch));
     Ok(())

@@ -19,7 +19,7 @@ use crate::target::{Target, is_loopback, is_same, of_address};
 
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
-    /// What "token create" printed; - or nothing: read it from standard input, where nobody sees it
+    /// The token that "token create" printed; - or no flag: read it from standard input, without echo
     #[arg(long, value_name = "TOKEN")]
     token: Option<Hidden>,
     /// The context's name [default: --context, else after the coordinator's host]
@@ -33,7 +33,7 @@ pub(crate) struct LogoutArgs {
     name: Option<ContextName>,
 }
 
-/// Gets into a coordinator with a token, and keeps a context if that works.
+/// Logs in to a coordinator with a token, and keeps a context if that works.
 pub(crate) async fn login(
     args: LoginArgs,
     coordinator: Option<String>,
@@ -41,9 +41,8 @@ pub(crate) async fn login(
     output: &Output,
 ) -> Result<(), Failure> {
     let LoginArgs { token, name } = args;
-    let address = coordinator.ok_or_else(|| {
-        Failure::Usage("it is not said where to log in; name the coordinator with --coordinator HOST:PORT".to_owned())
-    })?;
+    let address = coordinator
+        .ok_or_else(|| Failure::usage("no coordinator is named").with_next("name it with --coordinator HOST:PORT"))?;
     let contexts = Contexts::of_environment()?;
     let name = choose_name(&contexts, name.or(context), &address)?;
     let token = match token {
@@ -82,7 +81,7 @@ async fn get_in(address: &str, token: &TokenText) -> Result<(String, v1::WhoAmIR
     match answer.map_err(Failure::from) {
         Ok(answer) => Ok((authority, answer.into_inner())),
         // Logging in again is what is being tried.
-        Err(Failure::Unauthenticated(words)) => Err(Failure::Refused(words)),
+        Err(failure) if failure.is_unauthenticated() => Err(failure.without_next()),
         Err(failure) => Err(failure),
     }
 }
@@ -101,16 +100,18 @@ fn choose_name(contexts: &Contexts, given: Option<ContextName>, address: &str) -
     if !contexts.names()?.contains(&name) {
         return Ok(name);
     }
-    let hint = format!("choose another with --name, or remove it first: sprintctl context remove {name}");
-    // A damaged one may be replaced: nobody gets anywhere with it.
+    let refuse = |why: String| {
+        let next = format!("choose another with --name, or remove it first: sprintctl context remove {name}");
+        Err(Failure::new("client.context_taken", why).with_next(next))
+    };
+    // A damaged one may be replaced: it is of no use.
     match contexts.get(&name) {
-        Ok(context) if !is_same(&context.coordinator, address) => Err(Failure::Failed(format!(
-            "the context \"{name}\" is for another coordinator, {}; {hint}",
-            context.coordinator
-        ))),
-        Ok(context) if context.data_dir.is_some() => Err(Failure::Failed(format!(
-            "the context \"{name}\" was written by the coordinator on this host, and its key exists nowhere else; {hint}"
-        ))),
+        Ok(context) if !is_same(&context.coordinator, address) => {
+            refuse(format!("the context \"{name}\" is for another coordinator, {}", context.coordinator))
+        }
+        Ok(context) if context.data_dir.is_some() => refuse(format!(
+            "the coordinator on this host wrote the context \"{name}\", and its key exists nowhere else"
+        )),
         Ok(_) | Err(_) => Ok(name),
     }
 }
@@ -127,7 +128,7 @@ fn free_name(taken: &[ContextName], address: &str) -> ContextName {
         let text = if number == 1 { base.clone() } else { format!("{base}-{number}") };
         ContextName::new(text).unwrap_or_else(|_| ContextName::new(format!("coordinator-{number}")).expect("is a name"))
     };
-    // Among so many there is one that is free.
+    // One more name than are taken: at least one is free.
     (1..=taken.len() + 1).map(named).find(|name| !taken.contains(name)).expect("one more than are taken")
 }
 
@@ -141,7 +142,7 @@ pub(crate) fn logout(args: LogoutArgs, context: Option<ContextName>) -> Result<(
     context::remove(&contexts, &named.ok_or_else(|| context::unnamed("sprintctl logout NAME"))?)
 }
 
-/// Says who the caller is to the coordinator.
+/// Shows the identity and role of the caller.
 pub(crate) async fn whoami(app: &App) -> Result<(), Failure> {
     let answer = app.client.identity().who_am_i(v1::WhoAmIRequest {}).await?.into_inner();
     let view = Caller::new(answer, app.address.clone(), app.context.clone());

@@ -22,12 +22,12 @@ pub(crate) enum OutpostCommand {
         /// The outpost's name
         name: OutpostName,
     },
-    /// Give an outpost nothing new; what runs goes on
+    /// Assign no new work to an outpost; its running workers continue
     Drain {
         /// The outpost's name
         name: OutpostName,
     },
-    /// Give an outpost work again after a drain
+    /// Assign work to a drained outpost again
     Resume {
         /// The outpost's name
         name: OutpostName,
@@ -36,16 +36,16 @@ pub(crate) enum OutpostCommand {
     Set {
         /// The outpost's name
         name: OutpostName,
-        /// How long it keeps its work while it is cut off, before the work is tried elsewhere; 0s for the
-        /// coordinator's own setting
+        /// The time that it keeps its work while disconnected, before the work moves to another outpost; 0s for
+        /// the coordinator's own setting
         #[arg(long, value_name = "DURATION", required = true)]
         disconnect_grace: humantime::Duration,
     },
-    /// Forget an outpost; its certificate is refused from then on
+    /// Remove an outpost; its certificate is refused from then on
     Remove {
         /// The outpost's name
         name: OutpostName,
-        /// Also when it is connected or holds workers; these count as lost
+        /// Also if it is connected or has workers, which are then lost
         #[arg(long)]
         force: bool,
     },
@@ -93,7 +93,8 @@ async fn all(app: &App) -> Result<Vec<OutpostView>, Failure> {
 
 async fn find(app: &App, name: &OutpostName) -> Result<OutpostView, Failure> {
     all(app).await?.into_iter().find(|outpost| outpost.name == *name).ok_or_else(|| {
-        Failure::Failed(format!("there is no outpost \"{name}\"; see those there are with: sprintctl outpost list"))
+        Failure::new("outpost.not_found", format!("there is no outpost \"{name}\""))
+            .with_next("see: sprintctl outpost list")
     })
 }
 

@@ -33,11 +33,11 @@ pub(crate) enum RepoCommand {
     },
     /// Change a repo's settings
     Set(Box<RepoSetArgs>),
-    /// Forget a repo; its upstream stays as it is
+    /// Remove a repo; its upstream stays as it is
     Remove {
         /// The repo's name
         name: RepoName,
-        /// Cancel the items of it that are still open
+        /// Cancel its open items
         #[arg(long)]
         force: bool,
     },
@@ -48,18 +48,18 @@ pub(crate) struct RepoAddArgs {
     /// A name for it: a-z, 0-9, '.', '_' and '-'
     name: RepoName,
     /// Where to clone from and push to: a URL, or a path on the coordinator's host; "-" reads it from standard
-    /// input, which is the way for one with a password
+    /// input; use this for a URL with a password
     url: String,
     /// The branch that work lands on [default: the upstream's HEAD]
     #[arg(long)]
     branch: Option<String>,
-    /// The developers' command line, for items that bring none
+    /// The developers' command line, for items without one of their own
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
-    /// The command line of another role, as of the resolver, who merges what conflicts; repeatable
+    /// The command line of another role, such as the resolver, who resolves merge conflicts; repeatable
     #[arg(long, value_name = "ROLE=CMD")]
     role_run: Vec<Pair<Role, String>>,
-    /// How often an item is tried before it is blocked [default: 3]
+    /// The number of attempts before an item is blocked [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
     /// The most workers of a role at one time; repeatable
@@ -73,14 +73,14 @@ pub(crate) struct RepoAddArgs {
 
 #[derive(Debug, Args)]
 struct RunningArgs {
-    /// What a further attempt starts from: the branch that work lands on (clean), where the one before it stood with
-    /// its uncommitted changes (wip), or the commits of the one before it (branch) [default: clean]
+    /// The start of a further attempt: the branch that work lands on (clean), the commits and uncommitted changes of
+    /// the attempt before (wip), or only its commits (branch) [default: clean]
     #[arg(long, value_name = "clean|wip|branch")]
     retry_from: Option<Resume>,
-    /// How long a worker on an item may run [default: 2h]
+    /// The longest run of a worker on an item [default: 2h]
     #[arg(long, value_name = "DURATION")]
     max_duration: Option<humantime::Duration>,
-    /// For how long a worker on an item may neither print nor compute before it is ended; 0s for no limit
+    /// End a worker on an item after this time without output and without CPU use; 0s for no limit
     /// [default: 5m]
     #[arg(long, value_name = "DURATION")]
     hung_after: Option<humantime::Duration>,
@@ -91,7 +91,7 @@ struct RepoGateArgs {
     /// A command that must pass before anything lands, if the repo's sprint.toml names none; repeatable
     #[arg(long = "gate", value_name = "NAME=CMD")]
     gates: Vec<Pair<String, String>>,
-    /// How long each --gate may run
+    /// The timeout of each --gate
     #[arg(long, value_name = "DURATION", default_value = "30m", requires = "gates")]
     gate_timeout: humantime::Duration,
 }
@@ -100,10 +100,10 @@ struct RepoGateArgs {
 pub(crate) struct RepoSetArgs {
     /// The repo's name
     name: RepoName,
-    /// The developers' command line; empty takes it away
+    /// The developers' command line; empty to remove it
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
-    /// The command line of a role, as of the resolver, who merges what conflicts; empty takes it away; repeatable
+    /// The command line of a role, such as the resolver, who resolves merge conflicts; empty to remove it; repeatable
     #[arg(long, value_name = "ROLE=CMD")]
     role_run: Vec<Pair<Role, String>>,
     /// The runtime of a role, from a TOML file; repeatable
@@ -112,14 +112,14 @@ pub(crate) struct RepoSetArgs {
     /// The most workers of a role at one time; 0 for no limit; repeatable
     #[arg(long, value_name = "ROLE=N")]
     limit: Vec<Pair<Role, u32>>,
-    /// How often an item is tried before it is blocked
+    /// The number of attempts before an item is blocked
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
     #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
     gates: RepoGateArgs,
-    /// Take all gates away that were set here
+    /// Remove all gates that were set here
     #[arg(long, conflicts_with = "gates")]
     no_gates: bool,
     /// Stop the merge queue, for this reason
@@ -128,7 +128,7 @@ pub(crate) struct RepoSetArgs {
     /// Let nothing land, for this reason, while gates go on
     #[arg(long, value_name = "REASON", conflicts_with = "resume")]
     freeze: Option<String>,
-    /// Let the merge queue go on after a halt or a freeze
+    /// Let the merge queue continue after a halt or a freeze
     #[arg(long)]
     resume: bool,
 }
@@ -211,7 +211,7 @@ impl RepoSetArgs {
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         };
         if request == (v1::SetRepoRequest { name: name.to_string(), ..Default::default() }) {
-            return Err(Failure::Usage("nothing to set; see: sprintctl repo set --help".to_owned()));
+            return Err(Failure::usage("nothing to set").with_next("see: sprintctl repo set --help"));
         }
         Ok(request)
     }
@@ -239,11 +239,9 @@ fn absolute(url: String) -> String {
 fn read_runtime(path: &Path) -> Result<Runtime, Failure> {
     let text = std::fs::read_to_string(path).map_err(Failure::io(format!("reading {}", path.display())))?;
     toml::from_str(&text).map_err(|error| {
-        Failure::Failed(format!(
-            "{} is not a runtime: {}; it needs name and command, and may have env, prompt and success_codes",
-            path.display(),
-            error.to_string().trim_end()
-        ))
+        let why = error.to_string();
+        Failure::new("client.invalid_runtime", format!("{} is not a runtime: {}", path.display(), why.trim_end()))
+            .with_next("a runtime needs name and command, and may have env, prompt and success_codes")
     })
 }
 

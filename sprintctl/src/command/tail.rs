@@ -17,18 +17,18 @@ const LAST: usize = 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlaceArgs {
-    /// Go on with the events to come
+    /// Continue with new events
     #[arg(short, long)]
     follow: bool,
     /// Print the events after this one; 0 for all
     #[arg(long, value_name = "SEQ")]
     since: Option<u64>,
-    /// How many of the last to print; with --since, of the first [default: 20, or all with --since]
+    /// The number of events: the last N, or with --since the first N [default: 20, or all with --since]
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<usize>,
 }
 
-/// Which events are wanted.
+/// Which events to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventFilter {
     All,
@@ -39,7 +39,7 @@ pub(crate) enum EventFilter {
     Refused,
 }
 
-/// Prints what is wanted of the record, each event as `line` says it.
+/// Prints the events that match, each as `line` renders it.
 pub(crate) async fn tail(
     args: PlaceArgs,
     filter: EventFilter,
@@ -60,7 +60,7 @@ pub(crate) async fn tail(
     loop {
         let failure = match tail.follow(&mut patience).await {
             // The coordinator ends the stream only when it goes itself.
-            Ok(()) => Failure::Disconnected { why: "the stream ended".to_owned() },
+            Ok(()) => Failure::disconnected("the stream ended"),
             Err(failure) => failure,
         };
         if !failure.is_disconnect() {
@@ -70,13 +70,13 @@ pub(crate) async fn tail(
     }
 }
 
-/// A place in the record, and what is wanted from there on.
+/// A place in the record, and which events after it to print.
 #[derive(Debug)]
 struct Tail<'a> {
     app: &'a App,
     filter: EventFilter,
     line: fn(&Event, &Layout) -> String,
-    /// The sequence number of the last event that is not wanted any more.
+    /// The sequence number of the last event that is not to be printed.
     after: u64,
 }
 
@@ -90,14 +90,14 @@ impl Tail<'_> {
         v1::TailRequest { since: Some(self.after), follow, item, limit: 0, audit }
     }
 
-    /// The events of a batch that are wanted; the coordinator does not tell refusals from the rest.
+    /// The events of a batch that match; the coordinator does not filter refusals.
     fn matching(&self, batch: v1::EventBatch) -> Result<Vec<Event>, Malformed> {
         let events = batch.events.into_iter().map(Event::try_from).collect::<Result<Vec<_>, Malformed>>()?;
         let only_refused = self.filter == EventFilter::Refused;
         Ok(events.into_iter().filter(|event| !only_refused || event.kind == EventKind::AccessRefused).collect())
     }
 
-    /// Prints the first events after the place, as many as are wanted.
+    /// Prints the first events after the place, at most `most`.
     async fn print_some(mut self, most: Option<usize>) -> Result<(), Failure> {
         let mut left = most.unwrap_or(usize::MAX);
         let limit = match (self.filter, most) {

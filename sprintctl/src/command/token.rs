@@ -1,4 +1,4 @@
-//! `sprintctl token`: who may come in.
+//! `sprintctl token`.
 
 use std::io::IsTerminal;
 
@@ -18,15 +18,15 @@ use crate::secret::Hidden;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token and print it, this one time
+    /// Create a token and print it; it is not shown again
     Create(TokenCreateArgs),
-    /// List the tokens that let somebody in
+    /// List the valid tokens
     List {
         /// Also those that are revoked, expired or used up
         #[arg(long)]
         all: bool,
     },
-    /// Let nobody in with a token any more; outposts that joined with it stay
+    /// Revoke a token; outposts that joined with it stay
     Revoke {
         /// The token's id, as "token list" prints it, or the token itself
         id: Hidden,
@@ -35,19 +35,19 @@ pub(crate) enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenCreateArgs {
-    /// What its holder becomes
+    /// The role of its holder
     #[arg(long, value_parser = word(TokenKind::ALL, TokenKind::as_str))]
     kind: TokenKind,
-    /// How long it counts, as in 1h or 30d [default: 1h for outposts, 90d for people]
+    /// How long it is valid, such as 1h or 30d [default: 1h for outposts, 90d for people]
     #[arg(long, value_name = "DURATION")]
     ttl: Option<humantime::Duration>,
-    /// Outposts: how many may join with it [default: 1]
+    /// Outposts: the number of outposts that may join with it [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     uses: Option<u32>,
-    /// Outposts: how their names must begin
+    /// Outposts: the prefix that their names must have
     #[arg(long, value_name = "PREFIX")]
     name_prefix: Option<String>,
-    /// People: the name that the record knows its holder by [default: the token's id]
+    /// People: the holder's name in the record [default: the token's id]
     #[arg(long, value_name = "PERSON")]
     name: Option<PersonName>,
 }
@@ -90,21 +90,21 @@ impl TokenCreateArgs {
     fn check(&self) -> Result<(), Failure> {
         let Self { kind, ttl, uses, name_prefix, name } = self;
         let refuse =
-            |flag: &str, why: &str| Err(Failure::Usage(format!("{flag} does not go with --kind {kind}: {why}")));
+            |flag: &str, why: &str| Err(Failure::usage(format!("{flag} does not go with --kind {kind}: {why}")));
         if ttl.is_some_and(|ttl| ttl.as_millis() == 0) {
-            return Err(Failure::Usage("--ttl 0s makes a token that is over at once; use a time as in 1h".to_owned()));
+            return Err(Failure::usage("--ttl 0s makes a token that has expired already")
+                .with_next("use a duration such as 1h"));
         }
         match kind {
             TokenKind::Outpost if name.is_some() => {
-                refuse("--name", "an outpost says its own name when it joins; --name-prefix says how it must begin")
+                refuse("--name", "an outpost names itself when it joins; --name-prefix restricts the name")
             }
             TokenKind::Outpost => Ok(()),
-            TokenKind::Admin | TokenKind::Operator | TokenKind::Viewer if uses.is_some() => refuse(
-                "--uses",
-                "a person's token is shown with each call until it expires, and not used up; see --ttl",
-            ),
+            TokenKind::Admin | TokenKind::Operator | TokenKind::Viewer if uses.is_some() => {
+                refuse("--uses", "a person's token is valid for any number of calls until it expires; see --ttl")
+            }
             TokenKind::Admin | TokenKind::Operator | TokenKind::Viewer if name_prefix.is_some() => {
-                refuse("--name-prefix", "it is for the names of outposts; a person's name is given with --name")
+                refuse("--name-prefix", "it restricts the names of outposts; name a person with --name")
             }
             TokenKind::Admin | TokenKind::Operator | TokenKind::Viewer => Ok(()),
         }
@@ -127,9 +127,8 @@ fn token_id(typed: &Hidden) -> Result<TokenId, Failure> {
     let Hidden(text) = typed;
     let of_token = || text.parse::<TokenText>().map(|token| token.id).ok();
     TokenId::new(text.as_str()).ok().or_else(of_token).ok_or_else(|| {
-        Failure::Usage(
-            "what was given is not a token's id: that is 8 hexadecimal digits; see: sprintctl token list".to_owned(),
-        )
+        Failure::usage("the argument is not a token's id, which has 8 hexadecimal digits")
+            .with_next("see: sprintctl token list")
     })
 }
 
@@ -142,7 +141,7 @@ fn created(app: &App, view: TokenView, text: String) -> Result<(), Failure> {
         }
         Format::Table => {
             app.output.text(&text)?;
-            // Whoever keeps the token off the terminal does not want it there in a hint.
+            // A token that is kept off the terminal must not appear there in a hint.
             let token = if std::io::stdout().is_terminal() { &text } else { "TOKEN" };
             progress(&hints(&view, &app.address, token, &app.output.layout));
             Ok(())

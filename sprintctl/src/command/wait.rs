@@ -17,7 +17,7 @@ use crate::output::progress;
 use crate::render::commas;
 use crate::render::item::list;
 
-/// How much later than the coordinator this side gives up, in case no answer comes at all.
+/// The margin after which this side gives up when the coordinator does not answer in time.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(crate) struct WaitArgs {
     /// The stage that all of them must reach
     #[arg(long = "for", value_name = "STAGE", default_value = "done", value_parser = word(StageName::ALL, StageName::as_str))]
     stage: StageName,
-    /// Give up after so long, as in 90s or 2h [default: wait for ever]
+    /// Give up after this time, such as 90s or 2h [default: wait without limit]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<humantime::Duration>,
 }
@@ -43,7 +43,7 @@ pub(crate) async fn wait(args: WaitArgs, app: &App) -> Result<(), Failure> {
     match answer.result.as_str() {
         "reached" => Ok(()),
         "timeout" => Err(timed_out(&items, stage, timeout)),
-        _ => Err(Failure::Failed(answer.reason)),
+        _ => Err(Failure::new("client.wait_impossible", answer.reason)),
     }
 }
 
@@ -87,5 +87,6 @@ fn timed_out(items: &[ItemView], stage: StageName, timeout: Option<humantime::Du
     let what = commas(open.iter().map(|item| format!("item {} is {}", item.id, item.stage)));
     let after = timeout.map(|timeout| format!(" after {timeout}")).unwrap_or_default();
     let id = open.first().map_or_else(|| "ID".to_owned(), |item| item.id.to_string());
-    Failure::Failed(format!("timed out{after}: {what}; see: sprintctl item explain {id}"))
+    Failure::new("client.wait_timeout", format!("timed out{after}: {what}"))
+        .with_next(format!("see: sprintctl item explain {id}"))
 }

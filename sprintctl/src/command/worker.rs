@@ -17,18 +17,18 @@ use crate::render::worker::{details, list};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
-    /// List the workers that are at work
+    /// List the running workers
     List(WorkerListArgs),
     /// Show a worker: its item, its outpost and how it ended
     Show {
         /// The worker's number
         id: WorkerId,
     },
-    /// Print what a worker's terminal showed, byte for byte
+    /// Print the log of a worker's terminal, byte for byte
     Logs(LogsArgs),
-    /// Take part in a worker's terminal
+    /// Attach to a worker's terminal
     Attach(AttachArgs),
-    /// End a worker after its work is saved
+    /// Save a worker's work and end the worker
     Stop {
         /// The worker's number
         id: WorkerId,
@@ -58,13 +58,13 @@ pub(crate) struct WorkerListArgs {
 pub(crate) struct LogsArgs {
     /// The worker's number
     id: WorkerId,
-    /// Go on with what is to come, until the worker ends
+    /// Continue with new output until the worker ends
     #[arg(short, long)]
     follow: bool,
-    /// Only what arrived in the last so long, as in 90s or 10m
+    /// Only the output of the last 90s, 10m or the like
     #[arg(long, value_name = "DURATION", conflicts_with = "offset")]
     since: Option<humantime::Duration>,
-    /// Skip so many bytes
+    /// The number of bytes to skip
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
     offset: u64,
 }
@@ -116,7 +116,7 @@ async fn logs(args: LogsArgs, app: &App) -> Result<(), Failure> {
     loop {
         let failure = match stream(&mut request, &mut patience, app).await {
             Ok(()) if follow && is_live(id, app).await => {
-                Failure::Disconnected { why: "the stream ended before the worker did".to_owned() }
+                Failure::disconnected("the stream ended before the worker did")
             }
             Err(failure) if follow && failure.is_disconnect() => failure,
             other => return other,

@@ -6,7 +6,7 @@ use sprint_proto::v1;
 
 use crate::render::fields;
 
-/// Who somebody is to a coordinator, as scripts see it.
+/// The identity and role of a caller, as scripts see it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Caller {
     pub(crate) identity: String,

@@ -33,15 +33,15 @@ pub(crate) fn hints(view: &TokenView, address: &str, token: &str, layout: &Layou
             let name = if name_prefix.is_empty() { String::new() } else { format!(" --name {name_prefix}1") };
             let who = if *uses == 1 { "one outpost".to_owned() } else { format!("{uses} outposts") };
             format!(
-                "{who} can join with it, until it expires {end}:\n  outpost-agent join --coordinator {address} --token {token}{name}"
+                "{who} can join with it; it expires {end}:\n  outpost-agent join --coordinator {address} --token {token}{name}"
             )
         }
         TokenKind::Admin | TokenKind::Operator | TokenKind::Viewer => format!(
-            "it lets its holder in as {kind}, until it expires {end}:\n  sprintctl login --coordinator {address} --token {token}"
+            "it admits its holder as {kind}; it expires {end}:\n  sprintctl login --coordinator {address} --token {token}"
         ),
     };
     if address.rsplit_once(':').is_some_and(|(host, _)| is_loopback(host)) {
-        text += "\non another host, write this one's name or address in its place";
+        text += "\non another host, replace the address with this host's name or address";
     }
     text
 }

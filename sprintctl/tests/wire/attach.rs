@@ -118,6 +118,6 @@ async fn a_worker_that_has_ended_has_no_terminal() {
     let running = Scripted::default().start().await;
     running.script.with(|script| script.worker_ended = true);
     let mut person = Person::attach(&running);
-    person.see("see what it showed with: sprintctl worker logs 1").await;
+    person.see("see its log with: sprintctl worker logs 1").await;
     assert_eq!(person.exit_code().await, Some(1));
 }

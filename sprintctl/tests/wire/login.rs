@@ -85,7 +85,7 @@ async fn a_login_is_kept_for_its_owners_eyes_and_used_from_then_on() {
     let gone = run(&script, "logout").await;
     assert!(gone.status.success() && contexts.names().expect("are read").is_empty(), "{}", said(&gone));
     let unknown = run(&script, &format!("whoami --coordinator {}", running.address)).await;
-    assert!(said(&unknown).contains("get in with: sprintctl login --coordinator 127.0.0.1:"), "{}", said(&unknown));
+    assert!(said(&unknown).contains("log in with: sprintctl login --coordinator 127.0.0.1:"), "{}", said(&unknown));
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_token_is_taken_from_standard_input() {
     assert_eq!(nothing.status.code(), Some(2), "{}", said(&nothing));
     let nowhere = run(&script, &format!("login --token {}", token(&script.authority).reveal())).await;
     assert_eq!(nowhere.status.code(), Some(2));
-    assert!(said(&nowhere).contains("name the coordinator with --coordinator HOST:PORT"), "{}", said(&nowhere));
+    assert!(said(&nowhere).contains("name it with --coordinator HOST:PORT"), "{}", said(&nowhere));
 }
 
 /// Somebody at a terminal who is asked for a token, and types `keys`; all that was shown, and how it ended.
@@ -194,7 +194,7 @@ async fn what_is_typed_at_the_prompt_is_not_shown() {
     assert!(!shown.contains(SECRET) && !shown.contains("sprint1_") && shown.contains("logged in"), "{shown}");
     assert_eq!(code, Some(0));
     let (shown, code) = typed_at_the_prompt(&script, &running, "sprint1_half\x03".to_owned()).await;
-    assert!(shown.contains("stopped; nothing was changed") && !shown.contains("half"), "{shown}");
+    assert!(shown.contains("interrupted; nothing was changed") && !shown.contains("half"), "{shown}");
     assert_eq!(code, Some(1));
 }
 

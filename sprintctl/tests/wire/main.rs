@@ -96,7 +96,7 @@ async fn a_followed_record_goes_on_where_it_was_when_the_coordinator_is_back() {
     child.kill().await.unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-    assert!(said.contains("trying again until it is back"), "{said}");
+    assert!(said.contains("trying again until it answers"), "{said}");
 }
 
 #[tokio::test]
@@ -191,7 +191,10 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
     let refused = add(file).await;
     assert_eq!(
         (refused.status.code(), text(&refused.stderr)),
-        (Some(1), "error: line 3: there is no item 7\n"),
+        (
+            Some(1),
+            "{\"error\":{\"at\":\"line 3\",\"code\":\"invalid_argument\",\"message\":\"there is no item 7\",\"next\":null}}\n"
+        ),
         "the second item stands on the third line"
     );
     running.script.with(|script| script.refuse_add = Some(Status::invalid_argument("line 1: there is no item 7")));
@@ -200,7 +203,12 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
 
     running.script.with(|script| script.added.clear());
     let bad = add("{\"title\":\"A\"}\n{\"titel\":\"B\"}\n").await;
-    assert!(text(&bad.stderr).starts_with("error: -: line 2: unknown field `titel`"), "{}", text(&bad.stderr));
+    assert!(
+        text(&bad.stderr)
+            .contains("\"at\":\"line 2\",\"code\":\"client.invalid_file\",\"message\":\"unknown field `titel`"),
+        "{}",
+        text(&bad.stderr)
+    );
     assert!(running.script.with(|script| script.added.is_empty()), "nothing may be sent of a bad file");
 }
 
@@ -210,7 +218,7 @@ async fn a_refusal_is_said_in_the_coordinators_words_and_a_silent_one_in_our_own
     let refused = run(&running.script, "item show 9").await;
     assert_eq!(text(&refused.stderr), "error: there is no item 9; see those there are with: sprintctl item list\n");
     let silent = run(&running.script, "item list").await;
-    assert!(text(&silent.stderr).contains("without a reason; its log says more"), "{}", text(&silent.stderr));
+    assert!(text(&silent.stderr).contains("without a reason; see the coordinator's log"), "{}", text(&silent.stderr));
     let older = run(&running.script, "item ready 1").await;
     assert!(text(&older.stderr).contains("of the same version"), "{}", text(&older.stderr));
     assert!([refused, silent, older].iter().all(|output| output.status.code() == Some(1)));
