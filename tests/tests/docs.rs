@@ -261,6 +261,27 @@ fn every_page_that_a_source_or_a_page_cites_exists() {
 }
 
 #[test]
+fn every_source_that_a_page_names_exists() {
+    let files = files();
+    let mut missing = vec![];
+    for page in pages() {
+        let text = read(&page);
+        for code in lines(&text).filter(|(block, _)| block.is_none()).flat_map(|(_, line)| code_apart(line).1) {
+            let is_source = [".rs", ".proto", ".sh", ".toml"].iter().any(|ending| code.ends_with(ending));
+            // `sprint.toml` is in the repositories of people, and NAME.rs stands for any.
+            let is_named = is_source && !code.contains(' ') && !code.starts_with('.') && code != "sprint.toml";
+            let is_any =
+                code.rsplit('/').next().is_some_and(|name| name.starts_with(|first: char| first.is_uppercase()));
+            let is_there = || files.iter().any(|file| file == code || file.ends_with(&format!("/{code}")));
+            if is_named && !(is_any && code != "Cargo.toml") && !is_there() {
+                missing.push(format!("{page}: {code}"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
 fn every_page_is_in_the_index() {
     let index = read("docs/README.md");
     let pages = pages().into_iter().filter_map(|page| page.strip_prefix("docs/").map(ToOwned::to_owned));
