@@ -39,9 +39,13 @@ fn files() -> Vec<String> {
     files
 }
 
+fn is_page(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending == "md")
+}
+
 /// What people read, without the sample projects.
 fn pages() -> Vec<String> {
-    files().into_iter().filter(|name| name.ends_with(".md") && !name.starts_with("deploy/demo/")).collect()
+    files().into_iter().filter(|name| is_page(name) && !name.starts_with("deploy/demo/")).collect()
 }
 
 /// The lines of a page, each with the language of the fenced block that it is in, if it is in one.
@@ -249,9 +253,9 @@ fn every_page_that_a_source_or_a_page_cites_exists() {
             let words = comment.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-_./:".contains(letter));
             let local = words.filter(|word| !word.contains("://")).filter_map(|word| word.split(':').next());
             for cited in local.map(|word| word.trim_end_matches('.')).filter(|word| word.len() > 3) {
-                let is_page = cited.ends_with(".md") && !MADE_FOR_WORKERS.contains(&cited);
+                let is_cited = is_page(cited) && !MADE_FOR_WORKERS.contains(&cited);
                 let is_there = |path: PathBuf| root().join(path).is_file();
-                if is_page && !is_there(cited.into()) && !is_there(resolved(&name, cited)) {
+                if is_cited && !is_there(cited.into()) && !is_there(resolved(&name, cited)) {
                     missing.push(format!("{name}: {cited}"));
                 }
             }
