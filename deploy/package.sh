@@ -34,7 +34,8 @@ for program in "${programs[@]}"; do
 done
 install -m 644 deploy/systemd/*.service "$out/$name/systemd/"
 install -m 755 deploy/install.sh "$out/$name/"
-install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE "$out/$name/"
+install -m 644 README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE-MIT LICENSE-APACHE "$out/$name/"
+cp -R docs "$out/$name/"
 
 # The same commit gives the same tarball.
 when=$(git log -1 --format=%ct 2>/dev/null || date +%s)

@@ -16,6 +16,7 @@ pub mod soak;
 
 use std::time::{Duration, Instant};
 
+pub use binaries::binary;
 pub use certificates::{OwnCertificate, own_certificate};
 pub use cluster::{Cluster, Hold, OutpostOptions};
 pub use ctl::{Answer, Background};

@@ -1,4 +1,4 @@
-//! The direction of dependencies that docs/architecture.md draws, held by the sources themselves.
+//! The direction of dependencies that docs/internals/architecture.md draws, held by the sources themselves.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `make sim`, its last part: a generated history through real gates on four outposts. docs/merge-queue.md says what is
-//! checked.
+//! `make sim`, its last part: a generated history through real gates on four outposts.
+//! docs/internals/merge-planner.md says what is checked.
 
 use clap::Parser;
 use sprint_tests::replay::{self, Options};

@@ -1,5 +1,5 @@
 //! `make soak`: the real daemons under load and faults, for ten minutes; then the coordinator is killed again and
-//! again under simulated outposts. docs/reliability-tests.md says what is checked.
+//! again under simulated outposts. docs/internals/reliability-tests.md says what is checked.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! `make bench`: each figure beside its floor, both measured in this run.
 //!
 //! A floor is what the parts below cost without us: tmux, git, the disk. Nothing is asserted;
-//! docs/benchmarks.md says how to read the figures.
+//! docs/internals/benchmarks.md says how to read the figures.
 
 mod dispatch;
 mod events;
