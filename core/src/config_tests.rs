@@ -134,7 +134,7 @@ fn examples(page: &str) -> Vec<&str> {
 
 #[test]
 fn every_example_of_the_handbook_is_a_configuration() {
-    let gates = examples(include_str!("../../docs/gates.md"));
+    let gates = examples(include_str!("../../docs/reference/gates.md"));
     assert_eq!(gates.len(), 5);
     let readme = examples(include_str!("../../README.md"));
     for example in gates.into_iter().chain(readme) {
@@ -145,7 +145,7 @@ fn every_example_of_the_handbook_is_a_configuration() {
 
 #[test]
 fn the_handbook_names_every_metric_and_kind_of_report() {
-    let page = include_str!("../../docs/gates.md");
+    let page = include_str!("../../docs/reference/gates.md");
     for metric in crate::gates::Metric::ALL {
         assert!(page.contains(&format!("`{metric}`")), "{metric}");
     }

@@ -1,5 +1,5 @@
 //! Merges without a checkout: one long-lived `git merge-tree --stdin` per repository,
-//! which is git's own merge (`ort`) at 0.2 ms a merge (facts.md) instead of 10 ms for a process.
+//! which is git's own merge (`ort`) at 0.2 ms a merge instead of 10 ms for a process.
 //!
 //! git keeps its answers in a buffer until it ends, so it runs under `stdbuf` of coreutils
 //! (docs/decisions/0003-merge-tree-under-stdbuf.md).
