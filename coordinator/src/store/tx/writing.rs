@@ -99,6 +99,7 @@ impl Tx {
         let begin = (!self.begun).then(|| self.connection.begin());
         let all = begin.into_iter().chain(statements).collect::<Vec<_>>();
         let again = [self.batch.sent.as_slice(), &all].concat();
+        self.begun = true;
         let failure = match self.connection.commit(all).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
@@ -209,10 +210,11 @@ impl Tx {
         let begin = (!self.begun).then(|| self.connection.begin());
         let statements = begin.into_iter().chain(statements).collect::<Vec<_>>();
         self.batch.sent.extend(statements.iter().cloned());
+        // Also when a later statement fails: then there is something to roll back.
+        self.begun = true;
         let written = self.connection.execute(statements).await;
         self.broken |= written.is_err();
         written?;
-        self.begun = true;
         self.batch.written.absorb(self.batch.rows.share());
         self.cache.absorb(std::mem::take(&mut self.batch.rows));
         Ok(())
