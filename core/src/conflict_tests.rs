@@ -1,12 +1,12 @@
 use super::*;
+use crate::assignment::Runtime;
 use crate::explain::{ItemSurroundings, explain_item};
 use crate::fixtures::{self, lease};
 use crate::item::{Item, ItemEvent, Stage};
-use crate::job::Runtime;
+use crate::job::Role;
 use crate::pipeline::role;
 use crate::repo::Repo;
 use crate::time::Timestamp;
-use crate::worker::Role;
 
 const CHANGE: ChangeId = ChangeId::new(5);
 

@@ -8,11 +8,11 @@ use crate::change::{Change, ChangeState};
 use crate::conflict::Conflict;
 use crate::ids::{ChangeId, CommitId, OutpostName};
 use crate::item::{Item, Stage};
+use crate::job::Role;
 use crate::merge_queue::Standing;
 use crate::merge_queue::prior::Prior;
 use crate::schedule::{Hold, Unplaced};
 use crate::trial::{RunState, Trial, TrialState};
-use crate::worker::Role;
 
 /// The answer to "why is nothing happening?".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod assignment;
 pub mod attempt_ref;
 pub mod change;
 pub mod check;
@@ -34,6 +35,7 @@ pub mod text;
 pub mod time;
 pub mod token;
 pub mod trial;
+pub mod upcast;
 pub mod view;
 pub mod worker;
 

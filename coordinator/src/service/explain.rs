@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use sprint_core::explain::{ChangeSurroundings, Explanation, ItemSurroundings, explain_change, explain_item};
 use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::item::{Item, Stage, StageName};
+use sprint_core::job::Role;
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::schedule::{Hold, hold, place, rank};
 use sprint_core::trial::{Purpose, Trial, TrialState};
-use sprint_core::worker::Role;
 
 use crate::service::backlog::items;
 use crate::service::capacity::{Board, gate_request, lapses_in, request_of};
@@ -33,7 +33,7 @@ pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, Servi
         Stage::InProgress { lease } => {
             let outpost = sprint.store.live().outpost_named(&lease.outpost);
             around.lapses_in = outpost.and_then(|outpost| lapses_in(sprint, &outpost));
-            around.role = sprint.store.get(&lease.worker).await?.map(|worker| worker.role);
+            around.role = sprint.store.get(&lease.worker).await?.map(|worker| worker.job.role());
         }
         Stage::Inbox
         | Stage::Planning

@@ -8,6 +8,7 @@ use sprint_core::repo::Repo;
 use sprint_core::schedule::urgency;
 use sprint_core::token::Token;
 use sprint_core::trial::Trial;
+use sprint_core::upcast;
 use sprint_core::worker::Worker;
 
 use super::db::Value;
@@ -174,8 +175,13 @@ fn lines_of<E: Stored>(entities: &[E]) -> Result<Vec<u8>, StoreError> {
 }
 
 fn entities_of<E: Stored>(lines: impl std::io::Read) -> Result<Vec<E>, StoreError> {
-    serde_json::Deserializer::from_reader(lines)
-        .into_iter()
+    let bodies = serde_json::Deserializer::from_reader(lines).into_iter::<serde_json::Value>();
+    bodies
+        .map(|body| {
+            let mut body = body?;
+            E::upcast(&mut body);
+            serde_json::from_value(body)
+        })
         .collect::<Result<_, _>>()
         .map_err(|error| StoreError::Corrupt { table: E::TABLE, error })
 }
@@ -266,11 +272,15 @@ impl Entity for Worker {
         self.id
     }
 
+    fn upcast(body: &mut serde_json::Value) {
+        upcast::job(body);
+    }
+
     fn columns(&self) -> Vec<Value> {
         vec![
-            self.item.get().into(),
+            self.job.item().map_or(Value::Int(None), |item| item.get().into()),
             self.repo.as_str().into(),
-            self.role.as_str().into(),
+            self.job.role().as_str().into(),
             self.outpost.as_str().into(),
             self.state.name().as_str().into(),
             self.state.is_live().into(),

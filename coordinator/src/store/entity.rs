@@ -42,6 +42,9 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether the store numbers its keys.
     const NUMBERED: bool = false;
 
+    /// Brings what an earlier version wrote to today's form.
+    fn upcast(_: &mut serde_json::Value) {}
+
     fn key(&self) -> Self::Key;
     /// In the order of [`Self::COLUMNS`].
     fn columns(&self) -> Vec<Value>;
@@ -56,7 +59,13 @@ pub trait Stored: Entity {
     fn rows_mut(slots: &mut Slots) -> &mut Rows<Self>;
 
     fn decode(body: &str) -> Result<Self, StoreError> {
-        serde_json::from_str(body).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })
+        let upcast = |error| {
+            // Of an earlier version, unless it is of none.
+            let mut value = serde_json::from_str(body).map_err(|_| error)?;
+            Self::upcast(&mut value);
+            serde_json::from_value(value)
+        };
+        serde_json::from_str(body).or_else(upcast).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })
     }
 
     /// The row's values: key, columns, body.

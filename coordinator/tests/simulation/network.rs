@@ -3,7 +3,7 @@
 use coordinator::service::fleet::connections::Held;
 use coordinator::service::fleet::presence::Hello;
 use coordinator::service::fleet::session::{Session, Told};
-use sprint_core::job::Report;
+use sprint_core::assignment::Report;
 
 /// After how long a side notices that it hears nothing: the sum of both limits of the keepalive.
 pub(crate) const KEEPALIVE: u64 = 8_000;

@@ -2,6 +2,7 @@
 //!
 //! Every conversion destructures every field, so that a new one breaks the build.
 
+mod assignment;
 mod change;
 mod event;
 mod item;
@@ -38,7 +39,7 @@ pub enum Malformed {
     Json { what: &'static str, why: String },
 }
 
-fn required<T>(value: Option<T>, what: &'static str) -> Result<T, Malformed> {
+pub fn required<T>(value: Option<T>, what: &'static str) -> Result<T, Malformed> {
     value.ok_or(Malformed::Missing(what))
 }
 

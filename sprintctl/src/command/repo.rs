@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sprint_core::address::RepoAddress;
+use sprint_core::assignment::Runtime;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::ids::RepoName;
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
 use sprint_core::repo::{Repo, Resume};
-use sprint_core::worker::Role;
 use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
+use sprint_core::job::Role;
 use sprint_core::repo::Repo;
-use sprint_core::worker::Role;
 
 use crate::render::gate::gates;
 use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
@@ -85,8 +85,8 @@ mod tests {
     use sprint_core::time::Timestamp;
 
     use sprint_core::address::RepoAddress;
+    use sprint_core::assignment::Runtime;
     use sprint_core::ids::RepoName;
-    use sprint_core::job::Runtime;
 
     use super::*;
 

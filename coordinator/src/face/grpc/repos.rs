@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
+use sprint_core::assignment::Runtime;
 use sprint_core::gates::Gate;
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
 use sprint_core::text::UnknownWord;
-use sprint_core::worker::Role;
 use sprint_proto::convert::{Malformed, by_role};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sprint_core::event::EventKind;
-use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId};
+use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::job::Job;
 use sprint_core::outpost::{Load, OutpostState};
 use sprint_core::worker::WorkerStateName;
 
@@ -24,15 +25,14 @@ pub struct Hello {
     pub max_workers: u32,
     pub instance: String,
     pub draining: bool,
-    pub inventory: Vec<Present>,
+    pub inventory: Vec<InventoryEntry>,
 }
 
 /// A worker that an outpost has something of on its disk.
-#[derive(Debug, Clone, Copy)]
-pub struct Present {
+#[derive(Debug, Clone)]
+pub struct InventoryEntry {
     pub worker: WorkerId,
-    pub item: ItemId,
-    pub attempt: Attempt,
+    pub job: Job,
     pub finished: bool,
 }
 
@@ -101,7 +101,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
         }
     }
     let mut reconcile = Vec::new();
-    for Present { worker: id, item: _, attempt, finished } in inventory {
+    for InventoryEntry { worker: id, job, finished } in inventory {
         let known = tx.get(&id).await?.filter(|worker| worker.outpost == name);
         if known.as_ref().is_some_and(|worker| worker.state.is_live()) {
             continue;
@@ -110,7 +110,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
             Reconcile::Forget { worker: id }
         } else {
             let state = known.map_or("unknown to the coordinator", |worker| worker.state.name().as_str());
-            Reconcile::Stop { worker: id, reason: format!("attempt {attempt} is over: the worker is {state}") }
+            Reconcile::Stop { worker: id, reason: format!("{job} is over: the worker is {state}") }
         });
     }
     Ok(reconcile)

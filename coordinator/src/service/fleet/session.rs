@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use sprint_core::access::Caller;
+use sprint_core::assignment::{Assignment, Report};
 use sprint_core::ids::{OutpostName, WorkerId};
-use sprint_core::job::{Assignment, Report};
 use sprint_core::worker::WorkerStateName;
 use sprint_failpoint::{Point, pass};
 

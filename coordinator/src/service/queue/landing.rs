@@ -202,7 +202,7 @@ async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<La
     if let Some(item) = item {
         let filter = WorkerFilter { item: Some(item.id), live: true, ..WorkerFilter::default() };
         let workers = sprint.store.workers(&filter).await?;
-        facts.worker = workers.iter().find(|worker| !worker.is_gate()).map(|worker| worker.id);
+        facts.worker = workers.iter().find(|worker| worker.job.item().is_some()).map(|worker| worker.id);
     }
     let config = match config_at(git, repo, tip) {
         // What mends a file that cannot be read must not need it.

@@ -126,7 +126,7 @@ pub async fn may_push(
 fn check(workers: &[Worker], outpost: &OutpostName, repo: &RepoName, wanted: &AttemptRef) -> Result<(), String> {
     let AttemptRef { item, attempt, kind: _, late } = wanted;
     let own = workers.iter().find(|worker| {
-        let is_wanted = worker.item == *item && worker.attempt == *attempt && !worker.is_gate();
+        let is_wanted = worker.job.attempt().is_some_and(|job| job.item == *item && job.attempt == *attempt);
         is_wanted && worker.repo == *repo && worker.outpost == *outpost
     });
     let Some(worker) = own else {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::address::RepoAddress;
+use sprint_core::assignment::Runtime;
 use sprint_core::config::CONFIG_FILE;
 use sprint_core::event::EventKind;
 use sprint_core::gates::{self, Gate};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
 use sprint_core::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
-use sprint_core::worker::Role;
 use tokio::process::Command;
 
 use crate::git::RefUpdate;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId};
-use sprint_core::job::Report;
+use sprint_core::assignment::Report;
+use sprint_core::ids::{OutpostName, WorkerId};
 use sprint_failpoint::{Point, pass};
-use sprint_proto::convert::millis;
+use sprint_proto::convert::{millis, required};
 use sprint_proto::v1::{self, coordinator_message::Body as Down, outpost_message::Body as Up};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ use crate::service;
 use crate::service::admission::enrol;
 use crate::service::fleet::connections::{AttachRequest, Held};
 use crate::service::fleet::presence;
-use crate::service::fleet::presence::{Hello, Present};
+use crate::service::fleet::presence::{Hello, InventoryEntry};
 use crate::service::fleet::session::Told;
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
@@ -78,13 +78,11 @@ fn read_hello(hello: v1::Hello) -> Result<Hello, Status> {
         draining,
         inventory: workers
             .into_iter()
-            .map(|v1::InventoryEntry { worker, item, attempt, finished }| Present {
-                worker: WorkerId::new(worker),
-                item: ItemId::new(item),
-                attempt: Attempt::new(attempt),
-                finished,
+            .map(|v1::InventoryEntry { worker, job, finished }| {
+                let job = required(job, "the job of a worker").and_then(TryInto::try_into).map_err(malformed)?;
+                Ok(InventoryEntry { worker: WorkerId::new(worker), job, finished })
             })
-            .collect(),
+            .collect::<Result<_, Status>>()?,
     })
 }
 

@@ -8,11 +8,11 @@ use sprint_core::config::{MergeMethod, RepoConfig};
 use sprint_core::footprint::{Footprint, Rules};
 use sprint_core::ids::{ChangeId, CommitId, RepoName, TrialId};
 use sprint_core::item::Priority;
+use sprint_core::job::Role;
 use sprint_core::merge_queue::snapshot::{Entry, Move, Queue, standing};
 use sprint_core::merge_queue::{Clash, Policy, QueueMode};
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Purpose, Trial, TrialState};
-use sprint_core::worker::Role;
 
 use crate::git::GitRepo;
 use crate::service::capacity::Board;
