@@ -3,7 +3,9 @@
 //! Every conversion destructures every field, so that a new one breaks the build.
 
 mod change;
+mod error;
 mod event;
+mod explain;
 mod item;
 mod job;
 mod kept;
@@ -13,6 +15,8 @@ mod repo;
 mod token;
 mod trial;
 mod verdict;
+pub use error::{ErrorView, details_of, error_of};
+pub use explain::ExplanationView;
 pub use repo::by_role;
 mod worker;
 
