@@ -4,6 +4,7 @@
 //! identifiers are arguments. What must happen outside is returned as data.
 
 pub mod access;
+pub mod act;
 pub mod address;
 pub mod assignment;
 pub mod attempt_ref;
@@ -29,6 +30,7 @@ pub mod needs;
 pub mod outpost;
 pub mod pipeline;
 pub mod prompt;
+pub mod refusal;
 pub mod repo;
 pub mod schedule;
 pub mod text;
@@ -50,4 +52,14 @@ pub enum Refused {
     /// The event speaks for an attempt that is no longer the live one.
     #[error("attempt {carried} is not the live attempt {live}; its work is kept under its refs")]
     StaleAttempt { carried: ids::Attempt, live: ids::Attempt },
+}
+
+impl Refused {
+    /// The code of the refusal.
+    pub const fn code(&self) -> refusal::Code {
+        match self {
+            Self::Illegal { .. } => refusal::Code::StateNotAllowed,
+            Self::StaleAttempt { .. } => refusal::Code::AttemptStale,
+        }
+    }
 }

@@ -146,7 +146,7 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
     let slow = site.finished(slow).await.outcome;
     assert_eq!(refused(&slow), (GateOutcome::TimedOut, "gate \"lint\" timed out after 1s"));
     let empty = site.finished(empty).await.outcome;
-    assert!(matches!(empty, Outcome::Attempt(AttemptOutcome::Lost { .. })), "{empty:?}");
+    assert!(matches!(empty, Outcome::Gate(GateRunOutcome::Lost { .. })), "{empty:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,9 @@
 
 mod assignment;
 mod change;
+mod error;
 mod event;
+mod explain;
 mod item;
 mod job;
 mod kept;
@@ -14,6 +16,8 @@ mod repo;
 mod token;
 mod trial;
 mod verdict;
+pub use error::{ErrorView, details_of, error_of};
+pub use explain::ExplanationView;
 pub use repo::by_role;
 mod worker;
 

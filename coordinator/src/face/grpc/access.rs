@@ -9,13 +9,17 @@ use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::Response;
 use sprint_core::access::{Caller, Identity, Role};
+use sprint_core::act::Act;
+use sprint_core::refusal::{Code as SprintCode, Refusal};
 use tonic::{Code, Status};
 
 use super::known::Call;
-use super::status::of;
+use super::status::{of, plain, refuse};
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
 use crate::service::admission::audit;
+
+const NO_CALLER: &str = "the call is not authenticated; it carries neither a certificate nor a token";
 
 /// How long a call of a stranger may take: its body may trickle in, or not come at all.
 const STRANGER_LIMIT: Duration = Duration::from_secs(8);
@@ -106,7 +110,7 @@ fn allowed(method: &str) -> Option<Allowed> {
 /// Lets a call through to its service, with its caller on it, or refuses and records it.
 pub(super) async fn check(State(face): State<Face>, mut request: Request, next: Next) -> Response {
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
-        return refusal(&Status::internal("the connection is not known"));
+        return refusal(&plain(SprintCode::Internal, "the connection is not known"));
     };
     let caller = match peer.identify(&face.sprint, bearer(request.headers())) {
         Ok(caller) => caller,
@@ -125,7 +129,7 @@ pub(super) async fn check(State(face): State<Face>, mut request: Request, next: 
     let response = match &caller.identity {
         Identity::Stranger => match tokio::time::timeout(STRANGER_LIMIT, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => refusal(&Status::deadline_exceeded("the call did not come to its end in time")),
+            Err(_) => refusal(&plain(SprintCode::RequestTimedOut, "the call did not end in time")),
         },
         Identity::Person { .. } => {
             let token = bearer(request.headers()).map(ToOwned::to_owned);
@@ -166,17 +170,18 @@ fn may(caller: &Caller, path: &str) -> Result<(), Status> {
     match (allowed(path), role) {
         (Some(Allowed::Anyone), _) => Ok(()),
         (Some(Allowed::Roles(roles)), Some(role)) if roles.contains(&role) => Ok(()),
-        (Some(Allowed::Roles(_)), None) => Err(Status::unauthenticated(
-            "nobody is known to call; show a certificate or a token: sprintctl login, or outpost-agent join",
-        )),
+        (Some(Allowed::Roles(_)), None) => {
+            Err(refuse(&Refusal::new(SprintCode::CallerUnauthenticated, NO_CALLER).next(Act::LogIn)))
+        }
         (Some(Allowed::Roles(roles)), Some(role)) => {
             let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
-            Err(Status::permission_denied(format!(
+            let why = format!(
                 "{caller} may not do this: it takes the role {roles}, and the caller's is {role}; ask an admin for a token of that role"
-            )))
+            );
+            Err(plain(SprintCode::CallerForbidden, why))
         }
-        (None, None) => Err(Status::unauthenticated("nobody is known to call")),
-        (None, Some(_)) => Err(Status::unimplemented("there is no such method")),
+        (None, None) => Err(plain(SprintCode::CallerUnauthenticated, NO_CALLER)),
+        (None, Some(_)) => Err(plain(SprintCode::RequestUnknown, "there is no such method")),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Finding out who calls.
 
 use sprint_core::access::{Caller, Identity, PersonRole};
+use sprint_core::act::Act;
 use sprint_core::event::Actor;
 use sprint_core::ids::{KeyId, PersonName, SecretHash};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
@@ -22,13 +24,13 @@ pub struct Shown<'a> {
 /// Finds out who somebody is; who shows nothing is a stranger.
 ///
 /// # Errors
-/// [`ServiceError::Unauthenticated`] for a proof that does not count: it is not taken for less than it claims.
+/// A proof that is not accepted: its caller is not treated as a stranger.
 pub fn identify(sprint: &Coordinator, shown: Shown<'_>) -> Result<Identity, ServiceError> {
     let live = sprint.store.live();
     match shown {
         Shown { key: Some(key), token: _ } => by_key(live, key),
         Shown { key: None, token: Some(text) } => {
-            let token = text.parse::<TokenText>().map_err(|error| ServiceError::Unauthenticated(error.to_string()))?;
+            let token = text.parse::<TokenText>().map_err(|error| ServiceError::new(Code::TokenMalformed, error))?;
             let found = live.token(&token.id);
             known(found.as_deref(), &token, TokenKind::Viewer)?;
             found.map_or(Ok(Identity::Stranger), |found| person(&found))
@@ -43,10 +45,10 @@ fn by_key(live: &Live, key: &KeyId) -> Result<Identity, ServiceError> {
     }
     match live.token_of_key(key) {
         Some(token) => person(&token),
-        None => Err(ServiceError::Unauthenticated(
-            "the certificate is of nobody who is known here any more: the outpost was removed; join again with a new token (coordinator token create --kind outpost)"
-                .to_owned(),
-        )),
+        None => {
+            let why = "the certificate belongs to no outpost or person on record: the outpost was removed; join again with a new token";
+            Err(Refusal::new(Code::CertificateUnknown, why).next(Act::CreateToken(TokenKind::Outpost)).into())
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use sprint_core::event::EventKind;
 use sprint_core::ids::{OutpostName, WorkerId};
 use sprint_core::job::Job;
 use sprint_core::outpost::{Load, OutpostState};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::worker::WorkerStateName;
 
 use crate::service::fleet::connections::Held;
@@ -48,16 +49,18 @@ pub enum Reconcile {
 /// Takes an outpost in: records it, and compares what it has with what it should have.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] while another agent is connected under the same name.
+/// [`Code::OutpostConnected`] while another agent is connected under the same name.
 pub async fn connect(sprint: &Coordinator, hello: Hello) -> Result<(Held, Vec<Reconcile>), ServiceError> {
     if hello.max_workers == 0 {
-        return Err(ServiceError::invalid("an outpost offers at least one slot; set --max-workers to 1 or more"));
+        let why = "an outpost offers at least one slot; set --max-workers to 1 or more";
+        return Err(Refusal::new(Code::OutpostInvalid, why).field("max_workers").into());
     }
     let held = sprint.fleet.hold(&hello.outpost, &hello.instance).ok_or_else(|| {
-        ServiceError::Precondition(format!(
+        let why = format!(
             "another agent is connected as outpost \"{}\"; stop that one, or join with another --name",
             hello.outpost
-        ))
+        );
+        ServiceError::new(Code::OutpostConnected, why)
     })?;
     let reconciled = sprint.store.write(move |tx| Box::pin(take_in(tx, hello))).await;
     match reconciled {
@@ -79,7 +82,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     let live = tx.live_workers(&name).await?;
     let now = tx.now();
     let Some(mut outpost) = tx.get(&name).await? else {
-        return Err(ServiceError::Unauthenticated(format!("outpost \"{name}\" was removed meanwhile")));
+        return Err(ServiceError::new(Code::OutpostRemoved, format!("outpost \"{name}\" was removed meanwhile")));
     };
     outpost.labels = labels;
     outpost.max_workers = max_workers;

@@ -172,7 +172,10 @@ impl Site {
     /// A gate run of the start commit.
     pub(crate) fn gates(&self, worker: u64, gates: &[(&str, &str)]) -> Assignment {
         Assignment {
-            job: Job::Gate(GateJob { trial: TrialId::new(5), gate: gates[0].0.to_owned() }),
+            job: Job::Gate(GateJob {
+                trial: TrialId::new(5),
+                gate: gates.first().map_or("none", |(name, _)| *name).to_owned(),
+            }),
             change: Some(ChangeId::new(7)),
             steps: gates.iter().map(|(name, run)| step(name, run)).collect(),
             gates: gates.iter().map(|(name, run)| Gate::new(*name, *run)).collect(),
@@ -358,8 +361,12 @@ pub(crate) fn lost(outcome: &Outcome) -> String {
 
 /// The reason of a worker that failed.
 pub(crate) fn failed(outcome: &Outcome) -> String {
-    let Outcome::Attempt(AttemptOutcome::Failed { reason }) = outcome else { panic!("not failed: {outcome:?}") };
-    reason.clone()
+    match outcome {
+        Outcome::Attempt(AttemptOutcome::Failed { reason }) | Outcome::Gate(GateRunOutcome::Failed { reason }) => {
+            reason.clone()
+        }
+        other => panic!("not failed: {other:?}"),
+    }
 }
 
 /// The tmux servers and clients of a data directory.

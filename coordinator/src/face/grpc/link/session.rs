@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use sprint_core::assignment::Report;
 use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::refusal::Code;
 use sprint_failpoint::{Point, pass};
 use sprint_proto::convert::{millis, required};
 use sprint_proto::v1::{self, coordinator_message::Body as Down, outpost_message::Body as Up};
@@ -16,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::super::identity::certificate;
-use super::super::status::{malformed, of};
+use super::super::status::{malformed, of, plain, stopping};
 use super::call::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service;
@@ -48,16 +49,17 @@ pub(super) async fn open(
 ) -> Result<ReceiverStream<Result<v1::CoordinatorMessage, Status>>, Status> {
     let first = tokio::time::timeout(HELLO_LIMIT, input.message())
         .await
-        .map_err(|_| Status::deadline_exceeded("no hello arrived"))??;
+        .map_err(|_| plain(Code::RequestTimedOut, "no hello arrived"))??;
     let Some(Up::Hello(hello)) = first.and_then(|message| message.body) else {
-        return Err(Status::invalid_argument("the first message of a session is a hello"));
+        return Err(plain(Code::RequestInvalid, "the first message of a session must be a hello"));
     };
     let hello = read_hello(hello)?;
     if hello.outpost != link.outpost {
-        return Err(Status::permission_denied(format!(
-            "the hello names outpost \"{}\", and the certificate is another's: outpost \"{}\"",
+        let why = format!(
+            "the hello names outpost \"{}\", and the certificate belongs to outpost \"{}\"",
             hello.outpost, link.outpost
-        )));
+        );
+        return Err(plain(Code::CallerForbidden, why));
     }
     let (session, held, told) = service::fleet::session::Session::open(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
@@ -148,7 +150,7 @@ impl Connected {
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down").into()),
+                () = stop.cancelled() => return Err(stopping().into()),
                 () = held.stop.cancelled() => return Ok(()),
                 () = &mut end => return Err(expired().into()),
                 () = self.down.closed() => return Ok(()),
@@ -169,7 +171,7 @@ impl Connected {
                     self.send(Down::Attach(v1::AttachOpen { session, worker: worker.get(), columns, rows })).await?;
                 }
                 // Last: what has arrived while this process was stopped is heard first.
-                () = &mut silence => return Err(Status::aborted("no heartbeat came").into()),
+                () = &mut silence => return Err(plain(Code::OutpostSilent, "no heartbeat arrived").into()),
             }
         }
     }
@@ -223,7 +225,7 @@ impl Connected {
                     let renewed = enrol::renew(&sprint, &self.outpost, &csr).await.map_err(of)?;
                     self.send(Down::Certificate(certificate(renewed))).await?;
                 }
-                Some(Up::Hello(_)) => return Err(Status::invalid_argument("a session has one hello").into()),
+                Some(Up::Hello(_)) => return Err(plain(Code::RequestInvalid, "a session has one hello").into()),
                 None => {}
             }
             if arrived.len() < REPORTS

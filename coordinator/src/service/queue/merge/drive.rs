@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::ids::{RepoName, candidate_ref};
 use sprint_core::merge_queue::{self, Action};
+use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Trial, TrialEvent, TrialState};
 
@@ -94,8 +95,8 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     }
     let config = match state.configured(&git, &repo, &tip) {
         Ok(config) => config,
-        Err(ServiceError::Precondition(reason)) => {
-            upstream::halt(sprint, name, reason).await?;
+        Err(error) if error.code() == Code::ConfigInvalid => {
+            upstream::halt(sprint, name, error.to_string()).await?;
             return Ok(Progress::Idle);
         }
         Err(error) => return Err(error),
