@@ -17,8 +17,7 @@ use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
 use tokio::sync::watch;
 
-use super::entities::Slots;
-use super::entity::{Rows, Stored};
+use super::entity::{Rows, Slots, Stored};
 
 /// A change in a merge queue, with its item's priority.
 #[derive(Debug, Clone)]

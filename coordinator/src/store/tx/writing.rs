@@ -8,8 +8,7 @@ use sprint_core::item::Item;
 use sprint_core::time::Timestamp;
 
 use super::super::db::{Statement, Value};
-use super::super::entities::Slots;
-use super::super::entity::{Key as _, Stored, insert};
+use super::super::entity::{Key as _, Slots, Stored, insert};
 use super::super::error::StoreError;
 use super::super::notice::Notice;
 use super::{Batch, EVENTS, Job, Numbers, Tx};
