@@ -79,9 +79,11 @@ pub enum TokenRefused {
     Expired { id: TokenId, kind: TokenKind, at: Timestamp },
     #[error("the token {id} is used up: {uses} joined with it; ask an admin for a new one of kind outpost")]
     UsedUp { id: TokenId, uses: u32 },
-    #[error("the token {id} of kind {kind} is for people, and an outpost needs one of kind outpost")]
+    #[error("the token {id} is of kind {kind}; people log in with it, and an outpost needs one of kind outpost")]
     ForPeople { id: TokenId, kind: TokenKind },
-    #[error("the token {id} is for outposts, which join with it; a person needs one of kind admin, operator or viewer")]
+    #[error(
+        "the token {id} is of kind outpost; outposts join with it, and a person needs one of kind admin, operator or viewer"
+    )]
     ForOutposts { id: TokenId },
     #[error("the token {id} admits outposts whose names begin with \"{prefix}\", and \"{name}\" does not")]
     WrongName { id: TokenId, prefix: String, name: OutpostName },
@@ -205,7 +207,7 @@ pub struct TokenText {
     pub authority: Fingerprint,
 }
 
-/// The hexadecimal digits of a secret: 160 bits, which nobody guesses.
+/// The hexadecimal digits of a secret: 160 bits, too many to guess.
 pub const SECRET_DIGITS: usize = 40;
 
 impl TokenText {

@@ -198,13 +198,13 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
                 })
             },
         ),
-        row("a push by nobody", STRANGER, "", "code is served to those", |site, work| {
+        row("a push by nobody", STRANGER, "", "code is served to callers", |site, work| {
             Box::pin(async move {
                 let url = site.cluster.git_url("web");
                 git(site, &Credential::None, &work.clone, &["push", &url, "HEAD:refs/heads/main"]).await
             })
         }),
-        row("a clone by nobody", STRANGER, "", "code is served to those", |site, work| {
+        row("a clone by nobody", STRANGER, "", "code is served to callers", |site, work| {
             Box::pin(async move {
                 let url = site.cluster.git_url("web");
                 git(site, &Credential::None, &work.clone, &["clone", &url, "../stolen"]).await

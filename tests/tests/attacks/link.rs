@@ -139,7 +139,7 @@ pub(crate) fn hellos(pair: &OfPair) -> Vec<Attack> {
     vec![
         row(
             "a hello in another's name",
-            "names outpost \"b\", and the certificate is another's",
+            "names outpost \"b\", and the certificate belongs to outpost",
             Up::Hello(hello("b")),
         ),
         row("a hello in no name", "is not an outpost name", Up::Hello(hello(""))),
@@ -148,7 +148,7 @@ pub(crate) fn hellos(pair: &OfPair) -> Vec<Attack> {
         row("a hello that offers nothing", "at least one slot", Up::Hello(v1::Hello { max_workers: 0, ..hello("a") })),
         row(
             "a report before the hello",
-            "the first message of a session is a hello",
+            "the first message of a session must be a hello",
             Up::Report(report(&pair.of_b, 3, failed())),
         ),
     ]
@@ -283,13 +283,13 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
                 }
             })
         }),
-        with("another's terminal", "nobody asked for this terminal", |site, from, pair| {
+        with("another's terminal", "no viewer waits for this terminal", |site, from, pair| {
             Box::pin(async move {
                 let (_typed, _shown, number) = wanted_terminal(&site, &pair).await;
                 take_terminal(&site, from, &pair.a, number).await
             })
         }),
-        with("a terminal that nobody wants", "nobody asked for this terminal", |site, from, pair| {
+        with("a terminal that nobody wants", "no viewer waits for this terminal", |site, from, pair| {
             Box::pin(async move { take_terminal(&site, from, &pair.a, u64::MAX).await })
         }),
         with("a message that is longer than any may be", "too large", |site, from, pair| {

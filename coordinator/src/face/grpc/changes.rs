@@ -115,7 +115,7 @@ impl v1::changes_server::Changes for Face {
                 let trial = match gates::get(&face.sprint, id).await {
                     Ok(trial) => trial,
                     Err(error) => {
-                        // The reader may be gone; then nobody is left to be told.
+                        // The send fails when the reader is gone, which is no error.
                         let _ = sender.send(Err(of(error))).await;
                         return;
                     }
@@ -139,7 +139,7 @@ impl v1::changes_server::Changes for Face {
                 }
             }
             if let Err(error) = gates::cancel(&face.sprint, id, by).await {
-                tracing::error!(trial = %id, %error, "gates that nobody waits for could not be cancelled");
+                tracing::error!(trial = %id, %error, "gates whose caller disconnected could not be cancelled");
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -35,7 +35,7 @@ impl v1::events_server::Events for Face {
                 let page = match events::page(&face.sprint, EventFilter { since, item, audit, limit: left }).await {
                     Ok(page) => page,
                     Err(error) => {
-                        // The reader may be gone; then nobody is left to be told.
+                        // The send fails when the reader is gone, which is no error.
                         let _ = sender.send(Err(of(error))).await;
                         return;
                     }
@@ -88,7 +88,7 @@ impl v1::system_server::System for Face {
                 Ok(Err(error)) => of(error),
                 Err(error) => plain(Code::Internal, error),
             };
-            // The reader may be gone; then nobody is left to be told.
+            // The send fails when the reader is gone, which is no error.
             let _ = sender.send(Err(failed)).await;
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -70,7 +70,7 @@ impl v1::workers_server::Workers for Face {
         let face = self.clone();
         self.tasks.spawn(async move {
             if let Err(status) = face.send_log(id, offset, follow, &sender).await {
-                // The reader may be gone; then nobody is left to be told.
+                // The send fails when the reader is gone, which is no error.
                 let _ = sender.send(Err(status)).await;
             }
         });

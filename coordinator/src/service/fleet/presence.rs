@@ -208,7 +208,7 @@ pub async fn found(
         .await
 }
 
-/// At the coordinator's start nobody is connected, whatever the record says.
+/// At the coordinator's start no outpost is connected, whatever the record says.
 ///
 /// # Errors
 /// What the store says.

@@ -89,7 +89,7 @@ impl Stream {
     /// Ends the stream for a reason.
     async fn end(self, status: Status) {
         record(&self.face, &self.link, "Link/Logs", &status).await;
-        // The outpost may be gone; then nobody is left to be told.
+        // The send fails when the outpost is gone, which is no error.
         let _ = self.sender.send(Err(status)).await;
     }
 

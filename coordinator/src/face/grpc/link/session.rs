@@ -117,7 +117,7 @@ impl Connected {
         if let Err(Ended(Some(status))) = ended {
             tracing::warn!(outpost = %self.outpost, %status, "an outpost's session failed");
             record(&self.face, &self.link, "Link/Session", &status).await;
-            // The outpost may be gone; then nobody is left to be told.
+            // The send fails when the outpost is gone, which is no error.
             let _ = self.down.try_send(Err(status));
         }
         presence::disconnect(&self.face.sprint, &held).await;

@@ -136,7 +136,7 @@ impl Look {
         Ok(look)
     }
 
-    /// Takes a tip that nobody gated for good until something fails on it: a repo's first commit, or what others
+    /// Treats a tip that was never gated as good until something fails on it: a repo's first commit, or what others
     /// brought to the upstream.
     fn trust_the_tip(&mut self, state: &mut QueueState) {
         if self.green.contains(&self.tip) || self.config.gates.is_empty() {

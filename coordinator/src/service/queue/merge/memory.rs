@@ -78,7 +78,7 @@ pub(crate) struct QueueState {
     pub(crate) contents: Contents,
     /// The commits of the branch whose trees have passed.
     pub(crate) green: BTreeSet<CommitId>,
-    /// Something failed on a tip that nobody has gated yet.
+    /// Something failed on a tip that has not been gated yet.
     pub(crate) tip_in_doubt: bool,
     /// The changes that were found to merge with the tip, by which tip.
     pub(crate) fits: HashMap<ChangeId, CommitId>,
