@@ -30,6 +30,7 @@ pub mod pipeline;
 pub mod prompt;
 pub mod repo;
 pub mod schedule;
+pub mod status;
 pub mod text;
 pub mod time;
 pub mod token;

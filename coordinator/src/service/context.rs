@@ -14,6 +14,7 @@ use crate::service::admission::refusals::Refusals;
 use crate::service::admission::throttle::EnrolmentThrottle;
 use crate::service::fleet::connections::Connections;
 use crate::service::fleet::logs::Logs;
+use crate::service::operate::loops::Loops;
 use crate::service::queue::merge::Queues;
 use crate::store::{Notices, Store};
 
@@ -38,6 +39,7 @@ pub struct Coordinator {
     pub refusals: Refusals,
     pub enrolment_attempts: EnrolmentThrottle,
     pub started_at: Timestamp,
+    pub loops: Loops,
     pub(crate) queues: Queues,
     /// Why each repo's merge queue failed when it last tried.
     troubles: Mutex<HashMap<RepoName, String>>,
@@ -64,6 +66,7 @@ impl Coordinator {
             refusals: Refusals::default(),
             enrolment_attempts: EnrolmentThrottle::default(),
             started_at,
+            loops: Loops::default(),
             queues: Queues::default(),
             troubles: Mutex::default(),
         }

@@ -10,6 +10,7 @@ mod kept;
 mod landing;
 mod outpost;
 mod repo;
+mod status;
 mod token;
 mod trial;
 mod verdict;
