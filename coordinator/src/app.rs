@@ -15,16 +15,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, TlsConfig};
 use crate::face::listen::Port;
-use crate::face::{self, Face, Limits};
+use crate::face::{self, Face};
 use crate::git::GitRepos;
 use crate::identity::{Certificates, Given};
 use crate::loops;
 use crate::service::admission::local_admin;
 use crate::service::fleet::logs::Logs;
 use crate::service::fleet::presence;
-use crate::service::{Coordinator, LocalAdmin, Settings, now};
+use crate::service::{Coordinator, LocalAdmin, now};
 use crate::store::{Location, Store};
 
 /// A shutdown that takes longer is cut short: everything that matters is on the disk.
@@ -46,15 +46,15 @@ impl App {
     /// # Errors
     /// A text for people that says what stands in the way.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let data = &config.data_dir;
+        let data = &config.place.data_dir();
         make_data_dir(data)?;
         let data = &data.canonicalize()?;
         let lock = lock(data)?;
         let (sprint, tls) = open(config, data).await?;
         presence::all_offline(&sprint).await?;
 
-        let (grpc_listener, grpc) = bind("--listen", config.listen).await?;
-        let (http_listener, http) = bind("--http", config.http).await?;
+        let (grpc_listener, grpc) = bind("--listen", config.listen.listen).await?;
+        let (http_listener, http) = bind("--http", config.listen.http).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let here = on_this_host(grpc);
         let local = LocalAdmin { data_dir: data.clone(), address: here.to_string() };
@@ -66,14 +66,9 @@ impl App {
             tasks: tasks.clone(),
             http_url: Arc::from(format!("http://{http}")),
         };
-        let limits = Limits {
-            connections: config.max_connections,
-            per_address: config.max_connections_per_address,
-            ..Limits::default()
-        };
         let everything = face::grpc::router(&face)?.reset_fallback().merge(face::http::router(&face));
-        tasks.spawn(Port::new(&face, Some(tls), everything, limits).serve(grpc_listener));
-        tasks.spawn(Port::new(&face, None, face::http::router(&face), limits).serve(http_listener));
+        tasks.spawn(Port::new(&face, Some(tls), everything, config.limits).serve(grpc_listener));
+        tasks.spawn(Port::new(&face, None, face::http::router(&face), config.limits).serve(http_listener));
         announce(data, here, http)?;
         tracing::info!(%grpc, %http, data_dir = %data.display(), database = sprint.store.kind(), "serving");
         Ok(Self { grpc, http, stop, tasks, sprint, _lock: lock })
@@ -95,20 +90,13 @@ impl App {
 /// Opens everything that use cases work on; the data directory must be locked.
 async fn open(config: &Config, data: &Path) -> anyhow::Result<(Arc<Coordinator>, ServerConfig)> {
     let database = data.join("sprint.db");
-    let location = config.database_url.as_deref().map_or(Location::Sqlite(&database), Location::Postgres);
+    let location = config.store.database_url.as_deref().map_or(Location::Sqlite(&database), Location::Postgres);
     let store = Store::open(location).await?;
     let git = GitRepos::open(data.join("repos")).await?;
     let logs = Logs::open(data.join("logs")).context("the logs' directory cannot be made")?;
-    let settings = Settings {
-        heartbeat: config.heartbeat,
-        disconnect_grace: config.disconnect_grace,
-        snapshot_every: config.snapshot_every,
-        outpost_certificate_ttl: config.outpost_cert_ttl,
-        max_push_bytes: config.max_push_mib << 20,
-    };
-    let certificates = Arc::new(Certificates::open(data, &config.advertise, given(config), now())?);
+    let certificates = Arc::new(Certificates::open(data, &config.listen.advertise, given(&config.tls), now())?);
     let tls = certificates.server_config()?;
-    let sprint = Arc::new(Coordinator::new(store, git, logs, certificates, data.to_owned(), settings));
+    let sprint = Arc::new(Coordinator::new(store, git, logs, certificates, data.to_owned(), config.fleet.clone()));
     Ok((sprint, tls))
 }
 
@@ -124,8 +112,9 @@ impl Offline {
     /// # Errors
     /// A text for people.
     pub async fn open(config: &Config) -> anyhow::Result<Option<Self>> {
-        let Some(lock) = try_lock(&config.data_dir)? else { return Ok(None) };
-        let (sprint, _) = open(config, &config.data_dir.canonicalize()?).await?;
+        let data = config.place.data_dir();
+        let Some(lock) = try_lock(&data)? else { return Ok(None) };
+        let (sprint, _) = open(config, &data.canonicalize()?).await?;
         Ok(Some(Self { sprint, _lock: lock }))
     }
 
@@ -135,8 +124,8 @@ impl Offline {
 }
 
 /// The certificate that the user gave.
-fn given(config: &Config) -> Option<Given> {
-    let (chain, key) = config.tls_cert.clone().zip(config.tls_key.clone())?;
+fn given(tls: &TlsConfig) -> Option<Given> {
+    let (chain, key) = tls.tls_cert.clone().zip(tls.tls_key.clone())?;
     Some(Given { chain, key })
 }
 

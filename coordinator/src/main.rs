@@ -3,18 +3,18 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use coordinator::app::App;
 use coordinator::command::backup::{self, BackupArgs, RestoreArgs};
 use coordinator::command::check::{self, CheckArgs};
 use coordinator::command::token::{self, TokenCommand};
-use coordinator::config::{Config, Flags, LogFormat};
+use coordinator::config::{self, Config, LogFormat};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Owns the work queue, the merge queue and the record of a fleet of coding agents.
 #[derive(Parser)]
-#[command(name = "coordinator", version)]
+#[command(name = "coordinator", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,10 +25,16 @@ struct Cli {
 enum Command {
     /// Runs the coordinator until SIGTERM or SIGINT.
     ///
-    /// Each flag is also an environment variable (SPRINT_DATA_DIR, SPRINT_LISTEN, …) and a key of
-    /// the configuration file (data_dir, listen, …); a flag wins over the variable, the variable
-    /// over the file. The log level is set by RUST_LOG (default: info).
-    Serve(Box<Flags>),
+    /// Each flag is also an environment variable and a key of the configuration file (data_dir, listen, …). A flag
+    /// takes precedence over its variable, a variable over the file, the file over the default. The variable
+    /// RUST_LOG sets the log level (default: info).
+    Serve(Box<Config>),
+    /// Prints the reference table of the settings, in Markdown.
+    #[command(hide = true)]
+    Config {
+        #[arg(long, required = true)]
+        reference: bool,
+    },
     /// Makes, lists and revokes the tokens with which outposts join and people get in.
     ///
     /// It works on the data directory: through the coordinator while that runs, else by itself. From other
@@ -49,25 +55,22 @@ enum Command {
 
 fn main() -> ExitCode {
     sprint_identity::init();
-    match Cli::parse().command {
-        Command::Serve(flags) => serve(&flags),
+    let args = std::env::args_os().collect::<Vec<_>>();
+    let matches = config::read(Cli::command(), &args).unwrap_or_else(|error| error.exit());
+    match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
+        Command::Serve(config) => {
+            log(config.log.log_format);
+            finish(run(&config))
+        }
+        Command::Config { reference: _ } => {
+            print!("{}", config::program(Cli::command()).reference());
+            ExitCode::SUCCESS
+        }
         Command::Token(command) => finish(token::run(command)),
         Command::Check(args) => finish(check::run(args)),
         Command::Backup(args) => finish(backup::write(args)),
         Command::Restore(args) => finish(backup::read(args)),
     }
-}
-
-fn serve(flags: &Flags) -> ExitCode {
-    let config = match Config::load(flags) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return ExitCode::from(2);
-        }
-    };
-    log(config.log_format);
-    finish(run(&config))
 }
 
 /// Runs to the end, and says what went wrong.

@@ -33,6 +33,7 @@ pub mod prompt;
 pub mod refusal;
 pub mod repo;
 pub mod schedule;
+pub mod status;
 pub mod text;
 pub mod time;
 pub mod token;

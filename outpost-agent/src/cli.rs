@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use sprint_settings::Program;
 
-use crate::config_file;
 use crate::settings::JoinSettings;
 
 /// Offers this host to a Sprint coordinator and runs workers on it.
@@ -45,27 +45,19 @@ pub(crate) enum Command {
     Capture { log: PathBuf, limit: u64, end: PathBuf },
 }
 
-const JOIN: &str = "join";
-
 impl Cli {
     /// Reads flags, variables and the configuration file; exits when they are wrong, or with the help.
     pub(crate) fn load() -> Self {
-        Self::load_from(std::env::args_os().collect()).unwrap_or_else(|error| error.exit())
+        Self::load_from(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| error.exit())
     }
 
-    fn load_from(args: Vec<OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        if let Some(file) = config_file::named_in(&command, JOIN, &args) {
-            command = config_file::apply(&command, JOIN, &file)?;
-        }
-        Self::from_arg_matches(&command.try_get_matches_from(args)?)
+    fn load_from(args: &[OsString]) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::program().matches(args)?)
     }
 
-    /// The settings of `join`, as a command without its context.
-    pub(crate) fn join_command() -> clap::Command {
-        let mut command = Self::command();
-        command.build();
-        command.find_subcommand(JOIN).cloned().unwrap_or_default()
+    /// The program, with the settings of `join`.
+    pub(crate) fn program() -> Program {
+        Program { command: Self::command(), subcommand: "join" }
     }
 }
 

@@ -9,7 +9,7 @@ fn load(file: Option<&str>, flags: &[&str]) -> Result<JoinSettings, String> {
         args.extend(["--config".into(), path.into_os_string()]);
     }
     args.extend(flags.iter().map(OsString::from));
-    match Cli::load_from(args).map_err(|error| error.to_string())?.command {
+    match Cli::load_from(&args).map_err(|error| error.to_string())?.command {
         Command::Join(settings) => Ok(*settings),
         Command::Config { .. } | Command::Exec { .. } | Command::Within { .. } | Command::Capture { .. } => {
             Err("another command".to_owned())
@@ -60,4 +60,19 @@ fn what_is_wrong_in_the_file_is_named_with_it() {
     assert!(error.contains("/nowhere.toml cannot be used"), "{error}");
     let error = load(Some("warm = 3"), &[]).expect_err("is refused");
     assert!(error.contains("--coordinator"), "{error}");
+}
+
+#[test]
+fn every_setting_has_a_row_a_variable_and_a_help_text() {
+    let (program, table) = (Cli::program(), Cli::program().reference());
+    let join = program.command.find_subcommand("join").expect("is a command");
+    for arg in join.get_arguments() {
+        let flag = arg.get_long().expect("a setting is a flag");
+        assert!(table.contains(&format!("| `--{flag}")), "{flag} has no row");
+        assert!(arg.get_env().is_some(), "{flag} has no variable");
+        assert!(arg.get_help().is_some(), "{flag} has no help");
+    }
+    let row =
+        "| `--warm N` | `SPRINT_OUTPOST_WARM` | `warm` | `2` | The number of worktrees kept ready for each repo |";
+    assert!(table.contains(row), "{table}");
 }

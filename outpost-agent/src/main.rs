@@ -1,12 +1,10 @@
 //! The agent of an outpost: joins a coordinator, runs its workers in tmux, brings their work home.
 
 mod cli;
-mod config_file;
 mod context;
 mod host;
 mod join;
 mod link;
-mod reference;
 mod sandbox;
 mod settings;
 mod shim;
@@ -40,7 +38,7 @@ fn main() -> ExitCode {
         Command::Exec { dir } => shim::run(dir),
         Command::Capture { log, limit, end } => shim::capture(&log, limit, &end),
         Command::Config { reference: _ } => {
-            print!("{}", reference::table(&Cli::join_command()));
+            print!("{}", Cli::program().reference());
             ExitCode::SUCCESS
         }
         Command::Join(settings) => join(*settings),

@@ -110,8 +110,8 @@ enum Remote {
     Token(token::TokenCommand),
     /// Show the identity and role that the coordinator knows you by
     Whoami,
-    /// Summarise items, workers, outposts and merge queues
-    Status,
+    /// Summarise items, workers, outposts, merge queues and loops
+    Status(status::StatusArgs),
     /// Wait until items reach a stage
     Wait(wait::WaitArgs),
 }
@@ -153,7 +153,7 @@ impl Cli {
             Remote::Audit(args) => audit::audit(args, &app).await,
             Remote::Token(command) => command.run(&app).await,
             Remote::Whoami => login::whoami(&app).await,
-            Remote::Status => status::status(&app).await,
+            Remote::Status(args) => status::status(args, &app).await,
             Remote::Wait(args) => wait::wait(args, &app).await,
         }
     }

@@ -338,3 +338,15 @@ fn what_the_manifest_and_the_workflow_promise_is_there() {
         assert!(root().join(file).is_file(), "{file} is there");
     }
 }
+
+#[test]
+fn the_reference_of_the_settings_is_what_the_programs_print() {
+    let page = read("docs/reference/config.md");
+    for program in ["coordinator", "outpost-agent"] {
+        let output = Command::new(binary(program)).args(["config", "--reference"]).output().expect("it runs");
+        let table = String::from_utf8(output.stdout).expect("is text");
+        assert!(output.status.success() && table.lines().count() > 15, "{program}: {table}");
+        let hint = format!("docs/reference/config.md holds what `{program} config --reference` prints:\n{table}");
+        assert!(page.contains(&format!("\n{table}")), "{hint}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The direction of dependencies that docs/internals/architecture.md draws, held by the sources themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -69,6 +69,7 @@ fn crates_depend_inwards_only() {
             "sprint-identity",
             "sprint-failpoint",
             "sprint-gate",
+            "sprint-settings",
             "coordinator",
             "outpost-agent",
             "sprintctl",
@@ -81,8 +82,11 @@ fn crates_depend_inwards_only() {
     assert_eq!(ours("failpoint"), Vec::<String>::new());
     assert_eq!(ours("sprintctl"), ["sprint-core", "sprint-identity", "sprint-proto"]);
     assert_eq!(ours("gate"), ["sprint-core"]);
-    assert_eq!(ours("coordinator"), ["sprint-core", "sprint-failpoint", "sprint-identity", "sprint-proto"]);
-    let wanted = ["sprint-core", "sprint-failpoint", "sprint-gate", "sprint-identity", "sprint-proto"];
+    assert_eq!(ours("settings"), Vec::<String>::new());
+    let expected = ["sprint-core", "sprint-failpoint", "sprint-identity", "sprint-proto", "sprint-settings"];
+    assert_eq!(ours("coordinator"), expected);
+    let wanted =
+        ["sprint-core", "sprint-failpoint", "sprint-gate", "sprint-identity", "sprint-proto", "sprint-settings"];
     assert_eq!(ours("outpost-agent"), wanted);
 }
 
@@ -129,4 +133,41 @@ fn only_the_store_speaks_sql() {
             assert!(!found, "{}: {line}", path.display());
         }
     }
+}
+
+/// The variables that a source names, each as a literal of its own; texts that mention one do not count.
+fn variables(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let quoted =
+        code.lines().filter_map(|line| line.split("//").next()).flat_map(|line| line.split('"').skip(1).step_by(2));
+    let is_variable = |text: &&str| {
+        text.strip_prefix("SPRINT_")
+            .is_some_and(|rest| rest.chars().all(|char| char.is_ascii_uppercase() || char == '_'))
+    };
+    quoted.filter(is_variable).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_variable_is_read_in_one_way() {
+    let crates = ["coordinator", "outpost-agent", "sprintctl", "core", "identity", "failpoint", "gate", "settings"];
+    let mut named = BTreeMap::<String, BTreeSet<String>>::new();
+    for (path, text) in crates.iter().flat_map(|name| sources(&root().join(name).join("src"))) {
+        let path = path.strip_prefix(root()).expect("it is below the root").display().to_string();
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        for variable in variables(&text) {
+            named.entry(variable).or_default().insert(path.clone());
+        }
+    }
+    assert!(named.len() > 40, "only {} variables were found", named.len());
+    named.retain(|_, files| files.len() > 1);
+    let several = |name: &str, files: [&str; 2]| (name.to_owned(), files.map(ToOwned::to_owned).into());
+    let expected = BTreeMap::from([
+        // The address of a coordinator's gRPC port, for both.
+        several("SPRINT_COORDINATOR", ["outpost-agent/src/settings.rs", "sprintctl/src/cli.rs"]),
+        // A person's token; the agent reads it as its own in this release only, with a warning.
+        several("SPRINT_TOKEN", ["outpost-agent/src/settings.rs", "sprintctl/src/secret.rs"]),
+    ]);
+    assert_eq!(named, expected, "a variable has one meaning, and is declared where that is");
 }

@@ -10,8 +10,9 @@ use clap::Args;
 use sprint_proto::v1;
 use sprint_proto::v1::system_client::SystemClient;
 
-use super::{Place, Reach, of};
+use super::{Reach, config, of, reach};
 use crate::app::{self, Offline};
+use crate::config::Place;
 use crate::service::operate::{backup, check};
 
 #[derive(Debug, Clone, Args)]
@@ -42,7 +43,7 @@ pub async fn write(args: BackupArgs) -> anyhow::Result<()> {
     // It holds every key.
     let mut out =
         File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).with_context(what)?;
-    match place.reach().await? {
+    match reach(&place).await? {
         Reach::Offline(offline) => {
             let written = backup::write(&offline.sprint, out.try_clone()?).await;
             offline.close().await;
@@ -68,8 +69,8 @@ pub async fn write(args: BackupArgs) -> anyhow::Result<()> {
 pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
     let RestoreArgs { place, file } = args;
     let from = File::open(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let config = place.config()?;
-    let data = &config.data_dir;
+    let config = config(&place)?;
+    let data = &config.place.data_dir();
     anyhow::ensure!(
         is_empty(data),
         "{} is not empty; restore into a directory that does not exist yet (--data-dir)",

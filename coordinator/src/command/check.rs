@@ -4,7 +4,8 @@ use clap::Args;
 use sprint_proto::v1;
 use sprint_proto::v1::system_client::SystemClient;
 
-use super::{Place, Reach, of};
+use super::{Reach, of, reach};
+use crate::config::Place;
 use crate::service::operate::check;
 use crate::service::operate::check::Checked;
 
@@ -19,7 +20,7 @@ pub struct CheckArgs {
 /// # Errors
 /// A text for people, also when something does not hold.
 pub async fn run(args: CheckArgs) -> anyhow::Result<()> {
-    let checked = match args.place.reach().await? {
+    let checked = match reach(&args.place).await? {
         Reach::Offline(offline) => {
             let checked = check::check(&offline.sprint).await;
             offline.close().await;

@@ -4,27 +4,13 @@ pub mod backup;
 pub mod check;
 pub mod token;
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use clap::Args;
 use sprint_identity::connect::{Connection, connect};
 use sprint_identity::context::Context;
 
 use crate::app::Offline;
-use crate::config::{Config, Flags};
+use crate::config::{Config, Place};
 use crate::service::admission::local_admin;
-
-/// Where the coordinator keeps its data, as for `serve`.
-#[derive(Debug, Clone, Args)]
-pub struct Place {
-    /// Where the record is kept [default: ~/.local/state/sprint/coordinator]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The configuration file of `coordinator serve`
-    #[arg(long, value_name = "FILE", env = "SPRINT_CONFIG")]
-    config: Option<PathBuf>,
-}
 
 /// How the record is reached.
 enum Reach {
@@ -34,26 +20,28 @@ enum Reach {
     Offline(Box<Offline>),
 }
 
-impl Place {
-    fn config(self) -> anyhow::Result<Config> {
-        Config::load(&Flags { data_dir: self.data_dir, config: self.config, ..Flags::default() })
+/// Finds the record: through the coordinator while that runs, else by opening it.
+async fn reach(place: &Place) -> anyhow::Result<Reach> {
+    let config = config(place)?;
+    let data = config.place.data_dir();
+    anyhow::ensure!(
+        data.is_dir(),
+        "there is no data directory {}; start the coordinator first (coordinator serve), or name it with --data-dir",
+        data.display()
+    );
+    if let Some(offline) = Offline::open(&config).await? {
+        return Ok(Reach::Offline(Box::new(offline)));
     }
+    let context = Context::read(&data.join(local_admin::FILE)).context("the running coordinator cannot be asked")?;
+    let credential = context.credential()?;
+    Ok(Reach::Running(connect(&context.coordinator, &context.trusted(), &credential, |endpoint| endpoint).await?))
+}
 
-    async fn reach(self) -> anyhow::Result<Reach> {
-        let config = self.config()?;
-        anyhow::ensure!(
-            config.data_dir.is_dir(),
-            "there is no data directory {}; start the coordinator first (coordinator serve), or name it with --data-dir",
-            config.data_dir.display()
-        );
-        if let Some(offline) = Offline::open(&config).await? {
-            return Ok(Reach::Offline(Box::new(offline)));
-        }
-        let path = config.data_dir.join(local_admin::FILE);
-        let context = Context::read(&path).context("the running coordinator cannot be asked")?;
-        let credential = context.credential()?;
-        Ok(Reach::Running(connect(&context.coordinator, &context.trusted(), &credential, |endpoint| endpoint).await?))
-    }
+fn config(place: &Place) -> anyhow::Result<Config> {
+    Config::of(place).map_err(|error| {
+        let text = error.to_string();
+        anyhow::anyhow!("{}", text.trim_end().trim_start_matches("error: "))
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]

@@ -9,7 +9,8 @@ use sprint_core::view::TokenView;
 use sprint_proto::v1;
 use sprint_proto::v1::identity_client::IdentityClient;
 
-use super::{Place, Reach, of};
+use super::{Reach, of, reach};
+use crate::config::Place;
 use crate::service::admission::access;
 use crate::service::admission::tokens;
 use crate::service::admission::tokens::NewToken;
@@ -75,7 +76,7 @@ fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
 pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create(Create { place, kind, ttl, uses, name_prefix, name }) => {
-            let text = match place.reach().await? {
+            let text = match reach(&place).await? {
                 Reach::Offline(offline) => {
                     let new = NewToken { kind, ttl, uses, name_prefix, name };
                     let made = tokens::create(&offline.sprint, new, access::local_admin()).await;
@@ -98,7 +99,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             println!("{text}");
         }
         TokenCommand::List(List { place, all }) => {
-            let listed: Vec<v1::Token> = match place.reach().await? {
+            let listed: Vec<v1::Token> = match reach(&place).await? {
                 Reach::Offline(offline) => {
                     let listed = tokens::list(&offline.sprint, all).await;
                     offline.close().await;
@@ -114,7 +115,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             }
         }
         TokenCommand::Revoke(Revoke { place, id }) => {
-            let revoked: v1::Token = match place.reach().await? {
+            let revoked: v1::Token = match reach(&place).await? {
                 Reach::Offline(offline) => {
                     let revoked = tokens::revoke(&offline.sprint, id, access::local_admin()).await;
                     offline.close().await;

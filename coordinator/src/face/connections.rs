@@ -6,25 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sprint_core::ids::KeyId;
 
-/// Bounds that hold 1,000 outposts, each with a connection for control, one for logs and now and then
-/// one for git, also when all of them come from behind one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// All connections.
-    pub connections: usize,
-    /// Connections from one address whose callers have shown no certificate (yet).
-    pub per_address: usize,
-    /// Connections with one certificate.
-    pub per_key: usize,
-    /// Calls under way over one connection.
-    pub streams: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connections: 8192, per_address: 1024, per_key: 128, streams: 256 }
-    }
-}
+use crate::config::LimitsConfig;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Bucket {
@@ -41,7 +23,7 @@ struct Counts {
 /// The connections that are open.
 #[derive(Debug)]
 pub(super) struct Connections {
-    limits: Limits,
+    limits: LimitsConfig,
     counts: Mutex<Counts>,
 }
 
@@ -53,19 +35,19 @@ pub(super) struct Counted {
 }
 
 impl Connections {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: LimitsConfig) -> Arc<Self> {
         Arc::new(Self { limits, counts: Mutex::default() })
     }
 
     /// Counts a connection from an address; the reason when there are too many.
     pub(super) fn open(self: &Arc<Self>, address: IpAddr) -> Result<Counted, String> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.all >= self.limits.connections {
+        if counts.all >= self.limits.max_connections {
             return Err(format!("there are {} connections already", counts.all));
         }
         let bucket = Bucket::Address(address);
         let count = counts.by.entry(bucket.clone()).or_default();
-        if *count >= self.limits.per_address {
+        if *count >= self.limits.max_connections_per_address {
             return Err(format!("there are {count} connections without a certificate from this address already"));
         }
         *count += 1;
@@ -80,7 +62,7 @@ impl Counted {
         let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = Bucket::Key(key.clone());
         let count = counts.by.entry(bucket.clone()).or_default();
-        if *count >= self.connections.limits.per_key {
+        if *count >= self.connections.limits.max_connections_per_certificate {
             return Err(format!("there are {count} connections with this certificate already"));
         }
         *count += 1;
@@ -115,7 +97,12 @@ mod tests {
 
     #[test]
     fn a_connection_is_counted_from_its_beginning_to_its_end() {
-        let limits = Limits { connections: 3, per_address: 2, per_key: 1, streams: 1 };
+        let limits = LimitsConfig {
+            max_connections: 3,
+            max_connections_per_address: 2,
+            max_connections_per_certificate: 1,
+            max_calls_per_connection: 1,
+        };
         let connections = Connections::new(limits);
         let (one, two) = ("10.0.0.1".parse().expect("an address"), "10.0.0.2".parse().expect("an address"));
         let key = KeyId::new("0".repeat(64)).expect("a key");

@@ -24,7 +24,8 @@ use tower::Service as _;
 use super::Face;
 use super::caller::Peer;
 use super::calls::Calls;
-use super::connections::{Connections, Counted, Limits};
+use super::connections::{Connections, Counted};
+use crate::config::LimitsConfig;
 use crate::service::admission::audit;
 
 /// A silent peer is asked after this, and given up after as much again and a little:
@@ -58,13 +59,13 @@ pub struct Port {
 }
 
 impl Port {
-    pub fn new(face: &Face, tls: Option<ServerConfig>, router: Router, limits: Limits) -> Arc<Self> {
+    pub fn new(face: &Face, tls: Option<ServerConfig>, router: Router, limits: LimitsConfig) -> Arc<Self> {
         Arc::new(Self {
             face: face.clone(),
             tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))),
             router,
             connections: Connections::new(limits),
-            streams: limits.streams,
+            streams: limits.max_calls_per_connection,
         })
     }
 

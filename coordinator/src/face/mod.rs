@@ -9,8 +9,6 @@ pub mod listen;
 
 use std::sync::Arc;
 
-pub use connections::Limits;
-
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

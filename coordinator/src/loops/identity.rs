@@ -1,31 +1,41 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use anyhow::Context as _;
+use sprint_core::status::PassReason;
+use tokio::sync::Notify;
 
+use super::driver::{Loop, Next};
 use crate::service::admission::{audit, local_admin};
-use crate::service::{Coordinator, LocalAdmin, now};
+use crate::service::{Coordinator, LocalAdmin, Notices, now};
 
-/// How often certificates, this host's addresses and counted refusals are looked at.
-const TICK: Duration = Duration::from_secs(20);
+/// Renews certificates, follows this host's addresses, and records counted refusals.
+pub(super) struct Identity {
+    pub(super) local: LocalAdmin,
+}
 
-pub(super) async fn run(sprint: Arc<Coordinator>, local: LocalAdmin, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep(TICK) => {}
-        }
-        match sprint.certificates.refresh(now()) {
-            Ok(true) => {
-                tracing::info!(names = ?sprint.certificates.names(), "another certificate is shown from now on");
-            }
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the certificate cannot be renewed"),
-        }
-        if let Err(error) = local_admin::ensure(&sprint, &local.data_dir, &local.address).await {
-            tracing::error!(%error, "the local admin's context cannot be kept up to date");
-        }
-        audit::settle(&sprint).await;
+impl Loop for Identity {
+    const NAME: &'static str = "identity";
+    const TICK: Duration = Duration::from_secs(20);
+    const AFTER_FAILURE: Duration = Self::TICK;
+
+    fn woken_by(_: &Notices) -> Option<&Notify> {
+        None
     }
-    audit::settle(&sprint).await;
+
+    async fn pass(&mut self, sprint: &Arc<Coordinator>, _: PassReason) -> anyhow::Result<Next> {
+        let refreshed = sprint.certificates.refresh(now()).context("the certificate cannot be renewed");
+        if matches!(refreshed, Ok(true)) {
+            tracing::info!(names = ?sprint.certificates.names(), "another certificate is shown from now on");
+        }
+        let admin = local_admin::ensure(sprint, &self.local.data_dir, &self.local.address).await;
+        audit::settle(sprint).await;
+        refreshed?;
+        admin.context("the local admin's context cannot be kept up to date")?;
+        Ok(Next::AtTick)
+    }
+
+    async fn end(&mut self, sprint: &Arc<Coordinator>) {
+        audit::settle(sprint).await;
+    }
 }

@@ -1,83 +1,98 @@
 //! Drives each repo's merge queue in a task of its own, so that one repo's slow
 //! upstream delays no other.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use sprint_core::ids::RepoName;
+use sprint_core::status::PassReason;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+use super::driver::{Loop, Next};
 use crate::service::queue::merge;
 use crate::service::repos;
-use crate::service::{Coordinator, ServiceError};
+use crate::service::{Coordinator, Notices};
 
-/// The safety net, and the pause before an upstream that failed is tried again.
-const TICK: Duration = Duration::from_secs(10);
+/// The repos whose queue a task drives, each with whether it is to be driven once more.
+type Busy = Arc<Mutex<HashMap<RepoName, bool>>>;
 
-pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
-    let mut running = JoinSet::new();
-    let mut busy = HashMap::new();
-    let mut again = HashSet::new();
-    let mut look = true;
-    // At the start every repo is looked at: an upstream push may be owed.
-    let mut all = true;
-    loop {
-        if look {
-            match to_look_at(&sprint, all).await {
-                Ok(found) => {
-                    for name in found {
-                        if busy.values().any(|held| *held == name) {
-                            again.insert(name);
-                        } else {
-                            start(&sprint, &mut running, &mut busy, name);
-                        }
-                    }
-                    all = false;
-                }
-                Err(error) => tracing::error!(%error, "the merge queues could not be read"),
+#[derive(Default)]
+pub(super) struct Merger {
+    running: JoinSet<()>,
+    busy: Busy,
+}
+
+impl Loop for Merger {
+    const NAME: &'static str = "merger";
+    /// The safety net, and the pause before an upstream that failed is tried again.
+    const TICK: Duration = Duration::from_secs(10);
+
+    fn woken_by(notices: &Notices) -> Option<&Notify> {
+        Some(&notices.merger)
+    }
+
+    async fn pass(&mut self, sprint: &Arc<Coordinator>, reason: PassReason) -> anyhow::Result<Next> {
+        let names = match reason {
+            PassReason::Notified => merge::busy(sprint),
+            // An upstream push may be owed.
+            PassReason::Start | PassReason::Tick => repos::list(sprint).iter().map(|repo| repo.name.clone()).collect(),
+        };
+        for name in names {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(again) = busy.get_mut(&name) {
+                // The notice may have been meant for what its task has passed.
+                *again = true;
+                continue;
+            }
+            busy.insert(name.clone(), false);
+            drop(busy);
+            let turn = Turn { sprint: Arc::clone(sprint), busy: Arc::clone(&self.busy), name };
+            self.running.spawn(turn.drive());
+        }
+        let mut result = Ok(Next::AtTick);
+        while let Some(ended) = self.running.try_join_next() {
+            if let Err(error) = ended {
+                result = Err(anyhow::anyhow!(error).context("the task of a merge queue ended badly"));
             }
         }
-        look = true;
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = sprint.notices().merger.notified() => {}
-            () = tokio::time::sleep(TICK) => all = true,
-            Some(ended) = running.join_next_with_id() => {
-                let id = match ended {
-                    Ok((id, ())) => id,
-                    Err(error) => {
-                        tracing::error!(%error, "a merge queue's task ended badly");
-                        error.id()
-                    }
-                };
-                // A notice that came while it ran may have been meant for what it had passed.
-                if let Some(name) = busy.remove(&id) && again.remove(&name) {
-                    start(&sprint, &mut running, &mut busy, name);
-                }
-                look = false;
+        result
+    }
+
+    async fn end(&mut self, _: &Arc<Coordinator>) {
+        // A landing is a matter of milliseconds and can be resumed at any point.
+        self.running.shutdown().await;
+    }
+}
+
+/// A task that drives one repo's queue.
+struct Turn {
+    sprint: Arc<Coordinator>,
+    busy: Busy,
+    name: RepoName,
+}
+
+impl Turn {
+    async fn drive(self) {
+        loop {
+            let driven = AssertUnwindSafe(merge::drive(&self.sprint, &self.name)).catch_unwind().await;
+            if self.is_over(driven.is_err()) {
+                // The set of tasks reports a panic to the next pass.
+                return driven.unwrap_or_else(|panic| resume_unwind(panic));
             }
         }
     }
-    // A landing is a matter of milliseconds and can be resumed at any point.
-    running.shutdown().await;
-}
 
-fn start(
-    sprint: &Arc<Coordinator>,
-    running: &mut JoinSet<()>,
-    busy: &mut HashMap<tokio::task::Id, RepoName>,
-    name: RepoName,
-) {
-    let handle = running.spawn(drive(Arc::clone(sprint), name.clone()));
-    busy.insert(handle.id(), name);
-}
-
-async fn to_look_at(sprint: &Coordinator, all: bool) -> Result<Vec<RepoName>, ServiceError> {
-    if all { Ok(repos::list(sprint).iter().map(|repo| repo.name.clone()).collect()) } else { Ok(merge::busy(sprint)) }
-}
-
-async fn drive(sprint: Arc<Coordinator>, name: RepoName) {
-    merge::drive(&sprint, &name).await;
+    /// Whether the turn ends: nothing has happened since it began to drive, or it failed.
+    fn is_over(&self, failed: bool) -> bool {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = busy.get_mut(&self.name).is_some_and(std::mem::take);
+        if failed || !again {
+            busy.remove(&self.name);
+        }
+        failed || !again
+    }
 }

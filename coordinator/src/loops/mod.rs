@@ -1,6 +1,7 @@
 //! The loops: no input, level-triggered. They wake on a notice or a slow tick, read the
-//! state, act, and are safe to run twice.
+//! state, act, and are safe to run twice. One driver runs them all.
 
+mod driver;
 mod identity;
 mod merger;
 mod pipeline;
@@ -16,9 +17,9 @@ use crate::service::{Coordinator, LocalAdmin};
 
 /// Starts every loop on `tasks`; each ends when `stop` is cancelled.
 pub fn start(sprint: &Arc<Coordinator>, local: LocalAdmin, tasks: &TaskTracker, stop: &CancellationToken) {
-    tasks.spawn(identity::run(Arc::clone(sprint), local, stop.clone()));
-    tasks.spawn(scheduler::run(Arc::clone(sprint), stop.clone()));
-    tasks.spawn(pipeline::run(Arc::clone(sprint), stop.clone()));
-    tasks.spawn(supervisor::run(Arc::clone(sprint), stop.clone()));
-    tasks.spawn(merger::run(Arc::clone(sprint), stop.clone()));
+    tasks.spawn(driver::run(identity::Identity { local }, Arc::clone(sprint), stop.clone()));
+    tasks.spawn(driver::run(scheduler::Scheduler, Arc::clone(sprint), stop.clone()));
+    tasks.spawn(driver::run(pipeline::Pipeline, Arc::clone(sprint), stop.clone()));
+    tasks.spawn(driver::run(supervisor::Supervisor, Arc::clone(sprint), stop.clone()));
+    tasks.spawn(driver::run(merger::Merger::default(), Arc::clone(sprint), stop.clone()));
 }

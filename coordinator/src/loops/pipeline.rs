@@ -1,23 +1,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use sprint_core::status::PassReason;
+use tokio::sync::Notify;
 
-use crate::service::Coordinator;
+use super::driver::{Loop, Next};
 use crate::service::backlog::pipeline;
+use crate::service::{Coordinator, Notices};
 
-/// The safety net; every item that is over rings.
-const TICK: Duration = Duration::from_mins(1);
+/// Closes containers whose items are over.
+pub(super) struct Pipeline;
 
-pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
-    loop {
-        if let Err(error) = pipeline::settle(&sprint).await {
-            tracing::error!(%error, "the pipeline failed");
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sprint.notices().pipeline.notified() => {}
-            () = tokio::time::sleep(TICK) => {}
-        }
+impl Loop for Pipeline {
+    const NAME: &'static str = "pipeline";
+    /// Every item that is over notifies.
+    const TICK: Duration = Duration::from_mins(1);
+
+    fn woken_by(notices: &Notices) -> Option<&Notify> {
+        Some(&notices.pipeline)
+    }
+
+    async fn pass(&mut self, sprint: &Arc<Coordinator>, _: PassReason) -> anyhow::Result<Next> {
+        pipeline::settle(sprint).await?;
+        Ok(Next::AtTick)
     }
 }

@@ -1,31 +1,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use sprint_core::status::PassReason;
+use tokio::sync::Notify;
 
-use crate::service::Coordinator;
+use super::driver::{Loop, Next};
 use crate::service::backlog::schedule;
+use crate::service::{Coordinator, Notices};
 
-/// The safety net; everything that frees work or slots rings.
-const TICK: Duration = Duration::from_secs(30);
+/// Gives work to outposts.
+pub(super) struct Scheduler;
 
-/// The pause after a failed pass, so that a broken disk is not hammered.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
+impl Loop for Scheduler {
+    const NAME: &'static str = "scheduler";
+    /// Everything that frees work or slots notifies.
+    const TICK: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
-    let mut wait = Duration::ZERO;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sprint.notices().scheduler.notified() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
-        wait = match schedule::pass(&sprint).await {
-            Ok(paused) => paused.map_or(TICK, |pause| pause.min(TICK)),
-            Err(error) => {
-                tracing::error!(%error, "a pass of the scheduler failed");
-                AFTER_FAILURE
-            }
-        };
+    fn woken_by(notices: &Notices) -> Option<&Notify> {
+        Some(&notices.scheduler)
+    }
+
+    async fn pass(&mut self, sprint: &Arc<Coordinator>, _: PassReason) -> anyhow::Result<Next> {
+        Ok(schedule::pass(sprint).await?.map_or(Next::AtTick, Next::After))
     }
 }

@@ -1,27 +1,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use sprint_core::status::PassReason;
+use tokio::sync::Notify;
 
-use crate::service::Coordinator;
+use super::driver::{Loop, Next};
 use crate::service::fleet::leases;
+use crate::service::{Coordinator, Notices};
 
-/// The safety net; an outpost that goes away rings.
-const TICK: Duration = Duration::from_mins(1);
+/// Ends the leases of outposts that stay away.
+pub(super) struct Supervisor;
 
-pub(super) async fn run(sprint: Arc<Coordinator>, stop: CancellationToken) {
-    loop {
-        let pause = match leases::expire(&sprint).await {
-            Ok(next) => next.unwrap_or(TICK),
-            Err(error) => {
-                tracing::error!(%error, "the supervisor failed");
-                TICK / 60
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sprint.notices().supervisor.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+impl Loop for Supervisor {
+    const NAME: &'static str = "supervisor";
+    /// An outpost that goes away notifies.
+    const TICK: Duration = Duration::from_mins(1);
+
+    fn woken_by(notices: &Notices) -> Option<&Notify> {
+        Some(&notices.supervisor)
+    }
+
+    async fn pass(&mut self, sprint: &Arc<Coordinator>, _: PassReason) -> anyhow::Result<Next> {
+        Ok(leases::expire(sprint).await?.map_or(Next::AtTick, Next::After))
     }
 }

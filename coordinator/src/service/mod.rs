@@ -14,7 +14,7 @@ pub mod queue;
 pub mod repos;
 mod transition;
 
-pub use context::{Coordinator, LocalAdmin, MAX_PUSH_BYTES, OUTPOST_CERTIFICATE_TTL, Settings};
+pub use context::{Coordinator, LocalAdmin};
 pub use error::{Kind, ServiceError};
 pub use explain::{change as explain_change, item as explain_item};
 pub use sprint_core::event::Actor;

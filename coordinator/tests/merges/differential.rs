@@ -21,12 +21,13 @@ use sprint_core::trial::Member;
 
 use crate::history::History;
 use crate::reference::{BROKE_DOWN, Came, Reference, plain};
+use coordinator::config::FleetConfig;
 use coordinator::git::{GitRepo, GitRepos};
 use coordinator::identity::Certificates;
 use coordinator::service::fleet::logs::Logs;
 use coordinator::service::queue::merge::build::{Chain, chain};
 use coordinator::service::queue::merge::paths::strange_path;
-use coordinator::service::{Actor, Coordinator, ServiceError, Settings};
+use coordinator::service::{Actor, Coordinator, ServiceError};
 use coordinator::store::{Location, Store};
 
 /// So many in `make test`.
@@ -58,7 +59,8 @@ pub(crate) async fn sprint(directory: &Path) -> Coordinator {
     let git = GitRepos::open(directory.join("repos")).await.unwrap();
     let logs = Logs::open(directory.join("logs")).unwrap();
     let certificates = Certificates::open(directory, &[], None, coordinator::service::now()).unwrap();
-    let sprint = Coordinator::new(store, git, logs, Arc::new(certificates), directory.to_owned(), Settings::default());
+    let sprint =
+        Coordinator::new(store, git, logs, Arc::new(certificates), directory.to_owned(), FleetConfig::default());
     let added = sprint.store.write(|tx| {
         Box::pin(async move {
             for id in 1..=3 {

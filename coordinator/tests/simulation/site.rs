@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use coordinator::clock::{Host, Time};
+use coordinator::config::FleetConfig;
 use coordinator::git::GitRepos;
 use coordinator::identity::Certificates;
+use coordinator::service::Coordinator;
 use coordinator::service::fleet::logs::Logs;
 use coordinator::service::fleet::presence;
-use coordinator::service::{Coordinator, Settings};
 use coordinator::store::{Location, Store};
 use git2::{Repository, Signature};
 use sprint_core::fixtures;
@@ -75,7 +76,7 @@ impl Site {
         let git = GitRepos::open(self.path().join("repos")).await.unwrap();
         let logs = Logs::open(self.path().join("logs")).unwrap();
         let certificates = Certificates::open(&self.path(), &[], None, coordinator::service::now()).unwrap();
-        let settings = Settings { disconnect_grace: GRACE, ..Settings::default() };
+        let settings = FleetConfig { disconnect_grace: GRACE, ..FleetConfig::default() };
         let sprint = Coordinator::new(store, git, logs, Arc::new(certificates), self.path(), settings);
         presence::all_offline(&sprint).await.unwrap();
         sprint

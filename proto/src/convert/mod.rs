@@ -13,6 +13,7 @@ mod kept;
 mod landing;
 mod outpost;
 mod repo;
+mod status;
 mod token;
 mod trial;
 mod verdict;

@@ -1,43 +1,17 @@
 //! The status, as people and scripts see it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde::Serialize;
 use sprint_core::change::ChangeStateName;
-use sprint_core::ids::{ChangeId, RepoName, Seq};
 use sprint_core::item::StageName;
 use sprint_core::outpost::OutpostState;
-use sprint_core::time::Timestamp;
+use sprint_core::status::{CoordinatorStatus, LoopStatus, QueueStatus};
 use sprint_core::worker::WorkerStateName;
 
 use crate::render::{Cell, Column, Layout, ago, commas, fields, table};
 
-/// The whole in a few lines, as scripts see it.
-#[derive(Debug, Serialize)]
-pub(crate) struct StatusSummary {
-    pub(crate) version: String,
-    pub(crate) started_at: Timestamp,
-    pub(crate) last_seq: Seq,
-    pub(crate) http: String,
-    pub(crate) database: String,
-    pub(crate) items: BTreeMap<String, u64>,
-    pub(crate) workers: BTreeMap<String, u64>,
-    pub(crate) changes: BTreeMap<String, u64>,
-    pub(crate) outposts: BTreeMap<String, u64>,
-    pub(crate) merge_queues: Vec<QueueSummary>,
-}
-
-/// The merge queue of one repo.
-#[derive(Debug, Serialize)]
-pub(crate) struct QueueSummary {
-    pub(crate) repo: RepoName,
-    pub(crate) branch: String,
-    pub(crate) halted: Option<String>,
-    /// The changes in it, the next one first.
-    pub(crate) changes: Vec<ChangeId>,
-}
-
-pub(crate) fn text(view: &StatusSummary, address: &str, layout: &Layout) -> String {
+pub(crate) fn text(view: &CoordinatorStatus, address: &str, layout: &Layout) -> String {
     let mut text = fields(&[
         ("coordinator", format!("{} at {address}, up {}", view.version, ago(layout, view.started_at))),
         ("http", view.http.clone()),
@@ -63,7 +37,7 @@ fn counts(counts: &BTreeMap<String, u64>, words: impl Iterator<Item = &'static s
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
-fn queues(queues: &[QueueSummary], layout: &Layout) -> String {
+fn queues(queues: &[QueueStatus], layout: &Layout) -> String {
     let columns = [
         Column::word("MERGE QUEUE"),
         Column::word("BRANCH"),
@@ -90,14 +64,48 @@ fn queues(queues: &[QueueSummary], layout: &Layout) -> String {
     table(layout, &columns, rows.collect())
 }
 
+/// A line for each loop.
+pub(crate) fn loops(loops: &[LoopStatus], layout: &Layout) -> String {
+    let columns = [
+        Column::word("LOOP"),
+        Column::word("STATE"),
+        Column::number("PASSES"),
+        Column::number("FAILED"),
+        Column::word("LAST"),
+        Column::word("REASON"),
+        Column::number("TOOK"),
+        Column::text("ERROR"),
+    ];
+    let rows = loops.iter().map(|status| {
+        let LoopStatus { name, passes, failures, running_since, last_pass } = status;
+        let last = last_pass.as_ref();
+        let state = running_since.map_or_else(|| "idle".to_owned(), |since| format!("running {}", ago(layout, since)));
+        vec![
+            Cell::new(name),
+            Cell::new(state),
+            Cell::new(passes),
+            Cell::new(failures),
+            Cell::maybe(last.map(|pass| format!("{} ago", ago(layout, pass.at)))),
+            Cell::maybe(last.map(|pass| pass.reason)),
+            Cell::maybe(last.map(|pass| format!("{:.1?}", Duration::from_micros(pass.duration_us)))),
+            Cell::gist(last.and_then(|pass| pass.error.as_deref()).unwrap_or_default()),
+        ]
+    });
+    table(layout, &columns, rows.collect())
+}
+
 #[cfg(test)]
 mod tests {
+    use sprint_core::ids::{ChangeId, RepoName, Seq};
+    use sprint_core::status::{LoopPass, PassReason};
+    use sprint_core::time::Timestamp;
+
     use super::*;
 
     #[test]
     fn the_whole_fits_into_a_few_lines() {
         let count = |counts: &[(&str, u64)]| counts.iter().map(|(word, n)| ((*word).to_owned(), *n)).collect();
-        let view = StatusSummary {
+        let view = CoordinatorStatus {
             version: "0.1.0".to_owned(),
             started_at: Timestamp::from_millis(1_763_690_000_000),
             last_seq: Seq::new(1_234),
@@ -108,21 +116,45 @@ mod tests {
             changes: count(&[]),
             outposts: count(&[("online", 2), ("offline", 1)]),
             merge_queues: vec![
-                QueueSummary {
+                QueueStatus {
                     repo: RepoName::new("web").unwrap(),
                     branch: "main".to_owned(),
                     halted: None,
                     changes: vec![ChangeId::new(4), ChangeId::new(6)],
                 },
-                QueueSummary {
+                QueueStatus {
                     repo: RepoName::new("api").unwrap(),
                     branch: "trunk".to_owned(),
                     halted: Some("the upstream refused the push".to_owned()),
                     changes: vec![],
                 },
             ],
+            loops: vec![],
         };
         let layout = Layout { width: Some(80), colour: false, now: Timestamp::from_millis(1_763_700_000_000) };
         insta::assert_snapshot!(text(&view, "127.0.0.1:50051", &layout));
+    }
+
+    #[test]
+    fn each_loop_shows_its_last_pass() {
+        let now = Timestamp::from_millis(1_763_700_000_000);
+        let before = |ms: i64| Timestamp::from_millis(now.as_millis() - ms);
+        let status = |name: &str, running_since, last_pass| LoopStatus {
+            name: name.to_owned(),
+            passes: 12,
+            failures: 1,
+            running_since,
+            last_pass,
+        };
+        let pass = |reason, error: Option<&str>| {
+            Some(LoopPass { at: before(4_000), reason, duration_us: 1_234, error: error.map(ToOwned::to_owned) })
+        };
+        let all = [
+            status("merger", Some(before(90_000)), pass(PassReason::Tick, None)),
+            status("scheduler", None, pass(PassReason::Notified, Some("the disk is full"))),
+            status("supervisor", Some(before(1_000)), None),
+        ];
+        let layout = Layout { width: Some(100), colour: false, now };
+        insta::assert_snapshot!(loops(&all, &layout));
     }
 }

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::status::{of, plain};
 use crate::face::Face;
 use crate::service::EventFilter;
-use crate::service::operate::{backup, check, events};
+use crate::service::operate::{backup, check, events, status};
 
 /// Batches on their way to a slow reader; beyond this the record is read no faster than it reads.
 const BATCHES: usize = 4;
@@ -102,17 +102,6 @@ impl v1::system_server::System for Face {
     }
 
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
-        let status = events::status(&self.sprint).await.map_err(of)?;
-        Ok(Response::new(v1::StatusResponse {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at_ms: self.sprint.started_at.as_millis(),
-            last_seq: status.last.get(),
-            items: status.items.into_iter().collect(),
-            workers: status.workers.into_iter().collect(),
-            changes: status.changes.into_iter().collect(),
-            outposts: status.outposts.into_iter().collect(),
-            http: self.http_url.to_string(),
-            database: status.database.to_owned(),
-        }))
+        Ok(Response::new(status::status(&self.sprint, &self.http_url).await.map_err(of)?.into()))
     }
 }

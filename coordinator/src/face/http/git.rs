@@ -120,7 +120,7 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
                 Err(error) => return Err(error),
             }
             let begin = futures::stream::once(async { Ok(begin) });
-            begin.chain(record.upload(body, sprint.settings.max_push_bytes)).boxed()
+            begin.chain(record.upload(body, sprint.settings.max_push_bytes())).boxed()
         }
     };
     let command = repos::http_backend(sprint, &asked.repo, &commands.updates).ok_or_else(nothing)?;

@@ -113,7 +113,7 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
 }
 
 fn issue(sprint: &Coordinator, outpost: &OutpostName, requested: &Requested) -> Result<Enrolled, ServiceError> {
-    let ttl = sprint.settings.outpost_certificate_ttl;
+    let ttl = sprint.settings.outpost_cert_ttl;
     let subject = format!("outpost {outpost}");
     let issued = sprint.certificates.authority.issue_client(requested, &subject, crate::service::now(), ttl)?;
     Ok(Enrolled { issued, trust_pem: sprint.certificates.trust_pem() })

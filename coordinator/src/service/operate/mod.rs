@@ -3,3 +3,5 @@
 pub mod backup;
 pub mod check;
 pub mod events;
+pub mod loops;
+pub mod status;

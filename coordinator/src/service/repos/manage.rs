@@ -194,7 +194,7 @@ pub fn list(sprint: &Coordinator) -> Vec<Arc<Repo>> {
 /// there is no such repo.
 pub fn http_backend(sprint: &Coordinator, name: &RepoName, refs: &[RefUpdate]) -> Option<Command> {
     sprint.git.get(name).ok()?;
-    Some(sprint.git.http_backend(refs, sprint.settings.max_push_bytes))
+    Some(sprint.git.http_backend(refs, sprint.settings.max_push_bytes()))
 }
 
 /// Changes a repo's settings.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use coordinator::config::FleetConfig;
 use coordinator::git::GitRepos;
 use coordinator::identity::Certificates;
+use coordinator::service::Coordinator;
 use coordinator::service::fleet::logs::Logs;
 use coordinator::service::queue::merge;
-use coordinator::service::{Coordinator, Settings};
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::address::RepoAddress;
 use sprint_core::change::{Change, ChangeState};
@@ -135,7 +136,7 @@ impl Engine {
         let repo = Repo { name, branch, ..fixtures::repo() };
         let certificates = Arc::new(Certificates::open(directory, &[], None, coordinator::service::now())?);
         let logs = Logs::open(directory.join("logs"))?;
-        let sprint = Coordinator::new(store, repos, logs, certificates, directory.to_owned(), Settings::default());
+        let sprint = Coordinator::new(store, repos, logs, certificates, directory.to_owned(), FleetConfig::default());
         let record = repo.clone();
         let added: Result<(), StoreError> = sprint
             .store

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use clap::Command;
 
-use crate::config_file;
+use crate::file;
 
 /// A Markdown table with a row for each setting of a command.
-pub(crate) fn table(command: &Command) -> String {
+pub fn table(command: &Command) -> String {
     let mut table = "| Flag | Variable | Key | Default | Meaning |\n|---|---|---|---|---|\n".to_owned();
     for arg in command.get_arguments() {
         // Those that every program has.
@@ -17,7 +17,7 @@ pub(crate) fn table(command: &Command) -> String {
             Some(_) | None => String::new(),
         };
         let variable = arg.get_env().map(|name| code(&name.to_string_lossy())).unwrap_or_default();
-        let key = config_file::key(arg).map(|key| code(&key)).unwrap_or_default();
+        let key = file::key(arg).map(|key| code(&key)).unwrap_or_default();
         let default = match arg.get_default_values() {
             [value] if arg.get_action().takes_values() => code(&value.to_string_lossy()),
             [] | [_, ..] => String::new(),
@@ -34,21 +34,22 @@ fn code(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Args;
+
     use super::*;
-    use crate::cli::Cli;
+
+    #[derive(Debug, Args)]
+    struct Settings {
+        /// The number of | worktrees.
+        #[arg(long, env = "SPRINT_WARM", value_name = "N", default_value_t = 2)]
+        warm: usize,
+    }
 
     #[test]
-    fn every_setting_has_a_row() {
-        let command = Cli::join_command();
-        let table = table(&command);
-        for arg in command.get_arguments().filter(|arg| arg.get_long() != Some("help")) {
-            let flag = arg.get_long().expect("a setting is a flag");
-            assert!(table.contains(&format!("| `--{flag}")), "{flag} has no row");
-            assert!(arg.get_env().is_some(), "{flag} has no variable");
-            assert!(arg.get_help().is_some(), "{flag} has no help");
-        }
-        let row =
-            "| `--warm N` | `SPRINT_OUTPOST_WARM` | `warm` | `2` | The number of worktrees kept ready for each repo |";
+    fn a_setting_is_a_row_and_has_its_default() {
+        let table = table(&Settings::augment_args(Command::new("join")));
+        let row = "| `--warm N` | `SPRINT_WARM` | `warm` | `2` | The number of \\| worktrees |";
         assert!(table.contains(row), "{table}");
+        assert_eq!(crate::defaults::<Settings>().warm, 2);
     }
 }

@@ -40,7 +40,10 @@ pub(crate) fn apply(command: &Command, subcommand: &str, file: &Path) -> Result<
     for (name, value) in table {
         let flags = changed.find_subcommand(subcommand).into_iter().flat_map(Command::get_arguments);
         let Some(flag) = flags.into_iter().find(|arg| key(arg).as_deref() == Some(&name)).cloned() else {
-            return Err(failed(format!("there is no setting \"{name}\"; see: outpost-agent {subcommand} --help")));
+            return Err(failed(format!(
+                "there is no setting \"{name}\"; see: {} {subcommand} --help",
+                changed.get_name()
+            )));
         };
         let values = texts(&value).ok_or_else(|| failed(format!("{name} has a value of the wrong type")))?;
         check(&flag, &values).map_err(|why| failed(format!("{name}: {why}")))?;

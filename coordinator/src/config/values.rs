@@ -1,0 +1,13 @@
+//! The forms of values that several settings have.
+
+use std::time::Duration;
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write a duration such as 5m"))
+}
+
+pub(super) fn duration_above_zero(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|duration| {
+        if duration.is_zero() { Err("it is zero; write a duration such as 5s".to_owned()) } else { Ok(duration) }
+    })
+}

@@ -1,0 +1,53 @@
+//! Settings of the daemons. A setting is declared once, as a flag of a clap command, and is from there also a
+//! variable, a key of the configuration file, a default, a help text and a row of the reference table.
+//!
+//! A flag takes precedence over its variable, a variable over the file, the file over the default.
+
+mod file;
+mod reference;
+
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Args, Command};
+
+pub use reference::table;
+
+/// A program whose settings are the flags of one of its subcommands.
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub command: Command,
+    /// The subcommand whose flags are the settings; its flag `--config` names the file.
+    pub subcommand: &'static str,
+}
+
+impl Program {
+    /// Reads flags, variables and the file.
+    ///
+    /// # Errors
+    /// What clap refuses; a file that cannot be read, or has a key or a value that no flag has.
+    pub fn matches(&self, args: &[OsString]) -> Result<ArgMatches, clap::Error> {
+        let mut command = self.command.clone();
+        if let Some(file) = file::named_in(&command, self.subcommand, args) {
+            command = file::apply(&command, self.subcommand, &file)?;
+        }
+        command.try_get_matches_from(args)
+    }
+
+    /// The reference table of the settings, in Markdown.
+    pub fn reference(&self) -> String {
+        let mut command = self.command.clone();
+        command.build();
+        table(&command.find_subcommand(self.subcommand).cloned().unwrap_or_default())
+    }
+}
+
+/// Settings as they are when nothing sets them.
+///
+/// # Panics
+/// A setting that has no default, and is not optional.
+pub fn defaults<T: Args>() -> T {
+    let command = T::augment_args(Command::new("defaults").no_binary_name(true));
+    let matches =
+        command.mut_args(|arg| arg.env(None::<&'static str>)).get_matches_from(std::iter::empty::<OsString>());
+    T::from_arg_matches(&matches).expect("each setting has a default or is optional")
+}
