@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{OutpostName, PersonName};
 
 crate::words! {
+    /// What a token lets its holder become.
+    pub enum TokenKind as "token kind" {
+        Outpost => "outpost",
+        Admin => "admin",
+        Operator => "operator",
+        Viewer => "viewer",
+    }
+}
+
+crate::words! {
     /// What a caller may be to a coordinator.
     pub enum Role as "role" {
         /// May do everything, also let others in.

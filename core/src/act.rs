@@ -1,7 +1,7 @@
 //! What a person can do next: a value that each face words its own way (a command, a button, a code).
 
+use crate::access::TokenKind;
 use crate::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
-use crate::token::TokenKind;
 
 /// Defines [`Act`] with the word of each act, and with what it is done to.
 macro_rules! acts {

@@ -31,6 +31,7 @@ pub mod outpost;
 pub mod pipeline;
 pub mod prompt;
 pub mod refusal;
+mod refused;
 pub mod repo;
 pub mod schedule;
 pub mod status;
@@ -42,25 +43,4 @@ pub mod upcast;
 pub mod view;
 pub mod worker;
 
-use thiserror::Error;
-
-/// Why a state machine did not take an event; the entity is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// The current state has no meaning for this event.
-    #[error("{entity} in state {state} does not accept {event}")]
-    Illegal { entity: &'static str, state: &'static str, event: &'static str },
-    /// The event speaks for an attempt that is no longer the live one.
-    #[error("attempt {carried} is not the live attempt {live}; its work is kept under its refs")]
-    StaleAttempt { carried: ids::Attempt, live: ids::Attempt },
-}
-
-impl Refused {
-    /// The code of the refusal.
-    pub const fn code(&self) -> refusal::Code {
-        match self {
-            Self::Illegal { .. } => refusal::Code::StateNotAllowed,
-            Self::StaleAttempt { .. } => refusal::Code::AttemptStale,
-        }
-    }
-}
+pub use refused::Refused;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::access::PersonRole;
+pub use crate::access::TokenKind;
 use crate::act::Act;
 use crate::ids::{Fingerprint, KeyId, OutpostName, PersonName, SecretHash, TokenId};
 use crate::refusal::Code;
@@ -18,16 +19,6 @@ use crate::time::Timestamp;
 
 /// How far an outpost's clock may be off: certificates are valid from so long before they are made.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
-
-crate::words! {
-    /// What a token lets its holder become.
-    pub enum TokenKind as "token kind" {
-        Outpost => "outpost",
-        Admin => "admin",
-        Operator => "operator",
-        Viewer => "viewer",
-    }
-}
 
 /// What a token is good for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
