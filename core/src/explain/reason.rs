@@ -122,10 +122,7 @@ reasons! {
 
 impl Reason {
     pub const fn severity(&self) -> Severity {
-        match self {
-            Self::Need { stuck: true, .. } => Severity::Blocked,
-            other => other.code().severity(),
-        }
+        if matches!(self, Self::Need { stuck: true, .. }) { Severity::Blocked } else { self.code().severity() }
     }
 
     /// What would free it, or show more of it.

@@ -43,13 +43,11 @@ fn by_key(live: &Live, key: &KeyId) -> Result<Identity, ServiceError> {
     if let Some(name) = live.outpost(key) {
         return Ok(Identity::Outpost(name));
     }
-    match live.token_of_key(key) {
-        Some(token) => person(&token),
-        None => {
-            let why = "the certificate belongs to no outpost or person on record: the outpost was removed; join again with a new token";
-            Err(Refusal::new(Code::CertificateUnknown, why).next(Act::CreateToken(TokenKind::Outpost)).into())
-        }
+    if let Some(token) = live.token_of_key(key) {
+        return person(&token);
     }
+    let why = "the certificate belongs to no outpost or person on record: the outpost was removed; join again with a new token";
+    Err(Refusal::new(Code::CertificateUnknown, why).next(Act::CreateToken(TokenKind::Outpost)).into())
 }
 
 fn person(token: &Token) -> Result<Identity, ServiceError> {
