@@ -23,6 +23,45 @@ crate::words! {
 }
 
 crate::words! {
+    /// What a call may need; each face maps its routes to these.
+    pub enum Permission as "permission" {
+        /// To be answered at all; the use case itself checks what the caller shows.
+        Enter => "enter",
+        /// To learn as whom one is known.
+        Identify => "identify",
+        /// To look at everything that is no secret.
+        View => "view",
+        /// To steer the work.
+        Steer => "steer",
+        /// To decide who and what belongs here at all.
+        Administer => "administer",
+        /// To report, to receive orders, to deliver logs.
+        Link => "link",
+    }
+}
+
+/// Who has a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holders {
+    Everyone,
+    Roles(&'static [Role]),
+}
+
+impl Permission {
+    /// Who has it. A worker has none: it speaks with its outpost only.
+    pub const fn holders(self) -> Holders {
+        match self {
+            Self::Enter => Holders::Everyone,
+            Self::Identify => Holders::Roles(&[Role::Admin, Role::Operator, Role::Viewer, Role::Outpost]),
+            Self::View => Holders::Roles(&[Role::Admin, Role::Operator, Role::Viewer]),
+            Self::Steer => Holders::Roles(&[Role::Admin, Role::Operator]),
+            Self::Administer => Holders::Roles(&[Role::Admin]),
+            Self::Link => Holders::Roles(&[Role::Outpost]),
+        }
+    }
+}
+
+crate::words! {
     /// What a person may be: the roles that an access token can carry.
     pub enum PersonRole as "role of a person" {
         Admin => "admin",

@@ -1,5 +1,7 @@
 //! What a person does while work is under way, and what they see of it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -265,4 +267,41 @@ fn a_worktree_holds_nothing_of_ours() {
     assert_eq!(names, [".git", "README"], "{seen}");
     let landed = sprint_tests::git(&repo.upstream, &["ls-tree", "--name-only", "main"]);
     assert_eq!(landed, "README\na.txt");
+}
+
+#[test]
+fn the_status_is_the_same_over_http_and_shows_every_loop() {
+    let cluster = Cluster::start(1);
+    cluster.repo("web", &[], &[]);
+    let token = cluster.token(&["--kind", "viewer"]);
+    let over_http = || {
+        let mut stream = TcpStream::connect(cluster.http()).expect("it listens");
+        let request = format!(
+            "GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
+        serde_json::from_str::<Value>(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    };
+    // A heartbeat or a pass may come between two looks.
+    let same = || (over_http(), cluster.sprintctl(&["status", "-o", "json"]).succeeded().json());
+    let without_loops = |mut status: Value| (status["loops"].take(), status);
+    eventually("both show the same", || {
+        let (http, grpc) = same();
+        without_loops(http).1 == without_loops(grpc).1
+    });
+    let status = over_http();
+    assert_eq!(status["outposts"]["online"], 1, "{status}");
+    assert_eq!(status["merge_queues"][0]["repo"], "web", "{status}");
+    let loops = status["loops"].as_array().expect("a list");
+    let names = loops.iter().map(|status| status["name"].as_str().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(names, ["identity", "merger", "pipeline", "scheduler", "supervisor", "upkeep"]);
+    for status in loops {
+        assert!(status["passes"].as_u64() > Some(0) && status["failures"] == 0, "{status}");
+        assert!(status["last_pass"]["error"].is_null() && status["last_pass"]["at"].is_string(), "{status}");
+    }
+    let text = cluster.sprintctl(&["status", "--loops"]).succeeded().text();
+    assert!(names.iter().all(|name| text.contains(name)), "{text}");
 }

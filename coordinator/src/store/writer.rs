@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -14,6 +14,7 @@ use super::StoreError;
 use super::notice::Notices;
 use super::tx::Tx;
 use crate::clock::Time;
+use crate::metrics::{BATCH as BATCH_SIZE, COMMIT};
 
 /// Transactions that share a commit at most: beyond this a batch's own time exceeds the fsync it saves.
 const BATCH: usize = 256;
@@ -111,7 +112,12 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
         }
     }
     pass(Point::CommitBefore);
-    match tx.commit().await {
+    metrics::histogram!(BATCH_SIZE.name).record(f64::from(u32::try_from(replies.len()).unwrap_or(u32::MAX)));
+    let began = Instant::now();
+    let committed = tx.commit().await;
+    let result = if committed.is_ok() { "committed" } else { "failed" };
+    metrics::histogram!(COMMIT.name, COMMIT.label => result).record(began.elapsed());
+    match committed {
         Ok(committed) => {
             pass(Point::CommitAfter);
             notices.committed(committed.last);

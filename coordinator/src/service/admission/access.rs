@@ -1,6 +1,6 @@
 //! Finding out who calls.
 
-use sprint_core::access::{Caller, Identity, PersonRole};
+use sprint_core::access::{Caller, Holders, Identity, Permission, PersonRole};
 use sprint_core::event::Actor;
 use sprint_core::ids::{KeyId, PersonName, SecretHash};
 use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
@@ -34,6 +34,29 @@ pub fn identify(sprint: &Coordinator, shown: Shown<'_>) -> Result<Identity, Serv
             found.map_or(Ok(Identity::Stranger), |found| person(&found))
         }
         Shown { key: None, token: None } => Ok(Identity::Stranger),
+    }
+}
+
+/// Whether a caller has a permission.
+///
+/// # Errors
+/// [`ServiceError::Unauthenticated`] for a stranger, [`ServiceError::Forbidden`] for whoever lacks the role.
+pub fn allow(caller: &Caller, permission: Permission) -> Result<(), ServiceError> {
+    let roles = match permission.holders() {
+        Holders::Everyone => return Ok(()),
+        Holders::Roles(roles) => roles,
+    };
+    match caller.identity.role() {
+        None => Err(ServiceError::Unauthenticated(
+            "nobody is known to call; show a certificate or a token: sprintctl login, or outpost-agent join".to_owned(),
+        )),
+        Some(role) if roles.contains(&role) => Ok(()),
+        Some(role) => {
+            let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
+            Err(ServiceError::Forbidden(format!(
+                "{caller} may not do this: it takes the role {roles}, and the caller's is {role}; ask an admin for a token of that role"
+            )))
+        }
     }
 }
 
