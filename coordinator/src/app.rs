@@ -20,12 +20,12 @@ use crate::face::listen::Port;
 use crate::face::{self, Face};
 use crate::git::GitRepos;
 use crate::identity::{Certificates, Given};
+use crate::loops;
 use crate::service::admission::local_admin;
 use crate::service::fleet::logs::Logs;
 use crate::service::fleet::presence;
 use crate::service::{Coordinator, LocalAdmin, now};
 use crate::store::{Location, Store};
-use crate::{loops, metrics};
 
 /// A shutdown that takes longer is cut short: everything that matters is on the disk.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(4);
@@ -46,7 +46,6 @@ impl App {
     /// # Errors
     /// A text for people that says what stands in the way.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        metrics::start();
         let data = &config.place.data_dir();
         make_data_dir(data)?;
         let data = &data.canonicalize()?;

@@ -1,103 +1,106 @@
-//! What is measured. Each metric is declared here once: its name with its unit, its labels, its help and its row of
+//! What is measured. Each metric is declared here once: its name with its unit, its label, its help and its row of
 //! the reference page.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
 
-use metrics::{describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 
-/// A metric.
+pub type Gauge = prometheus_client::metrics::gauge::Gauge<f64, AtomicU64>;
+
+/// One label, or none for a metric with one series.
+type Labels = Vec<(&'static str, Cow<'static, str>)>;
+
+/// A metric: a series for each value of its label.
 #[derive(Debug)]
-pub struct Metric {
-    pub name: &'static str,
-    pub kind: MetricKind,
-    /// The label that tells its series apart; empty for a metric with one series.
-    pub label: &'static str,
-    pub help: &'static str,
+pub struct Series<M> {
+    family: Family<Labels, M>,
+    label: &'static str,
 }
 
-#[derive(Debug)]
-pub enum MetricKind {
-    Counter,
-    Gauge,
-    /// With the upper bounds of its buckets.
-    Histogram(&'static [f64]),
+impl<M: Clone> Series<M> {
+    /// The series of a value of the label.
+    pub fn of(&self, value: impl Into<Cow<'static, str>>) -> M {
+        self.family.get_or_create_owned(&vec![(self.label, value.into())])
+    }
+
+    /// The one series of a metric without a label.
+    pub fn only(&self) -> M {
+        self.family.get_or_create_owned(&Labels::new())
+    }
 }
 
-/// From 100 µs, a commit on a fast disk, to 10 s, where callers give up.
-const SECONDS: &[f64] =
-    &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// From 100 µs, a commit on a fast disk, to 10 s, when callers give up.
+fn seconds() -> Histogram {
+    let bounds = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+    Histogram::new(bounds)
+}
 
 /// Up to the most transactions of a batch.
-const TRANSACTIONS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+fn transactions() -> Histogram {
+    Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
+}
 
 macro_rules! metrics {
-    ($($constant:ident = $kind:expr, $name:literal, $label:literal, $help:literal;)+) => {
-        $(pub const $constant: Metric = Metric { name: $name, kind: $kind, label: $label, help: $help };)+
-        /// All metrics, in the order of the reference page.
-        pub const ALL: &[Metric] = &[$($constant),+];
+    ($($field:ident: $kind:ident = $family:expr, $name:literal, $label:literal, $help:literal;)+) => {
+        /// Everything that is measured.
+        #[derive(Debug)]
+        pub struct Metrics {
+            $(#[doc = $help] pub $field: Series<$kind>,)+
+            registry: Registry,
+        }
+
+        impl Metrics {
+            fn new() -> Self {
+                let mut registry = Registry::default();
+                $(
+                    let $field = Series { family: $family, label: $label };
+                    // The format adds the suffix of counters, and a full stop to each help.
+                    registry.register($name.trim_end_matches("_total"), $help, $field.family.clone());
+                )+
+                Self { $($field,)+ registry }
+            }
+        }
+
+        #[cfg(test)]
+        const ROWS: &[[&str; 4]] = &[$([$name, stringify!($kind), $label, $help]),+];
     };
 }
 
-use MetricKind::{Counter, Gauge, Histogram};
-
 metrics! {
-    ITEMS = Gauge, "sprint_items", "stage", "Items by stage";
-    OLDEST_ITEM = Gauge, "sprint_oldest_ready_item_age_seconds", "", "The time for which the oldest ready item has been ready; 0 when none is";
-    CHANGES = Gauge, "sprint_changes", "state", "Changes by state";
-    QUEUE = Gauge, "sprint_merge_queue_changes", "repo", "Changes in the merge queue of a repo";
-    OLDEST_CHANGE = Gauge, "sprint_oldest_queued_change_age_seconds", "", "The time since the oldest change in a merge queue was queued; 0 when all queues are empty";
-    WORKERS = Gauge, "sprint_workers", "state", "Workers by state";
-    OUTPOSTS = Gauge, "sprint_outposts", "state", "Outposts by state";
-    EVENTS = Counter, "sprint_events_total", "kind", "Events committed since the start: each transition of an item, worker, change, trial or outpost is one. A landing is `change_landed`; the results of gates are `trial_gate_passed`, `trial_gate_failed`, `trial_gate_excused` and `trial_gate_lost`";
-    COMMIT = Histogram(SECONDS), "sprint_commit_duration_seconds", "result", "The time to commit a batch of transactions to the database, fsync included";
-    BATCH = Histogram(TRANSACTIONS), "sprint_commit_batch_transactions", "", "Transactions that share a commit";
-    LOG_BYTES = Counter, "sprint_log_bytes_total", "", "Bytes of workers' terminals that were received and written";
-    CALLS = Histogram(SECONDS), "sprint_call_duration_seconds", "method", "The time from a call to its answer, or to the beginning of the answer where that is a stream";
-    PASSES = Counter, "sprint_loop_passes_total", "loop", "Passes of a loop";
-    FAILURES = Counter, "sprint_loop_failures_total", "loop", "Passes of a loop that ended with an error";
-    PASS = Gauge, "sprint_loop_last_pass_duration_seconds", "loop", "The duration of a loop's last pass";
-    RUNNING = Gauge, "sprint_loop_running_seconds", "loop", "The time since a loop's pass under way began; 0 between two passes";
+    items: Gauge = Family::default(), "sprint_items", "stage", "Items by stage";
+    oldest_item: Gauge = Family::default(), "sprint_oldest_ready_item_age_seconds", "", "The time for which the oldest ready item has been ready; 0 when none is";
+    changes: Gauge = Family::default(), "sprint_changes", "state", "Changes by state";
+    queue: Gauge = Family::default(), "sprint_merge_queue_changes", "repo", "Changes in the merge queue of a repo";
+    oldest_change: Gauge = Family::default(), "sprint_oldest_queued_change_age_seconds", "", "The time since the oldest change in a merge queue was queued; 0 when all queues are empty";
+    workers: Gauge = Family::default(), "sprint_workers", "state", "Workers by state";
+    outposts: Gauge = Family::default(), "sprint_outposts", "state", "Outposts by state";
+    events: Counter = Family::default(), "sprint_events_total", "kind", "Events committed since the start: each transition of an item, worker, change, trial or outpost is one. A landing is `change_landed`; the results of gates are `trial_gate_passed`, `trial_gate_failed`, `trial_gate_excused` and `trial_gate_lost`";
+    commit: Histogram = Family::new_with_constructor(seconds), "sprint_commit_duration_seconds", "result", "The time to commit a batch of transactions to the database, fsync included";
+    batch: Histogram = Family::new_with_constructor(transactions), "sprint_commit_batch_transactions", "", "Transactions that share a commit";
+    log_bytes: Counter = Family::default(), "sprint_log_bytes_total", "", "Bytes of workers' terminals that were received and written";
+    calls: Histogram = Family::new_with_constructor(seconds), "sprint_call_duration_seconds", "method", "The time from a call to its answer, or to the beginning of the answer where that is a stream";
+    passes: Counter = Family::default(), "sprint_loop_passes_total", "loop", "Passes of a loop";
+    failures: Counter = Family::default(), "sprint_loop_failures_total", "loop", "Passes of a loop that ended with an error";
+    pass: Gauge = Family::default(), "sprint_loop_last_pass_duration_seconds", "loop", "The duration of a loop's last pass";
+    running: Gauge = Family::default(), "sprint_loop_running_seconds", "loop", "The time since a loop's pass under way began; 0 between two passes";
 }
 
-/// The recorder of this process; several coordinators in one process share it.
-static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
-    let histograms = ALL.iter().filter_map(|metric| match metric.kind {
-        Histogram(bounds) => Some((metric.name, bounds)),
-        Counter | Gauge => None,
-    });
-    let builder = histograms.fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
-        let matcher = metrics_exporter_prometheus::Matcher::Full(name.to_owned());
-        builder.set_buckets_for_metric(matcher, bounds).expect("a histogram has buckets")
-    });
-    let recorder = builder.build_recorder();
-    let handle = recorder.handle();
-    if let Err(error) = metrics::set_global_recorder(recorder) {
-        tracing::error!(%error, "metrics are not recorded");
+/// The metrics of this process; several coordinators in one process share them.
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+impl Metrics {
+    /// All metrics in the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes everything");
+        text
     }
-    for Metric { name, kind, label: _, help } in ALL {
-        match kind {
-            Counter => describe_counter!(*name, *help),
-            Gauge => describe_gauge!(*name, *help),
-            Histogram(_) => describe_histogram!(*name, *help),
-        }
-    }
-    handle
-});
-
-/// Records from now on.
-pub fn start() {
-    LazyLock::force(&RECORDER);
-}
-
-/// Sorts what was recorded into buckets; without it, each observation of a histogram stays in memory.
-pub fn settle() {
-    RECORDER.run_upkeep();
-}
-
-/// All metrics in the text format of Prometheus.
-pub fn text() -> String {
-    RECORDER.render()
 }
 
 #[cfg(test)]
@@ -106,17 +109,23 @@ mod tests {
 
     #[test]
     fn the_reference_page_lists_every_metric() {
-        let mut table = "| Metric | Type | Label | Meaning |\n|---|---|---|---|\n".to_owned();
-        for Metric { name, kind, label, help } in ALL {
-            let kind = match kind {
-                Counter => "counter",
-                Gauge => "gauge",
-                Histogram(_) => "histogram",
-            };
-            let label = if label.is_empty() { String::new() } else { format!("`{label}`") };
-            table += &format!("| `{name}` | {kind} | {label} | {help} |\n");
-        }
+        let label = |label: &str| if label.is_empty() { String::new() } else { format!("`{label}`") };
+        let row = |[name, kind, name_of_label, help]: &[&str; 4]| {
+            format!("| `{name}` | {} | {} | {help} |\n", kind.to_lowercase(), label(name_of_label))
+        };
+        let table = "| Metric | Type | Label | Meaning |\n|---|---|---|---|\n".to_owned();
+        let table = table + &ROWS.iter().map(row).collect::<String>();
         let page = include_str!("../../docs/reference/metrics.md");
         assert!(page.contains(&format!("\n{table}")), "docs/reference/metrics.md holds:\n{table}");
+    }
+
+    #[test]
+    fn a_counter_is_written_with_its_label_and_its_suffix() {
+        let metrics = Metrics::new();
+        metrics.events.of("item_added").inc();
+        metrics.log_bytes.only().inc_by(5);
+        let text = metrics.text();
+        assert!(text.contains("sprint_events_total{kind=\"item_added\"} 1\n"), "{text}");
+        assert!(text.contains("sprint_log_bytes_total 5\n") && text.ends_with("# EOF\n"), "{text}");
     }
 }

@@ -7,7 +7,6 @@ mod merger;
 mod pipeline;
 mod scheduler;
 mod supervisor;
-mod upkeep;
 
 use std::sync::Arc;
 
@@ -22,6 +21,5 @@ pub fn start(sprint: &Arc<Coordinator>, local: LocalAdmin, tasks: &TaskTracker, 
     tasks.spawn(driver::run(scheduler::Scheduler, Arc::clone(sprint), stop.clone()));
     tasks.spawn(driver::run(pipeline::Pipeline, Arc::clone(sprint), stop.clone()));
     tasks.spawn(driver::run(supervisor::Supervisor, Arc::clone(sprint), stop.clone()));
-    tasks.spawn(driver::run(upkeep::Upkeep, Arc::clone(sprint), stop.clone()));
     tasks.spawn(driver::run(merger::Merger::default(), Arc::clone(sprint), stop.clone()));
 }

@@ -14,7 +14,7 @@ use super::StoreError;
 use super::notice::Notices;
 use super::tx::Tx;
 use crate::clock::Time;
-use crate::metrics::{BATCH as BATCH_SIZE, COMMIT};
+use crate::metrics::METRICS;
 
 /// Transactions that share a commit at most: beyond this a batch's own time exceeds the fsync it saves.
 const BATCH: usize = 256;
@@ -112,11 +112,11 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
         }
     }
     pass(Point::CommitBefore);
-    metrics::histogram!(BATCH_SIZE.name).record(f64::from(u32::try_from(replies.len()).unwrap_or(u32::MAX)));
+    METRICS.batch.only().observe(f64::from(u32::try_from(replies.len()).unwrap_or(u32::MAX)));
     let began = Instant::now();
     let committed = tx.commit().await;
     let result = if committed.is_ok() { "committed" } else { "failed" };
-    metrics::histogram!(COMMIT.name, COMMIT.label => result).record(began.elapsed());
+    METRICS.commit.of(result).observe(began.elapsed().as_secs_f64());
     match committed {
         Ok(committed) => {
             pass(Point::CommitAfter);

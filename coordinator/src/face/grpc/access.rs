@@ -8,7 +8,6 @@ use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::Response;
-use metrics::histogram;
 use sprint_core::access::{Caller, Identity, Permission};
 use tonic::{Code, Status};
 
@@ -16,7 +15,7 @@ use super::known::Call;
 use super::status::of;
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
-use crate::metrics::CALLS;
+use crate::metrics::METRICS;
 use crate::service::admission::access::allow;
 use crate::service::admission::audit;
 
@@ -123,7 +122,7 @@ pub(super) async fn check(State(face): State<Face>, mut request: Request, next: 
         Identity::Outpost(_) => next.run(request).await,
     };
     // The method is one of the table, so the series are bounded.
-    histogram!(CALLS.name, CALLS.label => method.clone()).record(began.elapsed());
+    METRICS.calls.of(method.clone()).observe(began.elapsed().as_secs_f64());
     if let Some(status) = response.extensions().get::<Status>().filter(|status| is_refusal(status, &caller)) {
         audit::refused(&face.sprint, caller, &method, status.message()).await;
     }

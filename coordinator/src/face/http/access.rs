@@ -5,13 +5,12 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use metrics::histogram;
 use sprint_core::access::{Holders, Permission};
 
 use super::failure::Failure;
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
-use crate::metrics::CALLS;
+use crate::metrics::METRICS;
 use crate::service::ServiceError;
 use crate::service::admission::access::allow;
 use crate::service::admission::audit;
@@ -38,7 +37,7 @@ pub(super) async fn check(
         Ok(()) => {
             let began = Instant::now();
             let response = next.run(request).await;
-            histogram!(CALLS.name, CALLS.label => what).record(began.elapsed());
+            METRICS.calls.of(what).observe(began.elapsed().as_secs_f64());
             response
         }
         Err(error) => {

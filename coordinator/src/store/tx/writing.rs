@@ -13,7 +13,7 @@ use super::super::entity::{Key as _, Stored, insert};
 use super::super::error::StoreError;
 use super::super::notice::Notice;
 use super::{Batch, EVENTS, Job, Numbers, Tx};
-use crate::metrics::EVENTS as EVENTS_TOTAL;
+use crate::metrics::METRICS;
 
 /// Rows that one statement writes at most. Powers of two up to this are used, so that
 /// few statements are prepared, and the parameters stay far below SQLite's 32,766.
@@ -92,7 +92,7 @@ impl Tx {
         let Batch { rows: _, events: _, kinds, notices, sequences: _, numbers, written, sent: _ } =
             std::mem::take(&mut self.batch);
         for kind in kinds {
-            metrics::counter!(EVENTS_TOTAL.name, EVENTS_TOTAL.label => kind.as_str()).increment(1);
+            METRICS.events.of(kind.as_str()).inc();
         }
         self.live.update(&written);
         self.batch.numbers = numbers;
