@@ -12,5 +12,6 @@ pub mod face;
 pub mod git;
 pub mod identity;
 pub mod loops;
+pub mod metrics;
 pub mod service;
 pub mod store;

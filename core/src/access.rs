@@ -18,7 +18,7 @@ crate::words! {
 
 crate::words! {
     /// What a caller may be to a coordinator.
-    pub enum Role as "role" {
+    pub enum CallerRole as "role" {
         /// May do everything, also let others in.
         Admin => "admin",
         /// Steers the work: items, workers, changes, queues.
@@ -33,6 +33,47 @@ crate::words! {
 }
 
 crate::words! {
+    /// What a call may need; each face maps its routes to these.
+    pub enum Permission as "permission" {
+        /// To be answered at all; the use case itself checks what the caller shows.
+        Enter => "enter",
+        /// To learn as whom one is known.
+        Identify => "identify",
+        /// To look at everything that is no secret.
+        View => "view",
+        /// To steer the work.
+        Steer => "steer",
+        /// To decide who and what belongs here at all.
+        Administer => "administer",
+        /// To report, to receive orders, to deliver logs.
+        Link => "link",
+    }
+}
+
+/// Who has a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holders {
+    Everyone,
+    Roles(&'static [CallerRole]),
+}
+
+impl Permission {
+    /// Who has it. A worker has none: it speaks with its outpost only.
+    pub const fn holders(self) -> Holders {
+        match self {
+            Self::Enter => Holders::Everyone,
+            Self::Identify => {
+                Holders::Roles(&[CallerRole::Admin, CallerRole::Operator, CallerRole::Viewer, CallerRole::Outpost])
+            }
+            Self::View => Holders::Roles(&[CallerRole::Admin, CallerRole::Operator, CallerRole::Viewer]),
+            Self::Steer => Holders::Roles(&[CallerRole::Admin, CallerRole::Operator]),
+            Self::Administer => Holders::Roles(&[CallerRole::Admin]),
+            Self::Link => Holders::Roles(&[CallerRole::Outpost]),
+        }
+    }
+}
+
+crate::words! {
     /// What a person may be: the roles that an access token can carry.
     pub enum PersonRole as "role of a person" {
         Admin => "admin",
@@ -41,7 +82,7 @@ crate::words! {
     }
 }
 
-impl From<PersonRole> for Role {
+impl From<PersonRole> for CallerRole {
     fn from(role: PersonRole) -> Self {
         match role {
             PersonRole::Admin => Self::Admin,
@@ -65,10 +106,10 @@ pub enum Identity {
 
 impl Identity {
     /// What it may be called as; a stranger has no role.
-    pub fn role(&self) -> Option<Role> {
+    pub fn role(&self) -> Option<CallerRole> {
         match self {
             Self::Person { role, name: _ } => Some((*role).into()),
-            Self::Outpost(_) => Some(Role::Outpost),
+            Self::Outpost(_) => Some(CallerRole::Outpost),
             Self::Stranger => None,
         }
     }

@@ -270,6 +270,10 @@ fn only_repositories_are_served_over_http() {
     assert_eq!(status(refs), "200");
     assert_eq!(status_as(refs, ""), "401", "not to strangers, also not on loopback");
     assert_eq!(status_as("/healthz", ""), "200");
+    for path in ["/api/v1/status", "/metrics"] {
+        assert_eq!((status_as(path, ""), status(path)), ("401".to_owned(), "200".to_owned()), "{path}");
+    }
+    assert_eq!(status_as("/api/v1/status", "Authorization: Bearer nonsense\r\n"), "401");
     for path in [
         "/git/none.git/info/refs?service=git-upload-pack",
         "/git/../sprint.db",

@@ -1,5 +1,7 @@
 //! What a person does while work is under way, and what they see of it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -265,4 +267,59 @@ fn a_worktree_holds_nothing_of_ours() {
     assert_eq!(names, [".git", "README"], "{seen}");
     let landed = sprint_tests::git(&repo.upstream, &["ls-tree", "--name-only", "main"]);
     assert_eq!(landed, "README\na.txt");
+}
+
+#[test]
+fn the_status_and_the_metrics_are_served_over_http_with_every_loop() {
+    let cluster = Cluster::start(1);
+    cluster.repo("web", &[], &[]);
+    let token = cluster.token(&["--kind", "viewer"]);
+    let over_http = |path: &str| {
+        let mut stream = TcpStream::connect(cluster.http()).expect("it listens");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
+        body.to_owned()
+    };
+    let json = || serde_json::from_str::<Value>(&over_http("/api/v1/status")).expect("is JSON");
+    // A heartbeat or a pass may come between two looks.
+    let same = || (json(), cluster.sprintctl(&["status", "-o", "json"]).succeeded().json());
+    let without_loops = |mut status: Value| (status["loops"].take(), status);
+    eventually("both show the same", || {
+        let (http, grpc) = same();
+        without_loops(http).1 == without_loops(grpc).1
+    });
+    let status = json();
+    assert_eq!(status["outposts"]["online"], 1, "{status}");
+    assert_eq!(status["merge_queues"][0]["repo"], "web", "{status}");
+    let loops = status["loops"].as_array().expect("a list");
+    let names = loops.iter().map(|status| status["name"].as_str().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(names, ["identity", "merger", "pipeline", "scheduler", "supervisor"]);
+    for status in loops {
+        assert!(status["passes"].as_u64() > Some(0) && status["failures"] == 0, "{status}");
+        assert!(status["last_pass"]["error"].is_null() && status["last_pass"]["at"].is_string(), "{status}");
+    }
+    let repo = cluster.repo("api", &[], &[]);
+    let id = cluster.add(&repo, "Measured", &commit("a.txt", "a"));
+    cluster.landed(&repo, id);
+    let metrics = over_http("/metrics");
+    let measured = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| {
+        let (name, kind) = line.split_once(' ')?;
+        Some(format!("{name}{}", if kind == "counter" { "_total" } else { "" }))
+    });
+    let page = include_str!("../../docs/reference/metrics.md");
+    let listed = page.lines().filter_map(|line| line.strip_prefix("| `sprint_")?.split('`').next());
+    let listed = listed.map(|name| format!("sprint_{name}")).collect::<Vec<_>>();
+    assert_eq!(measured.collect::<Vec<_>>(), listed, "{metrics}");
+    for name in &listed {
+        assert!(metrics.lines().any(|line| line.starts_with(name)), "{name} has no value: {metrics}");
+    }
+    for line in ["sprint_events_total{kind=\"change_landed\"} 1", "sprint_outposts{state=\"online\"} 1.0"] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
+    }
+    let text = cluster.sprintctl(&["status", "--loops"]).succeeded().text();
+    assert!(names.iter().all(|name| text.contains(name)), "{text}");
 }

@@ -11,7 +11,7 @@ use sprint_core::ids::KeyId;
 use sprint_core::refusal::Code;
 use sprint_core::time::Timestamp;
 
-use crate::service::admission::access::{Shown, identify};
+use crate::service::admission::access::{Credentials, identify};
 use crate::service::{Coordinator, ServiceError, now};
 
 /// The other end of a connection.
@@ -61,7 +61,7 @@ impl Peer {
             let why = "the certificate has expired; connect again with the next one";
             return Err(ServiceError::new(Code::CertificateExpired, why));
         }
-        let identity = identify(sprint, Shown { key: self.key.as_ref(), token })?;
+        let identity = identify(sprint, Credentials { key: self.key.as_ref(), token })?;
         if identity != Identity::Stranger {
             self.standing.known.store(true, Ordering::Relaxed);
         }

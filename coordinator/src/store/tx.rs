@@ -7,7 +7,7 @@ mod writing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sprint_core::event::{Event, NewEvent};
+use sprint_core::event::{Event, EventKind, NewEvent};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
@@ -66,6 +66,8 @@ struct Job {
 struct Batch {
     rows: Slots,
     events: Vec<Event>,
+    /// The kinds of the events, to be counted when they are committed.
+    kinds: Vec<EventKind>,
     notices: BTreeSet<Notice>,
     sequences: Vec<(&'static str, u64)>,
     numbers: Numbers,

@@ -4,7 +4,7 @@
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -15,6 +15,7 @@ use super::StoreError;
 use super::notice::Notices;
 use super::tx::Tx;
 use crate::clock::Time;
+use crate::metrics::METRICS;
 
 /// Transactions that share a commit at most: beyond this a batch's own time exceeds the fsync it saves.
 const BATCH: usize = 256;
@@ -121,7 +122,12 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
         }
     }
     pass(Point::CommitBefore);
-    match tx.commit().await {
+    METRICS.batch.only().observe(f64::from(u32::try_from(replies.len()).unwrap_or(u32::MAX)));
+    let began = Instant::now();
+    let committed = tx.commit().await;
+    let result = if committed.is_ok() { "committed" } else { "failed" };
+    METRICS.commit.of(result).observe(began.elapsed().as_secs_f64());
+    match committed {
         Ok(committed) => {
             pass(Point::CommitAfter);
             notices.committed(committed.last);

@@ -144,7 +144,10 @@ impl Source {
             Item::Macro(item) => {
                 // What a macro defines is among the words that it is given.
                 let words = words(item.mac.tokens.clone());
-                for pair in words.windows(2).filter(|pair| pair[0] == "enum" || pair[0] == "struct") {
+                let is_type = |pair: &&[String]| {
+                    (pair[0] == "enum" || pair[0] == "struct") && pair[1].starts_with(char::is_uppercase)
+                };
+                for pair in words.windows(2).filter(is_type) {
                     self.public_types.push(pair[1].clone());
                 }
                 self.defines.extend(words);

@@ -2,13 +2,13 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::Response;
-use sprint_core::access::{Caller, Identity, Role};
+use sprint_core::access::{Caller, Identity, Permission};
 use sprint_core::act::Act;
 use sprint_core::refusal::{Code as SprintCode, Refusal};
 use tonic::{Code, Status};
@@ -17,94 +17,77 @@ use super::known::Call;
 use super::status::{of, plain, refuse};
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
+use crate::metrics::METRICS;
+use crate::service::admission::access::{NO_CALLER, allow};
 use crate::service::admission::audit;
-
-const NO_CALLER: &str = "the call is not authenticated; it carries neither a certificate nor a token";
 
 /// How long a call of a stranger may take: its body may trickle in, or not come at all.
 const STRANGER_LIMIT: Duration = Duration::from_secs(8);
 
-/// Who may call a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Allowed {
-    /// Whoever comes; the method itself looks at what they show.
-    Anyone,
-    Roles(&'static [Role]),
-}
+use Permission::{Administer, Enter, Identify, Link, Steer, View};
 
-use Role::{Admin, Operator, Outpost, Viewer};
-
-/// To look at everything that is no secret.
-const LOOK: Allowed = Allowed::Roles(&[Admin, Operator, Viewer]);
-/// To steer the work.
-const STEER: Allowed = Allowed::Roles(&[Admin, Operator]);
-/// To decide who and what belongs here at all.
-const RULE: Allowed = Allowed::Roles(&[Admin]);
-/// To report, to be told, to bring logs.
-const LINK: Allowed = Allowed::Roles(&[Outpost]);
-
-/// Every method of every service. A worker has no way here: it speaks with its outpost only.
-const TABLE: &[(&str, Allowed)] = &[
-    ("/grpc.health.v1.Health/Check", Allowed::Anyone),
-    ("/grpc.health.v1.Health/Watch", LOOK),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", LOOK),
-    ("/sprint.v1.Changes/Drop", STEER),
-    ("/sprint.v1.Changes/Explain", LOOK),
-    ("/sprint.v1.Changes/Gates", LOOK),
-    ("/sprint.v1.Changes/Get", LOOK),
-    ("/sprint.v1.Changes/Graph", LOOK),
-    ("/sprint.v1.Changes/Land", STEER),
-    ("/sprint.v1.Changes/List", LOOK),
-    ("/sprint.v1.Changes/Retry", STEER),
+/// The permission that each method of each service needs.
+const TABLE: &[(&str, Permission)] = &[
+    ("/grpc.health.v1.Health/Check", Enter),
+    ("/grpc.health.v1.Health/Watch", View),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", View),
+    ("/sprint.v1.Changes/Drop", Steer),
+    ("/sprint.v1.Changes/Explain", View),
+    ("/sprint.v1.Changes/Gates", View),
+    ("/sprint.v1.Changes/Get", View),
+    ("/sprint.v1.Changes/Graph", View),
+    ("/sprint.v1.Changes/Land", Steer),
+    ("/sprint.v1.Changes/List", View),
+    ("/sprint.v1.Changes/Retry", Steer),
     // It runs commands of the repo on outposts.
-    ("/sprint.v1.Changes/RunGates", STEER),
-    ("/sprint.v1.Changes/Why", LOOK),
-    ("/sprint.v1.Events/Tail", LOOK),
-    ("/sprint.v1.Identity/CreateToken", RULE),
+    ("/sprint.v1.Changes/RunGates", Steer),
+    ("/sprint.v1.Changes/Why", View),
+    ("/sprint.v1.Events/Tail", View),
+    ("/sprint.v1.Identity/CreateToken", Administer),
     // Its token is its credential.
-    ("/sprint.v1.Identity/Enrol", Allowed::Anyone),
-    ("/sprint.v1.Identity/ListTokens", RULE),
-    ("/sprint.v1.Identity/RevokeToken", RULE),
-    ("/sprint.v1.Identity/WhoAmI", Allowed::Roles(&[Admin, Operator, Viewer, Outpost])),
-    ("/sprint.v1.Items/Add", STEER),
-    ("/sprint.v1.Items/Cancel", STEER),
-    ("/sprint.v1.Items/Edit", STEER),
-    ("/sprint.v1.Items/Explain", LOOK),
-    ("/sprint.v1.Items/Get", LOOK),
-    ("/sprint.v1.Items/Kept", LOOK),
-    ("/sprint.v1.Items/List", LOOK),
-    ("/sprint.v1.Items/Ready", STEER),
-    ("/sprint.v1.Items/Retry", STEER),
-    ("/sprint.v1.Items/Wait", LOOK),
-    ("/sprint.v1.Link/Logs", LINK),
-    ("/sprint.v1.Link/Session", LINK),
-    ("/sprint.v1.Link/Terminal", LINK),
-    ("/sprint.v1.Outposts/Drain", STEER),
-    ("/sprint.v1.Outposts/List", LOOK),
-    ("/sprint.v1.Outposts/Remove", RULE),
-    ("/sprint.v1.Outposts/Resume", STEER),
-    ("/sprint.v1.Outposts/Set", STEER),
+    ("/sprint.v1.Identity/Enrol", Enter),
+    ("/sprint.v1.Identity/ListTokens", Administer),
+    ("/sprint.v1.Identity/RevokeToken", Administer),
+    ("/sprint.v1.Identity/WhoAmI", Identify),
+    ("/sprint.v1.Items/Add", Steer),
+    ("/sprint.v1.Items/Cancel", Steer),
+    ("/sprint.v1.Items/Edit", Steer),
+    ("/sprint.v1.Items/Explain", View),
+    ("/sprint.v1.Items/Get", View),
+    ("/sprint.v1.Items/Kept", View),
+    ("/sprint.v1.Items/List", View),
+    ("/sprint.v1.Items/Ready", Steer),
+    ("/sprint.v1.Items/Retry", Steer),
+    ("/sprint.v1.Items/Wait", View),
+    ("/sprint.v1.Link/Logs", Link),
+    ("/sprint.v1.Link/Session", Link),
+    ("/sprint.v1.Link/Terminal", Link),
+    ("/sprint.v1.Outposts/Drain", Steer),
+    ("/sprint.v1.Outposts/List", View),
+    ("/sprint.v1.Outposts/Remove", Administer),
+    ("/sprint.v1.Outposts/Resume", Steer),
+    ("/sprint.v1.Outposts/Set", Steer),
     // A repo's address is read with the coordinator's own rights.
-    ("/sprint.v1.Repos/Add", RULE),
-    ("/sprint.v1.Repos/Get", LOOK),
-    ("/sprint.v1.Repos/List", LOOK),
-    ("/sprint.v1.Repos/Remove", RULE),
-    ("/sprint.v1.Repos/Set", STEER),
+    ("/sprint.v1.Repos/Add", Administer),
+    ("/sprint.v1.Repos/Get", View),
+    ("/sprint.v1.Repos/List", View),
+    ("/sprint.v1.Repos/Remove", Administer),
+    ("/sprint.v1.Repos/Set", Steer),
     // It holds every key.
-    ("/sprint.v1.System/Backup", RULE),
-    ("/sprint.v1.System/Check", RULE),
-    ("/sprint.v1.System/Status", LOOK),
+    ("/sprint.v1.System/Backup", Administer),
+    ("/sprint.v1.System/Check", Administer),
+    ("/sprint.v1.System/Status", View),
     // It types into an agent's terminal.
-    ("/sprint.v1.Workers/Attach", STEER),
-    ("/sprint.v1.Workers/Get", LOOK),
-    ("/sprint.v1.Workers/List", LOOK),
-    ("/sprint.v1.Workers/Logs", LOOK),
-    ("/sprint.v1.Workers/Stop", STEER),
+    ("/sprint.v1.Workers/Attach", Steer),
+    ("/sprint.v1.Workers/Get", View),
+    ("/sprint.v1.Workers/List", View),
+    ("/sprint.v1.Workers/Logs", View),
+    ("/sprint.v1.Workers/Stop", Steer),
 ];
 
 /// The entry for a method.
-fn allowed(method: &str) -> Option<Allowed> {
-    TABLE.iter().find(|(known, _)| *known == method).map(|(_, allowed)| *allowed)
+fn permission(method: &str) -> Option<Permission> {
+    TABLE.iter().find(|(known, _)| *known == method).map(|(_, permission)| *permission)
 }
 
 /// Lets a call through to its service, with its caller on it, or refuses and records it.
@@ -126,6 +109,7 @@ pub(super) async fn check(State(face): State<Face>, mut request: Request, next: 
     }
     request.extensions_mut().insert(caller.clone());
     let method = method(request.uri()).to_owned();
+    let began = Instant::now();
     let response = match &caller.identity {
         Identity::Stranger => match tokio::time::timeout(STRANGER_LIMIT, next.run(request)).await {
             Ok(response) => response,
@@ -139,6 +123,8 @@ pub(super) async fn check(State(face): State<Face>, mut request: Request, next: 
         // Its calls look by themselves whether it still belongs here.
         Identity::Outpost(_) => next.run(request).await,
     };
+    // The method is one of the table, so the series are bounded.
+    METRICS.calls.of(method.clone()).observe(began.elapsed().as_secs_f64());
     if let Some(status) = response.extensions().get::<Status>().filter(|status| is_refusal(status, &caller)) {
         audit::refused(&face.sprint, caller, &method, status.message()).await;
     }
@@ -166,21 +152,9 @@ fn is_refusal(status: &Status, caller: &Caller) -> bool {
 }
 
 fn may(caller: &Caller, path: &str) -> Result<(), Status> {
-    let role = caller.identity.role();
-    match (allowed(path), role) {
-        (Some(Allowed::Anyone), _) => Ok(()),
-        (Some(Allowed::Roles(roles)), Some(role)) if roles.contains(&role) => Ok(()),
-        (Some(Allowed::Roles(_)), None) => {
-            Err(refuse(&Refusal::new(SprintCode::CallerUnauthenticated, NO_CALLER).next(Act::LogIn)))
-        }
-        (Some(Allowed::Roles(roles)), Some(role)) => {
-            let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
-            let why = format!(
-                "{caller} may not do this: it takes the role {roles}, and the caller's is {role}; ask an admin for a token of that role"
-            );
-            Err(plain(SprintCode::CallerForbidden, why))
-        }
-        (None, None) => Err(plain(SprintCode::CallerUnauthenticated, NO_CALLER)),
+    match (permission(path), caller.identity.role()) {
+        (Some(permission), _) => allow(caller, permission).map_err(of),
+        (None, None) => Err(refuse(&Refusal::new(SprintCode::CallerUnauthenticated, NO_CALLER).next(Act::LogIn))),
         (None, Some(_)) => Err(plain(SprintCode::RequestUnknown, "there is no such method")),
     }
 }
@@ -244,10 +218,16 @@ mod tests {
             ("stranger", Identity::Stranger),
         ];
         let mut table = String::new();
-        for (method, _) in TABLE.iter().chain([&("/sprint.v1.Items/Unheard", Allowed::Anyone)]) {
-            let who = identities.iter().filter(|(_, identity)| may(&caller(identity.clone()), method).is_ok());
+        let mut line = |route: &str, may: &dyn Fn(&Caller) -> bool| {
+            let who = identities.iter().filter(|(_, identity)| may(&caller(identity.clone())));
             let who = who.map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
-            writeln!(table, "{method:60} {who}").expect("a string takes everything");
+            writeln!(table, "{route:60} {who}").expect("a string takes everything");
+        };
+        for method in TABLE.iter().map(|(method, _)| *method).chain(["/sprint.v1.Items/Unheard"]) {
+            line(method, &|caller| may(caller, method).is_ok());
+        }
+        for (path, permission) in crate::face::http::permissions() {
+            line(&format!("GET {path}"), &|caller| allow(caller, permission).is_ok());
         }
         insta::assert_snapshot!(table);
     }

@@ -1,6 +1,6 @@
 //! Finding out who calls.
 
-use sprint_core::access::{Caller, Identity, PersonRole};
+use sprint_core::access::{Caller, Holders, Identity, Permission, PersonRole};
 use sprint_core::act::Act;
 use sprint_core::event::Actor;
 use sprint_core::ids::{KeyId, PersonName, SecretHash};
@@ -12,9 +12,12 @@ use tokio::sync::watch;
 use crate::service::{Coordinator, ServiceError};
 use crate::store::Live;
 
-/// What a caller has shown of itself.
+/// Why a call without proof is refused.
+pub const NO_CALLER: &str = "the call is not authenticated; it carries neither a certificate nor a token";
+
+/// What a caller proves itself with.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Shown<'a> {
+pub struct Credentials<'a> {
     /// The key of its certificate, which TLS has verified.
     pub key: Option<&'a KeyId>,
     /// The text that it sent as its token.
@@ -25,17 +28,39 @@ pub struct Shown<'a> {
 ///
 /// # Errors
 /// A proof that is not accepted: its caller is not treated as a stranger.
-pub fn identify(sprint: &Coordinator, shown: Shown<'_>) -> Result<Identity, ServiceError> {
+pub fn identify(sprint: &Coordinator, shown: Credentials<'_>) -> Result<Identity, ServiceError> {
     let live = sprint.store.live();
     match shown {
-        Shown { key: Some(key), token: _ } => by_key(live, key),
-        Shown { key: None, token: Some(text) } => {
+        Credentials { key: Some(key), token: _ } => by_key(live, key),
+        Credentials { key: None, token: Some(text) } => {
             let token = text.parse::<TokenText>().map_err(|error| ServiceError::new(Code::TokenMalformed, error))?;
             let found = live.token(&token.id);
             known(found.as_deref(), &token, TokenKind::Viewer)?;
             found.map_or(Ok(Identity::Stranger), |found| person(&found))
         }
-        Shown { key: None, token: None } => Ok(Identity::Stranger),
+        Credentials { key: None, token: None } => Ok(Identity::Stranger),
+    }
+}
+
+/// Whether a caller has a permission.
+///
+/// # Errors
+/// [`Code::CallerUnauthenticated`] for a stranger, [`Code::CallerForbidden`] for a caller who lacks the role.
+pub fn allow(caller: &Caller, permission: Permission) -> Result<(), ServiceError> {
+    let roles = match permission.holders() {
+        Holders::Everyone => return Ok(()),
+        Holders::Roles(roles) => roles,
+    };
+    match caller.identity.role() {
+        None => Err(Refusal::new(Code::CallerUnauthenticated, NO_CALLER).next(Act::LogIn).into()),
+        Some(role) if roles.contains(&role) => Ok(()),
+        Some(role) => {
+            let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
+            let why = format!(
+                "{caller} may not do this: it takes the role {roles}, and the caller's is {role}; ask an admin for a token of that role"
+            );
+            Err(ServiceError::new(Code::CallerForbidden, why))
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use sprint_core::ids::WorkerId;
 use sprint_core::time::Timestamp;
 use tokio::sync::watch;
 
+use crate::metrics::METRICS;
+
 /// Bytes that one read answers at most.
 const READ_BYTES: u64 = 256 * 1024;
 
@@ -155,6 +157,7 @@ impl OpenLog {
         entry[8..].copy_from_slice(&self.len.to_le_bytes());
         self.index.write_all(&entry)?;
         self.len += fresh.len() as u64;
+        METRICS.log_bytes.only().inc_by(fresh.len() as u64);
         self.size.send_replace(self.len);
         Ok(())
     }

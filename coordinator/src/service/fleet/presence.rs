@@ -10,7 +10,7 @@ use sprint_core::outpost::{Load, OutpostState};
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::worker::WorkerStateName;
 
-use crate::service::fleet::connections::Held;
+use crate::service::fleet::connections::SessionHold;
 use crate::service::fleet::outposts;
 use crate::service::fleet::outposts::event;
 use crate::service::fleet::reports;
@@ -50,7 +50,7 @@ pub enum Reconcile {
 ///
 /// # Errors
 /// [`Code::OutpostConnected`] while another agent is connected under the same name.
-pub async fn connect(sprint: &Coordinator, hello: Hello) -> Result<(Held, Vec<Reconcile>), ServiceError> {
+pub async fn connect(sprint: &Coordinator, hello: Hello) -> Result<(SessionHold, Vec<Reconcile>), ServiceError> {
     if hello.max_workers == 0 {
         let why = "an outpost offers at least one slot; set --max-workers to 1 or more";
         return Err(Refusal::new(Code::OutpostInvalid, why).field("max_workers").into());
@@ -120,7 +120,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
 }
 
 /// Records that an outpost's session ended, unless a newer one took over.
-pub async fn disconnect(sprint: &Coordinator, held: &Held) {
+pub async fn disconnect(sprint: &Coordinator, held: &SessionHold) {
     if !sprint.fleet.release(held) {
         return;
     }

@@ -5,7 +5,7 @@ use sprint_core::ids::WorkerId;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::worker::Worker;
 
-use crate::service::fleet::connections::{Shown, TerminalEnd, Typed};
+use crate::service::fleet::connections::{ScreenOutput, TerminalEnd, Typed};
 use crate::service::{Coordinator, ServiceError};
 use crate::store::WorkerFilter;
 
@@ -31,7 +31,7 @@ pub async fn attach(
     sprint: &Coordinator,
     id: WorkerId,
     size: (u32, u32),
-) -> Result<TerminalEnd<Typed, Shown>, ServiceError> {
+) -> Result<TerminalEnd<Typed, ScreenOutput>, ServiceError> {
     let worker = get(sprint, id).await?;
     if worker.terminal.is_none() {
         let why = format!("worker {id} has no terminal: it is {}", worker.state.name());

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use sprint_core::status::{LoopPass, LoopStatus};
 use sprint_core::time::Timestamp;
 
+use crate::metrics::METRICS;
+
 /// The loops of this coordinator.
 #[derive(Debug, Default)]
 pub struct Loops {
@@ -20,6 +22,8 @@ impl Loops {
 
     /// Notes that the pass under way has ended.
     pub fn end(&self, name: &'static str, pass: LoopPass) {
+        METRICS.passes.of(name).inc();
+        METRICS.failures.of(name).inc_by(u64::from(pass.error.is_some()));
         self.change(name, |status| {
             status.passes += 1;
             status.failures += u64::from(pass.error.is_some());

@@ -4,4 +4,5 @@ pub mod backup;
 pub mod check;
 pub mod events;
 pub mod loops;
+pub mod metrics;
 pub mod status;

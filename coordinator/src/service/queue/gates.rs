@@ -13,7 +13,7 @@ use crate::service::{Actor, Coordinator, ServiceError, transition};
 
 /// What a person wants gated.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct GateRunRequest {
     /// The repo, if there are several.
     pub repo: Option<RepoName>,
     /// A branch, ref or commit; the tip of the target branch where none is named.
@@ -28,8 +28,8 @@ pub struct Wanted {
 ///
 /// # Errors
 /// [`Code::RevisionNotFound`], [`Code::GateNotFound`], and [`Code::GateNone`] where there is no gate.
-pub async fn begin(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<TrialId, ServiceError> {
-    let Wanted { repo, what, gates: names, again } = wanted;
+pub async fn begin(sprint: &Coordinator, wanted: GateRunRequest, by: Actor) -> Result<TrialId, ServiceError> {
+    let GateRunRequest { repo, what, gates: names, again } = wanted;
     let (repo, git) = revision::repo_or_only(sprint, repo).await?;
     let commit = match &what {
         Some(what) => revision::resolve(&repo, &git, what).await?,

@@ -28,7 +28,7 @@ use crate::store::Tx;
 
 /// What a person wants to land, and how.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct LandRequest {
     /// An item's number, `ITEM/ATTEMPT`, or a branch, ref or commit of a repo.
     pub what: String,
     /// Where it is, if there are several.
@@ -57,7 +57,7 @@ struct Found {
 ///
 /// # Errors
 /// [`Code::LandingRefused`] names every check that failed; nothing was changed.
-pub async fn submit(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<LandingReport, ServiceError> {
+pub async fn submit(sprint: &Coordinator, wanted: LandRequest, by: Actor) -> Result<LandingReport, ServiceError> {
     let LandingWish { direct, force, skip_gates } = wanted.wish;
     if (force || skip_gates) && !direct {
         let why = "only a direct landing skips checks or gates; add --direct";
@@ -97,7 +97,7 @@ pub async fn submit(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<L
 }
 
 /// Says why it cannot land, if it cannot.
-fn refuse(checks: &[Checked], wanted: &Wanted) -> Result<(), ServiceError> {
+fn refuse(checks: &[Checked], wanted: &LandRequest) -> Result<(), ServiceError> {
     let failed = checks.iter().filter(|checked| checked.result == CheckResult::Failed);
     let failed = failed.map(|checked| format!("{}: {}", checked.check, checked.found)).collect::<Vec<_>>();
     if !failed.is_empty() {
@@ -111,7 +111,7 @@ fn refuse(checks: &[Checked], wanted: &Wanted) -> Result<(), ServiceError> {
     Ok(())
 }
 
-async fn find(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, ServiceError> {
+async fn find(sprint: &Coordinator, wanted: &LandRequest) -> Result<Found, ServiceError> {
     match attempt_of(&wanted.what) {
         Some((item, attempt)) if wanted.item.is_none() => delivered(sprint, item, attempt).await,
         _ => brought(sprint, wanted).await,
@@ -156,7 +156,7 @@ async fn delivered(sprint: &Coordinator, id: ItemId, attempt: Option<Attempt>) -
 }
 
 /// A branch, ref or commit that a person names.
-async fn brought(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, ServiceError> {
+async fn brought(sprint: &Coordinator, wanted: &LandRequest) -> Result<Found, ServiceError> {
     let item = match wanted.item {
         Some(id) => Some(items::get(sprint, id).await?),
         None => None,
@@ -223,7 +223,7 @@ async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<La
 async fn bring(
     sprint: &Coordinator,
     found: Found,
-    wanted: &Wanted,
+    wanted: &LandRequest,
     skipped: Vec<Checked>,
     by: Actor,
 ) -> Result<(LandingOutcome, Change), ServiceError> {

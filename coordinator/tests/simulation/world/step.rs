@@ -2,7 +2,7 @@
 
 use coordinator::service::ServiceError;
 use coordinator::service::backlog::{items, pipeline, schedule};
-use coordinator::service::fleet::session::{Session, Told};
+use coordinator::service::fleet::session::{Downlink, Session};
 use coordinator::service::fleet::{leases, presence};
 use coordinator::service::queue::merge;
 use coordinator::service::repos::git_access;
@@ -232,7 +232,7 @@ impl World {
             }
         };
         for told in told {
-            self.send_down(id, Down::Told(told));
+            self.send_down(id, Down::Downlink(told));
         }
         Ok(())
     }
@@ -249,7 +249,7 @@ impl World {
             }
         }
         for (id, told) in told {
-            self.send_down(id, Down::Told(told));
+            self.send_down(id, Down::Downlink(told));
         }
         Ok(())
     }
@@ -268,7 +268,7 @@ impl World {
                 here.begin_session();
                 self.after(0, Event::Heartbeat(id));
             }
-            Down::Told(Told::Assign(assignment)) => {
+            Down::Downlink(Downlink::Assign(assignment)) => {
                 let worker = assignment.worker;
                 if let Some(work) = here.works.get(&worker) {
                     // It is told of again what it says of it.
@@ -280,13 +280,13 @@ impl World {
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Told(Told::Stop { worker, reason }) => {
+            Down::Downlink(Downlink::Stop { worker, reason }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.stop = Some(reason);
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Told(Told::Acknowledge { worker, seq, refused }) => {
+            Down::Downlink(Downlink::Acknowledge { worker, seq, refused }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.acknowledged = work.acknowledged.max(seq);
                     if refused.is_none() {
@@ -295,7 +295,7 @@ impl World {
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Told(Told::Forget { worker }) => {
+            Down::Downlink(Downlink::Forget { worker }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.forgotten = true;
                     self.after(1, Event::Work(outpost, worker));

@@ -22,10 +22,10 @@ use super::call::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service;
 use crate::service::admission::enrol;
-use crate::service::fleet::connections::{AttachRequest, Held};
+use crate::service::fleet::connections::{AttachRequest, SessionHold};
 use crate::service::fleet::presence;
 use crate::service::fleet::presence::{Hello, InventoryEntry};
-use crate::service::fleet::session::Told;
+use crate::service::fleet::session::Downlink;
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -112,7 +112,7 @@ struct Connected {
 }
 
 impl Connected {
-    async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: Held, told: Vec<Told>) {
+    async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: SessionHold, told: Vec<Downlink>) {
         let ended = self.serve(input, &mut held, told).await;
         if let Err(Ended(Some(status))) = ended {
             tracing::warn!(outpost = %self.outpost, %status, "an outpost's session failed");
@@ -127,8 +127,8 @@ impl Connected {
     async fn serve(
         &mut self,
         mut input: Streaming<v1::OutpostMessage>,
-        held: &mut Held,
-        told: Vec<Told>,
+        held: &mut SessionHold,
+        told: Vec<Downlink>,
     ) -> Result<(), Ended> {
         let bell = self.face.sprint.notices().outpost(&self.outpost);
         self.send(Down::Welcome(v1::Welcome {
@@ -180,19 +180,19 @@ impl Connected {
         Ok(self.down.send(Ok(v1::CoordinatorMessage { body: Some(body) })).await?)
     }
 
-    async fn send_all(&self, told: Vec<Told>) -> Result<(), Ended> {
+    async fn send_all(&self, told: Vec<Downlink>) -> Result<(), Ended> {
         for told in told {
-            let is_assignment = matches!(told, Told::Assign(_));
+            let is_assignment = matches!(told, Downlink::Assign(_));
             if is_assignment {
                 pass(Point::AssignBefore);
             }
             self.send(match told {
-                Told::Assign(assignment) => Down::Assign((*assignment).into()),
-                Told::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
-                Told::Acknowledge { worker, seq, refused } => {
+                Downlink::Assign(assignment) => Down::Assign((*assignment).into()),
+                Downlink::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
+                Downlink::Acknowledge { worker, seq, refused } => {
                     Down::Ack(v1::ReportAck { worker: worker.get(), seq, refused })
                 }
-                Told::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
+                Downlink::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
             })
             .await?;
             if is_assignment {

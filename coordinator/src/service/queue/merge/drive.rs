@@ -14,7 +14,7 @@ use crate::git::GitRepo;
 use crate::service::queue::merge::build::{self, Built};
 use crate::service::queue::merge::keep::keep;
 use crate::service::queue::merge::look::{Look, Waiting};
-use crate::service::queue::merge::memory::{QueueState, Shown};
+use crate::service::queue::merge::memory::{QueueState, QueueView};
 use crate::service::queue::merge::progress::{Progress, apply};
 use crate::service::queue::merge::{direct, land, reject};
 use crate::service::repos::upstream;
@@ -113,7 +113,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     }
     let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
     let plan = merge_queue::plan(&snapshot);
-    sprint.queues.show(name, Shown::new(plan.outlook, state));
+    sprint.queues.show(name, QueueView::new(plan.outlook, state));
     state.tip_in_doubt |= !snapshot.tip_is_gated;
     carry_out(sprint, &git, &repo, &look, plan.steps, state).await
 }

@@ -1,0 +1,48 @@
+//! Who may call which path.
+
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use sprint_core::access::{Holders, Permission};
+
+use super::failure::Failure;
+use crate::face::Face;
+use crate::face::caller::{Peer, bearer};
+use crate::metrics::METRICS;
+use crate::service::ServiceError;
+use crate::service::admission::access::allow;
+use crate::service::admission::audit;
+
+/// Lets a request through to its handler, or refuses and records it.
+pub(super) async fn check(
+    State((face, permission)): State<(Face, Permission)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if permission.holders() == Holders::Everyone {
+        return next.run(request).await;
+    }
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let Some(peer) = request.extensions().get::<Peer>() else {
+        let unknown = ServiceError::Io(std::io::Error::other("the connection is not known"));
+        return Failure(unknown).into_response();
+    };
+    let (caller, refused) = match peer.identify(&face.sprint, bearer(request.headers())) {
+        Ok(caller) => (caller.clone(), allow(&caller, permission)),
+        Err(error) => (peer.stranger(), Err(error)),
+    };
+    match refused {
+        Ok(()) => {
+            let began = Instant::now();
+            let response = next.run(request).await;
+            METRICS.calls.of(what).observe(began.elapsed().as_secs_f64());
+            response
+        }
+        Err(error) => {
+            audit::refused(&face.sprint, caller, &what, &error.to_string()).await;
+            Failure(error).into_response()
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What is measured. Each metric is declared here once: its name with its unit, its label, its help and its row of
+//! the reference page.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+pub type Gauge = prometheus_client::metrics::gauge::Gauge<f64, AtomicU64>;
+
+/// One label, or none for a metric with one series.
+type Labels = Vec<(&'static str, Cow<'static, str>)>;
+
+/// A metric: a series for each value of its label.
+#[derive(Debug)]
+pub struct Series<M> {
+    family: Family<Labels, M>,
+    label: &'static str,
+}
+
+impl<M: Clone> Series<M> {
+    /// The series of a value of the label.
+    pub fn of(&self, value: impl Into<Cow<'static, str>>) -> M {
+        self.family.get_or_create_owned(&vec![(self.label, value.into())])
+    }
+
+    /// The one series of a metric without a label.
+    pub fn only(&self) -> M {
+        self.family.get_or_create_owned(&Labels::new())
+    }
+}
+
+/// From 100 µs, a commit on a fast disk, to 10 s, when callers give up.
+fn seconds() -> Histogram {
+    let bounds = [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+    Histogram::new(bounds)
+}
+
+/// Up to the most transactions of a batch.
+fn transactions() -> Histogram {
+    Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
+}
+
+macro_rules! metrics {
+    ($($field:ident: $kind:ident = $family:expr, $name:literal, $label:literal, $help:literal;)+) => {
+        /// Everything that is measured.
+        #[derive(Debug)]
+        pub struct Metrics {
+            $(#[doc = $help] pub $field: Series<$kind>,)+
+            registry: Registry,
+        }
+
+        impl Metrics {
+            fn new() -> Self {
+                let mut registry = Registry::default();
+                $(
+                    let $field = Series { family: $family, label: $label };
+                    // The format adds the suffix of counters, and a full stop to each help.
+                    registry.register($name.trim_end_matches("_total"), $help, $field.family.clone());
+                )+
+                Self { $($field,)+ registry }
+            }
+        }
+
+        #[cfg(test)]
+        const ROWS: &[[&str; 4]] = &[$([$name, stringify!($kind), $label, $help]),+];
+    };
+}
+
+metrics! {
+    items: Gauge = Family::default(), "sprint_items", "stage", "Items by stage";
+    oldest_item: Gauge = Family::default(), "sprint_oldest_ready_item_age_seconds", "", "The time for which the oldest ready item has been ready; 0 when none is";
+    changes: Gauge = Family::default(), "sprint_changes", "state", "Changes by state";
+    queue: Gauge = Family::default(), "sprint_merge_queue_changes", "repo", "Changes in the merge queue of a repo";
+    oldest_change: Gauge = Family::default(), "sprint_oldest_queued_change_age_seconds", "", "The time since the oldest change in a merge queue was queued; 0 when all queues are empty";
+    workers: Gauge = Family::default(), "sprint_workers", "state", "Workers by state";
+    outposts: Gauge = Family::default(), "sprint_outposts", "state", "Outposts by state";
+    events: Counter = Family::default(), "sprint_events_total", "kind", "Events committed since the start: each transition of an item, worker, change, trial or outpost is one. A landing is `change_landed`; the results of gates are `trial_gate_passed`, `trial_gate_failed`, `trial_gate_excused` and `trial_gate_lost`";
+    commit: Histogram = Family::new_with_constructor(seconds), "sprint_commit_duration_seconds", "result", "The time to commit a batch of transactions to the database, fsync included";
+    batch: Histogram = Family::new_with_constructor(transactions), "sprint_commit_batch_transactions", "", "Transactions that share a commit";
+    log_bytes: Counter = Family::default(), "sprint_log_bytes_total", "", "Bytes of workers' terminals that were received and written";
+    calls: Histogram = Family::new_with_constructor(seconds), "sprint_call_duration_seconds", "method", "The time from a call to its answer, or to the beginning of the answer where that is a stream";
+    passes: Counter = Family::default(), "sprint_loop_passes_total", "loop", "Passes of a loop";
+    failures: Counter = Family::default(), "sprint_loop_failures_total", "loop", "Passes of a loop that ended with an error";
+    pass: Gauge = Family::default(), "sprint_loop_last_pass_duration_seconds", "loop", "The duration of a loop's last pass";
+    running: Gauge = Family::default(), "sprint_loop_running_seconds", "loop", "The time since a loop's pass under way began; 0 between two passes";
+}
+
+/// The metrics of this process; several coordinators in one process share them.
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+impl Metrics {
+    /// All metrics in the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes everything");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_page_lists_every_metric() {
+        let label = |label: &str| if label.is_empty() { String::new() } else { format!("`{label}`") };
+        let row = |[name, kind, name_of_label, help]: &[&str; 4]| {
+            format!("| `{name}` | {} | {} | {help} |\n", kind.to_lowercase(), label(name_of_label))
+        };
+        let table = "| Metric | Type | Label | Meaning |\n|---|---|---|---|\n".to_owned();
+        let table = table + &ROWS.iter().map(row).collect::<String>();
+        let page = include_str!("../../docs/reference/metrics.md");
+        assert!(page.contains(&format!("\n{table}")), "docs/reference/metrics.md holds:\n{table}");
+    }
+
+    #[test]
+    fn a_counter_is_written_with_its_label_and_its_suffix() {
+        let metrics = Metrics::new();
+        metrics.events.of("item_added").inc();
+        metrics.log_bytes.only().inc_by(5);
+        let text = metrics.text();
+        assert!(text.contains("sprint_events_total{kind=\"item_added\"} 1\n"), "{text}");
+        assert!(text.contains("sprint_log_bytes_total 5\n") && text.ends_with("# EOF\n"), "{text}");
+    }
+}
