@@ -2,168 +2,219 @@
 //! the effects are carried out in the same transaction.
 
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sprint_core::Refused;
 use sprint_core::change::{Change, ChangeEffect, ChangeEvent};
 use sprint_core::event::{NewEvent, Recorded};
-use sprint_core::ids::{ChangeId, ItemId, TrialId, WorkerId};
+use sprint_core::ids::{ItemId, RepoName};
 use sprint_core::item::{Item, ItemEffect, ItemEvent};
+use sprint_core::time::Timestamp;
 use sprint_core::trial::{Trial, TrialEffect, TrialEvent};
 use sprint_core::worker::{Worker, WorkerEffect, WorkerEvent};
 
 use crate::service::{Actor, ServiceError};
-use crate::store::{Notice, Tx};
+use crate::store::{Key, Notice, Stored, Tx};
 
-/// The details of `event`, with the number of the entity it is about.
-fn data_with(event: &impl Recorded, key: &str, id: u64) -> Value {
-    let mut data = event.data();
-    if let Value::Object(fields) = &mut data {
-        fields.insert(key.to_owned(), json!(id));
-    }
-    data
+type Done<'t> = BoxFuture<'t, Result<(), ServiceError>>;
+
+/// An entity with a state machine.
+pub(crate) trait Machine: Stored {
+    type Event: Recorded + Send;
+    type Effect: Send;
+
+    /// The event taken, and what it demands.
+    fn step(&mut self, event: Self::Event, now: Timestamp) -> Result<Vec<Self::Effect>, Refused>;
+
+    /// The repo and the item that its events are about.
+    fn subject(&self) -> (RepoName, Option<ItemId>);
+
+    /// What its events say of it, as it is afterwards.
+    fn describe(&self, data: &mut Map<String, Value>);
+
+    /// Carries an effect out, in the transaction that demanded it.
+    fn carry_out<'t>(&'t self, effect: Self::Effect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t>;
+
+    /// There is none with this key.
+    fn missing(key: &Self::Key) -> ServiceError;
 }
 
-/// Applies an event to an item and carries out what follows.
-pub(crate) fn item<'t>(
+/// Applies an event to the entity with a key, and carries out what follows.
+pub(crate) fn apply<'t, K>(
     tx: &'t mut Tx,
-    id: ItemId,
-    event: ItemEvent,
+    key: K,
+    event: <K::Entity as Machine>::Event,
     actor: &'t Actor,
-) -> BoxFuture<'t, Result<Item, ServiceError>> {
+) -> BoxFuture<'t, Result<K::Entity, ServiceError>>
+where
+    K: Key,
+    K::Entity: Machine,
+{
     Box::pin(async move {
-        let mut item = tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?;
-        let mut record = NewEvent {
-            kind: event.kind(),
-            repo: Some(item.repo.clone()),
-            item: Some(id),
-            actor: actor.clone(),
-            data: event.data(),
-        };
-        let effects = item.apply(event, tx.now())?;
-        if let Value::Object(fields) = &mut record.data {
-            fields.insert("stage".to_owned(), json!(item.stage.name()));
+        let entity = tx.get(&key).await?.ok_or_else(|| K::Entity::missing(&key))?;
+        apply_to(tx, entity, event, actor).await
+    })
+}
+
+/// As [`apply`], to an entity whose other fields the caller has set already.
+pub(crate) fn apply_to<'t, M: Machine>(
+    tx: &'t mut Tx,
+    mut entity: M,
+    event: M::Event,
+    actor: &'t Actor,
+) -> BoxFuture<'t, Result<M, ServiceError>> {
+    Box::pin(async move {
+        let (kind, mut data) = (event.kind(), event.data());
+        let effects = entity.step(event, tx.now())?;
+        let (repo, item) = entity.subject();
+        if let Value::Object(fields) = &mut data {
+            entity.describe(fields);
         }
-        tx.save(item.clone(), record);
+        tx.save(entity.clone(), NewEvent { kind, repo: Some(repo), item, actor: actor.clone(), data });
         for effect in effects {
-            match effect {
-                ItemEffect::Schedule => tx.notify(Notice::Scheduler),
-                ItemEffect::StopWorker { worker: id } => {
-                    let reason = format!("item {} was cancelled", item.id);
-                    worker(tx, id, WorkerEvent::StopRequested { reason }, actor).await?;
-                }
-                ItemEffect::DropChange { change: id } => {
-                    let reason = format!("item {} was cancelled", item.id);
-                    change(tx, id, ChangeEvent::Dropped { reason }, actor).await?;
-                }
-                ItemEffect::Settle => {
-                    tx.notify(Notice::Scheduler);
-                    tx.notify(Notice::Pipeline);
-                }
-            }
+            entity.carry_out(effect, tx, actor).await?;
         }
-        Ok(item)
+        Ok(entity)
     })
 }
 
-/// Applies an event to a worker and carries out what follows.
-pub(crate) fn worker<'t>(
-    tx: &'t mut Tx,
-    id: WorkerId,
-    event: WorkerEvent,
-    actor: &'t Actor,
-) -> BoxFuture<'t, Result<Worker, ServiceError>> {
-    Box::pin(async move {
-        let worker = tx.get(&id).await?.ok_or_else(|| ServiceError::no_worker(id))?;
-        loaded_worker(tx, worker, event, actor)
-    })
+/// An effect that wakes loops and does nothing else.
+fn notify<'t>(tx: &mut Tx, notices: impl IntoIterator<Item = Notice>) -> Done<'t> {
+    for notice in notices {
+        tx.notify(notice);
+    }
+    Box::pin(std::future::ready(Ok(())))
 }
 
-/// As [`worker`], for one whose other fields the caller has set already.
-pub(crate) fn loaded_worker(
-    tx: &mut Tx,
-    mut worker: Worker,
-    event: WorkerEvent,
-    actor: &Actor,
-) -> Result<Worker, ServiceError> {
-    let record = NewEvent {
-        kind: event.kind(),
-        repo: Some(worker.repo.clone()),
-        item: worker.job.item(),
-        actor: actor.clone(),
-        data: data_with(&event, "worker", worker.id.get()),
-    };
-    let effects = worker.apply(event, tx.now())?;
-    tx.save(worker.clone(), record);
-    for effect in effects {
+impl Machine for Item {
+    type Event = ItemEvent;
+    type Effect = ItemEffect;
+
+    fn step(&mut self, event: ItemEvent, now: Timestamp) -> Result<Vec<ItemEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), Some(self.id))
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("stage".to_owned(), json!(self.stage.name()));
+    }
+
+    fn carry_out<'t>(&'t self, effect: ItemEffect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t> {
+        let reason = || format!("item {} was cancelled", self.id);
         match effect {
-            WorkerEffect::Stop => tx.notify(Notice::Outpost(worker.outpost.clone())),
-            WorkerEffect::FreeSlot => {
-                tx.notify(Notice::Scheduler);
-                // More can be gated at a time.
-                tx.notify(Notice::Merger);
+            ItemEffect::Schedule => notify(tx, [Notice::Scheduler]),
+            ItemEffect::StopWorker { worker } => {
+                let stop = apply(tx, worker, WorkerEvent::StopRequested { reason: reason() }, actor);
+                Box::pin(async move { stop.await.map(|_| ()) })
             }
+            ItemEffect::DropChange { change } => {
+                let drop = apply(tx, change, ChangeEvent::Dropped { reason: reason() }, actor);
+                Box::pin(async move { drop.await.map(|_| ()) })
+            }
+            ItemEffect::Settle => notify(tx, [Notice::Scheduler, Notice::Pipeline]),
         }
     }
-    Ok(worker)
-}
 
-/// Applies an event to a change and carries out what follows.
-pub(crate) fn change<'t>(
-    tx: &'t mut Tx,
-    id: ChangeId,
-    event: ChangeEvent,
-    actor: &'t Actor,
-) -> BoxFuture<'t, Result<Change, ServiceError>> {
-    Box::pin(async move {
-        let mut change = tx.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))?;
-        let record = NewEvent {
-            kind: event.kind(),
-            repo: Some(change.repo.clone()),
-            item: Some(change.item),
-            actor: actor.clone(),
-            data: data_with(&event, "change", id.get()),
-        };
-        let effects = change.apply(event, tx.now())?;
-        tx.save(change.clone(), record);
-        for effect in effects {
-            match effect {
-                ChangeEffect::Merge => tx.notify(Notice::Merger),
-            }
-        }
-        Ok(change)
-    })
-}
-
-/// Applies an event to a trial and carries out what follows.
-pub(crate) async fn trial(tx: &mut Tx, id: TrialId, event: TrialEvent, actor: &Actor) -> Result<Trial, ServiceError> {
-    let mut trial = tx.get(&id).await?.ok_or_else(|| ServiceError::no_trial(id))?;
-    let mut record = NewEvent {
-        kind: event.kind(),
-        repo: Some(trial.repo.clone()),
-        item: trial.last().map(|member| member.item),
-        actor: actor.clone(),
-        data: data_with(&event, "trial", id.get()),
-    };
-    let effects = trial.apply(event, tx.now())?;
-    if let Value::Object(fields) = &mut record.data {
-        let changes = trial.members.iter().map(|member| member.change).collect::<Vec<_>>();
-        fields.insert("changes".to_owned(), json!(changes));
-        fields.insert("state".to_owned(), json!(trial.state.name()));
-        fields.insert("commit".to_owned(), json!(trial.candidate.commit));
-        fields.insert("tree".to_owned(), json!(trial.candidate.tree));
+    fn missing(key: &Self::Key) -> ServiceError {
+        ServiceError::no_item(*key)
     }
-    tx.save(trial.clone(), record);
-    for effect in effects {
+}
+
+impl Machine for Worker {
+    type Event = WorkerEvent;
+    type Effect = WorkerEffect;
+
+    fn step(&mut self, event: WorkerEvent, now: Timestamp) -> Result<Vec<WorkerEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), self.job.item())
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("worker".to_owned(), json!(self.id));
+    }
+
+    fn carry_out<'t>(&'t self, effect: WorkerEffect, tx: &'t mut Tx, _: &'t Actor) -> Done<'t> {
         match effect {
-            TrialEffect::Schedule => tx.notify(Notice::Scheduler),
-            TrialEffect::Merge => tx.notify(Notice::Merger),
-            TrialEffect::StopWorker { worker: id } => {
-                let reason = format!("its gate of trial {} is not needed any more", trial.id);
+            WorkerEffect::Stop => notify(tx, [Notice::Outpost(self.outpost.clone())]),
+            // More can be gated at a time, too.
+            WorkerEffect::FreeSlot => notify(tx, [Notice::Scheduler, Notice::Merger]),
+        }
+    }
+
+    fn missing(key: &Self::Key) -> ServiceError {
+        ServiceError::no_worker(*key)
+    }
+}
+
+impl Machine for Change {
+    type Event = ChangeEvent;
+    type Effect = ChangeEffect;
+
+    fn step(&mut self, event: ChangeEvent, now: Timestamp) -> Result<Vec<ChangeEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), Some(self.item))
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("change".to_owned(), json!(self.id));
+    }
+
+    fn carry_out<'t>(&'t self, effect: ChangeEffect, tx: &'t mut Tx, _: &'t Actor) -> Done<'t> {
+        match effect {
+            ChangeEffect::Merge => notify(tx, [Notice::Merger]),
+        }
+    }
+
+    fn missing(key: &Self::Key) -> ServiceError {
+        ServiceError::no_change(*key)
+    }
+}
+
+impl Machine for Trial {
+    type Event = TrialEvent;
+    type Effect = TrialEffect;
+
+    fn step(&mut self, event: TrialEvent, now: Timestamp) -> Result<Vec<TrialEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), self.last().map(|member| member.item))
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        let changes = self.members.iter().map(|member| member.change).collect::<Vec<_>>();
+        data.insert("trial".to_owned(), json!(self.id));
+        data.insert("changes".to_owned(), json!(changes));
+        data.insert("state".to_owned(), json!(self.state.name()));
+        data.insert("commit".to_owned(), json!(self.candidate.commit));
+        data.insert("tree".to_owned(), json!(self.candidate.tree));
+    }
+
+    fn carry_out<'t>(&'t self, effect: TrialEffect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t> {
+        match effect {
+            TrialEffect::Schedule => notify(tx, [Notice::Scheduler]),
+            TrialEffect::Merge => notify(tx, [Notice::Merger]),
+            TrialEffect::StopWorker { worker } => Box::pin(async move {
+                let reason = format!("its gate of trial {} is not needed any more", self.id);
                 // It may have ended by itself meanwhile.
-                if tx.get(&id).await?.is_some_and(|worker| worker.state.is_live()) {
-                    worker(tx, id, WorkerEvent::StopRequested { reason }, actor).await?;
+                if tx.get(&worker).await?.is_some_and(|worker| worker.state.is_live()) {
+                    apply(tx, worker, WorkerEvent::StopRequested { reason }, actor).await?;
                 }
-            }
+                Ok(())
+            }),
         }
     }
-    Ok(trial)
+
+    fn missing(key: &Self::Key) -> ServiceError {
+        ServiceError::no_trial(*key)
+    }
 }

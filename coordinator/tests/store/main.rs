@@ -3,6 +3,7 @@
 
 mod checks;
 mod identity;
+mod migrations;
 mod postgres;
 mod restarts;
 

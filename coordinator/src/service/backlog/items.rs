@@ -319,7 +319,7 @@ async fn check_needs(tx: &mut Tx, item: &Item) -> Result<(), ServiceError> {
 
 /// Applies a person's event to an item.
 async fn steer(sprint: &Coordinator, id: ItemId, event: ItemEvent, by: Actor) -> Result<Item, ServiceError> {
-    sprint.store.write(move |tx| Box::pin(async move { transition::item(tx, id, event, &by).await })).await
+    sprint.store.write(move |tx| Box::pin(async move { transition::apply(tx, id, event, &by).await })).await
 }
 
 /// Moves an item out of inbox or planning.

@@ -26,7 +26,7 @@ pub async fn settle(sprint: &Coordinator) -> Result<(), ServiceError> {
 async fn apply(sprint: &Coordinator, id: ItemId, event: ItemEvent) -> Result<(), ServiceError> {
     let applied = sprint
         .store
-        .write(move |tx| Box::pin(async move { transition::item(tx, id, event, &Actor::Pipeline).await.map(|_| ()) }))
+        .write(move |tx| Box::pin(async move { transition::apply(tx, id, event, &Actor::Pipeline).await.map(|_| ()) }))
         .await;
     match applied {
         // Somebody else moved it between the look and the decision; the next look tells.

@@ -157,7 +157,7 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
     let attempt = item.attempt.next();
     let worker = tx.next_id::<WorkerId>();
     let lease = Lease { worker, outpost: outpost.clone() };
-    match transition::item(tx, id, ItemEvent::Leased { attempt, lease }, &Actor::Scheduler).await {
+    match transition::apply(tx, id, ItemEvent::Leased { attempt, lease }, &Actor::Scheduler).await {
         Ok(_) => {}
         // Cancelled or edited since the look: the next pass decides anew.
         Err(ServiceError::Refused(_)) => return Ok(()),
@@ -191,7 +191,7 @@ fn waiting_trials(sprint: &Coordinator) -> Vec<Arc<Trial>> {
 async fn lease_gate(tx: &mut Tx, gate: GateJob, outpost: OutpostName) -> Result<(), ServiceError> {
     let worker = tx.next_id::<WorkerId>();
     let event = TrialEvent::GateAssigned { gate: gate.gate.clone(), worker };
-    let trial = match transition::trial(tx, gate.trial, event, &Actor::Scheduler).await {
+    let trial = match transition::apply(tx, gate.trial, event, &Actor::Scheduler).await {
         Ok(trial) => trial,
         Err(ServiceError::Refused(_)) => return Ok(()),
         Err(error) => return Err(error),

@@ -163,7 +163,7 @@ pub async fn stop_worker(
     sprint
         .store
         .write(move |tx| {
-            Box::pin(async move { transition::worker(tx, id, WorkerEvent::StopRequested { reason }, &by).await })
+            Box::pin(async move { transition::apply(tx, id, WorkerEvent::StopRequested { reason }, &by).await })
         })
         .await
 }

@@ -115,13 +115,13 @@ async fn one(
     worker.report_seq = seq;
     match body {
         ReportBody::Accepted => {
-            transition::loaded_worker(tx, worker, WorkerEvent::Accepted, &actor)?;
+            transition::apply_to(tx, worker, WorkerEvent::Accepted, &actor).await?;
         }
         ReportBody::Started { terminal } => {
-            transition::loaded_worker(tx, worker, WorkerEvent::Started { terminal }, &actor)?;
+            transition::apply_to(tx, worker, WorkerEvent::Started { terminal }, &actor).await?;
         }
         ReportBody::Exited { exit_code } => {
-            transition::loaded_worker(tx, worker, WorkerEvent::Exited { exit_code }, &actor)?;
+            transition::apply_to(tx, worker, WorkerEvent::Exited { exit_code }, &actor).await?;
         }
         ReportBody::SentBack { reason } => {
             let record = NewEvent {
@@ -184,7 +184,7 @@ impl Finish<'_> {
         let owns = tx.get(&item).await?.is_some_and(|item| item.worker() == Some(worker.id));
         match outcome {
             AttemptOutcome::Committed { head } if branch_is_here => {
-                transition::loaded_worker(tx, worker, WorkerEvent::Completed { exit_code }, actor)?;
+                transition::apply_to(tx, worker, WorkerEvent::Completed { exit_code }, actor).await?;
                 if !owns {
                     return Ok(());
                 }
@@ -202,7 +202,7 @@ impl Finish<'_> {
                     updated_at: tx.now(),
                 };
                 entries::queue(tx, &change, actor);
-                transition::item(tx, item, ItemEvent::Delivered { attempt, change: change.id }, actor).await?;
+                transition::apply(tx, item, ItemEvent::Delivered { attempt, change: change.id }, actor).await?;
                 Ok(())
             }
             AttemptOutcome::Committed { head } => {
@@ -213,18 +213,14 @@ impl Finish<'_> {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
             AttemptOutcome::Failed { reason } | AttemptOutcome::Stopped { reason } => {
-                transition::loaded_worker(
-                    tx,
-                    worker,
-                    WorkerEvent::Failed { exit_code, reason: reason.clone() },
-                    actor,
-                )?;
+                transition::apply_to(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, actor)
+                    .await?;
                 if !owns {
                     return Ok(());
                 }
                 let max_attempts = max_attempts(tx, &repo).await?;
                 let event = ItemEvent::AttemptFailed { attempt, reason, detail: log_tail, max_attempts };
-                transition::item(tx, item, event, actor).await.map(|_| ())
+                transition::apply(tx, item, event, actor).await.map(|_| ())
             }
         }
     }
@@ -256,7 +252,7 @@ impl Finish<'_> {
             // It could not be started as it was asked for: others may do better, and if not, it counts as failed.
             GateRunOutcome::Failed { reason } => {
                 let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
-                transition::loaded_worker(tx, worker, event, actor)?;
+                transition::apply_to(tx, worker, event, actor).await?;
                 let Some(trial) = trial else { return Ok(()) };
                 let retry_at = tx.now().plus(pause_after(trial.run_of(id).map_or(0, |run| run.excuses)));
                 let verdict = GateVerdict {
@@ -268,7 +264,7 @@ impl Finish<'_> {
                     duration_ms: 0,
                 };
                 let event = TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at };
-                return transition::trial(tx, trial.id, event, actor).await.map(|_| ());
+                return transition::apply(tx, trial.id, event, actor).await.map(|_| ());
             }
         };
         // Only a result for this very tree counts; another tree's proves nothing.
@@ -282,7 +278,7 @@ impl Finish<'_> {
                 WorkerEvent::Failed { exit_code, reason: verdict.reason.clone() }
             }
         };
-        transition::loaded_worker(tx, worker, ended, actor)?;
+        transition::apply_to(tx, worker, ended, actor).await?;
         let Some(trial) = trial else { return Ok(()) };
         let event = match verdict.outcome {
             GateOutcome::Passed => TrialEvent::GatePassed { worker: id, verdict },
@@ -296,7 +292,7 @@ impl Finish<'_> {
                 TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at }
             }
         };
-        transition::trial(tx, trial.id, event, actor).await.map(|_| ())
+        transition::apply(tx, trial.id, event, actor).await.map(|_| ())
     }
 }
 
@@ -324,19 +320,19 @@ async fn lost_as(
     actor: &Actor,
 ) -> Result<(), ServiceError> {
     let (id, job) = (worker.id, worker.job.clone());
-    transition::loaded_worker(tx, worker, event, actor)?;
+    transition::apply_to(tx, worker, event, actor).await?;
     match job {
         Job::Gate(GateJob { trial, gate: _ }) => {
             let Some(found) = tx.get(&trial).await? else { return Ok(()) };
             let Some(run) = found.run_of(id) else { return Ok(()) };
             let retry_at = tx.now().plus(pause_after(run.losses));
             let event = TrialEvent::GateLost { worker: id, reason, retry_at };
-            transition::trial(tx, trial, event, actor).await.map(|_| ())
+            transition::apply(tx, trial, event, actor).await.map(|_| ())
         }
         Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
             let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
             let retry_at = tx.now().plus(pause_after(held.losses));
-            transition::item(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
+            transition::apply(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
         }
     }
 }

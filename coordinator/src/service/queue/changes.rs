@@ -60,8 +60,8 @@ pub async fn retry(sprint: &Coordinator, id: ChangeId, by: Actor) -> Result<Chan
                     );
                     return Err(Refusal::new(Code::ChangeSuperseded, why).next(Act::ShowItem(item.id)).into());
                 }
-                let change = transition::change(tx, id, ChangeEvent::Retried, &by).await?;
-                transition::item(tx, item.id, ItemEvent::Requeued { change: id }, &by).await?;
+                let change = transition::apply(tx, id, ChangeEvent::Retried, &by).await?;
+                transition::apply(tx, item.id, ItemEvent::Requeued { change: id }, &by).await?;
                 tx.notify(Notice::Merger);
                 Ok(change)
             })
@@ -79,9 +79,9 @@ pub async fn discard(sprint: &Coordinator, id: ChangeId, reason: String, by: Act
         .write(move |tx| {
             Box::pin(async move {
                 let event = ChangeEvent::Dropped { reason: reason.clone() };
-                let change = transition::change(tx, id, event, &by).await?;
+                let change = transition::apply(tx, id, event, &by).await?;
                 let reason = format!("its change {id} was dropped: {reason}");
-                transition::item(tx, change.item, ItemEvent::Blocked { reason }, &by).await?;
+                transition::apply(tx, change.item, ItemEvent::Blocked { reason }, &by).await?;
                 Ok(change)
             })
         })

@@ -70,7 +70,7 @@ pub async fn cancel(sprint: &Coordinator, id: TrialId, by: Actor) -> Result<(), 
     let event = TrialEvent::Cancelled { reason: "its caller disconnected".to_owned() };
     let ended = sprint
         .store
-        .write(move |tx| Box::pin(async move { transition::trial(tx, id, event, &by).await.map(|_| ()) }))
+        .write(move |tx| Box::pin(async move { transition::apply(tx, id, event, &by).await.map(|_| ()) }))
         .await;
     match ended {
         // It ended by itself meanwhile.

@@ -329,17 +329,17 @@ impl Brought {
                 updated_at: tx.now(),
             };
             entries::queue(tx, &change, by);
-            transition::item(tx, item.id, ItemEvent::Submitted { attempt, change: change.id }, by).await?;
+            transition::apply(tx, item.id, ItemEvent::Submitted { attempt, change: change.id }, by).await?;
             return Ok((LandingOutcome::Queued, change));
         };
         let (id, mut outcome, mut change) = (pending.id, LandingOutcome::Known, pending);
         if change.head != head {
             outcome = LandingOutcome::Replaced;
-            change = transition::change(tx, id, ChangeEvent::Replaced { attempt, head, source }, by).await?;
-            transition::item(tx, item.id, ItemEvent::Submitted { attempt, change: id }, by).await?;
+            change = transition::apply(tx, id, ChangeEvent::Replaced { attempt, head, source }, by).await?;
+            transition::apply(tx, item.id, ItemEvent::Submitted { attempt, change: id }, by).await?;
         }
         if let Some(direct) = direct {
-            change = transition::change(tx, id, ChangeEvent::Directed { direct }, by).await?;
+            change = transition::apply(tx, id, ChangeEvent::Directed { direct }, by).await?;
         }
         Ok((outcome, change))
     }

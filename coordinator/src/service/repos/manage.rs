@@ -320,7 +320,7 @@ async fn cancel_all(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                 }
                 for item in open {
                     let reason = format!("repo \"{name}\" was removed");
-                    transition::item(tx, item.id, ItemEvent::Cancelled { reason }, &by).await?;
+                    transition::apply(tx, item.id, ItemEvent::Cancelled { reason }, &by).await?;
                 }
                 Ok(())
             })

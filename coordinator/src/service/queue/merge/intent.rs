@@ -45,7 +45,7 @@ pub(crate) async fn intend(
             Box::pin(async move {
                 for id in changes {
                     let event = ChangeEvent::LandingBegun { candidate: candidate.clone(), trial, relaxed };
-                    transition::change(tx, id, event, &Actor::MergeQueue).await?;
+                    transition::apply(tx, id, event, &Actor::MergeQueue).await?;
                 }
                 Ok(())
             })

@@ -104,9 +104,9 @@ async fn record(sprint: &Coordinator, outcomes: Vec<Outcome>) -> Result<(), Serv
         .write(move |tx| {
             Box::pin(async move {
                 for (change, event, item) in outcomes {
-                    transition::change(tx, change, event, &Actor::MergeQueue).await?;
+                    transition::apply(tx, change, event, &Actor::MergeQueue).await?;
                     if let Some((item, event)) = item {
-                        transition::item(tx, item, event, &Actor::MergeQueue).await?;
+                        transition::apply(tx, item, event, &Actor::MergeQueue).await?;
                     }
                 }
                 Ok(())

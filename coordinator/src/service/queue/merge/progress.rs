@@ -18,7 +18,7 @@ pub(crate) async fn apply(sprint: &Coordinator, id: TrialId, event: TrialEvent) 
     let applied = sprint
         .store
         .write(move |tx| {
-            Box::pin(async move { transition::trial(tx, id, event, &Actor::MergeQueue).await.map(|_| ()) })
+            Box::pin(async move { transition::apply(tx, id, event, &Actor::MergeQueue).await.map(|_| ()) })
         })
         .await;
     match applied {

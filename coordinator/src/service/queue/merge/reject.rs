@@ -168,13 +168,13 @@ async fn send_back(
         .write(move |tx| {
             Box::pin(async move {
                 let max_attempts = tx.get(&repo).await?.map_or(DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts);
-                transition::change(tx, id, event, &Actor::MergeQueue).await?;
+                transition::apply(tx, id, event, &Actor::MergeQueue).await?;
                 let event = if by_hand {
                     ItemEvent::Blocked { reason: format!("change {id} was sent back: {reason}") }
                 } else {
                     ItemEvent::Rejected { change: id, reason, detail, conflict, max_attempts }
                 };
-                transition::item(tx, item, event, &Actor::MergeQueue).await?;
+                transition::apply(tx, item, event, &Actor::MergeQueue).await?;
                 Ok(())
             })
         })

@@ -1,0 +1,54 @@
+//! Records of earlier versions, brought up to date. `samples/NNNN.sql` was written by the last version whose newest
+//! migration is NNNN; whoever adds a migration adds the sample of the version before it.
+
+use coordinator::store::{Location, Store, StoreError};
+use sprint_core::ids::{ItemId, TrialId, WorkerId};
+use sprint_core::item::StageName;
+use sprint_core::job::{AttemptJob, GateJob, Job, Role};
+
+/// A database as an earlier version left it.
+fn sample(directory: &std::path::Path, name: &str) -> std::path::PathBuf {
+    let path = directory.join("sprint.db");
+    let sql = std::fs::read_to_string(format!("{}/tests/store/samples/{name}.sql", env!("CARGO_MANIFEST_DIR")));
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&sql.unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn every_migration_has_a_sample_of_the_version_before_it() {
+    let numbers = |directory: &str| {
+        let entries = std::fs::read_dir(format!("{}/{directory}", env!("CARGO_MANIFEST_DIR"))).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter_map(|name| name.get(..4)?.parse::<u32>().ok()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (migrations, samples) = (numbers("../migrations"), numbers("tests/store/samples"));
+    // Samples are kept from 0005 on; 0006 and 0007 were made in one step from there.
+    let owed = migrations.iter().filter(|number| **number > 7).map(|number| number - 1);
+    assert_eq!(owed.filter(|number| !samples.contains(number)).collect::<Vec<_>>(), Vec::<u32>::new());
+    assert!(samples.contains(&5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_of_before_jobs_is_whole_under_this_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path(), "0005");
+    let store = Store::open(Location::Sqlite(&path)).await.unwrap();
+    let stage = async |id| store.get(&ItemId::new(id)).await.unwrap().unwrap().stage.name();
+    assert_eq!((stage(1).await, stage(2).await), (StageName::Done, StageName::Blocked));
+    assert_eq!(stage(3).await, StageName::InProgress);
+    let job = async |id| store.get(&WorkerId::new(id)).await.unwrap().unwrap().job;
+    let attempt =
+        AttemptJob { item: ItemId::new(2), attempt: sprint_core::ids::Attempt::new(3), role: Role::Developer };
+    assert_eq!(job(5).await, Job::Attempt(attempt));
+    assert_eq!(job(6).await, Job::Gate(GateJob { trial: TrialId::new(1), gate: "test".to_owned() }));
+    let outposts = store.live().outposts();
+    let live = store.live().live_workers(&outposts[0].name);
+    assert_eq!(live.iter().map(|worker| worker.id).collect::<Vec<_>>(), [WorkerId::new(3)], "it still runs");
+    assert!(outposts[0].key.is_some() && store.live().repos().len() == 1);
+    let next: Result<(Vec<String>, WorkerId), StoreError> =
+        store.write(|tx| Box::pin(async move { Ok((tx.stale_columns().await?, tx.next_id::<WorkerId>())) })).await;
+    assert_eq!(next.unwrap(), (Vec::new(), WorkerId::new(7)), "numbers go on where they were");
+    store.close().await;
+    // A second start finds nothing to do.
+    Store::open(Location::Sqlite(&path)).await.unwrap().close().await;
+}
