@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 
 const FILES: &[&str] = &[
+    "sprint/v1/error.proto",
     "sprint/v1/item.proto",
     "sprint/v1/worker.proto",
     "sprint/v1/change.proto",

@@ -19,7 +19,7 @@ use crate::config::{Config, TlsConfig};
 use crate::face::listen::Port;
 use crate::face::{self, Face};
 use crate::git::GitRepos;
-use crate::identity::{Certificates, Given};
+use crate::identity::{CertificateFiles, Certificates};
 use crate::loops;
 use crate::service::admission::local_admin;
 use crate::service::fleet::logs::Logs;
@@ -124,9 +124,9 @@ impl Offline {
 }
 
 /// The certificate that the user gave.
-fn given(tls: &TlsConfig) -> Option<Given> {
+fn given(tls: &TlsConfig) -> Option<CertificateFiles> {
     let (chain, key) = tls.tls_cert.clone().zip(tls.tls_key.clone())?;
-    Some(Given { chain, key })
+    Some(CertificateFiles { chain, key })
 }
 
 /// How a port is reached from this host, also where it listens on every address.

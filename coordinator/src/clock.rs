@@ -56,7 +56,7 @@ impl Time {
         self.clock.lock().unwrap_or_else(PoisonError::into_inner).at_least(time);
     }
 
-    /// The time since some moment, by a clock that nobody sets.
+    /// The time since some moment, by a clock that cannot be set.
     pub fn elapsed(&self) -> Duration {
         self.host.monotonic()
     }

@@ -7,8 +7,18 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{OutpostName, PersonName};
 
 crate::words! {
+    /// What a token lets its holder become.
+    pub enum TokenKind as "token kind" {
+        Outpost => "outpost",
+        Admin => "admin",
+        Operator => "operator",
+        Viewer => "viewer",
+    }
+}
+
+crate::words! {
     /// What a caller may be to a coordinator.
-    pub enum Role as "role" {
+    pub enum CallerRole as "role" {
         /// May do everything, also let others in.
         Admin => "admin",
         /// Steers the work: items, workers, changes, queues.
@@ -44,7 +54,7 @@ crate::words! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holders {
     Everyone,
-    Roles(&'static [Role]),
+    Roles(&'static [CallerRole]),
 }
 
 impl Permission {
@@ -52,11 +62,13 @@ impl Permission {
     pub const fn holders(self) -> Holders {
         match self {
             Self::Enter => Holders::Everyone,
-            Self::Identify => Holders::Roles(&[Role::Admin, Role::Operator, Role::Viewer, Role::Outpost]),
-            Self::View => Holders::Roles(&[Role::Admin, Role::Operator, Role::Viewer]),
-            Self::Steer => Holders::Roles(&[Role::Admin, Role::Operator]),
-            Self::Administer => Holders::Roles(&[Role::Admin]),
-            Self::Link => Holders::Roles(&[Role::Outpost]),
+            Self::Identify => {
+                Holders::Roles(&[CallerRole::Admin, CallerRole::Operator, CallerRole::Viewer, CallerRole::Outpost])
+            }
+            Self::View => Holders::Roles(&[CallerRole::Admin, CallerRole::Operator, CallerRole::Viewer]),
+            Self::Steer => Holders::Roles(&[CallerRole::Admin, CallerRole::Operator]),
+            Self::Administer => Holders::Roles(&[CallerRole::Admin]),
+            Self::Link => Holders::Roles(&[CallerRole::Outpost]),
         }
     }
 }
@@ -70,7 +82,7 @@ crate::words! {
     }
 }
 
-impl From<PersonRole> for Role {
+impl From<PersonRole> for CallerRole {
     fn from(role: PersonRole) -> Self {
         match role {
             PersonRole::Admin => Self::Admin,
@@ -94,10 +106,10 @@ pub enum Identity {
 
 impl Identity {
     /// What it may be called as; a stranger has no role.
-    pub fn role(&self) -> Option<Role> {
+    pub fn role(&self) -> Option<CallerRole> {
         match self {
             Self::Person { role, name: _ } => Some((*role).into()),
-            Self::Outpost(_) => Some(Role::Outpost),
+            Self::Outpost(_) => Some(CallerRole::Outpost),
             Self::Stranger => None,
         }
     }

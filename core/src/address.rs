@@ -28,14 +28,14 @@ pub struct Credentials {
 pub enum InvalidAddress {
     #[error("this is not the address of a git repository; give a URL, or a path on the coordinator's host")]
     NoAddress,
-    #[error("the address has a query or a fragment (? or #), which git's servers have no use for; leave it out")]
+    #[error("the address has a query or a fragment (? or #), which git servers do not use; remove it")]
     Query,
     #[error(
-        "the address carries a password, which git takes for http and https only; for ssh give the coordinator's user a key"
+        "the address contains a password, which git accepts for http and https only; for ssh give the coordinator's user a key"
     )]
     Password,
     #[error(
-        "it is not clear where the user and the password in the address end; escape what they are made of, as in %2f for / and %40 for @, and an @ in the path, too"
+        "the ends of the user and the password in the address are ambiguous; escape special characters in them, such as %2f for / and %40 for @, and each @ in the path"
     )]
     Escapes,
 }
@@ -97,7 +97,7 @@ impl RepoAddress {
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 
-    /// Whether what stands before its `@` is for nobody else's eyes. A name at a host that is reached by ssh is.
+    /// Whether what stands before its `@` is secret. A name at a host that is reached by ssh is.
     fn is_secret(&self) -> bool {
         let has_password = |user: &str| user.split('@').next().is_some_and(|first| first.contains(':'));
         self.parts().user.is_some_and(|user| self.is_http() || has_password(user))

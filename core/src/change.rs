@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::Refused;
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
+use crate::job::Role;
 use crate::time::Timestamp;
-use crate::worker::Role;
 
 crate::words! {
     /// The name of a change's state, without what the state holds.

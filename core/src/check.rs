@@ -82,7 +82,9 @@ impl Check<'_> {
         }
         match &item.stage {
             Stage::InProgress { lease } => match self.workers.get(&lease.worker) {
-                Some(worker) if worker.item != id || worker.attempt != item.attempt || worker.is_gate() => {
+                Some(worker)
+                    if worker.job.attempt().is_none_or(|job| job.item != id || job.attempt != item.attempt) =>
+                {
                     let worker = worker.id;
                     self.say(format_args!("item {id} is leased to worker {worker}, which works on something else"));
                 }
@@ -122,16 +124,14 @@ impl Check<'_> {
     fn workers_of_items(&mut self) {
         let mut working = BTreeSet::new();
         for worker in self.record.workers.iter().filter(|worker| worker.state.is_live()) {
-            let (id, item) = (worker.id, worker.item);
+            let id = worker.id;
             if !self.record.outposts.iter().any(|outpost| outpost.name == worker.outpost) {
                 self.say(format_args!(
                     "worker {id} holds a slot of outpost \"{}\", which is not there",
                     worker.outpost
                 ));
             }
-            if worker.is_gate() {
-                continue;
-            }
+            let Some(item) = worker.job.item() else { continue };
             let Some(on) = self.items.get(&item) else {
                 self.say(format_args!("worker {id} is on item {item}, which is not there"));
                 continue;
@@ -175,7 +175,7 @@ impl Check<'_> {
             for run in &trial.runs {
                 let Some(worker) = run.worker() else { continue };
                 let runs = self.workers.get(&worker).is_some_and(|worker| {
-                    worker.state.is_live() && worker.gate.as_ref().is_some_and(|gate| gate.trial == trial.id)
+                    worker.state.is_live() && worker.job.gate().is_some_and(|gate| gate.trial == trial.id)
                 });
                 if !runs {
                     let (id, gate) = (trial.id, &run.gate.name);
@@ -187,7 +187,7 @@ impl Check<'_> {
         }
         for worker in self.record.workers.iter().filter(|worker| worker.state.is_live() && worker.stop_reason.is_none())
         {
-            let Some(gate) = &worker.gate else { continue };
+            let Some(gate) = worker.job.gate() else { continue };
             let awaited = trials.get(&gate.trial).is_some_and(|trial| trial.run_of(worker.id).is_some());
             if !awaited {
                 let (id, trial) = (worker.id, gate.trial);

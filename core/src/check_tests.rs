@@ -1,8 +1,9 @@
 use super::*;
 use crate::fixtures::{self, candidate, change, commit, lease, worker};
 use crate::ids::{Attempt, ChangeId, TrialId};
+use crate::job::{GateJob, Job};
 use crate::trial::RunState;
-use crate::worker::{GateOf, Role, WorkerState};
+use crate::worker::WorkerState;
 
 fn item(id: u64, stage: Stage) -> Item {
     Item { stage, ..fixtures::item(id, 1) }
@@ -11,8 +12,7 @@ fn item(id: u64, stage: Stage) -> Item {
 /// One item at work, one being gated, one done.
 fn sound() -> Record {
     let mut gate = worker(2, 2, WorkerState::Running);
-    gate.role = Role::Gate;
-    gate.gate = Some(GateOf { trial: TrialId::new(1), name: "test".to_owned() });
+    gate.job = Job::Gate(GateJob { trial: TrialId::new(1), gate: "test".to_owned() });
     let mut trial = fixtures::trial(1, &[(1, 2)]);
     trial.runs[0].state = RunState::Running { worker: WorkerId::new(2) };
     Record {
@@ -58,7 +58,7 @@ fn each_way_to_be_unsound_is_found() {
             "leased to worker 1, which is not there",
             Box::new(|record| record.workers.retain(|worker| worker.id.get() == 2)),
         ),
-        ("which works on something else", Box::new(|record| record.workers[0].attempt = Attempt::new(2))),
+        ("which works on something else", Box::new(|record| record.workers[0].job = fixtures::attempt_job(9))),
         ("which is ready and not leased to it", Box::new(|record| record.items[0].stage = Stage::Ready)),
         (
             "two workers work on item 1 at once",

@@ -33,8 +33,8 @@ impl Clock {
     }
 }
 
-/// The time during which this process was awake. While it is stopped, or its host sleeps, it hears nobody,
-/// and nobody else is to blame for that.
+/// The time during which this process was awake. While it is stopped, or its host sleeps, it receives nothing,
+/// and that is not the fault of any outpost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Awake {
     passed: Duration,

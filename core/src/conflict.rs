@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ChangeEvent, in_paths};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, work_ref};
-use crate::job::Resumed;
+use crate::job::EarlierWork;
 
 /// What an item has to resolve before its work can land.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,9 @@ impl Conflict {
     }
 
     /// What a resolver of it starts from, whatever the repo's retries do: the branch that does not merge.
-    pub fn start(&self, item: ItemId) -> Resumed {
+    pub fn start(&self, item: ItemId) -> EarlierWork {
         let Self { attempt, head, .. } = self;
-        Resumed { attempt: *attempt, commit: head.clone(), uncommitted: None, from_ref: work_ref(item, *attempt) }
+        EarlierWork { attempt: *attempt, commit: head.clone(), uncommitted: None, from_ref: work_ref(item, *attempt) }
     }
 }
 

@@ -1,12 +1,12 @@
 use super::*;
+use crate::assignment::Runtime;
 use crate::explain::{ItemSurroundings, explain_item};
 use crate::fixtures::{self, lease};
 use crate::item::{Item, ItemEvent, Stage};
-use crate::job::Runtime;
+use crate::job::Role;
 use crate::pipeline::role;
 use crate::repo::Repo;
 use crate::time::Timestamp;
-use crate::worker::Role;
 
 const CHANGE: ChangeId = ChangeId::new(5);
 
@@ -104,12 +104,12 @@ fn who_is_to_resolve_it_is_explained() {
     let item = conflicted(3);
     let first = |item: &Item, role| {
         let around = ItemSurroundings { role, ..ItemSurroundings::default() };
-        explain_item(item, &around).lines.swap_remove(0)
+        explain_item(item, &around).reasons.swap_remove(0).reason.to_string()
     };
     let what = "change 5 of attempt 1 conflicts in a.txt, with item 9";
     assert_eq!(first(&item, Some(Role::Resolver)), format!("{what}; a resolver is to merge it"));
     assert_eq!(first(&item, Some(Role::Developer)), format!("{what}; a developer is to bring it again"));
-    assert_eq!(first(&fixtures::item(1, 1), Some(Role::Developer)), "the scheduler gives it out at its next turn");
+    assert_eq!(first(&fixtures::item(1, 1), Some(Role::Developer)), "the scheduler assigns it in its next pass");
 }
 
 #[test]

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::assignment::{Assignment, Command, Runtime};
 use crate::change::{Candidate, Change, ChangeState};
 use crate::conflict::Conflict;
 use crate::gates::{Gate, GateOutcome, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
 use crate::item::{Item, ItemKind, Lease, Priority, Stage};
-use crate::job::{Assignment, Command, Runtime};
+use crate::job::{AttemptJob, Job, Role};
 use crate::outpost::{Outpost, OutpostState};
 use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
 use crate::time::Timestamp;
 use crate::trial::{Member, Purpose, Trial};
-use crate::worker::{Role, Worker, WorkerState};
+use crate::worker::{Worker, WorkerState};
 
 /// # Panics
 /// `digit` is not one hexadecimal digit.
@@ -101,15 +102,17 @@ pub fn lease(worker: u64) -> Lease {
     Lease { worker: WorkerId::new(worker), outpost: outpost_name() }
 }
 
+/// An item's first attempt.
+pub fn attempt_job(item: u64) -> Job {
+    Job::Attempt(AttemptJob { item: ItemId::new(item), attempt: Attempt::new(1), role: Role::Developer })
+}
+
 /// Of an item's first attempt.
 pub fn worker(id: u64, item: u64, state: WorkerState) -> Worker {
     Worker {
         id: WorkerId::new(id),
         repo: repo_name(),
-        item: ItemId::new(item),
-        gate: None,
-        attempt: Attempt::new(1),
-        role: Role::Developer,
+        job: attempt_job(item),
         outpost: outpost_name(),
         state,
         base: commit("a"),
@@ -186,9 +189,7 @@ pub fn assignment(worker: u64, item: u64, run: &str) -> Assignment {
     Assignment {
         worker: WorkerId::new(worker),
         repo: repo_name(),
-        item: ItemId::new(item),
-        attempt: Attempt::new(1),
-        role: Role::Developer,
+        job: attempt_job(item),
         change: None,
         base: commit("a"),
         base_ref: "refs/heads/main".to_owned(),

@@ -158,7 +158,7 @@ pub enum ItemEvent {
         detail: String,
         max_attempts: u32,
     },
-    /// Infrastructure ended the attempt; nobody is blamed.
+    /// Infrastructure ended the attempt, which does not count as a failure.
     AttemptLost {
         attempt: Attempt,
         reason: String,

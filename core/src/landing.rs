@@ -7,7 +7,7 @@ use crate::ids::{ChangeId, CommitId, ItemId, RepoName, WorkerId};
 crate::words! {
     /// What is looked at before a branch is landed by hand.
     pub enum LandingCheck as "landing check" {
-        /// The merge queue runs, and nobody froze it.
+        /// The merge queue runs and is not frozen.
         Queue => "queue",
         /// No worker is on its item.
         Worker => "worker",
@@ -53,7 +53,7 @@ pub struct LandingFacts {
     pub conflicts: Vec<String>,
     /// The gates in force.
     pub gates: Vec<String>,
-    /// Why nobody knows which gates are in force.
+    /// Why the gates in force are unknown.
     pub unreadable: Option<String>,
     /// The very tree that would land has passed, or failed for the given reason.
     pub known: Option<Result<(), String>>,

@@ -4,7 +4,9 @@
 //! identifiers are arguments. What must happen outside is returned as data.
 
 pub mod access;
+pub mod act;
 pub mod address;
+pub mod assignment;
 pub mod attempt_ref;
 pub mod change;
 pub mod check;
@@ -28,6 +30,8 @@ pub mod needs;
 pub mod outpost;
 pub mod pipeline;
 pub mod prompt;
+pub mod refusal;
+mod refused;
 pub mod repo;
 pub mod schedule;
 pub mod status;
@@ -35,18 +39,8 @@ pub mod text;
 pub mod time;
 pub mod token;
 pub mod trial;
+pub mod upcast;
 pub mod view;
 pub mod worker;
 
-use thiserror::Error;
-
-/// Why a state machine did not take an event; the entity is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// The current state has no meaning for this event.
-    #[error("{entity} in state {state} does not accept {event}")]
-    Illegal { entity: &'static str, state: &'static str, event: &'static str },
-    /// The event speaks for an attempt that is no longer the live one.
-    #[error("attempt {carried} is not the live attempt {live}; its work is kept under its refs")]
-    StaleAttempt { carried: ids::Attempt, live: ids::Attempt },
-}
+pub use refused::Refused;

@@ -71,7 +71,7 @@ pub enum TrialProgress {
     /// Its gates run, or wait for a slot, which counts as running.
     Running,
     Passed,
-    /// Its gates failed once; nobody is blamed before they have failed again on the same tree.
+    /// Its gates failed once; no change is rejected before they have failed again on the same tree.
     Suspect,
     /// The second run, alone, is under way.
     Confirming,
@@ -89,7 +89,7 @@ pub enum Fit {
     Exact,
     /// The tip has gained only changes that its members do not overlap.
     Disjoint,
-    /// The tip has gained something that its members overlap, or that nobody knows the paths of.
+    /// The tip has gained something that its members overlap, or whose paths are unknown.
     Old,
 }
 
@@ -102,7 +102,7 @@ pub struct TrialFacts {
     /// A trial that is not exact still tells about its members.
     pub fit: Fit,
     pub state: TrialProgress,
-    /// Whether the tip that it was built on had passed, as far as is known now. If not, its failure blames nobody.
+    /// Whether the tip that it was built on had passed, as far as is known now. If not, its failure rejects no change.
     pub green_base: bool,
 }
 

@@ -1,8 +1,8 @@
 //! The pipeline's decisions: which role the next attempt at an item is for, and what it runs.
 
 use crate::item::Item;
+use crate::job::Role;
 use crate::repo::Repo;
-use crate::worker::Role;
 
 /// The role of the worker that the next attempt at `item` is for.
 pub fn role(repo: &Repo, item: &Item) -> Role {

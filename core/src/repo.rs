@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::RepoAddress;
+use crate::assignment::Runtime;
 use crate::gates::{Gate, duration_text};
 use crate::ids::{CommitId, RepoName};
-use crate::job::Runtime;
+use crate::job::Role;
 use crate::time::Timestamp;
-use crate::worker::Role;
 
 /// How often an item is tried when the repo does not say.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::gates::Need;
 use crate::ids::{ItemId, OutpostName, RepoName};
 use crate::item::{Item, ItemKind, Priority, StageName};
+use crate::job::{GateJob, Role};
 use crate::time::Timestamp;
-use crate::worker::{GateOf, Role};
 
 /// Waiting this long lifts work by one level of priority, so that urgent work
 /// never starves old work for ever.
@@ -21,7 +21,7 @@ pub const AGING: Duration = Duration::from_mins(30);
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     /// A gate of a trial: goes first, since it frees the merge queue.
-    Gate(GateOf),
+    Gate(GateJob),
     /// An attempt at an item.
     Item(ItemId),
 }

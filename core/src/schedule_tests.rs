@@ -61,9 +61,9 @@ fn old_work_passes_urgent_newcomers() {
 #[test]
 fn gates_go_before_items() {
     let mut gate = request(9, Priority::Low, 500);
-    gate.work = Work::Gate(GateOf { trial: TrialId::new(9), name: "test".to_owned() });
+    gate.work = Work::Gate(GateJob { trial: TrialId::new(9), gate: "test".to_owned() });
     let placements = assign(&[request(1, Priority::Urgent, 0), gate], &[outpost("a", 1, 0)], &Limits::default());
-    assert_eq!(order(&placements), [Work::Gate(GateOf { trial: TrialId::new(9), name: "test".to_owned() })]);
+    assert_eq!(order(&placements), [Work::Gate(GateJob { trial: TrialId::new(9), gate: "test".to_owned() })]);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn any_request() -> impl Strategy<Value = Request> {
                 request.requires.insert("gpu".to_owned(), "yes".to_owned());
             }
             if gate {
-                request.work = Work::Gate(GateOf { trial: TrialId::new(id), name: "test".to_owned() });
+                request.work = Work::Gate(GateJob { trial: TrialId::new(id), gate: "test".to_owned() });
                 request.role = Role::Gate;
             }
             request

@@ -1,7 +1,7 @@
-//! Tokens: what lets an outpost join, or a person in.
+//! Tokens: they admit an outpost, or authenticate a person.
 //!
-//! An outpost's token is spent on joining: it is exchanged for a certificate, so and so many
-//! times. A person's token is shown with each call until it expires or is revoked.
+//! An outpost exchanges its token for a certificate when it joins; the token counts its uses. A person sends a
+//! token with each call until it expires or is revoked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,21 +11,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::access::PersonRole;
+pub use crate::access::TokenKind;
+use crate::act::Act;
 use crate::ids::{Fingerprint, KeyId, OutpostName, PersonName, SecretHash, TokenId};
+use crate::refusal::Code;
 use crate::time::Timestamp;
 
 /// How far an outpost's clock may be off: certificates are valid from so long before they are made.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
-
-crate::words! {
-    /// What a token lets its holder become.
-    pub enum TokenKind as "token kind" {
-        Outpost => "outpost",
-        Admin => "admin",
-        Operator => "operator",
-        Viewer => "viewer",
-    }
-}
 
 /// What a token is good for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,27 +59,51 @@ pub struct Token {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a token does not let its holder in.
+/// Why a token does not admit its holder.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TokenRefused {
-    #[error(
-        "the token is not known here; was it made by another coordinator? make one on this one with: coordinator token create --kind {kind}"
-    )]
+    #[error("the token is not known here; another coordinator may have made it")]
     Unknown { kind: TokenKind },
-    #[error("the token {id} was revoked at {at}; ask for a new one (coordinator token create --kind {kind})")]
+    #[error("the token {id} was revoked at {at}; ask an admin for a new one of kind {kind}")]
     Revoked { id: TokenId, kind: TokenKind, at: Timestamp },
-    #[error("the token {id} expired at {at}; ask for a new one (coordinator token create --kind {kind})")]
+    #[error("the token {id} expired at {at}; ask an admin for a new one of kind {kind}")]
     Expired { id: TokenId, kind: TokenKind, at: Timestamp },
-    #[error(
-        "the token {id} is used up: {uses} joined with it; ask for a new one (coordinator token create --kind outpost)"
-    )]
+    #[error("the token {id} is used up: {uses} joined with it; ask an admin for a new one of kind outpost")]
     UsedUp { id: TokenId, uses: u32 },
-    #[error("the token {id} is of kind {kind}, which cannot be used for this; {hint}")]
-    WrongKind { id: TokenId, kind: TokenKind, hint: &'static str },
+    #[error("the token {id} is of kind {kind}; people log in with it, and an outpost needs one of kind outpost")]
+    ForPeople { id: TokenId, kind: TokenKind },
     #[error(
-        "the token {id} is for outposts whose names begin with \"{prefix}\", and \"{name}\" does not; join with another --name"
+        "the token {id} is of kind outpost; outposts join with it, and a person needs one of kind admin, operator or viewer"
     )]
+    ForOutposts { id: TokenId },
+    #[error("the token {id} admits outposts whose names begin with \"{prefix}\", and \"{name}\" does not")]
     WrongName { id: TokenId, prefix: String, name: OutpostName },
+}
+
+impl TokenRefused {
+    /// The code of the refusal.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Unknown { .. } => Code::TokenUnknown,
+            Self::Revoked { .. } => Code::TokenRevoked,
+            Self::Expired { .. } => Code::TokenExpired,
+            Self::UsedUp { .. } => Code::TokenUsedUp,
+            Self::ForPeople { .. } | Self::ForOutposts { .. } => Code::TokenWrongKind,
+            Self::WrongName { .. } => Code::TokenWrongName,
+        }
+    }
+
+    /// What would help.
+    pub const fn next(&self) -> Option<Act> {
+        match self {
+            Self::Unknown { kind } | Self::Revoked { kind, .. } | Self::Expired { kind, .. } => {
+                Some(Act::CreateToken(*kind))
+            }
+            Self::UsedUp { .. } | Self::ForPeople { .. } => Some(Act::CreateToken(TokenKind::Outpost)),
+            Self::ForOutposts { .. } => Some(Act::CreateToken(TokenKind::Operator)),
+            Self::WrongName { .. } => None,
+        }
+    }
 }
 
 impl Token {
@@ -147,11 +164,7 @@ impl Token {
     }
 
     fn not_for_outposts(&self) -> TokenRefused {
-        TokenRefused::WrongKind {
-            id: self.id.clone(),
-            kind: self.kind(),
-            hint: "people use it with: sprintctl login; an outpost needs one of: coordinator token create --kind outpost",
-        }
+        TokenRefused::ForPeople { id: self.id.clone(), kind: self.kind() }
     }
 
     /// The person that it stands for.
@@ -162,11 +175,7 @@ impl Token {
         self.check(now)?;
         match &self.grant {
             Grant::Access { role, name } => Ok((*role, name)),
-            Grant::Join { .. } => Err(TokenRefused::WrongKind {
-                id: self.id.clone(),
-                kind: self.kind(),
-                hint: "an outpost uses it with: outpost-agent join; people need one of kind admin, operator or viewer",
-            }),
+            Grant::Join { .. } => Err(TokenRefused::ForOutposts { id: self.id.clone() }),
         }
     }
 }
@@ -189,7 +198,7 @@ pub struct TokenText {
     pub authority: Fingerprint,
 }
 
-/// The hexadecimal digits of a secret: 160 bits, which nobody guesses.
+/// The hexadecimal digits of a secret: 160 bits, too many to guess.
 pub const SECRET_DIGITS: usize = 40;
 
 impl TokenText {

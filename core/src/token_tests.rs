@@ -48,8 +48,8 @@ fn each_reason_to_refuse_a_token_is_told_apart() {
     revoked.revoked_at = Some(at(5));
     assert!(matches!(revoked.spend(&gpu, at(10)), Err(TokenRefused::Revoked { .. })));
     assert!(matches!(join(1).spend(&outpost("cpu-1"), at(1)), Err(TokenRefused::WrongName { .. })));
-    assert!(matches!(access().spend(&gpu, at(1)), Err(TokenRefused::WrongKind { .. })));
-    assert!(matches!(join(1).person(at(1)), Err(TokenRefused::WrongKind { .. })));
+    assert!(matches!(access().spend(&gpu, at(1)), Err(TokenRefused::ForPeople { .. })));
+    assert!(matches!(join(1).person(at(1)), Err(TokenRefused::ForOutposts { .. })));
     assert!(matches!(access().person(at(1_000)), Err(TokenRefused::Expired { .. })));
 }
 

@@ -46,7 +46,7 @@ pub enum TrialState {
     /// Its gates run, or wait for slots.
     Gating,
     Passed,
-    /// A gate failed for the first time; nobody is blamed for that.
+    /// A gate failed for the first time, which rejects no change.
     Suspect {
         reason: String,
         detail: String,
@@ -228,7 +228,7 @@ pub enum TrialEvent {
         verdict: GateVerdict,
         retry_at: Timestamp,
     },
-    /// Infrastructure ended the gate; nobody is blamed.
+    /// Infrastructure ended the gate, which does not count as a failure.
     GateLost {
         worker: WorkerId,
         reason: String,

@@ -10,12 +10,13 @@ use crate::conflict::Conflict;
 use crate::gates::duration_text;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, TreeId, TrialId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
+use crate::job::Role;
 use crate::merge_queue::{ChangeSeen, Standing};
 use crate::outpost::{Load, Outpost, OutpostState};
 use crate::time::Timestamp;
 use crate::token::TokenKind;
 use crate::trial::{GateRun, Purpose, RunState, RunStateName, Trial, TrialStateName};
-use crate::worker::{GateOf, Role, Worker, WorkerStateName};
+use crate::worker::{Worker, WorkerStateName};
 
 /// An item as scripts see it.
 #[derive(Debug, Clone, Serialize)]
@@ -90,19 +91,27 @@ impl From<Item> for ItemView {
     }
 }
 
+/// The gate that a worker runs, as scripts see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkerGate {
+    pub trial: TrialId,
+    pub name: String,
+}
+
 /// A worker as scripts see it.
 #[derive(Debug, Clone, Serialize)]
 pub struct WorkerView {
     pub id: WorkerId,
-    pub item: ItemId,
-    pub attempt: Attempt,
+    /// The item that it is an attempt at; none for a gate.
+    pub item: Option<ItemId>,
+    pub attempt: Option<Attempt>,
     pub role: Role,
     pub outpost: OutpostName,
     pub state: WorkerStateName,
     pub exit_code: Option<i32>,
     pub reason: String,
     pub repo: RepoName,
-    pub gate: Option<GateOf>,
+    pub gate: Option<WorkerGate>,
     pub base: CommitId,
     pub assigned_at: Timestamp,
     pub started_at: Option<Timestamp>,
@@ -114,15 +123,15 @@ impl From<Worker> for WorkerView {
         let (state, exit_code, reason) = (worker.state.name(), worker.exit_code(), worker.reason().to_owned());
         Self {
             id: worker.id,
-            item: worker.item,
-            attempt: worker.attempt,
-            role: worker.role,
+            item: worker.job.item(),
+            attempt: worker.job.attempt().map(|job| job.attempt),
+            role: worker.job.role(),
             outpost: worker.outpost,
             state,
             exit_code,
             reason,
             repo: worker.repo,
-            gate: worker.gate,
+            gate: worker.job.gate().map(|job| WorkerGate { trial: job.trial, name: job.gate.clone() }),
             base: worker.base,
             assigned_at: worker.assigned_at,
             started_at: worker.started_at,

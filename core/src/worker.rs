@@ -3,23 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
-use crate::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
-use crate::job::Resumed;
+use crate::ids::{CommitId, OutpostName, RepoName, WorkerId};
+use crate::job::{EarlierWork, Job};
 use crate::time::Timestamp;
-
-crate::words! {
-    /// What a worker is for.
-    pub enum Role as "role" {
-        Developer => "developer",
-        Tester => "tester",
-        Reviewer => "reviewer",
-        Librarian => "librarian",
-        Lead => "lead",
-        Resolver => "resolver",
-        /// Runs the gates of a candidate; no agent, no model.
-        Gate => "gate",
-    }
-}
 
 crate::words! {
     /// The name of a worker's state, without what the state holds.
@@ -92,24 +78,13 @@ pub struct Terminal {
     pub tmux_session: String,
 }
 
-/// Which gate of which trial a worker runs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct GateOf {
-    pub trial: TrialId,
-    pub name: String,
-}
-
-/// One agent at work: a role, an outpost, a workspace, one item.
+/// One agent at work: a job, an outpost, a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     pub id: WorkerId,
     pub repo: RepoName,
-    pub item: ItemId,
-    /// What it runs a gate of; none for a worker on an item.
-    #[serde(default)]
-    pub gate: Option<GateOf>,
-    pub attempt: Attempt,
-    pub role: Role,
+    /// What it is for.
+    pub job: Job,
     pub outpost: OutpostName,
     #[serde(flatten)]
     pub state: WorkerState,
@@ -117,7 +92,7 @@ pub struct Worker {
     pub base: CommitId,
     /// Earlier work that its workspace starts with.
     #[serde(default)]
-    pub resumed: Option<Resumed>,
+    pub resumed: Option<EarlierWork>,
     /// What it was asked to end for, once it was.
     pub stop_reason: Option<String>,
     pub terminal: Option<Terminal>,
@@ -240,11 +215,6 @@ impl Worker {
             }
         };
         Ok(effects)
-    }
-
-    /// Whether it runs a gate; its item is then that of the trial's last change, or 0.
-    pub fn is_gate(&self) -> bool {
-        self.role == Role::Gate
     }
 
     /// Whether its outpost must be told of it: it is to begin there, or to end.

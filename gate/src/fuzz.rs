@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use sprint_core::assignment::CommandResult;
 use sprint_core::fuzz::bytes;
 use sprint_core::gates::{Gate, GateOutcome, MAX_FINDINGS, Metric, ReportFile};
-use sprint_core::job::StepResult;
 
 use sprint_core::gates::ReportKind;
 
@@ -27,8 +27,8 @@ fn reports() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-fn ended_well() -> StepResult {
-    StepResult { name: "x".to_owned(), exit_code: Some(0), signal: None, timed_out: false, duration_ms: 1 }
+fn ended_well() -> CommandResult {
+    CommandResult { name: "x".to_owned(), exit_code: Some(0), signal: None, timed_out: false, duration_ms: 1 }
 }
 
 proptest! {

@@ -1,9 +1,9 @@
 //! The verdict on a gate's run.
 
+use sprint_core::assignment::CommandResult;
 use sprint_core::gates::{
     Bound, Comparison, Gate, GateOutcome, GateVerdict, Metric, ReportFile, ReportKind, Threshold, Unit, plain,
 };
-use sprint_core::job::StepResult;
 
 use crate::measured::Measured;
 use crate::read::{MAX_REPORT, read};
@@ -44,7 +44,7 @@ enum Fault {
 /// Judges a gate's run by how its command ended and by its reports, one for each that the gate names.
 ///
 /// `root` is the workspace's absolute path: files are named from there.
-pub fn judge(gate: &Gate, result: &StepResult, reports: &[Reading], root: &str) -> GateVerdict {
+pub fn judge(gate: &Gate, result: &CommandResult, reports: &[Reading], root: &str) -> GateVerdict {
     let mut whole = Measured::default();
     let mut faults = Vec::new();
     for (number, report) in gate.report.iter().enumerate() {
@@ -88,7 +88,7 @@ pub fn judge(gate: &Gate, result: &StepResult, reports: &[Reading], root: &str) 
 }
 
 /// What the command's end says against it.
-fn ending(gate: &Gate, result: &StepResult) -> Option<(GateOutcome, String)> {
+fn ending(gate: &Gate, result: &CommandResult) -> Option<(GateOutcome, String)> {
     let name = &gate.name;
     if result.timed_out {
         let timeout = humantime::format_duration(gate.timeout);

@@ -1,5 +1,5 @@
+use sprint_core::assignment::CommandResult;
 use sprint_core::gates::{Gate, GateOutcome, GateVerdict, Metric, ReportFile};
-use sprint_core::job::StepResult;
 
 use sprint_core::gates::ReportKind;
 
@@ -21,8 +21,8 @@ fn refused(kind: ReportKind, text: &str) -> String {
     read(kind, text.as_bytes(), "/work").expect_err(text).to_string()
 }
 
-fn result(exit_code: i32) -> StepResult {
-    StepResult { name: "x".to_owned(), exit_code: Some(exit_code), signal: None, timed_out: false, duration_ms: 7 }
+fn result(exit_code: i32) -> CommandResult {
+    CommandResult { name: "x".to_owned(), exit_code: Some(exit_code), signal: None, timed_out: false, duration_ms: 7 }
 }
 
 fn gate(reports: &[ReportKind], require: &[&str]) -> Gate {
@@ -333,7 +333,7 @@ fn a_report_that_is_not_there_or_not_of_this_run_fails_closed_and_says_what_to_d
 #[test]
 fn the_commands_own_end_goes_first() {
     let gate = gate(&[ReportKind::Junit], &[]);
-    let judge = |result: StepResult, text: &str| {
+    let judge = |result: CommandResult, text: &str| {
         let verdict = judge(&gate, &result, &[Reading::Found(text.as_bytes().to_vec())], "/w");
         (verdict.outcome, verdict.reason)
     };
@@ -346,11 +346,11 @@ fn the_commands_own_end_goes_first() {
     assert_eq!(judge(result(1), "").1, "gate \"x\" failed with exit code 1", "its report is not the cause");
     let gone = judge(result(127), PASSING);
     assert_eq!(gone, (GateOutcome::NotFound, "gate \"x\": command not found".to_owned()));
-    let late = judge(StepResult { timed_out: true, ..result(0) }, PASSING);
+    let late = judge(CommandResult { timed_out: true, ..result(0) }, PASSING);
     assert_eq!(late, (GateOutcome::TimedOut, "gate \"x\" timed out after 30m".to_owned()));
-    let killed = judge(StepResult { exit_code: None, signal: Some(9), ..result(0) }, PASSING);
+    let killed = judge(CommandResult { exit_code: None, signal: Some(9), ..result(0) }, PASSING);
     assert_eq!(killed, (GateOutcome::Failed, "gate \"x\" was ended by signal 9".to_owned()));
-    let unknown = judge(StepResult { exit_code: None, ..result(0) }, PASSING);
+    let unknown = judge(CommandResult { exit_code: None, ..result(0) }, PASSING);
     assert_eq!(unknown.0, GateOutcome::Failed);
 }
 

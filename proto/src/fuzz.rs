@@ -16,7 +16,7 @@ use sprint_core::item::{Item, Stage};
 use sprint_core::merge_queue::ChangeSeen;
 use sprint_core::view::TrialView;
 
-use sprint_core::job::{Assignment, Command, Outcome, Report, Runtime};
+use sprint_core::assignment::{Assignment, Command, Report, Runtime};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::view::TokenView;
@@ -111,7 +111,7 @@ fn valid() -> Vec<Vec<u8>> {
     let worker = v1::Worker {
         id: 7,
         repo: "web".to_owned(),
-        role: "developer".to_owned(),
+        job: Some(attempt_job()),
         outpost: "here".to_owned(),
         state: "failed".to_owned(),
         reason: Some("why".to_owned()),
@@ -169,7 +169,7 @@ fn valid() -> Vec<Vec<u8>> {
     };
     let assignment = v1::Assignment {
         repo: "web".to_owned(),
-        role: "gate".to_owned(),
+        job: Some(gate_job()),
         base: commit(),
         steps: vec![step.clone()],
         gates: vec![gate.clone()],
@@ -186,11 +186,17 @@ fn valid() -> Vec<Vec<u8>> {
         findings: vec![finding],
         duration_ms: 7,
     };
-    let gated = v1::Gated { commit: commit(), tree: commit(), verdicts: vec![verdict] };
-    let outcome = v1::finished::Outcome::Gated(gated);
+    let judged = v1::Judged { commit: commit(), tree: commit(), verdicts: vec![verdict] };
+    let kind = Some(v1::gate_run_outcome::Kind::Judged(judged));
+    let outcome = v1::finished::Outcome::Gate(v1::GateRunOutcome { kind });
     let finished = v1::Finished { wip: Some(commit()), outcome: Some(outcome), ..v1::Finished::default() };
-    let report =
-        v1::Report { worker: 7, seq: 1, body: Some(v1::report::Body::Finished(finished)), ..v1::Report::default() };
+    let report = v1::Report {
+        worker: 7,
+        job: Some(gate_job()),
+        seq: 1,
+        body: Some(v1::report::Body::Finished(finished)),
+        ..v1::Report::default()
+    };
     let session = v1::OutpostMessage { body: Some(v1::outpost_message::Body::Report(report.clone())) };
     let event =
         v1::Event { seq: 1, kind: "item_leased".to_owned(), data_json: "{\"a\":1}".to_owned(), ..v1::Event::default() };
@@ -234,6 +240,15 @@ where
     Ok(())
 }
 
+fn attempt_job() -> v1::Job {
+    let job = v1::AttemptJob { item: 3, attempt: 1, role: "developer".to_owned() };
+    v1::Job { kind: Some(v1::job::Kind::Attempt(job)) }
+}
+
+fn gate_job() -> v1::Job {
+    v1::Job { kind: Some(v1::job::Kind::Gate(v1::GateJob { trial: 3, gate: "test".to_owned() })) }
+}
+
 /// Whether the bytes are a repo whose address is not shown whole, as to whoever asks for it.
 fn has_secret(bytes: &[u8]) -> bool {
     let url = v1::Repo::decode(bytes).ok().and_then(|repo| repo.url);
@@ -241,10 +256,10 @@ fn has_secret(bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn a_pass_of_an_outpost_that_reads_no_report_is_none() {
-    let passed = v1::finished::Outcome::Passed(v1::Passed { commit: commit(), tree: commit() });
-    let outcome = Outcome::try_from(passed).expect("is read");
-    assert!(matches!(&outcome, Outcome::Lost { reason } if reason.contains("update it")), "{outcome:?}");
+fn a_report_of_an_outpost_that_names_no_job_is_refused_with_what_to_do() {
+    let report = v1::Report { worker: 7, seq: 1, ..v1::Report::default() };
+    let error = Report::try_from(report).expect_err("it names no job").to_string();
+    assert!(error.contains("update it"), "{error}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use sprint_core::worker::Role;
+    use sprint_core::job::Role;
 
     use super::*;
 

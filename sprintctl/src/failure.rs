@@ -5,10 +5,14 @@ use std::fmt;
 use std::io::ErrorKind;
 
 use serde::Serialize;
+use sprint_core::act::Act;
+use sprint_core::refusal::At;
 use sprint_identity::connect::{self, ConnectError};
 use sprint_identity::context::ContextError;
-use sprint_proto::convert::Malformed;
+use sprint_proto::convert::{ErrorView, Malformed, error_of};
 use tonic::Code;
+
+use crate::render::act::advice;
 
 const LOG_IN: &str = "log in again with: sprintctl login --coordinator HOST:PORT --token TOKEN";
 const SAME_VERSION: &str = "use a coordinator and a sprintctl of the same version";
@@ -19,12 +23,44 @@ pub(crate) struct Failure {
     /// Stable, for scripts: `client.…` for what `sprintctl` finds itself, else the coordinator's.
     pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
-    /// The place in the input, such as `line 3`.
-    pub(crate) at: Option<String>,
+    pub(crate) at: Option<Place>,
     /// What to do about it.
     pub(crate) next: Option<String>,
     #[serde(skip)]
     kind: Kind,
+}
+
+/// The place in the input that a failure is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Counted from 1.
+    Line(u64),
+    Field(String),
+    File(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::Field(name) | Self::File(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl From<At> for Place {
+    fn from(at: At) -> Self {
+        match at {
+            At::Line(number) => Self::Line(number),
+            At::Field(name) => Self::Field(name),
+        }
+    }
 }
 
 /// What the failure means for this program.
@@ -85,8 +121,15 @@ impl Failure {
 
     /// Says where in the input it is.
     #[must_use]
-    pub(crate) fn at(self, place: Option<String>) -> Self {
+    pub(crate) fn at(self, place: Option<Place>) -> Self {
         Self { at: place, ..self }
+    }
+
+    /// Leaves the line out, where the person wrote none.
+    #[must_use]
+    pub(crate) fn without_line(self) -> Self {
+        let at = self.at.filter(|place| !matches!(place, Place::Line(_)));
+        Self { at, ..self }
     }
 
     /// The process' exit code.
@@ -130,6 +173,37 @@ impl Failure {
         }
     }
 
+    /// What the coordinator refused.
+    fn of_refusal(error: ErrorView, status: &tonic::Status) -> Self {
+        let ErrorView { code, at, next } = error;
+        let (kind, next) = match status.code() {
+            Code::Unavailable => (Kind::Disconnected, next.as_ref().map(advice)),
+            Code::Unauthenticated => {
+                let login = match next.filter(|act| *act != Act::LogIn) {
+                    Some(act) => format!("{}; then {LOG_IN}", advice(&act)),
+                    None => LOG_IN.to_owned(),
+                };
+                (Kind::Unauthenticated, Some(login))
+            }
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::InvalidArgument
+            | Code::DeadlineExceeded
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::DataLoss => (Kind::Other, next.as_ref().map(advice)),
+        };
+        Self { code: code.into(), message: status.message().to_owned(), at: at.map(Into::into), next, kind }
+    }
+
     fn refused_certificate(why: &str) -> Self {
         // What the coordinator's alert stands for comes with an advice of its own.
         let why = why.split_once("; ").map_or(why, |(why, _)| why);
@@ -140,8 +214,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(at) = &self.at {
-            write!(f, "{at}: ")?;
+        match &self.at {
+            Some(at @ (Place::Line(_) | Place::File(_))) => write!(f, "{at}: ")?,
+            // The message names it.
+            Some(Place::Field(_)) | None => {}
         }
         f.write_str(&self.message)?;
         match &self.next {
@@ -192,6 +268,9 @@ impl From<tonic::Status> for Failure {
         if let Some(source) = std::error::Error::source(&status) {
             return Self::of_transport(source);
         }
+        if let Some(error) = error_of(status.details()).filter(|_| status.code() != Code::Unimplemented) {
+            return Self::of_refusal(error, &status);
+        }
         let code = code_of(status.code());
         let (at, message) = place_of(status.message());
         match status.code() {
@@ -229,7 +308,7 @@ impl From<tonic::Status> for Failure {
     }
 }
 
-/// The code of an answer that carries none of its own.
+/// The code of an answer of an older coordinator, which sends none of its own.
 const fn code_of(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",
@@ -252,12 +331,12 @@ const fn code_of(code: Code) -> &'static str {
     }
 }
 
-/// The place in an answer that has it in its words alone, and the rest.
-fn place_of(message: &str) -> (Option<String>, &str) {
-    let is_line = |place: &str| place.strip_prefix("line ").is_some_and(|number| number.parse::<usize>().is_ok());
+/// The place in an answer of an older coordinator, which has it in its message alone, and the rest.
+fn place_of(message: &str) -> (Option<Place>, &str) {
+    let line = |place: &str| place.strip_prefix("line ")?.parse().ok().map(Place::Line);
     match message.split_once(": ") {
-        Some((place, rest)) if is_line(place) => (Some(place.to_owned()), rest),
-        Some(_) | None => (None, message),
+        Some((place, rest)) => line(place).map_or((None, message), |line| (Some(line), rest)),
+        None => (None, message),
     }
 }
 
@@ -283,6 +362,9 @@ pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sprint_core::refusal::Refusal;
+    use sprint_proto::convert::details_of;
+
     use super::*;
 
     #[test]
@@ -290,6 +372,32 @@ mod tests {
         let failure = Failure::from(tonic::Status::not_found("no item 9; see: sprintctl item list"));
         assert_eq!(failure.to_string(), "no item 9; see: sprintctl item list");
         assert_eq!((failure.exit_code(), failure.code.as_ref()), (1, "not_found"));
+    }
+
+    #[test]
+    fn what_the_coordinator_refused_keeps_its_code_its_place_and_its_next_act() {
+        let refusal = Refusal::new(sprint_core::refusal::Code::ItemNotFound, "its need 9 does not exist");
+        let refusal = refusal.at(At::Line(3)).next(Act::ListItems);
+        let details = details_of(&refusal, Code::NotFound.into());
+        let failure = Failure::from(tonic::Status::with_details(Code::NotFound, &refusal.message, details.into()));
+        assert_eq!(failure.to_string(), "line 3: its need 9 does not exist; see: sprintctl item list");
+        assert_eq!(
+            failure.to_json(),
+            r#"{"error":{"at":"line 3","code":"item.not_found","message":"its need 9 does not exist","next":"see: sprintctl item list"}}"#
+        );
+        assert_eq!(failure.without_line().to_string(), "its need 9 does not exist; see: sprintctl item list");
+    }
+
+    #[test]
+    fn who_is_not_authenticated_learns_how_to_get_a_token_and_to_log_in() {
+        let kind = sprint_core::token::TokenKind::Viewer;
+        let refused = sprint_core::token::TokenRefused::Unknown { kind };
+        let refusal = Refusal { next: refused.next(), ..Refusal::new(refused.code(), refused) };
+        let details = details_of(&refusal, Code::Unauthenticated.into());
+        let status = tonic::Status::with_details(Code::Unauthenticated, &refusal.message, details.into());
+        let failure = Failure::from(status);
+        assert!(failure.is_unauthenticated());
+        insta::assert_snapshot!(failure.to_string());
     }
 
     #[test]

@@ -197,7 +197,10 @@ fn an_agent_with_another_key_does_not_get_a_name_that_is_taken() {
     cluster.add_outpost("other", OutpostOptions { name, ..OutpostOptions::default() });
     eventually("it gives up", || !cluster.outpost_runs("other"));
     let log = cluster.outpost_log("other");
-    assert!(log.contains("there is an outpost \"local-1\" already") && log.contains("outpost remove"), "{log}");
+    assert!(
+        log.contains("an outpost \"local-1\" with another key exists already") && log.contains("remove that one"),
+        "{log}"
+    );
     assert!(cluster.outpost_runs("local-1"));
 }
 

@@ -282,6 +282,18 @@ fn every_source_that_a_page_names_exists() {
 }
 
 #[test]
+fn every_code_of_the_client_is_in_the_reference() {
+    let page = read("docs/reference/errors.md");
+    let sources = files().into_iter().filter(|name| name.starts_with("sprintctl/src/") && name.ends_with(".rs"));
+    let code = |rest: &str| rest.split('"').next().map(|code| format!("client.{code}"));
+    let codes = sources.flat_map(|name| read(&name).split("\"client.").skip(1).filter_map(code).collect::<Vec<_>>());
+    let codes = codes.collect::<BTreeSet<_>>();
+    assert!(codes.len() > 10, "the client has more codes than {codes:?}");
+    let missing = codes.into_iter().filter(|code| !page.contains(&format!("| `{code}` |"))).collect::<Vec<_>>();
+    assert_eq!(missing, Vec::<String>::new(), "docs/reference/errors.md lacks them");
+}
+
+#[test]
 fn every_page_is_in_the_index() {
     let index = read("docs/README.md");
     let pages = pages().into_iter().filter_map(|page| page.strip_prefix("docs/").map(ToOwned::to_owned));

@@ -33,7 +33,7 @@ fn a_branch_of_the_upstream_lands_through_the_queue_as_an_item_of_its_own() {
     cluster.landed(&repo, id);
     assert_eq!(repo.file("a.txt").as_deref(), Some("good\n"));
     assert_eq!(work(&cluster, &repo, id, 1), head);
-    cluster.sprintctl(&["land", "feature"]).refused(&["main holds", "nothing to land"]);
+    cluster.sprintctl(&["land", "feature"]).refused(&["main contains", "nothing to land"]);
     cluster.sprintctl(&["land", "no-such-branch"]).refused(&["no-such-branch", "no branch, ref or commit"]);
     cluster.sprintctl(&["land", "feature", "--repo", "other"]).refused(&["other"]);
     cluster.sprintctl(&["land", &id.to_string()]).refused(&["is done"]);
@@ -172,7 +172,7 @@ fn gates_run_by_hand_as_in_the_queue_and_land_nothing() {
     repo.push_to("broken", &[("a.txt", "bad\n")]);
     let failed = cluster.sprintctl(&["gate", "run", "--ref", "broken", "--gate", "test"]);
     failed.refused(&["failed with exit code 1"]);
-    cluster.sprintctl(&["gate", "run", "--gate", "lint"]).refused(&["lint", "there are: test"]);
+    cluster.sprintctl(&["gate", "run", "--gate", "lint"]).refused(&["lint", "the gates are: test"]);
     assert_eq!(repo.tip(), tip);
     assert_eq!(cluster.json(&["item", "list"]).as_array().map(Vec::len), Some(0));
 }

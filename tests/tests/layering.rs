@@ -114,6 +114,14 @@ fn the_coordinators_layers_call_downwards_only() {
 }
 
 #[test]
+fn commands_are_worded_by_the_client_alone() {
+    for directory in ["core/src", "coordinator/src/service", "coordinator/src/face"] {
+        let found = offences(directory, &["sprintctl", "coordinator token", "token create --"]);
+        assert_eq!(found, Vec::<String>::new(), "{directory}: name an Act instead; sprintctl words it");
+    }
+}
+
+#[test]
 fn only_the_store_speaks_sql() {
     let statements = ["select ", "insert into ", "update ", "delete from "];
     for (path, text) in sources(&root().join("coordinator/src")) {

@@ -8,9 +8,10 @@ use axum::http::{Extensions, HeaderMap, header};
 use sprint_core::access::{Caller, Identity};
 use sprint_core::event::Actor;
 use sprint_core::ids::KeyId;
+use sprint_core::refusal::Code;
 use sprint_core::time::Timestamp;
 
-use crate::service::admission::access::{Shown, identify};
+use crate::service::admission::access::{Credentials, identify};
 use crate::service::{Coordinator, ServiceError, now};
 
 /// The other end of a connection.
@@ -57,11 +58,10 @@ impl Peer {
     pub(super) fn identify(&self, sprint: &Coordinator, token: Option<&str>) -> Result<Caller, ServiceError> {
         self.standing.used.store(true, Ordering::Relaxed);
         if self.expires_at.is_some_and(|at| at <= now()) {
-            return Err(ServiceError::Unauthenticated(
-                "the certificate has expired; connect again with the next one".to_owned(),
-            ));
+            let why = "the certificate has expired; connect again with the next one";
+            return Err(ServiceError::new(Code::CertificateExpired, why));
         }
-        let identity = identify(sprint, Shown { key: self.key.as_ref(), token })?;
+        let identity = identify(sprint, Credentials { key: self.key.as_ref(), token })?;
         if identity != Identity::Stranger {
             self.standing.known.store(true, Ordering::Relaxed);
         }

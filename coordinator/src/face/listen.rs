@@ -179,7 +179,7 @@ impl Port {
 }
 
 fn no_caller() -> String {
-    "nobody who is known called over it".to_owned()
+    "no authenticated request arrived over it in time".to_owned()
 }
 
 /// Why a connection ended with an error.

@@ -41,7 +41,7 @@ pub enum Parsed {
 /// Reads the list of updates.
 ///
 /// # Errors
-/// [`Malformed`], also for signed and shallow pushes, which nobody here sends.
+/// [`Malformed`], also for signed and shallow pushes, which no outpost sends.
 pub fn parse(mut bytes: &[u8]) -> Result<Parsed, Malformed> {
     let mut commands = Commands::default();
     loop {

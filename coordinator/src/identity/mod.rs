@@ -60,7 +60,7 @@ pub struct Certificates {
 
 /// A certificate of the user's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
+pub struct CertificateFiles {
     pub chain: PathBuf,
     pub key: PathBuf,
 }
@@ -73,12 +73,12 @@ impl Certificates {
     pub fn open(
         data: &Path,
         advertised: &[String],
-        given: Option<Given>,
+        given: Option<CertificateFiles>,
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
         let dir = data.join("identity");
         let authority = Authority::load_or_make(&dir, now)?;
-        let source = if let Some(Given { chain, key }) = given {
+        let source = if let Some(CertificateFiles { chain, key }) = given {
             Source::Given { chain, key }
         } else {
             let key = Box::new(Key::load_or_make(&dir.join("server.key"))?);

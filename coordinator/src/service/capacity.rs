@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use sprint_core::ids::{OutpostName, RepoName};
 use sprint_core::item::{Item, Priority};
+use sprint_core::job::{GateJob, Role};
 use sprint_core::outpost::{Outpost, OutpostState};
 use sprint_core::repo::Repo;
 use sprint_core::schedule::{Capacity, Limits, Placement, Request, Work, assign};
 use sprint_core::trial::{GateRun, Trial};
-use sprint_core::worker::{GateOf, Role};
 
 use crate::service::Coordinator;
 
@@ -88,7 +88,7 @@ pub(crate) fn request_of(item: &Item, role: Role) -> Request {
 /// What a gate of a trial asks of the scheduler.
 pub(crate) fn gate_request(trial: &Trial, run: &GateRun) -> Request {
     Request {
-        work: Work::Gate(GateOf { trial: trial.id, name: run.gate.name.clone() }),
+        work: Work::Gate(GateJob { trial: trial.id, gate: run.gate.name.clone() }),
         repo: trial.repo.clone(),
         role: Role::Gate,
         priority: Priority::Urgent,

@@ -1,9 +1,12 @@
-//! Why a use case was not carried out, in the form *what; why; what to do*.
+//! Why a use case was not carried out.
 
 use std::fmt::Display;
 
 use sprint_core::Refused;
+use sprint_core::act::Act;
 use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
+pub use sprint_core::refusal::Kind;
+use sprint_core::refusal::{At, Code, Refusal};
 use sprint_core::token::TokenRefused;
 use sprint_identity::key::KeyError;
 use thiserror::Error;
@@ -11,33 +14,19 @@ use thiserror::Error;
 use crate::git::GitError;
 use crate::store::StoreError;
 
-/// Why a use case was not carried out; nothing was changed.
+/// Why a use case was not carried out; nothing was changed, unless the store says that this is unknown.
 #[derive(Debug, Error)]
 pub enum ServiceError {
-    #[error("{0}")]
-    NotFound(String),
-    #[error("{0}")]
-    Invalid(String),
-    /// It cannot be done as things stand.
-    #[error("{0}")]
-    Precondition(String),
-    #[error("{0}")]
-    Exists(String),
-    /// Nobody knows who calls.
-    #[error("{0}")]
-    Unauthenticated(String),
-    /// It is known who calls, and they may not.
-    #[error("{0}")]
-    Forbidden(String),
-    /// Too much was asked for at once.
-    #[error("{0}")]
-    Exhausted(String),
-    #[error("report {seq} of worker {worker} came, and {expected} was expected; send all again, in order")]
+    /// A rule of the use case refused it.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    #[error("report {seq} of worker {worker} arrived, and {expected} was expected; send all again, in order")]
     OutOfOrder { worker: WorkerId, seq: u64, expected: u64 },
     #[error(transparent)]
     Token(#[from] TokenRefused),
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A state machine refused the event.
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]
@@ -48,68 +37,105 @@ pub enum ServiceError {
     Io(#[from] std::io::Error),
 }
 
-/// What kind of failure it is, for a face to map to its own words once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    NotFound,
-    Invalid,
-    Precondition,
-    Exists,
-    Unauthenticated,
-    Forbidden,
-    Exhausted,
-    Unavailable,
-    /// It can be tried again from the beginning.
-    Aborted,
-    Internal,
-}
-
 impl ServiceError {
-    pub const fn kind(&self) -> Kind {
+    pub fn new(code: Code, message: impl Display) -> Self {
+        Refusal::new(code, message).into()
+    }
+
+    /// A request that makes no sense.
+    pub fn invalid(why: impl Display) -> Self {
+        Self::new(Code::RequestInvalid, why)
+    }
+
+    pub fn code(&self) -> Code {
         match self {
-            Self::NotFound(_) => Kind::NotFound,
-            Self::Invalid(_) | Self::Key(_) => Kind::Invalid,
-            Self::Precondition(_)
-            | Self::Refused(_)
-            | Self::Git(
-                GitError::Unreachable { .. } | GitError::Empty { .. } | GitError::NoBranch { .. } | GitError::NoTip(_),
-            ) => Kind::Precondition,
-            Self::Exists(_) => Kind::Exists,
-            Self::Unauthenticated(_) | Self::Token(_) => Kind::Unauthenticated,
-            Self::Forbidden(_) => Kind::Forbidden,
-            Self::Exhausted(_) => Kind::Exhausted,
-            Self::OutOfOrder { .. } => Kind::Aborted,
-            Self::Store(StoreError::NotEmpty) => Kind::Precondition,
-            Self::Store(StoreError::Closed) => Kind::Unavailable,
-            Self::Git(_) | Self::Store(_) | Self::Io(_) => Kind::Internal,
+            Self::Refusal(refusal) => refusal.code,
+            Self::OutOfOrder { .. } => Code::ReportOutOfOrder,
+            Self::Token(refused) => refused.code(),
+            Self::Key(_) => Code::KeyInvalid,
+            Self::Refused(refused) => refused.code(),
+            Self::Git(error) => code_of_git(error),
+            Self::Store(error) => code_of_store(error),
+            Self::Io(_) => Code::IoFailed,
         }
     }
 
+    pub fn kind(&self) -> Kind {
+        self.code().kind()
+    }
+
+    /// The whole refusal, for a face to encode.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Refusal(refusal) => refusal.clone(),
+            Self::Token(refused) => Refusal { next: refused.next(), ..Refusal::new(refused.code(), refused) },
+            Self::OutOfOrder { .. } | Self::Key(_) | Self::Refused(_) | Self::Git(_) | Self::Store(_) | Self::Io(_) => {
+                Refusal::new(self.code(), self)
+            }
+        }
+    }
+
+    /// Names the entry of a list, or the line of a file, that the refusal is about.
+    #[must_use]
+    pub fn at_line(self, line: u64) -> Self {
+        if let Self::Refusal(refusal) = self { refusal.at(At::Line(line)).into() } else { self }
+    }
+
     pub fn no_repo(name: &RepoName) -> Self {
-        Self::NotFound(format!("there is no repo \"{name}\"; see: sprintctl repo list"))
+        Refusal::new(Code::RepoNotFound, format!("there is no repo \"{name}\"")).next(Act::ListRepos).into()
     }
 
     pub fn no_item(id: ItemId) -> Self {
-        Self::NotFound(format!("there is no item {id}; see: sprintctl item list"))
+        Refusal::new(Code::ItemNotFound, format!("there is no item {id}")).next(Act::ListItems).into()
     }
 
     pub fn no_worker(id: WorkerId) -> Self {
-        Self::NotFound(format!("there is no worker {id}; see: sprintctl worker list --all"))
+        Refusal::new(Code::WorkerNotFound, format!("there is no worker {id}")).next(Act::ListWorkers).into()
     }
 
     pub fn no_change(id: ChangeId) -> Self {
-        Self::NotFound(format!("there is no change {id}; see: sprintctl change list --all"))
+        Refusal::new(Code::ChangeNotFound, format!("there is no change {id}")).next(Act::ListChanges).into()
     }
 
     pub fn no_trial(id: TrialId) -> Self {
-        Self::NotFound(format!("there is no trial {id}; see: sprintctl change graph"))
+        Refusal::new(Code::TrialNotFound, format!("there is no trial {id}")).next(Act::ListChanges).into()
     }
 
     pub fn no_outpost(name: &OutpostName) -> Self {
-        Self::NotFound(format!("there is no outpost \"{name}\"; see: sprintctl outpost list"))
+        Refusal::new(Code::OutpostNotFound, format!("there is no outpost \"{name}\"")).next(Act::ListOutposts).into()
     }
+}
 
-    pub fn invalid(why: impl Display) -> Self {
-        Self::Invalid(why.to_string())
+const fn code_of_git(error: &GitError) -> Code {
+    match error {
+        GitError::Unreachable { .. } => Code::UpstreamUnreachable,
+        GitError::Empty { .. } => Code::UpstreamEmpty,
+        GitError::NoBranch { .. } => Code::UpstreamNoBranch,
+        GitError::NoTip(_) => Code::BranchNotFound,
+        GitError::NoProgram(_)
+        | GitError::TooOld { .. }
+        | GitError::Failed { .. }
+        | GitError::TimedOut { .. }
+        | GitError::Library(_)
+        | GitError::Missing(_)
+        | GitError::BrokeDown
+        | GitError::MergeTree(_)
+        | GitError::Io(_) => Code::GitFailed,
+    }
+}
+
+const fn code_of_store(error: &StoreError) -> Code {
+    match error {
+        StoreError::NotEmpty => Code::StoreNotEmpty,
+        StoreError::Closed => Code::CoordinatorStopping,
+        StoreError::Unavailable(_) => Code::StoreUnavailable,
+        StoreError::Unknown(_) => Code::StoreUnknownOutcome,
+        StoreError::CommitFailed(_) => Code::StoreNotCommitted,
+        StoreError::Database(_)
+        | StoreError::Migration(_)
+        | StoreError::TooNew { .. }
+        | StoreError::InUse { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Thread(_) => Code::StoreFailed,
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use sprint_core::explain::{ChangeSurroundings, Explanation, ItemSurroundings, explain_change, explain_item};
 use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::item::{Item, Stage, StageName};
+use sprint_core::job::Role;
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::schedule::{Hold, hold, place, rank};
 use sprint_core::trial::{Purpose, Trial, TrialState};
-use sprint_core::worker::Role;
 
 use crate::service::backlog::items;
 use crate::service::capacity::{Board, gate_request, lapses_in, request_of};
@@ -33,7 +33,10 @@ pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, Servi
         Stage::InProgress { lease } => {
             let outpost = sprint.store.live().outpost_named(&lease.outpost);
             around.lapses_in = outpost.and_then(|outpost| lapses_in(sprint, &outpost));
-            around.role = sprint.store.get(&lease.worker).await?.map(|worker| worker.role);
+            if let Some(worker) = sprint.store.get(&lease.worker).await? {
+                around.role = Some(worker.job.role());
+                around.assigned_at = Some(worker.assigned_at);
+            }
         }
         Stage::Inbox
         | Stage::Planning
@@ -77,7 +80,7 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
     around.unplaced = place(&request, &board.outposts, &board.limits).err();
     if around.unplaced.is_some() {
         let there = sprint.store.live().outposts().into_iter();
-        around.resting = there.filter_map(|outpost| Some((outpost.name.clone(), outpost.paused.clone()?))).collect();
+        around.paused = there.filter_map(|outpost| Some((outpost.name.clone(), outpost.paused.clone()?))).collect();
     }
     let ready = sprint.store.assignable((i64::MIN, ItemId::default()), EXPLAINED).await?;
     around.ahead = ready.iter().filter(|other| rank(&request_of(other, role_of(other))) < rank(&request)).count();

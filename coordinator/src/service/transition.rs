@@ -87,7 +87,7 @@ pub(crate) fn loaded_worker(
     let record = NewEvent {
         kind: event.kind(),
         repo: Some(worker.repo.clone()),
-        item: Some(worker.item),
+        item: worker.job.item(),
         actor: actor.clone(),
         data: data_with(&event, "worker", worker.id.get()),
     };

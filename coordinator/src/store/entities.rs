@@ -1,4 +1,4 @@
-//! The entities, each declared once: what follows from the list is made by it.
+//! How each entity is kept: its key, the columns that it is searched by, and what of it is live.
 
 use sprint_core::change::Change;
 use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
@@ -8,177 +8,11 @@ use sprint_core::repo::Repo;
 use sprint_core::schedule::urgency;
 use sprint_core::token::Token;
 use sprint_core::trial::Trial;
+use sprint_core::upcast;
 use sprint_core::worker::Worker;
 
 use super::db::Value;
-use super::entity::{Entity, Key, Numbered, Rows, Stored};
-use super::error::StoreError;
-
-/// Makes of the list of tables and entities: the rows of all in memory, the order in which they are written, and
-/// what is done with every table.
-macro_rules! entities {
-    ($($table:ident: $entity:ty),+ $(,)?) => {
-        /// The rows of every entity.
-        #[derive(Default)]
-        pub struct Slots {
-            $($table: Rows<$entity>),+
-        }
-
-        impl Slots {
-            /// Takes all rows of `newer` over these.
-            pub(crate) fn absorb(&mut self, newer: Self) {
-                $(self.$table.extend(newer.$table);)+
-            }
-
-            /// Shares the rows.
-            pub(crate) fn share(&self) -> Self {
-                Self { $($table: self.$table.clone()),+ }
-            }
-
-            pub(crate) fn len(&self) -> usize {
-                0 $(+ self.$table.len())+
-            }
-        }
-
-        $(impl Stored for $entity {
-            const TABLE: &'static str = stringify!($table);
-
-            fn rows(slots: &Slots) -> &Rows<Self> {
-                &slots.$table
-            }
-
-            fn rows_mut(slots: &mut Slots) -> &mut Rows<Self> {
-                &mut slots.$table
-            }
-        })+
-
-        /// What the store knows of every table.
-        pub(crate) const TABLES: &[Table] = &[$(Table::of::<$entity>()),+];
-
-        /// Every entity on record.
-        #[derive(Debug, Default)]
-        pub struct Everything {
-            $(pub $table: Vec<$entity>),+
-        }
-
-        impl Everything {
-            /// Each table with its entities as JSON, one on a line.
-            ///
-            /// # Errors
-            /// [`StoreError::Corrupt`].
-            pub fn lines(&self) -> Result<Vec<(&'static str, Vec<u8>)>, StoreError> {
-                Ok(vec![$((stringify!($table), lines_of(&self.$table)?)),+])
-            }
-
-            /// Takes a table's lines in; says whether there is such a table.
-            ///
-            /// # Errors
-            /// [`StoreError::Corrupt`] for a line that is no entity of the table.
-            pub fn take_lines(&mut self, table: &str, lines: impl std::io::Read) -> Result<bool, StoreError> {
-                match table {
-                    $(stringify!($table) => self.$table = entities_of(lines)?,)+
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-        }
-
-        impl Everything {
-            /// The last number of each numbered table.
-            pub(super) fn last_numbers(&self) -> std::collections::BTreeMap<&'static str, u64> {
-                let mut last = std::collections::BTreeMap::new();
-                $(last.insert(stringify!($table), self.$table.iter().filter_map(number_of).max().unwrap_or(0));)+
-                last
-            }
-        }
-
-        impl super::Tx {
-            /// Everything that is on record, each table in the order of its keys.
-            ///
-            /// # Errors
-            /// [`StoreError`] when the database does not answer or holds something unreadable.
-            pub async fn everything(&mut self) -> Result<Everything, StoreError> {
-                Ok(Everything { $($table: self.all().await?),+ })
-            }
-
-            /// Takes entities over as they are, without events of their own.
-            pub(super) fn take_everything(&mut self, everything: Everything) {
-                $(self.take_all(everything.$table);)+
-            }
-
-            /// The statements that write what the batch changed.
-            pub(super) fn statements_of_entities(&self, into: &mut Vec<super::db::Statement>) -> Result<(), StoreError> {
-                $(self.statements_of::<$entity>(into)?;)+
-                Ok(())
-            }
-
-            /// The rows that are kept in memory, as the database has them.
-            pub(super) async fn live_rows(&mut self) -> Result<Slots, StoreError> {
-                let mut slots = Slots::default();
-                $(self.load_live::<$entity>(&mut slots).await?;)+
-                Ok(slots)
-            }
-
-            /// The rows whose state's column says something else than their entity: a search misses them.
-            ///
-            /// # Errors
-            /// [`StoreError`] when the database does not answer.
-            pub async fn stale_columns(&mut self) -> Result<Vec<String>, StoreError> {
-                let mut found = Vec::new();
-                $(self.stale_columns_of::<$entity>(&mut found).await?;)+
-                Ok(found)
-            }
-        }
-    };
-}
-
-entities! {
-    repos: Repo,
-    items: Item,
-    workers: Worker,
-    changes: Change,
-    trials: Trial,
-    outposts: Outpost,
-    tokens: Token,
-}
-
-/// A table without the type of its entity.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    pub(crate) key: &'static str,
-    pub(crate) numbered: bool,
-}
-
-impl Table {
-    const fn of<E: Stored>() -> Self {
-        Self { name: E::TABLE, key: E::KEY, numbered: E::NUMBERED }
-    }
-}
-
-/// The number of an entity, if it is numbered.
-fn number_of<E: Stored>(entity: &E) -> Option<u64> {
-    match entity.key().value() {
-        Value::Int(Some(number)) => u64::try_from(number).ok(),
-        Value::Int(None) | Value::Text(_) => None,
-    }
-}
-
-fn lines_of<E: Stored>(entities: &[E]) -> Result<Vec<u8>, StoreError> {
-    let mut content = Vec::new();
-    for entity in entities {
-        serde_json::to_writer(&mut content, entity).map_err(|error| StoreError::Corrupt { table: E::TABLE, error })?;
-        content.push(b'\n');
-    }
-    Ok(content)
-}
-
-fn entities_of<E: Stored>(lines: impl std::io::Read) -> Result<Vec<E>, StoreError> {
-    serde_json::Deserializer::from_reader(lines)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|error| StoreError::Corrupt { table: E::TABLE, error })
-}
+use super::entity::{Entity, Key, Numbered};
 
 /// The keys: each leads to its entity.
 macro_rules! keys {
@@ -266,11 +100,15 @@ impl Entity for Worker {
         self.id
     }
 
+    fn upcast(body: &mut serde_json::Value) {
+        upcast::job(body);
+    }
+
     fn columns(&self) -> Vec<Value> {
         vec![
-            self.item.get().into(),
+            self.job.item().map_or(Value::Int(None), |item| item.get().into()),
             self.repo.as_str().into(),
-            self.role.as_str().into(),
+            self.job.role().as_str().into(),
             self.outpost.as_str().into(),
             self.state.name().as_str().into(),
             self.state.is_live().into(),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
+use tokio::sync::oneshot;
 
 use crate::clock::Time;
 use crate::store::db;
@@ -23,7 +24,7 @@ pub enum Location<'a> {
 /// The record.
 pub struct Store {
     writer: Mutex<Option<writer::Writer>>,
-    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    end: Mutex<Option<oneshot::Receiver<()>>>,
     pub(crate) pool: db::Pool,
     notices: Arc<Notices>,
     live: Arc<Live>,
@@ -53,8 +54,9 @@ impl Store {
         let tx = Tx::new(connection, Arc::clone(&live)).await?;
         time.at_least(tx.now());
         let notices = Arc::new(Notices::new(tx.last_seq()));
-        let (writer, task) = writer::Writer::start(tx, Arc::clone(&notices), Arc::clone(&time));
-        Ok(Self { writer: Mutex::new(Some(writer)), task: Mutex::new(Some(task)), pool, notices, live, time })
+        let (writer, end) =
+            writer::Writer::start(tx, Arc::clone(&notices), Arc::clone(&time)).map_err(StoreError::Thread)?;
+        Ok(Self { writer: Mutex::new(Some(writer)), end: Mutex::new(Some(end)), pool, notices, live, time })
     }
 
     /// The time that the record is kept in.
@@ -100,11 +102,11 @@ impl Store {
     /// Finishes what waits, and closes the database.
     pub async fn close(&self) {
         drop(self.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task
-            && let Err(error) = task.await
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(end) = end
+            && end.await.is_err()
         {
-            tracing::error!(%error, "the writer ended badly");
+            tracing::error!("the writer's thread ended badly");
         }
         self.pool.close().await;
     }

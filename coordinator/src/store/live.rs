@@ -8,16 +8,16 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use sprint_core::change::Change;
 use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
 use sprint_core::item::{Item, Priority};
+use sprint_core::job::Role;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::schedule::urgency;
 use sprint_core::token::{Proof, Token};
 use sprint_core::trial::Trial;
-use sprint_core::worker::{Role, Worker};
+use sprint_core::worker::Worker;
 use tokio::sync::watch;
 
-use super::entities::Slots;
-use super::entity::{Rows, Stored};
+use super::entity::{Rows, Slots, Stored};
 
 /// A change in a merge queue, with its item's priority.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Live {
         let known = self.read();
         let mut counts = BTreeMap::<_, u32>::new();
         for worker in known.workers.values().flat_map(BTreeMap::values) {
-            *counts.entry((&worker.outpost, &worker.repo, worker.role)).or_default() += 1;
+            *counts.entry((&worker.outpost, &worker.repo, worker.job.role())).or_default() += 1;
         }
         let owned = |((outpost, repo, role), count): ((&OutpostName, &RepoName, Role), u32)| {
             (outpost.clone(), repo.clone(), role, count)

@@ -18,8 +18,7 @@ mod writer;
 
 pub use check::EventCounts;
 pub use db::Value;
-pub use entities::{Everything, Slots};
-pub use entity::{Entity, Key, Numbered, Stored};
+pub use entity::{Entity, Everything, Key, Numbered, Slots, Stored};
 pub use error::StoreError;
 pub use handle::{Location, Store};
 pub use live::{InQueue, Live, RepoQueue};

@@ -1,6 +1,7 @@
 //! The unit of work: what one transaction reads and changes, kept in memory until the
 //! writer commits it together with its neighbours.
 
+mod everything;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,7 @@ use sprint_core::time::Timestamp;
 use sprint_core::worker::Worker;
 
 use super::db::{Connection, Shape, Statement, Value};
-use super::entities::{Slots, TABLES};
-use super::entity::{Entity as _, Key, Numbered, Stored};
+use super::entity::{Entity as _, Key, Numbered, Slots, Stored, TABLES};
 use super::error::StoreError;
 use super::live::Live;
 use super::notice::Notice;

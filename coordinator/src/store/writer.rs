@@ -1,6 +1,7 @@
 //! The one writer: takes waiting transactions together, commits them with one fsync,
 //! and answers each after the commit.
 
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,10 +38,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer's task; it ends when every handle is gone.
-    pub(crate) fn start(tx: Tx, notices: Arc<Notices>, time: Arc<Time>) -> (Self, tokio::task::JoinHandle<()>) {
+    /// Starts the writer on a thread of its own, which SQLite may block; it ends when every handle is gone.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub(crate) fn start(tx: Tx, notices: Arc<Notices>, time: Arc<Time>) -> io::Result<(Self, oneshot::Receiver<()>)> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        (Self { jobs }, tokio::spawn(run(tx, queue, notices, time)))
+        let (ended, end) = oneshot::channel();
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new().name("record".to_owned()).spawn(move || {
+            runtime.block_on(run(tx, queue, notices, time));
+            let _ = ended.send(());
+        })?;
+        Ok((Self { jobs }, end))
     }
 
     pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>

@@ -1,9 +1,9 @@
 //! Connections between outposts and the coordinator: in order, unless something goes wrong.
 
-use coordinator::service::fleet::connections::Held;
+use coordinator::service::fleet::connections::SessionHold;
 use coordinator::service::fleet::presence::Hello;
-use coordinator::service::fleet::session::{Session, Told};
-use sprint_core::job::Report;
+use coordinator::service::fleet::session::{Downlink, Session};
+use sprint_core::assignment::Report;
 
 /// After how long a side notices that it hears nothing: the sum of both limits of the keepalive.
 pub(crate) const KEEPALIVE: u64 = 8_000;
@@ -20,7 +20,7 @@ pub(crate) enum Up {
 #[derive(Debug, Clone)]
 pub(crate) enum Down {
     Welcome,
-    Told(Told),
+    Downlink(Downlink),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) struct Connection {
     pub(crate) open: bool,
     pub(crate) welcomed: bool,
     /// The coordinator's end, once a hello was taken.
-    pub(crate) session: Option<(Session, Held)>,
+    pub(crate) session: Option<(Session, SessionHold)>,
     /// Whether the coordinator believes in it.
     pub(crate) accepted: bool,
     /// When the last message of each direction arrives: none overtakes it.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coordinator::service::fleet::presence::{Hello, Present};
+use coordinator::service::fleet::presence::{Hello, InventoryEntry};
+use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
 use sprint_core::ids::{CommitId, OutpostName, WorkerId};
-use sprint_core::job::{Assignment, Outcome, Report, ReportBody};
 
 /// How a worker will end, if nothing comes between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +63,9 @@ impl Work {
 
     /// Writes a report down.
     pub(crate) fn report(&mut self, body: ReportBody) -> Report {
-        let Assignment { worker, item, attempt, .. } = &self.assignment;
+        let Assignment { worker, job, .. } = &self.assignment;
         let seq = self.reports.len() as u64 + 1;
-        let report = Report { worker: *worker, item: *item, attempt: *attempt, seq, body };
+        let report = Report { worker: *worker, job: job.clone(), seq, body };
         self.reports.push(report.clone());
         report
     }
@@ -96,10 +96,9 @@ pub(crate) struct Outpost {
 
 impl Outpost {
     pub(crate) fn hello(&self) -> Hello {
-        let inventory = self.works.values().map(|work| Present {
+        let inventory = self.works.values().map(|work| InventoryEntry {
             worker: work.assignment.worker,
-            item: work.assignment.item,
-            attempt: work.assignment.attempt,
+            job: work.assignment.job.clone(),
             finished: work.is_finished(),
         });
         Hello {

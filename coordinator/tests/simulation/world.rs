@@ -15,8 +15,8 @@ use sprint_core::fixtures;
 use sprint_core::gates::Gate;
 use sprint_core::ids::{CommitId, OutpostName, WorkerId};
 use sprint_core::item::Item;
+use sprint_core::job::Role;
 use sprint_core::repo::Repo;
-use sprint_core::worker::Role;
 
 use crate::faults::Struck;
 use crate::invariants;

@@ -38,7 +38,7 @@ pub(crate) async fn write<T: Send + 'static>(store: &Store, job: impl FnOnce(&mu
     written.unwrap()
 }
 
-async fn assert_gapless(store: &Store, count: u64) {
+pub(crate) async fn assert_gapless(store: &Store, count: u64) {
     let mut seen = 0;
     loop {
         let page =

@@ -4,6 +4,7 @@
 mod checks;
 mod identity;
 mod postgres;
+mod restarts;
 
 use coordinator::store::{Location, Store, StoreError};
 use postgres::Cluster;

@@ -5,6 +5,15 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// How a server ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stop {
+    /// Sessions are ended, and the database is closed.
+    Fast,
+    /// `kill -9`.
+    Kill,
+}
+
 /// A running server in a temporary directory.
 pub(crate) struct Cluster {
     directory: tempfile::TempDir,
@@ -29,16 +38,40 @@ impl Cluster {
         }
         let data = cluster.data();
         run(cluster.tool("initdb").args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data))?;
+        cluster.begin()?;
+        Ok(cluster)
+    }
+
+    fn begin(&self) -> Result<(), String> {
+        let (data, port) = (self.data(), self.port);
         let options =
             format!("-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off");
-        run(cluster
-            .tool("pg_ctl")
-            .args(["-w", "-s", "-o", &options, "-l"])
-            .arg(data.join("log"))
-            .arg("-D")
-            .arg(&data)
-            .arg("start"))?;
-        Ok(cluster)
+        let mut start = self.tool("pg_ctl");
+        start.args(["-w", "-s", "-o", &options, "-l"]).arg(data.join("log")).arg("-D").arg(&data).arg("start");
+        run(&mut start)
+    }
+
+    /// Ends the server as an administrator, or as a crash does.
+    pub(crate) fn stop(&self, how: Stop) {
+        match how {
+            Stop::Fast => run(self.tool("pg_ctl").args(["-s", "-w", "-m", "fast", "-D"]).arg(self.data()).arg("stop")),
+            Stop::Kill => {
+                let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a server that runs");
+                run(Command::new("kill").arg("-9").arg(pid.lines().next().unwrap_or_default()))
+            }
+        }
+        .expect("the server ends");
+    }
+
+    /// Starts the server anew; after a crash its children may take a moment to end.
+    pub(crate) fn start_again(&self) {
+        let tried = (0..20).map(|_| self.begin()).find(|begun| {
+            if begun.is_err() {
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+            begun.is_ok()
+        });
+        assert!(tried.is_some(), "the server does not start again");
     }
 
     fn data(&self) -> PathBuf {

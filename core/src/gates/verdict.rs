@@ -64,7 +64,7 @@ pub enum Settled<'a> {
     Passed,
     /// The first that did not.
     NotPassed(&'a GateVerdict),
-    /// There is no verdict on this gate, or on no gate at all: not a pass, and nobody's fault.
+    /// There is no verdict on this gate, or on no gate at all: not a pass, and no change's fault.
     Unjudged(&'a str),
 }
 

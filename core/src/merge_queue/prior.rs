@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::footprint::Footprint;
-use crate::worker::Role;
+use crate::job::Role;
 
 /// What the whole is held for when there is no history: nine of ten are good.
 const USUAL: f64 = 0.9;

@@ -6,8 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
+use sprint_core::assignment::Assignment;
 use sprint_core::ids::{RepoName, WorkerId};
-use sprint_core::job::Assignment;
+use sprint_core::job::{AttemptJob, GateJob, Job};
 
 /// A little less than what the kernel takes, for the names that tmux derives.
 const LONGEST_SOCKET: usize = 100;
@@ -94,8 +95,12 @@ impl DataDir {
     }
 
     /// Where a worker's directory is kept that holds what could not be saved.
-    pub(crate) fn kept(&self, Assignment { item, attempt, worker, .. }: &Assignment) -> PathBuf {
-        self.root.join("kept").join(format!("{item}-{attempt}-{worker}"))
+    pub(crate) fn kept(&self, Assignment { worker, job, .. }: &Assignment) -> PathBuf {
+        let name = match job {
+            Job::Attempt(AttemptJob { item, attempt, role: _ }) => format!("{item}-{attempt}-{worker}"),
+            Job::Gate(GateJob { trial, gate: _ }) => format!("trial-{trial}-{worker}"),
+        };
+        self.root.join("kept").join(name)
     }
 
     /// What sessions showed that are no worker's.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprint_core::ids::{Attempt, ItemId, WorkerId};
-use sprint_core::job::{Assignment, Outcome, Report, ReportBody};
+use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
+use sprint_core::ids::WorkerId;
+use sprint_core::job::Job;
 use sprint_identity::connect::refused_certificate;
 use sprint_proto::v1::{self, coordinator_message, outpost_message};
 use thiserror::Error;
@@ -215,8 +216,7 @@ fn hello(agent: &Agent) -> v1::Hello {
         .iter()
         .map(|handle| v1::InventoryEntry {
             worker: handle.id().get(),
-            item: handle.assignment.item.get(),
-            attempt: handle.assignment.attempt.get(),
+            job: Some(handle.assignment.job.clone().into()),
             finished: handle.is_finished(),
         })
         .collect();
@@ -241,17 +241,17 @@ fn beat(agent: &Agent) -> v1::Heartbeat {
 }
 
 /// Returns a worker that cannot be accepted; nothing of it is written to the disk.
-fn refuse(agent: &Agent, (worker, item, attempt): (WorkerId, ItemId, Attempt), reason: String) {
+fn refuse(agent: &Agent, worker: WorkerId, job: &Job, reason: String) {
     let finished = ReportBody::Finished {
         exit_code: None,
         steps: vec![],
         wip: None,
         log_bytes: 0,
         log_tail: String::new(),
-        outcome: Outcome::Lost { reason },
+        outcome: Outcome::lost(job, reason),
     };
     for (seq, body) in [(1, ReportBody::Accepted), (2, finished)] {
-        agent.outbox.push(Report { worker, item, attempt, seq, body });
+        agent.outbox.push(Report { worker, job: job.clone(), seq, body });
     }
 }
 
@@ -260,13 +260,16 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
     match order {
         coordinator_message::Body::Welcome(_) => tracing::warn!("the coordinator sent a second welcome"),
         coordinator_message::Body::Assign(assignment) => {
-            let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
+            let (worker, job) = (assignment.worker, assignment.job.clone());
             match Assignment::try_from(assignment) {
                 Ok(assignment) => roster::assign(agent, assignment),
                 Err(error) => {
                     tracing::error!(worker, %error, "an assignment is invalid; check that agent and coordinator have the same version");
                     let reason = format!("the outpost does not understand the assignment: {error}");
-                    refuse(agent, (WorkerId::new(worker), ItemId::new(item), Attempt::new(attempt)), reason);
+                    // Without a job it cannot be answered; the coordinator takes it for lost when the outpost comes back.
+                    if let Some(Ok(job)) = job.map(Job::try_from) {
+                        refuse(agent, WorkerId::new(worker), &job, reason);
+                    }
                 }
             }
         }

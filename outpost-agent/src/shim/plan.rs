@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sprint_core::assignment::{CommandResult, PromptDelivery};
 use sprint_core::gates::{Gate, GateVerdict};
-use sprint_core::job::{PromptDelivery, StepResult};
 
 use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
@@ -74,7 +74,7 @@ pub(crate) struct Exit {
     /// The last step's.
     pub(crate) code: Option<i32>,
     /// Those that were begun, in order.
-    pub(crate) steps: Vec<StepResult>,
+    pub(crate) steps: Vec<CommandResult>,
     /// Of a gate run: what its steps were judged to be, in the same order.
     #[serde(default)]
     pub(crate) verdicts: Vec<GateVerdict>,
@@ -88,8 +88,8 @@ pub(crate) struct Exit {
 mod tests {
     use proptest::prelude::*;
     use serde::de::DeserializeOwned;
+    use sprint_core::assignment::Assignment;
     use sprint_core::fuzz::bytes;
-    use sprint_core::job::Assignment;
 
     use super::*;
 

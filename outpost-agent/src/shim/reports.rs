@@ -13,8 +13,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use sprint_core::assignment::CommandResult;
 use sprint_core::gates::{Gate, GateVerdict};
-use sprint_core::job::StepResult;
 use sprint_gate::{MAX_REPORT, Reading};
 
 /// The file that is made for its time.
@@ -49,7 +49,7 @@ impl<'a> Before<'a> {
     }
 
     /// Judges a gate that has run.
-    pub(super) fn judge(&self, gate: &Gate, result: &StepResult) -> GateVerdict {
+    pub(super) fn judge(&self, gate: &Gate, result: &CommandResult) -> GateVerdict {
         let reports = gate.report.iter().zip(&self.states);
         let readings: Vec<_> = reports
             .map(|(report, before)| self.read(&report.path, *before).unwrap_or_else(|error| of(&error)))

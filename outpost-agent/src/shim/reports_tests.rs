@@ -14,8 +14,8 @@ fn gate(path: &str) -> Gate {
     Gate { report: vec![ReportFile { kind: ReportKind::Junit, path: path.to_owned() }], ..Gate::new("x", "true") }
 }
 
-fn ended_well() -> StepResult {
-    StepResult { name: "x".to_owned(), exit_code: Some(0), signal: None, timed_out: false, duration_ms: 1 }
+fn ended_well() -> CommandResult {
+    CommandResult { name: "x".to_owned(), exit_code: Some(0), signal: None, timed_out: false, duration_ms: 1 }
 }
 
 /// The verdict on a gate that did this, in a workspace that had been brought into a state before.

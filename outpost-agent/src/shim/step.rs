@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use sprint_core::job::{PromptDelivery, StepResult};
+use sprint_core::assignment::{CommandResult, PromptDelivery};
 
 use super::plan::{Cause, Plan, PlanStep};
 use super::processes::signal_descendants;
@@ -57,9 +57,9 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// Those of waiting for signals and children.
-    pub(super) fn run(&mut self, step: &PlanStep) -> io::Result<StepResult> {
+    pub(super) fn run(&mut self, step: &PlanStep) -> io::Result<CommandResult> {
         let began = Instant::now();
-        let result = |ending: Ending, timed_out: bool| StepResult {
+        let result = |ending: Ending, timed_out: bool| CommandResult {
             name: step.name.clone(),
             exit_code: ending.exit_code,
             signal: ending.signal,

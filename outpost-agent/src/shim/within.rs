@@ -10,7 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sprint_core::job::PromptDelivery;
+use sprint_core::assignment::PromptDelivery;
 
 use super::plan::{Cause, Plan, PlanStep};
 use super::signals::Signals;

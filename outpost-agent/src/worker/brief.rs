@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 
 use minijinja::{Environment, UndefinedBehavior, context};
+use sprint_core::assignment::{Assignment, Command};
 use sprint_core::gates::Gate;
-use sprint_core::job::{Assignment, Command, Resumed};
+use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job};
 use thiserror::Error;
 
 use super::progress::Progress;
@@ -40,7 +41,7 @@ pub(crate) fn write_context(assignment: &Assignment, progress: &Progress, dir: &
 
 /// The text of `context/prompt.md`.
 fn prompt(assignment: &Assignment) -> String {
-    let Some(Resumed { attempt, uncommitted, .. }) = &assignment.resumed else { return assignment.prompt.clone() };
+    let Some(EarlierWork { attempt, uncommitted, .. }) = &assignment.resumed else { return assignment.prompt.clone() };
     let held = if uncommitted.is_some() { "its commits and what it had not committed" } else { "its commits" };
     let text = assignment.prompt.trim_end();
     format!("{text}\n\nYour workspace holds the work of attempt {attempt}: {held}. Go on from there.\n")
@@ -120,11 +121,9 @@ fn variables(
         .map(|(key, value)| (key.to_owned(), value.to_string_lossy().into_owned()))
         .collect();
     let own = [
-        ("SPRINT_ITEM", assignment.item.to_string()),
-        ("SPRINT_ATTEMPT", assignment.attempt.to_string()),
         ("SPRINT_WORKER", assignment.worker.to_string()),
         ("SPRINT_REPO", assignment.repo.to_string()),
-        ("SPRINT_ROLE", assignment.role.to_string()),
+        ("SPRINT_ROLE", assignment.job.role().to_string()),
         // A variable ends at a NUL.
         ("SPRINT_TITLE", assignment.title.replace('\0', "")),
         ("SPRINT_WORKSPACE", text(&dir.workspace())),
@@ -135,6 +134,13 @@ fn variables(
         ("SPRINT_SOCKET", text(&dir.socket())),
     ];
     variables.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    let of_job = match &assignment.job {
+        Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
+            [("SPRINT_ITEM", item.to_string()), ("SPRINT_ATTEMPT", attempt.to_string())]
+        }
+        Job::Gate(GateJob { trial, gate }) => [("SPRINT_TRIAL", trial.to_string()), ("SPRINT_GATE", gate.clone())],
+    };
+    variables.extend(of_job.map(|(key, value)| (key.to_owned(), value)));
     if let Some(sandbox) = sandbox {
         // With a view of its own a worker has a `/tmp` of its own, whose name is short enough for sockets.
         let view = sandbox.mechanisms.view.is_some();

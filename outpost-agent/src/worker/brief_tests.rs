@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sprint_core::job::{PromptDelivery, Runtime};
+use sprint_core::assignment::{PromptDelivery, Runtime};
 
 use super::*;
 

@@ -1,11 +1,16 @@
-use sprint_core::job::StepResult;
+use sprint_core::assignment::CommandResult;
 
 use super::*;
 use crate::shim::plan::Cause;
 
 fn exit() -> Exit {
-    let step =
-        StepResult { name: "developer".to_owned(), exit_code: Some(0), signal: None, timed_out: false, duration_ms: 1 };
+    let step = CommandResult {
+        name: "developer".to_owned(),
+        exit_code: Some(0),
+        signal: None,
+        timed_out: false,
+        duration_ms: 1,
+    };
     Exit {
         round: 1,
         cause: Cause::Completed,

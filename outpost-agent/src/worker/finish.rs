@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Outcome, ReportBody};
 use sprint_core::ids::TreeId;
-use sprint_core::job::{Outcome, ReportBody};
 use sprint_failpoint::{Point, pass};
 use tokio::time::Instant;
 
@@ -33,14 +33,16 @@ impl Life {
         let workspace = self.workspace();
         let mut scratch = Scratch::new(&self.handle.dir);
         let looked = match &workspace {
-            Some(workspace) if !self.handle.assignment.is_gate() => self.look(workspace, &mut scratch).await,
+            Some(workspace) if self.handle.assignment.job.attempt().is_some() => {
+                self.look(workspace, &mut scratch).await
+            }
             Some(_) | None => Ok(Remains::default()),
         };
         if let Err(error) = &looked {
             ended = RoundEnd::Vanished(format!("its workspace cannot be read: {error}"));
         }
         let nothing = Remains::default();
-        let tree = match (&workspace, self.handle.assignment.is_gate()) {
+        let tree = match (&workspace, self.handle.assignment.job.gate().is_some()) {
             (Some(workspace), true) => self.tree(&workspace.mirror).await,
             (Some(_) | None, _) => None,
         };
@@ -74,8 +76,8 @@ impl Life {
     async fn conclude(&mut self, ended: &RoundEnd, mut outcome: Outcome, saved: SaveResult) {
         if let Some(trouble) = saved.trouble {
             tracing::error!(worker = %self.handle.id(), %trouble, "not all of its work could be saved");
-            if matches!(outcome, Outcome::Committed { .. }) && !saved.commits {
-                outcome = Outcome::Failed { reason: "its commits cannot be read".to_owned() };
+            if matches!(outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })) && !saved.commits {
+                outcome = Outcome::failed(&self.handle.assignment.job, "its commits cannot be read".to_owned());
             }
             append(&mut outcome, &format!("; {trouble}; {}", self.keep(&trouble)));
         }
@@ -161,7 +163,12 @@ impl Life {
 
 fn append(outcome: &mut Outcome, text: &str) {
     match outcome {
-        Outcome::Committed { .. } | Outcome::Gated { .. } => {}
-        Outcome::Failed { reason } | Outcome::Lost { reason } | Outcome::Stopped { reason } => reason.push_str(text),
+        Outcome::Attempt(AttemptOutcome::Committed { .. }) | Outcome::Gate(GateRunOutcome::Judged { .. }) => {}
+        Outcome::Attempt(
+            AttemptOutcome::Failed { reason } | AttemptOutcome::Lost { reason } | AttemptOutcome::Stopped { reason },
+        )
+        | Outcome::Gate(
+            GateRunOutcome::Failed { reason } | GateRunOutcome::Lost { reason } | GateRunOutcome::Stopped { reason },
+        ) => reason.push_str(text),
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sprint_core::assignment::Assignment;
 use sprint_core::ids::WorkerId;
-use sprint_core::job::Assignment;
 use tokio::sync::{Notify, mpsc};
 
 use super::decide::Stop;

@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sprint_core::job::Report;
+use sprint_core::assignment::Report;
+use sprint_core::job::Job;
+use sprint_core::upcast;
 
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
@@ -48,13 +50,13 @@ impl Journal {
     ///
     /// # Errors
     /// Those of the file system; a file that does not exist is an empty one.
-    pub(crate) fn load(path: PathBuf) -> io::Result<(Self, JournalContent)> {
+    pub(crate) fn load(path: PathBuf, job: &Job) -> io::Result<(Self, JournalContent)> {
         let content = match fs::read(&path) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
             Err(error) => return Err(error),
         };
-        let (recorded, whole) = read(&content);
+        let (recorded, whole) = read(&content, job);
         Ok((Self { path, file: None, new: false, whole, waiting: vec![] }, recorded))
     }
 
@@ -110,13 +112,13 @@ impl Journal {
 }
 
 /// Reads lines up to the first that is not whole; answers also how many bytes they are.
-fn read(content: &[u8]) -> (JournalContent, u64) {
+fn read(content: &[u8], job: &Job) -> (JournalContent, u64) {
     let mut recorded = JournalContent::default();
     let mut whole = 0;
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         // A line that was cut off by a crash was never sent.
         let Some(text) = line.strip_suffix(b"\n") else { break };
-        match serde_json::from_slice(text) {
+        match line_of(text, job) {
             Ok(Line::Report(report)) => recorded.reports.push(report),
             Ok(Line::Acked(seq)) => recorded.acked = recorded.acked.max(seq),
             Err(_) => break,
@@ -124,6 +126,17 @@ fn read(content: &[u8]) -> (JournalContent, u64) {
         whole += line.len() as u64;
     }
     (recorded, whole)
+}
+
+/// A line as it is written today, or as an earlier version wrote it.
+fn line_of(text: &[u8], job: &Job) -> serde_json::Result<Line> {
+    serde_json::from_slice(text).or_else(|_| {
+        let mut line: serde_json::Value = serde_json::from_slice(text)?;
+        if let Some(report) = line.get_mut("report") {
+            upcast::report(report, job);
+        }
+        serde_json::from_value(line)
+    })
 }
 
 /// Syncs what the first report speaks of: the assignment beside the journal, and
@@ -142,14 +155,15 @@ fn sync_around(journal: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sprint_core::assignment::ReportBody;
+    use sprint_core::fixtures::attempt_job;
     use sprint_core::fuzz::bytes;
-    use sprint_core::ids::{Attempt, ItemId, WorkerId};
-    use sprint_core::job::ReportBody;
+    use sprint_core::ids::WorkerId;
 
     use super::*;
 
     fn report(seq: u64, body: ReportBody) -> Report {
-        Report { worker: WorkerId::new(1), item: ItemId::new(2), attempt: Attempt::new(3), seq, body }
+        Report { worker: WorkerId::new(1), job: attempt_job(2), seq, body }
     }
 
     #[test]
@@ -164,11 +178,11 @@ mod tests {
         journal.flush(true).expect("is written");
         File::options().append(true).open(&path).and_then(|mut file| file.write_all(b"{\"repor")).expect("is torn");
 
-        let (mut journal, recorded) = Journal::load(path.clone()).expect("is read");
+        let (mut journal, recorded) = Journal::load(path.clone(), &attempt_job(2)).expect("is read");
         assert_eq!((recorded.reports.as_slice(), recorded.acked), (reports.as_slice(), 1));
         journal.add_ack(2);
         journal.flush(false).expect("is written");
-        assert_eq!(Journal::load(path).expect("is read").1.acked, 2);
+        assert_eq!(Journal::load(path, &attempt_job(2)).expect("is read").1.acked, 2);
     }
 
     const VALID: &[u8] = br#"{"report":{"worker":1,"item":2,"attempt":3,"seq":1,"report":"accepted"}}
@@ -178,8 +192,8 @@ mod tests {
 "#;
 
     #[test]
-    fn every_kind_of_line_is_read() {
-        let (recorded, whole) = read(VALID);
+    fn every_kind_of_line_is_read_as_an_earlier_version_wrote_it() {
+        let (recorded, whole) = read(VALID, &attempt_job(2));
         assert_eq!((recorded.reports.len(), recorded.acked, whole), (3, 1, VALID.len() as u64));
     }
 
@@ -187,16 +201,16 @@ mod tests {
         /// What is read of a journal is the same when it is read again, and when it is written again.
         #[test]
         fn fuzz_a_journal_is_read_up_to_its_first_bad_line(content in bytes(vec![VALID.to_vec()])) {
-            let (recorded, whole) = read(&content);
+            let (recorded, whole) = read(&content, &attempt_job(2));
             let whole = usize::try_from(whole).expect("is short");
             prop_assert!(whole <= content.len() && (whole == 0 || content[whole - 1] == b'\n'));
-            let again = read(&content[..whole]);
+            let again = read(&content[..whole], &attempt_job(2));
             prop_assert_eq!((&again.0.reports, again.0.acked, again.1), (&recorded.reports, recorded.acked, whole as u64));
             let mut journal = Journal::new(PathBuf::new());
             for report in &recorded.reports {
                 journal.add_report(report);
             }
-            prop_assert_eq!(read(&journal.waiting).0.reports, recorded.reports);
+            prop_assert_eq!(read(&journal.waiting, &attempt_job(2)).0.reports, recorded.reports);
         }
     }
 }

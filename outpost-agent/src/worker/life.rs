@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sprint_core::job::ReportBody;
+use sprint_core::assignment::ReportBody;
 use sprint_core::worker::Terminal;
 use sprint_failpoint::{Point, pass};
 use tokio::sync::oneshot;
@@ -370,7 +370,7 @@ impl Life {
 
     /// Has the work on an item saved while it goes on.
     fn take_snapshots(&mut self) {
-        let over = self.plan.is_none() || self.progress.is_finished() || self.handle.assignment.is_gate();
+        let over = self.plan.is_none() || self.progress.is_finished() || self.handle.assignment.job.gate().is_some();
         if self.snapshots.is_some() || over {
             return;
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use sprint_core::assignment::{Report, ReportBody};
 use sprint_core::ids::WorkerId;
-use sprint_core::job::{Report, ReportBody};
 use tokio::sync::Notify;
 
 /// Every unacknowledged report of this outpost. Its size is bounded by the workers that are here: each makes a

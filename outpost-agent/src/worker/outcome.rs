@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use sprint_core::assignment::{Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, Outcome};
 use sprint_core::gates::{GateOutcome, Settled, settle};
 use sprint_core::ids::{CommitId, TreeId};
-use sprint_core::job::{Assignment, Command, Outcome, StepResult};
-use sprint_core::worker::Role;
+use sprint_core::job::{AttemptJob, Job, Role};
 
 use super::decide::{RoundEnd, Stop, Trouble};
 use crate::shim::plan::{Cause, Exit};
@@ -41,14 +41,16 @@ pub(crate) enum Verdict {
 /// Judges how a round ended.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     match evidence.stop {
-        Some(Stop::Requested(reason)) => return Verdict::End(Outcome::Stopped { reason: reason.clone() }),
-        Some(Stop::Hung(reason)) => return failed(reason.clone()),
+        Some(Stop::Requested(reason)) => {
+            return Verdict::End(Outcome::stopped(&evidence.assignment.job, reason.clone()));
+        }
+        Some(Stop::Hung(reason)) => return failed(evidence, reason.clone()),
         None => {}
     }
     let exit = match evidence.ended {
         RoundEnd::Exited(exit) => exit,
         RoundEnd::Vanished(reason) | RoundEnd::NotRun(Trouble::Outpost(reason)) => return lost(evidence, reason),
-        RoundEnd::NotRun(Trouble::Assignment(reason)) => return failed(reason.clone()),
+        RoundEnd::NotRun(Trouble::Assignment(reason)) => return failed(evidence, reason.clone()),
         RoundEnd::NeverStarted => return lost(evidence, "it was not started"),
     };
     match exit.cause {
@@ -60,27 +62,25 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         }
     }
     let full = evidence.disk_full || exit.disk_full;
-    if evidence.assignment.is_gate() {
-        return gated(evidence, exit, full);
-    }
+    let Job::Attempt(job) = &evidence.assignment.job else { return gated(evidence, exit, full) };
     let fault = fault(&evidence.assignment.steps, exit);
-    match (fault, result(evidence)) {
-        (None, Some(head)) => Verdict::End(Outcome::Committed { head: head.clone() }),
+    match (fault, result(evidence, job)) {
+        (None, Some(head)) => Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: head.clone() })),
         (Some(fault), _) if full => lost(evidence, &fault.of_worker()),
-        (Some(fault), _) => failed(fault.of_worker()),
+        (Some(fault), _) => failed(evidence, fault.of_worker()),
         (None, None) if full => lost(evidence, "it left no commit"),
         (None, None) if evidence.left.uncommitted_count > 0 && evidence.sent_back > 0 => {
-            failed("left changes uncommitted twice".to_owned())
+            failed(evidence, "left changes uncommitted twice".to_owned())
         }
         (None, None) if evidence.left.uncommitted_count > 0 => Verdict::SendBack(uncommitted(evidence.left)),
-        (None, None) => failed("exited with 0 and left nothing: no commit, no change".to_owned()),
+        (None, None) => failed(evidence, "exited with 0 and left nothing: no commit, no change".to_owned()),
     }
 }
 
 /// The newest commit, if it is a result. A resolver begins with one that is known to conflict.
-fn result<'a>(evidence: &Evidence<'a>) -> Option<&'a CommitId> {
-    let Assignment { role, resumed, .. } = evidence.assignment;
-    let begun = resumed.as_ref().filter(|_| *role == Role::Resolver).map(|resumed| &resumed.commit);
+fn result<'a>(evidence: &Evidence<'a>, job: &AttemptJob) -> Option<&'a CommitId> {
+    let resumed = &evidence.assignment.resumed;
+    let begun = resumed.as_ref().filter(|_| job.role == Role::Resolver).map(|resumed| &resumed.commit);
     evidence.left.head.as_ref().filter(|head| Some(*head) != begun)
 }
 
@@ -115,11 +115,11 @@ fn gated(evidence: &Evidence<'_>, exit: &Exit, full: bool) -> Verdict {
         return lost(evidence, &format!("the record of gate {:?} contradicts itself", verdict.gate));
     }
     let verdicts = exit.verdicts.iter().take(until).cloned().collect();
-    Verdict::End(Outcome::Gated { commit: base.clone(), tree: tree.clone(), verdicts })
+    Verdict::End(Outcome::Gate(GateRunOutcome::Judged { commit: base.clone(), tree: tree.clone(), verdicts }))
 }
 
-fn failed(reason: String) -> Verdict {
-    Verdict::End(Outcome::Failed { reason })
+fn failed(evidence: &Evidence<'_>, reason: String) -> Verdict {
+    Verdict::End(Outcome::failed(&evidence.assignment.job, reason))
 }
 
 fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
@@ -129,7 +129,7 @@ fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
     } else {
         reason.to_owned()
     };
-    Verdict::End(Outcome::Lost { reason })
+    Verdict::End(Outcome::lost(&evidence.assignment.job, reason))
 }
 
 /// How every reason begins that comes from a full disk.
@@ -149,7 +149,7 @@ fn uncommitted(left: &Remains) -> String {
 #[derive(Debug)]
 enum Fault<'a> {
     RoundEnd {
-        result: &'a StepResult,
+        result: &'a CommandResult,
         timeout: Duration,
     },
     /// There is no result of a step that should have one: not a pass.

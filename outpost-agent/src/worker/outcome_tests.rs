@@ -1,10 +1,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use sprint_core::assignment::Runtime;
 use sprint_core::gates::{Gate, GateVerdict};
-use sprint_core::ids::{Attempt, ChangeId};
-use sprint_core::job::{Resumed, Runtime};
-use sprint_core::worker::Role;
+use sprint_core::ids::{Attempt, ChangeId, ItemId, TrialId};
+use sprint_core::job::{EarlierWork, GateJob};
 
 use proptest::prelude::*;
 use sprint_core::fixtures;
@@ -13,6 +13,10 @@ use sprint_core::fuzz::bytes;
 use super::*;
 
 const HEX: &str = "0123456789012345678901234567890123456789";
+
+fn gate_job() -> Job {
+    Job::Gate(GateJob { trial: TrialId::new(1), gate: "lint".to_owned() })
+}
 
 fn assignment(change: Option<ChangeId>, gates: &[&str]) -> Assignment {
     let step = |name: &&str| Command {
@@ -23,7 +27,7 @@ fn assignment(change: Option<ChangeId>, gates: &[&str]) -> Assignment {
     };
     Assignment {
         change,
-        role: if change.is_some() { Role::Gate } else { Role::Developer },
+        job: if change.is_some() { gate_job() } else { fixtures::attempt_job(2) },
         base: CommitId::new(HEX).expect("a commit"),
         steps: gates.iter().map(step).collect(),
         gates: gates.iter().filter(|_| change.is_some()).map(|name| Gate::new(*name, "true")).collect(),
@@ -31,16 +35,16 @@ fn assignment(change: Option<ChangeId>, gates: &[&str]) -> Assignment {
     }
 }
 
-fn result(name: &str, exit_code: i32) -> StepResult {
-    StepResult { name: name.to_owned(), exit_code: Some(exit_code), signal: None, timed_out: false, duration_ms: 1 }
+fn result(name: &str, exit_code: i32) -> CommandResult {
+    CommandResult { name: name.to_owned(), exit_code: Some(exit_code), signal: None, timed_out: false, duration_ms: 1 }
 }
 
 /// What the shim makes of it.
-fn verdict(result: &StepResult) -> GateVerdict {
+fn verdict(result: &CommandResult) -> GateVerdict {
     sprint_gate::judge(&Gate::new(result.name.clone(), "true"), result, &[], "/w")
 }
 
-fn exited(steps: Vec<StepResult>) -> Exit {
+fn exited(steps: Vec<CommandResult>) -> Exit {
     Exit {
         round: 1,
         cause: Cause::Completed,
@@ -62,19 +66,25 @@ fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOn
 }
 
 fn failed(reason: &str) -> Verdict {
-    Verdict::End(Outcome::Failed { reason: reason.to_owned() })
+    Verdict::End(Outcome::Attempt(AttemptOutcome::Failed { reason: reason.to_owned() }))
 }
 
 /// The outcomes of the verdicts that were passed on, and the last one's reason.
 fn gated(verdict: Verdict) -> (Vec<GateOutcome>, String) {
-    let Verdict::End(Outcome::Gated { verdicts, .. }) = verdict else { panic!("not gated: {verdict:?}") };
+    let Verdict::End(Outcome::Gate(GateRunOutcome::Judged { verdicts, .. })) = verdict else {
+        panic!("not gated: {verdict:?}")
+    };
     let reason = verdicts.last().map(|verdict| verdict.reason.clone()).unwrap_or_default();
     (verdicts.iter().map(|verdict| verdict.outcome).collect(), reason)
 }
 
 fn lost(verdict: Verdict) -> String {
-    let Verdict::End(Outcome::Lost { reason }) = verdict else { panic!("not lost: {verdict:?}") };
-    reason
+    match verdict {
+        Verdict::End(
+            Outcome::Attempt(AttemptOutcome::Lost { reason }) | Outcome::Gate(GateRunOutcome::Lost { reason }),
+        ) => reason,
+        other => panic!("not lost: {other:?}"),
+    }
 }
 
 #[test]
@@ -87,9 +97,9 @@ fn a_gate_run_ends_with_its_verdicts_up_to_the_first_that_is_not_a_pass() {
     assert_eq!(judge(vec![result("lint", 0), result("test", 1)]), failed);
     let gone = (vec![NotFound], "gate \"lint\": command not found".to_owned());
     assert_eq!(judge(vec![result("lint", 127)]), gone);
-    let late = StepResult { timed_out: true, ..result("lint", 0) };
+    let late = CommandResult { timed_out: true, ..result("lint", 0) };
     assert_eq!(judge(vec![late, result("test", 0)]).0, [TimedOut]);
-    let killed = StepResult { exit_code: None, signal: Some(9), ..result("lint", 0) };
+    let killed = CommandResult { exit_code: None, signal: Some(9), ..result("lint", 0) };
     assert_eq!(judge(vec![killed]), (vec![Failed], "gate \"lint\" was ended by signal 9".to_owned()));
 }
 
@@ -124,7 +134,10 @@ fn a_worker_is_judged_by_what_it_left() {
     let head = CommitId::new(HEX).expect("a commit");
     let commits = Remains { head: Some(head.clone()), ..Remains::default() };
     let dirty = Remains { uncommitted: vec!["a".to_owned()], uncommitted_count: 7, ..Remains::default() };
-    assert_eq!(judged(&item, good(), &commits, |_| {}), Verdict::End(Outcome::Committed { head }));
+    assert_eq!(
+        judged(&item, good(), &commits, |_| {}),
+        Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head }))
+    );
     let Verdict::SendBack(reason) = judged(&item, good(), &dirty, |_| {}) else { panic!("is sent back") };
     assert!(reason.contains("not committed: a and 6 more;"), "{reason}");
     let again = judged(&item, good(), &dirty, |evidence| evidence.sent_back = 1);
@@ -138,25 +151,29 @@ fn a_worker_is_judged_by_what_it_left() {
 #[test]
 fn what_a_resolver_begins_with_is_no_result() {
     let begun = CommitId::new(HEX).expect("a commit");
-    let resumed = Resumed {
+    let resumed = EarlierWork {
         attempt: Attempt::new(1),
         commit: begun.clone(),
         uncommitted: None,
         from_ref: "refs/sprint/work/2/1".to_owned(),
     };
     let developer = Assignment { resumed: Some(resumed), ..assignment(None, &["developer"]) };
-    let resolver = Assignment { role: Role::Resolver, ..developer.clone() };
+    let job = AttemptJob { item: ItemId::new(2), attempt: Attempt::new(1), role: Role::Resolver };
+    let resolver = Assignment { job: Job::Attempt(job), ..developer.clone() };
     let judge = |assignment, left: &Remains| judged(assignment, exited(vec![result("developer", 0)]), left, |_| {});
     let idle = Remains { head: Some(begun.clone()), ..Remains::default() };
     assert_eq!(judge(&resolver, &idle), failed("exited with 0 and left nothing: no commit, no change"));
-    assert_eq!(judge(&developer, &idle), Verdict::End(Outcome::Committed { head: begun.clone() }));
+    assert_eq!(
+        judge(&developer, &idle),
+        Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: begun.clone() }))
+    );
     // It merged, and did not commit the merge.
     let merging = Remains { head: Some(begun), uncommitted: vec!["a".to_owned()], uncommitted_count: 1 };
     let Verdict::SendBack(reason) = judge(&resolver, &merging) else { panic!("is sent back") };
     assert!(reason.contains("not committed: a;"), "{reason}");
     let merge = CommitId::new("f".repeat(40)).expect("a commit");
     let merged = Remains { head: Some(merge.clone()), ..Remains::default() };
-    assert_eq!(judge(&resolver, &merged), Verdict::End(Outcome::Committed { head: merge }));
+    assert_eq!(judge(&resolver, &merged), Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: merge })));
 }
 
 #[test]
@@ -186,11 +203,11 @@ fn a_request_to_stop_is_the_reason_whatever_else_happened() {
     let verdict = judged(&item, exited(vec![result("developer", 0)]), &Remains::default(), |evidence| {
         evidence.stop = Some(&TOLD);
     });
-    assert_eq!(verdict, Verdict::End(Outcome::Stopped { reason: "enough".to_owned() }));
+    assert_eq!(verdict, Verdict::End(Outcome::Attempt(AttemptOutcome::Stopped { reason: "enough".to_owned() })));
     let verdict = judged(&item, exited(vec![result("developer", 0)]), &Remains::default(), |evidence| {
         evidence.stop = Some(&HUNG);
     });
-    assert_eq!(verdict, Verdict::End(Outcome::Failed { reason: "hung".to_owned() }));
+    assert_eq!(verdict, failed("hung"));
 }
 
 const EXIT: &[u8] = br#"{"round":1,"cause":"completed","code":0,"steps":[{"name":"a","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1},{"name":"b","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1}],"verdicts":[{"gate":"a","outcome":"passed","reason":"","metrics":{},"findings":[],"duration_ms":1},{"gate":"b","outcome":"passed","reason":"","metrics":{},"findings":[],"duration_ms":1}],"disk_full":false,"message":null}"#;
@@ -204,10 +221,10 @@ proptest! {
         let verdict = judged(&gates, exit.clone(), &Remains::default(), |evidence| {
             evidence.stop = stops.then_some(&TOLD);
         });
-        let passed = matches!(&verdict, Verdict::End(Outcome::Gated { verdicts, .. })
+        let passed = matches!(&verdict, Verdict::End(Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }))
             if settle(&gates.gates, verdicts) == Settled::Passed);
         let names = exit.steps.iter().take(2).map(|step| step.name.as_str()).collect::<Vec<_>>();
-        let well = |step: &StepResult| step.exit_code == Some(0) && step.signal.is_none() && !step.timed_out;
+        let well = |step: &CommandResult| step.exit_code == Some(0) && step.signal.is_none() && !step.timed_out;
         let all_well = names == ["a", "b"] && exit.steps.iter().take(2).all(well) && exit.cause == Cause::Completed;
         let all_judged = settle(&gates.gates, &exit.verdicts) == Settled::Passed;
         prop_assert_eq!(passed, all_well && all_judged && !stops);

@@ -1,6 +1,6 @@
 //! What the coordinator has been told of a worker; everything else follows from it and the disk.
 
-use sprint_core::job::{Assignment, Report, ReportBody};
+use sprint_core::assignment::{Assignment, Report, ReportBody};
 
 /// How far a worker has come, as the coordinator knows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +49,7 @@ impl Progress {
     pub(crate) fn tell(&mut self, assignment: &Assignment, body: ReportBody) -> Report {
         self.seq += 1;
         self.note(&body);
-        Report { worker: assignment.worker, item: assignment.item, attempt: assignment.attempt, seq: self.seq, body }
+        Report { worker: assignment.worker, job: assignment.job.clone(), seq: self.seq, body }
     }
 
     fn note(&mut self, body: &ReportBody) {

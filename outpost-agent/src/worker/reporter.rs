@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprint_core::job::Report;
+use sprint_core::assignment::Report;
 use sprint_failpoint::{Point, pass};
 use tokio::sync::{mpsc, oneshot};
 

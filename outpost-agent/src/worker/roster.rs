@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use sprint_core::job::{Assignment, Report};
+use sprint_core::assignment::{Assignment, Report};
+use sprint_core::upcast;
 use tokio::sync::mpsc;
 
 use super::decide::Stop;
@@ -38,9 +39,7 @@ pub(crate) fn assign(agent: &Arc<Agent>, assignment: Assignment) {
     }
     tracing::info!(
         %worker,
-        item = %handle.assignment.item,
-        attempt = %handle.assignment.attempt,
-        role = %handle.assignment.role,
+        job = %handle.assignment.job,
         "assigned"
     );
     agent.spawn(reporter::run(Journal::new(dir.journal()), receiver, agent.outbox.clone()));
@@ -88,11 +87,13 @@ fn read(path: &Path) -> io::Result<Option<StoredWorker>> {
         }
         Err(error) => return Err(error),
     };
-    let assignment: Assignment = serde_json::from_slice(&content)?;
+    let mut assignment: serde_json::Value = serde_json::from_slice(&content)?;
+    upcast::job(&mut assignment);
+    let assignment: Assignment = serde_json::from_value(assignment)?;
     if path.file_name().and_then(|name| name.to_str()) != Some(&assignment.worker.to_string()) {
         return Err(io::Error::other("its assignment is another worker's"));
     }
-    let (journal, recorded) = Journal::load(dir.journal())?;
+    let (journal, recorded) = Journal::load(dir.journal(), &assignment.job)?;
     let stop = fs::read(dir.stop()).ok().and_then(|content| serde_json::from_slice(&content).ok());
     Ok(Some(StoredWorker { assignment, dir, journal, recorded, stop }))
 }

@@ -60,7 +60,11 @@ impl Life {
         scratch: &mut Scratch,
     ) -> SaveResult {
         let Some(workspace) = workspace else { return SaveResult { commits: true, ..SaveResult::default() } };
-        let (item, attempt) = (self.handle.assignment.item, self.handle.assignment.attempt);
+        // A gate leaves nothing to take.
+        let Some(job) = self.handle.assignment.job.attempt() else {
+            return SaveResult { commits: true, ..SaveResult::default() };
+        };
+        let (item, attempt) = (job.item, job.attempt);
         let mut refspecs = vec![];
         let taken = match looked {
             Ok(left) => self.take(workspace, &left, scratch).await.map(|taken| (left, taken)),

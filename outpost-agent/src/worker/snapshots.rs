@@ -232,7 +232,8 @@ impl SnapshotTask {
         let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
         let Some(remote) = remote else { return Ok(()) };
         let assignment = &self.handle.assignment;
-        let refspec = format!("+{commit}:{}", wip_ref(assignment.item, assignment.attempt));
+        let Some(job) = assignment.job.attempt() else { return Ok(()) };
+        let refspec = format!("+{commit}:{}", wip_ref(job.item, job.attempt));
         self.workspace.push(&remote, assignment.repo.as_str(), &[refspec], scratch).await
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 
 use serde::{Deserialize, Serialize};
-use sprint_core::job::Assignment;
+use sprint_core::assignment::Assignment;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -29,8 +29,8 @@ enum Request {
 struct AssignmentView<'a> {
     worker: u64,
     repo: &'a str,
-    item: u64,
-    attempt: u32,
+    item: Option<u64>,
+    attempt: Option<u32>,
     role: &'a str,
     title: &'a str,
     prompt_file: String,
@@ -63,9 +63,9 @@ pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: 
     let shown = AssignmentView {
         worker: assignment.worker.get(),
         repo: assignment.repo.as_str(),
-        item: assignment.item.get(),
-        attempt: assignment.attempt.get(),
-        role: assignment.role.as_str(),
+        item: assignment.job.attempt().map(|job| job.item.get()),
+        attempt: assignment.job.attempt().map(|job| job.attempt.get()),
+        role: assignment.job.role().as_str(),
         title: &assignment.title,
         prompt_file: dir.prompt().to_string_lossy().into_owned(),
     };

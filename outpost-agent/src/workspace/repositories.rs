@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sprint_core::assignment::Assignment;
 use sprint_core::ids::RepoName;
-use sprint_core::job::Assignment;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -98,8 +98,8 @@ impl Repositories {
         if let Some(resumed) = &assignment.resumed {
             tree.uncommit(&resumed.commit).await?;
         }
-        if !assignment.is_gate() {
-            tree.begin_branch(&assignment.branch())?;
+        if let Some(job) = assignment.job.attempt() {
+            tree.begin_branch(&job.branch())?;
             repository.pool.expect(&assignment.base);
         }
         Ok(())

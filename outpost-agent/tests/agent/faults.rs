@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sprint_core::assignment::{AttemptOutcome, Outcome, ReportBody};
 use sprint_core::ids::WorkerId;
-use sprint_core::job::{Outcome, ReportBody};
 use sprint_test_needs::{Need, have};
 
 use crate::support::{Site, eventually, lost, names, processes_of};
@@ -32,7 +32,7 @@ async fn exit_is_learned_after_the_agent_was_killed() {
     eventually("the shim writes its exit", || exit.exists()).await;
     site.start_agent();
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
     let bodies = site.coordinator.with(|state| state.bodies(worker));
     assert_eq!(names(&bodies), ["accepted", "started", "exited", "finished"]);
     site.forgotten(worker).await;
@@ -52,7 +52,7 @@ async fn a_running_worker_is_adopted_and_not_started_again() {
     let entry = site.coordinator.with(|state| state.hellos[1].workers.clone());
     assert_eq!((entry.len(), entry[0].worker, entry[0].finished), (1, 2, false));
     std::fs::write(&go, b"").expect("is written");
-    assert!(matches!(site.finished(worker).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(worker).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
     site.forgotten(worker).await;
     let log = site.coordinator.with(|state| state.log(worker));
     assert_eq!(log, b"waiting\r\n");
@@ -80,7 +80,7 @@ async fn an_agent_killed_at_any_moment_runs_each_command_once() {
             site.assign(site.item(worker.get(), &run)).await;
         }
         let finished = site.finished(worker).await;
-        assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+        assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
         let bodies = site.coordinator.with(|state| state.bodies(worker));
         assert_eq!(names(&bodies), ["accepted", "started", "exited", "finished"]);
         site.forgotten(worker).await;
@@ -97,13 +97,13 @@ async fn a_killed_tmux_server_loses_no_work() {
     let pid = site.tmux(&["display-message", "-p", "#{pid}"]).expect("a server");
     kill(Pid::from_raw(pid.trim().parse().expect("a pid")), Signal::SIGKILL).expect("is killed");
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Lost { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Lost { .. })), "{finished:?}");
     let wip = finished.wip.expect("is kept");
     assert_eq!(site.git(&["show", &format!("{wip}:half.txt")]), "half");
     assert_eq!(processes_of(&site, worker), Vec::<i32>::new());
     // And the next one runs.
     let next = site.assign(site.item(4, COMMIT)).await;
-    assert!(matches!(site.finished(next).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +115,7 @@ async fn a_worker_whose_shim_is_killed_is_lost_and_leaves_nothing_running() {
     let pid = site.tmux(&["list-panes", "-t", "=w5", "-F", "#{pane_pid}"]).expect("a pane");
     kill(Pid::from_raw(pid.trim().parse().expect("a pid")), Signal::SIGKILL).expect("is killed");
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Lost { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Lost { .. })), "{finished:?}");
     assert!(finished.wip.is_some());
     assert_eq!(processes_of(&site, worker), Vec::<i32>::new());
 }
@@ -134,7 +134,7 @@ async fn work_is_kept_until_the_coordinator_can_take_it() {
     std::fs::rename(&away, site.path().join("git")).expect("is moved back");
     site.coordinator.come_back().await;
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
     assert!(!site.git(&["rev-parse", "refs/sprint/work/106/1"]).is_empty());
     let bodies = site.coordinator.with(|state| state.bodies(worker));
     assert_eq!(names(&bodies), ["accepted", "started", "exited", "finished"]);
@@ -162,7 +162,7 @@ async fn a_worker_stopped_before_it_starts_never_runs() {
     let worker = site.assign(assignment).await;
     site.coordinator.stop_worker(worker, "not needed").await;
     let finished = site.finished(worker).await;
-    assert_eq!(finished.outcome, Outcome::Stopped { reason: "not needed".to_owned() });
+    assert_eq!(finished.outcome, Outcome::Attempt(AttemptOutcome::Stopped { reason: "not needed".to_owned() }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +223,7 @@ async fn a_full_disk_fails_the_worker_and_not_the_agent() {
     std::fs::remove_file(data.join("workers/20/artifacts/big")).expect("is removed");
     site.forgotten(second).await;
     let third = site.assign(site.item(22, COMMIT)).await;
-    assert!(matches!(site.finished(third).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(third).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
     drop(site);
     drop(disk);
 }
@@ -235,7 +235,10 @@ async fn a_worker_ended_from_outside_is_lost_and_not_failed() {
     site.logged(worker, "ready").await;
     site.tmux(&["kill-session", "-t", "=w30"]).expect("is ended");
     let finished = site.finished(worker).await;
-    assert_eq!(finished.outcome, Outcome::Lost { reason: "its terminal was ended from outside".to_owned() });
+    assert_eq!(
+        finished.outcome,
+        Outcome::Attempt(AttemptOutcome::Lost { reason: "its terminal was ended from outside".to_owned() })
+    );
     let exited = site.coordinator.with(|state| state.bodies(worker));
     assert!(exited.iter().any(|body| matches!(body, ReportBody::Exited { .. })), "{exited:?}");
 }
@@ -286,21 +289,27 @@ async fn a_worker_that_hangs_is_ended_and_one_that_prints_or_computes_is_not() {
     ];
     for (number, run) in runs {
         let hung_after = Some(Duration::from_secs(3));
-        site.assign(sprint_core::job::Assignment { hung_after, ..site.item(number, run) }).await;
+        site.assign(sprint_core::assignment::Assignment { hung_after, ..site.item(number, run) }).await;
     }
     let finished = site.finished(WorkerId::new(50)).await;
-    assert_eq!(finished.outcome, Outcome::Failed { reason: "hung: no output and no CPU for 3s".to_owned() });
+    assert_eq!(
+        finished.outcome,
+        Outcome::Attempt(AttemptOutcome::Failed { reason: "hung: no output and no CPU for 3s".to_owned() })
+    );
     let wip = finished.wip.expect("its work is saved");
     assert_eq!(site.git(&["show", &format!("{wip}:half")]), "half");
     // As long again.
     let hung_after = Some(Duration::from_secs(3));
-    site.assign(sprint_core::job::Assignment { hung_after, ..site.item(53, "sleep 1000") }).await;
+    site.assign(sprint_core::assignment::Assignment { hung_after, ..site.item(53, "sleep 1000") }).await;
     site.finished(WorkerId::new(53)).await;
     for number in [51, 52] {
         let worker = WorkerId::new(number);
         assert!(site.coordinator.with(|state| state.finished(worker)).is_none(), "worker {number} does not hang");
         site.coordinator.stop_worker(worker, "enough").await;
-        assert_eq!(site.finished(worker).await.outcome, Outcome::Stopped { reason: "enough".to_owned() });
+        assert_eq!(
+            site.finished(worker).await.outcome,
+            Outcome::Attempt(AttemptOutcome::Stopped { reason: "enough".to_owned() })
+        );
     }
 }
 
@@ -317,7 +326,7 @@ async fn a_worker_that_takes_too_long_is_ended_while_the_agent_is_dead() {
     assert_eq!(processes_of(&site, worker), Vec::<i32>::new());
     site.start_agent();
     let finished = site.finished(worker).await;
-    assert_eq!(finished.outcome, Outcome::Failed { reason: "timed out after 2s".to_owned() });
+    assert_eq!(finished.outcome, Outcome::Attempt(AttemptOutcome::Failed { reason: "timed out after 2s".to_owned() }));
     assert!(finished.wip.is_some());
 }
 
@@ -342,7 +351,7 @@ async fn locks_that_a_killed_git_has_left_hold_nothing_up() {
     site.start_agent();
     site.joined(2).await;
     let second = site.assign(site.item(61, COMMIT)).await;
-    assert!(matches!(site.finished(second).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(second).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
     assert!(!site.agent_log().contains("could not be fetched"), "{}", site.agent_log());
     assert!(locks.iter().all(|lock| !lock.exists()));
 }
@@ -375,7 +384,7 @@ async fn an_outpost_whose_disk_is_low_says_so_and_gives_up_its_warm_trees() {
     eventually("the tree goes", || trees() == 0).await;
     // What was on its way when it paused is done all the same.
     let second = site.assign(site.item(71, COMMIT)).await;
-    assert!(matches!(site.finished(second).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(second).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
     std::fs::remove_file(path.join("ballast")).expect("is removed");
     site.coordinator.until("it goes on", |state| paused(state).is_none()).await;
     eventually("a tree is made again", || trees() == 1).await;

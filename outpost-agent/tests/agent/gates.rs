@@ -1,7 +1,7 @@
 //! Gates that are judged by the reports which their commands write.
 
+use sprint_core::assignment::{Assignment, GateRunOutcome, Outcome};
 use sprint_core::gates::{Gate, GateOutcome, Metric, ReportFile, ReportKind};
-use sprint_core::job::{Assignment, Outcome};
 
 use crate::support::{Site, refused};
 
@@ -39,13 +39,13 @@ async fn tests_are_judged_by_their_report() {
 
     let outcome = site.finished(good).await.outcome;
     assert_eq!(refused(&outcome), (GateOutcome::Passed, ""));
-    let Outcome::Gated { verdicts, .. } = &outcome else { panic!("{outcome:?}") };
+    let Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) = &outcome else { panic!("{outcome:?}") };
     assert!(verdicts[0].metrics[&Metric::Tests] > 0.0);
 
     let finished = site.finished(bad).await;
     assert_eq!(finished.exit_code, Some(0));
     assert_eq!(refused(&finished.outcome), (GateOutcome::Failed, "gate \"test\": Failures 1 > 0; in a b"));
-    let Outcome::Gated { verdicts, .. } = &finished.outcome else { panic!("{finished:?}") };
+    let Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) = &finished.outcome else { panic!("{finished:?}") };
     assert_eq!(verdicts[0].findings[0].to_string(), "a.py:3: a b: no");
     // Whoever looks at the terminal sees it, too.
     site.logged(bad, "gate \"test\": Failures 1 > 0").await;
@@ -103,6 +103,6 @@ async fn a_threshold_stops_the_gates_that_would_follow() {
     let finished = site.finished(missed).await;
     let why = "gate \"cover\": Coverage 66.66% < 80%; worst: src/a.rs 50%";
     assert_eq!(refused(&finished.outcome), (GateOutcome::Failed, why));
-    let Outcome::Gated { verdicts, .. } = &finished.outcome else { panic!("{finished:?}") };
+    let Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) = &finished.outcome else { panic!("{finished:?}") };
     assert_eq!((verdicts.len(), finished.steps.len()), (2, 2), "the third did not run");
 }

@@ -1,6 +1,6 @@
 //! Terminals: what they print arrives, whole and soon, and people can attach to them.
 
-use sprint_core::job::Outcome;
+use sprint_core::assignment::{AttemptOutcome, Outcome};
 
 use crate::support::{Site, contains, eventually, failed};
 
@@ -41,7 +41,7 @@ async fn a_log_ends_at_its_limit_and_the_worker_goes_on() {
     let site = Site::start(&["--log-limit", "1MiB"]).await;
     let worker = site.assign(site.item(3, &format!("head -c 8M /dev/zero | tr '\\0' x; {COMMIT}"))).await;
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
     site.forgotten(worker).await;
     let log = site.coordinator.with(|state| state.log(worker));
     assert!(log[..1 << 20].iter().all(|byte| *byte == b'x'));
@@ -77,7 +77,7 @@ async fn a_terminal_that_does_not_run_cannot_be_attached() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_reads_its_prompt_as_its_runtime_wants_it() {
-    use sprint_core::job::PromptDelivery;
+    use sprint_core::assignment::PromptDelivery;
     let site = Site::start(&[]).await;
     let mut by_stdin = site.item(5, "");
     by_stdin.steps[0].runtime.command = vec!["/bin/cat".to_owned()];

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use sprint_core::assignment::{AttemptOutcome, Outcome};
 use sprint_core::ids::WorkerId;
-use sprint_core::job::Outcome;
 use sprint_test_needs::{Need, is_skipped, missing};
 
 use crate::support::{Site, eventually, lost};
@@ -130,7 +130,7 @@ async fn nothing_that_a_worker_must_not_do_succeeds() {
     let planted = |path: &str| !scene.site.data().join("mirrors/web.git").join(path).exists();
     assert!(planted("hooks") && planted("refs/heads/planted") && planted("objects/planted"));
     let next = scene.site.assign(scene.site.item(3, "echo a > a; git add a; git commit -qm a")).await;
-    assert!(matches!(scene.site.finished(next).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(scene.site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
 }
 
 /// A line of a script that says how a command went.
@@ -232,7 +232,7 @@ async fn commits_that_are_not_whole_fail_their_worker_and_not_the_agent() {
     let run = "echo a > a; git add a; git commit -qm a; rm .git/objects/$(git rev-parse HEAD:a | sed 's|^..|&/|')";
     let worker = site.assign(site.item(1, run)).await;
     let outcome = site.finished(worker).await.outcome;
-    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Attempt(AttemptOutcome::Failed { .. })), "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,7 +322,7 @@ async fn what_a_host_lacks_is_said_in_its_label_and_its_log() {
         assert!(site.agent_log().contains("workers are not fully confined"), "{}", site.agent_log());
         let worker = site.assign(site.item(1, "echo a > a; git add a; git commit -qm a; mktemp")).await;
         let outcome = site.finished(worker).await.outcome;
-        assert!(matches!(outcome, Outcome::Committed { .. }), "{label}: {outcome:?}");
+        assert!(matches!(outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{label}: {outcome:?}");
     }
 }
 
@@ -394,7 +394,11 @@ async fn an_ordinary_users_worker_is_confined_as_well() {
     );
     let worker = site.assign(site.item(1, &run)).await;
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}\n{}", site.agent_log());
+    assert!(
+        matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })),
+        "{finished:?}\n{}",
+        site.agent_log()
+    );
     assert!(!finished.log_tail.contains(SECRET), "{}", finished.log_tail);
     assert!(finished.log_tail.contains("No such file"), "{}", finished.log_tail);
     assert!(finished.log_tail.contains("CapBnd:\t0000000000000000"), "{}", finished.log_tail);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sprint_core::job::Outcome;
+use sprint_core::assignment::{AttemptOutcome, Outcome};
 
 use crate::support::{Site, eventually, lost};
 
@@ -44,7 +44,7 @@ async fn sigterm_leaves_workers_running_and_says_so() {
     assert!(site.agent_log().contains("1 workers go on and are adopted at the next start"), "{}", site.agent_log());
     site.tmux(&["send-keys", "-t", "=w1:", "Enter"]).expect("the worker runs");
     site.start_agent();
-    assert!(matches!(site.finished(worker).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(worker).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +61,7 @@ async fn a_draining_outpost_waits_for_its_workers_and_takes_no_more() {
     let reason = lost(&site.finished(refused).await.outcome);
     assert!(reason.contains("draining"), "{reason}");
     site.tmux(&["send-keys", "-t", "=w1:", "Enter"]).expect("the worker runs");
-    assert!(matches!(site.finished(worker).await.outcome, Outcome::Committed { .. }));
+    assert!(matches!(site.finished(worker).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
     site.coordinator.forget(refused).await;
     site.coordinator.forget(worker).await;
     assert!(site.agent_ends().await.success());

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use sprint_core::assignment::{AttemptOutcome, Outcome};
 use sprint_core::ids::WorkerId;
-use sprint_core::job::Outcome;
 
 use crate::support::{Site, eventually};
 
@@ -64,7 +64,7 @@ async fn work_is_at_the_coordinator_before_its_worker_ends() {
     assert!(site.git(&["for-each-ref", "refs/sprint/work"]).is_empty());
     go(&site, "end");
     let finished = site.finished(worker).await;
-    let Outcome::Committed { head } = &finished.outcome else { panic!("{finished:?}") };
+    let Outcome::Attempt(AttemptOutcome::Committed { head }) = &finished.outcome else { panic!("{finished:?}") };
     assert_eq!(finished.wip, None);
     // What is at the ref of snapshots is never older than the work.
     assert_eq!(site.git(&["rev-parse", wip]), head.as_str());

@@ -1,9 +1,9 @@
 //! What becomes of a worker's work: real tmux, real git, the real agent.
 
 use crate::support::{Site, names, refused};
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Outcome, ReportBody};
 use sprint_core::gates::GateOutcome;
 use sprint_core::ids::WorkerId;
-use sprint_core::job::{Outcome, ReportBody};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_are_pushed_and_reported() {
@@ -12,7 +12,10 @@ async fn commits_are_pushed_and_reported() {
     let worker = site.assign(site.item(1, run)).await;
     let finished = site.finished(worker).await;
     let head = site.git(&["rev-parse", "refs/sprint/work/101/1"]);
-    assert!(matches!(&finished.outcome, Outcome::Committed { head: told } if told.as_str() == head), "{finished:?}");
+    assert!(
+        matches!(&finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { head: told }) if told.as_str() == head),
+        "{finished:?}"
+    );
     assert_eq!((finished.exit_code, &finished.wip), (Some(0), &None));
     assert_eq!(site.git(&["show", &format!("{head}:new.txt")]), "change");
     assert_eq!(site.git(&["rev-parse", &format!("{head}^")]), site.base.as_str());
@@ -32,7 +35,7 @@ async fn uncommitted_changes_are_sent_back_once() {
                else echo draft > draft.txt; fi";
     let worker = site.assign(site.item(2, run)).await;
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
     let bodies = site.coordinator.with(|state| state.bodies(worker));
     assert_eq!(names(&bodies), ["accepted", "started", "exited", "sent_back", "started", "exited", "finished"]);
     assert!(finished.log_tail.contains("draft.txt"), "{finished:?}");
@@ -43,7 +46,10 @@ async fn changes_left_uncommitted_twice_fail_and_are_kept() {
     let site = Site::start(&[]).await;
     let worker = site.assign(site.item(3, "echo draft >> draft.txt; echo more >> README")).await;
     let finished = site.finished(worker).await;
-    assert_eq!(finished.outcome, Outcome::Failed { reason: "left changes uncommitted twice".to_owned() });
+    assert_eq!(
+        finished.outcome,
+        Outcome::Attempt(AttemptOutcome::Failed { reason: "left changes uncommitted twice".to_owned() })
+    );
     let wip = finished.wip.expect("is kept");
     assert_eq!(site.git(&["rev-parse", "refs/sprint/wip/103/1"]), wip.as_str());
     assert_eq!(site.git(&["show", &format!("{wip}:draft.txt")]), "draft\ndraft");
@@ -66,7 +72,7 @@ async fn a_failed_worker_says_why_and_keeps_its_commits() {
     }
     for (number, _, expected, kept) in cases {
         let finished = site.finished(WorkerId::new(number)).await;
-        assert_eq!(finished.outcome, Outcome::Failed { reason: expected.to_owned() });
+        assert_eq!(finished.outcome, Outcome::Attempt(AttemptOutcome::Failed { reason: expected.to_owned() }));
         let refs = site.git(&["for-each-ref", &format!("refs/sprint/work/{}", number + 100)]);
         assert_eq!(!refs.is_empty(), kept, "{refs}");
     }
@@ -79,7 +85,7 @@ async fn a_step_that_takes_too_long_is_ended_with_all_its_processes() {
     assignment.steps[0].timeout = std::time::Duration::from_secs(1);
     let worker = site.assign(assignment).await;
     let finished = site.finished(worker).await;
-    assert_eq!(finished.outcome, Outcome::Failed { reason: "timed out after 1s".to_owned() });
+    assert_eq!(finished.outcome, Outcome::Attempt(AttemptOutcome::Failed { reason: "timed out after 1s".to_owned() }));
     assert!(finished.steps[0].timed_out);
     assert!(finished.log_tail.contains("[sprint] command \"developer\" timed out after 1s"), "{finished:?}");
     assert_eq!(crate::support::processes_of(&site, worker), Vec::<i32>::new());
@@ -92,7 +98,7 @@ async fn children_left_behind_are_ended() {
                echo a > a; git add a; git commit -qm a";
     let worker = site.assign(site.item(9, run)).await;
     let finished = site.finished(worker).await;
-    assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
     assert_eq!(crate::support::processes_of(&site, worker), Vec::<i32>::new());
     assert!(finished.steps[0].duration_ms < 10_000, "{finished:?}");
 }
@@ -104,7 +110,10 @@ async fn a_worker_is_stopped_and_its_work_is_saved() {
     site.logged(worker, "ready").await;
     site.coordinator.stop_worker(worker, "cancelled by a person").await;
     let finished = site.finished(worker).await;
-    assert_eq!(finished.outcome, Outcome::Stopped { reason: "cancelled by a person".to_owned() });
+    assert_eq!(
+        finished.outcome,
+        Outcome::Attempt(AttemptOutcome::Stopped { reason: "cancelled by a person".to_owned() })
+    );
     let wip = finished.wip.expect("is kept");
     assert_eq!(site.git(&["show", &format!("{wip}:half.txt")]), "half");
     assert_eq!(crate::support::processes_of(&site, worker), Vec::<i32>::new());
@@ -124,7 +133,9 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
 
     let tree = site.git(&["rev-parse", &format!("{}^{{tree}}", site.base)]);
     let outcome = site.finished(passed).await.outcome;
-    let Outcome::Gated { commit, tree: of, verdicts } = &outcome else { panic!("not gated: {outcome:?}") };
+    let Outcome::Gate(GateRunOutcome::Judged { commit, tree: of, verdicts }) = &outcome else {
+        panic!("not gated: {outcome:?}")
+    };
     assert_eq!((commit, of.as_str()), (&site.base, tree.as_str()));
     assert!(verdicts.len() == 2 && verdicts.iter().all(|verdict| verdict.outcome == GateOutcome::Passed));
     let finished = site.finished(bad).await;
@@ -135,7 +146,7 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
     let slow = site.finished(slow).await.outcome;
     assert_eq!(refused(&slow), (GateOutcome::TimedOut, "gate \"lint\" timed out after 1s"));
     let empty = site.finished(empty).await.outcome;
-    assert!(matches!(empty, Outcome::Lost { .. }), "{empty:?}");
+    assert!(matches!(empty, Outcome::Gate(GateRunOutcome::Lost { .. })), "{empty:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,6 +243,6 @@ async fn many_workers_start_at_once_from_cold() {
     }
     for number in 300..330 {
         let finished = site.finished(WorkerId::new(number)).await;
-        assert!(matches!(finished.outcome, Outcome::Committed { .. }), "{finished:?}");
+        assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
     }
 }

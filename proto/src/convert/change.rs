@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use sprint_core::change::{Candidate, Change, ChangeState, ChangeStateName, Direct};
-use sprint_core::explain::Explanation;
 use sprint_core::gates::{FIRST_STAGE, Gate, InvalidNeed, InvalidThreshold, ReportFile};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use sprint_core::merge_queue::prior::Prior;
@@ -210,19 +209,5 @@ impl TryFrom<v1::ReportFile> for ReportFile {
     fn try_from(file: v1::ReportFile) -> Result<Self, Malformed> {
         let v1::ReportFile { kind, path } = file;
         Ok(Self { kind: kind.parse()?, path })
-    }
-}
-
-impl From<Explanation> for v1::ChangeExplanation {
-    fn from(explanation: Explanation) -> Self {
-        let Explanation { lines, stuck } = explanation;
-        Self { lines, stuck }
-    }
-}
-
-impl From<v1::ChangeExplanation> for Explanation {
-    fn from(explanation: v1::ChangeExplanation) -> Self {
-        let v1::ChangeExplanation { lines, stuck } = explanation;
-        Self { lines, stuck }
     }
 }

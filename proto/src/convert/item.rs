@@ -1,5 +1,4 @@
 use sprint_core::conflict::Conflict;
-use sprint_core::explain::Explanation;
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, WorkerId};
 use sprint_core::item::{Feedback, Item, Lease, Stage, StageName};
 use sprint_core::time::Timestamp;
@@ -182,19 +181,5 @@ impl TryFrom<v1::Stage> for Stage {
             StageName::Blocked => Self::Blocked { reason: required(reason, "the stage's reason")? },
             StageName::Cancelled => Self::Cancelled { reason: required(reason, "the stage's reason")? },
         })
-    }
-}
-
-impl From<Explanation> for v1::Explanation {
-    fn from(explanation: Explanation) -> Self {
-        let Explanation { lines, stuck } = explanation;
-        Self { lines, stuck }
-    }
-}
-
-impl From<v1::Explanation> for Explanation {
-    fn from(explanation: v1::Explanation) -> Self {
-        let v1::Explanation { lines, stuck } = explanation;
-        Self { lines, stuck }
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Every conversion destructures every field, so that a new one breaks the build.
 
+mod assignment;
 mod change;
+mod error;
 mod event;
+mod explain;
 mod item;
 mod job;
 mod kept;
@@ -14,6 +17,8 @@ mod status;
 mod token;
 mod trial;
 mod verdict;
+pub use error::{ErrorView, details_of, error_of};
+pub use explain::ExplanationView;
 pub use repo::by_role;
 mod worker;
 
@@ -39,7 +44,7 @@ pub enum Malformed {
     Json { what: &'static str, why: String },
 }
 
-fn required<T>(value: Option<T>, what: &'static str) -> Result<T, Malformed> {
+pub fn required<T>(value: Option<T>, what: &'static str) -> Result<T, Malformed> {
     value.ok_or(Malformed::Missing(what))
 }
 

@@ -3,11 +3,11 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
+use sprint_core::assignment::Runtime;
 use sprint_core::ids::{CommitId, RepoName};
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
 use sprint_core::repo::{Repo, UpstreamPush};
 use sprint_core::time::Timestamp;
-use sprint_core::worker::Role;
 
 use super::{Malformed, each, millis};
 use crate::v1;

@@ -1,7 +1,6 @@
-use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
-use sprint_core::job::Resumed;
+use sprint_core::ids::{CommitId, OutpostName, RepoName, WorkerId};
 use sprint_core::time::Timestamp;
-use sprint_core::worker::{GateOf, Terminal, Worker, WorkerState, WorkerStateName};
+use sprint_core::worker::{Terminal, Worker, WorkerState, WorkerStateName};
 
 use super::{Malformed, required, time, time_ms};
 use crate::v1;
@@ -11,10 +10,7 @@ impl From<Worker> for v1::Worker {
         let Worker {
             id,
             repo,
-            item,
-            gate,
-            attempt,
-            role,
+            job,
             outpost,
             state,
             base,
@@ -37,10 +33,7 @@ impl From<Worker> for v1::Worker {
         Self {
             id: id.get(),
             repo: repo.into(),
-            item: item.get(),
-            gate: gate.map(|GateOf { trial, name }| v1::GateOf { trial: trial.get(), name }),
-            attempt: attempt.get(),
-            role: role.to_string(),
+            job: Some(job.into()),
             outpost: outpost.into(),
             state: name,
             exit_code,
@@ -65,10 +58,7 @@ impl TryFrom<v1::Worker> for Worker {
         let v1::Worker {
             id,
             repo,
-            item,
-            gate,
-            attempt,
-            role,
+            job,
             outpost,
             state,
             exit_code,
@@ -97,10 +87,7 @@ impl TryFrom<v1::Worker> for Worker {
         Ok(Self {
             id: WorkerId::new(id),
             repo: RepoName::new(repo)?,
-            item: ItemId::new(item),
-            gate: gate.map(|v1::GateOf { trial, name }| GateOf { trial: TrialId::new(trial), name }),
-            attempt: Attempt::new(attempt),
-            role: role.parse()?,
+            job: required(job, "the worker's job")?.try_into()?,
             outpost: OutpostName::new(outpost)?,
             state,
             base: CommitId::new(base)?,
@@ -127,26 +114,5 @@ impl From<v1::Terminal> for Terminal {
     fn from(terminal: v1::Terminal) -> Self {
         let v1::Terminal { boot_id, tmux_socket, tmux_session } = terminal;
         Self { boot_id, tmux_socket, tmux_session }
-    }
-}
-
-impl From<Resumed> for v1::Resumed {
-    fn from(resumed: Resumed) -> Self {
-        let Resumed { attempt, commit, uncommitted, from_ref } = resumed;
-        Self { attempt: attempt.get(), commit: commit.into(), uncommitted: uncommitted.map(Into::into), from_ref }
-    }
-}
-
-impl TryFrom<v1::Resumed> for Resumed {
-    type Error = Malformed;
-
-    fn try_from(resumed: v1::Resumed) -> Result<Self, Malformed> {
-        let v1::Resumed { attempt, commit, uncommitted, from_ref } = resumed;
-        Ok(Self {
-            attempt: Attempt::new(attempt),
-            commit: CommitId::new(commit)?,
-            uncommitted: uncommitted.map(CommitId::new).transpose()?,
-            from_ref,
-        })
     }
 }

@@ -2,17 +2,17 @@
 
 use clap::{Args, Subcommand};
 use sprint_core::event::Event;
-use sprint_core::explain::Explanation;
 use sprint_core::ids::{ChangeId, ItemId, RepoName};
 use sprint_core::merge_queue::ChangeSeen;
 use sprint_core::view::ChangeView;
-use sprint_proto::convert::Malformed;
+use sprint_proto::convert::{ExplanationView, Malformed};
 use sprint_proto::v1;
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::render::change::{QueueGraph, details, graph, list};
-use crate::render::{event, many_lines};
+use crate::render::event;
+use crate::render::reason::{Explained, explained};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChangeCommand {
@@ -82,12 +82,12 @@ impl ChangeCommand {
                 let seen = ChangeSeen::try_from(changes.get(request(id)).await?.into_inner())?;
                 let gates = seen.change.candidate().map_or(vec![], |candidate| candidate.gates.clone());
                 let change = ChangeView::from(seen);
-                let explanation = Explanation::from(changes.explain(request(id)).await?.into_inner());
+                let explanation = explanation(changes.explain(request(id)).await?.into_inner())?;
                 app.output.one(&change, |change, _| details(change, &gates, &explanation))
             }
             Self::Explain { id } => {
-                let explanation = Explanation::from(changes.explain(request(id)).await?.into_inner());
-                app.output.one(&explanation, |explanation, _| many_lines(&explanation.lines.join("\n")))
+                let explanation = explanation(changes.explain(request(id)).await?.into_inner())?;
+                app.output.one(&explanation, explained)
             }
             Self::Graph { repo } => {
                 let answer = changes.graph(v1::RepoQueueRequest { repo: repo.into() }).await?.into_inner();
@@ -126,6 +126,10 @@ fn view(change: v1::Change) -> Result<ChangeView, Malformed> {
 
 pub(crate) fn views(changes: Vec<v1::Change>) -> Result<Vec<ChangeView>, Malformed> {
     changes.into_iter().map(view).collect()
+}
+
+fn explanation(explanation: v1::ChangeExplanation) -> Result<Explained, Malformed> {
+    Ok(ExplanationView::try_from(explanation)?.into())
 }
 
 fn changed(app: &App, change: v1::Change) -> Result<(), Failure> {

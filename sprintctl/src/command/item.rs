@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sprint_core::attempt_ref::Kept;
-use sprint_core::explain::Explanation;
 use sprint_core::ids::{ItemId, RepoName};
 use sprint_core::item::{Item, ItemKind, Priority, StageName};
 use sprint_core::view::ItemView;
-use sprint_proto::convert::Malformed;
+use sprint_proto::convert::{ExplanationView, Malformed};
 use sprint_proto::v1;
 
 use crate::app::App;
 use crate::args::{self, Pair, word};
 use crate::command::item_file;
 use crate::failure::Failure;
-use crate::render::item::{ItemDetails, details, explained, list};
+use crate::render::item::{ItemDetails, details, list};
+use crate::render::reason::{Explained, explained};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ItemCommand {
@@ -176,7 +176,7 @@ impl ItemCommand {
             }
             Self::Show { id } => {
                 let item = view(items.get(request(id)).await?.into_inner())?;
-                let explanation = Explanation::from(items.explain(request(id)).await?.into_inner());
+                let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
                 let kept = items.kept(request(id)).await?.into_inner().kept;
                 let kept = kept.into_iter().map(Kept::try_from).collect::<Result<_, _>>()?;
                 app.output.one(&ItemDetails { item, kept }, |shown, layout| details(shown, &explanation, layout))
@@ -188,7 +188,7 @@ impl ItemCommand {
             Self::Retry { id } => changed(app, items.retry(request(id)).await?.into_inner()),
             Self::Ready { id } => changed(app, items.ready(request(id)).await?.into_inner()),
             Self::Explain { id } => {
-                let explanation = Explanation::from(items.explain(request(id)).await?.into_inner());
+                let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
                 app.output.one(&explanation, explained)
             }
         }
@@ -210,7 +210,7 @@ impl ItemAddArgs {
         item_file::check_size(&item).map_err(|why| Failure::new("client.item_too_large", why))?;
         let request = v1::AddItemsRequest { items: vec![item] };
         // There is only one line, and the person did not write it as one.
-        let added = items.add(request).await.map_err(|status| Failure::from(status).at(None))?;
+        let added = items.add(request).await.map_err(|status| Failure::from(status).without_line())?;
         let added = added.into_inner().items.into_iter().next();
         changed(app, added.ok_or(Malformed::Missing("the new item"))?)
     }
@@ -274,6 +274,10 @@ impl ItemEditArgs {
         }
         Ok(request)
     }
+}
+
+fn explanation(explanation: v1::Explanation) -> Result<Explained, Malformed> {
+    Ok(ExplanationView::try_from(explanation)?.into())
 }
 
 /// The view of an item that came over the wire.

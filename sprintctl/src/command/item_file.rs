@@ -11,7 +11,7 @@ use sprint_core::item::{ItemKind, MAX_ITEM_BYTES, Priority, StageName};
 use sprint_proto::{MAX_MESSAGE_BYTES, v1};
 use thiserror::Error;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Place};
 
 /// Why a file of items was not sent; nothing of it was added.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -28,10 +28,10 @@ impl InvalidFile {
     /// The failure of adding the file at `path`.
     pub(crate) fn into_failure(self, path: &Path) -> Failure {
         let failure = |next: &str| Failure::new("client.invalid_file", self.to_string()).with_next(next);
-        let file = || Some(path.display().to_string());
+        let file = || Some(Place::File(path.display().to_string()));
         match &self {
             Self::Line { line, why: _ } => {
-                failure("correct the line and add the file again").at(Some(format!("line {line}")))
+                failure("correct the line and add the file again").at(Some(Place::Line(*line as u64)))
             }
             Self::Empty => {
                 failure(r#"write one JSON object on each line, such as {"title":"…","repo":"…"}"#).at(file())
@@ -190,14 +190,15 @@ fn said(error: &serde_json::Error) -> String {
 impl Batch {
     /// Names the line of the file in a refusal by the coordinator, which counts items.
     pub(crate) fn at_line(&self, failure: Failure) -> Failure {
-        let counted = failure.at.as_deref().and_then(|at| at.strip_prefix("line ")?.parse::<usize>().ok());
-        let item = match (counted, self.lines.as_slice()) {
-            (None, [_]) => Some(1),
-            (counted, _) => counted,
+        let item = match (&failure.at, self.lines.as_slice()) {
+            (Some(Place::Line(item)), _) => usize::try_from(*item).ok(),
+            (None | Some(Place::Field(_)), [_]) => Some(1),
+            (None | Some(Place::Field(_) | Place::File(_)), _) => None,
         };
-        let line = item.and_then(|item| self.lines.get(item.checked_sub(1)?));
-        let at = line.map_or_else(|| failure.at.clone(), |line| Some(format!("line {line}")));
-        failure.at(at)
+        match item.and_then(|item| self.lines.get(item.checked_sub(1)?)) {
+            Some(line) => failure.at(Some(Place::Line(*line as u64))),
+            None => failure,
+        }
     }
 }
 
@@ -261,10 +262,10 @@ mod tests {
     #[test]
     fn an_answer_that_counts_items_is_given_the_line_of_the_file() {
         let batch = Batch { items: vec![], lines: vec![2, 5] };
-        let refused = |at: Option<&str>| Failure::new("x", "no repo").at(at.map(ToOwned::to_owned));
-        let at = |batch: &Batch, at: Option<&str>| batch.at_line(refused(at)).to_string();
-        assert_eq!(at(&batch, Some("line 2")), "line 5: no repo");
-        assert_eq!(at(&batch, Some("line 9")), "line 9: no repo");
+        let refused = |at: Option<u64>| Failure::new("x", "no repo").at(at.map(Place::Line));
+        let at = |batch: &Batch, at: Option<u64>| batch.at_line(refused(at)).to_string();
+        assert_eq!(at(&batch, Some(2)), "line 5: no repo");
+        assert_eq!(at(&batch, Some(9)), "line 9: no repo");
         assert_eq!(at(&batch, None), "no repo");
         let one = Batch { items: vec![], lines: vec![3] };
         assert_eq!(at(&one, None), "line 3: no repo");

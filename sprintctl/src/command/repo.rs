@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sprint_core::address::RepoAddress;
+use sprint_core::assignment::Runtime;
+use sprint_core::explain::ReasonView;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::ids::RepoName;
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
 use sprint_core::repo::{Repo, Resume};
-use sprint_core::worker::Role;
 use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::args::{self, Pair};
 use crate::failure::Failure;
 use crate::output::{note, progress};
+use crate::render::reason;
 use crate::render::repo::{RepoDetails, details, list};
 use crate::secret;
 
@@ -246,12 +248,16 @@ fn read_runtime(path: &Path) -> Result<Runtime, Failure> {
 }
 
 fn decode(answer: v1::RepoAnswer) -> Result<RepoDetails, Malformed> {
-    let v1::RepoAnswer { repo, tip, gates, warnings } = answer;
+    let v1::RepoAnswer { repo, tip, gates, warnings, notices } = answer;
+    let notices = notices.into_iter().map(ReasonView::try_from).collect::<Result<Vec<_>, _>>()?;
+    // An older coordinator sends texts alone.
+    let warnings = if notices.is_empty() { warnings } else { notices.iter().map(reason::sentence).collect() };
     Ok(RepoDetails {
         repo: repo.ok_or(Malformed::Missing("the repo"))?.try_into()?,
         tip: tip.map(CommitId::new).transpose()?,
         gates_in_force: gates.into_iter().map(Gate::try_from).collect::<Result<_, _>>()?,
         warnings,
+        notices: notices.into_iter().map(Into::into).collect(),
     })
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sprint_core::change::Direct;
-use sprint_core::explain::Explanation;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::view::{ChangeView, GateRunView, TrialView};
 
 use crate::render::gate::gates;
+use crate::render::reason::Explained;
 use crate::render::{Cell, Column, Layout, ago, commas, fields, section, table};
 
 /// A repo's queue, as scripts see it.
@@ -102,7 +102,7 @@ fn direct(direct: &Direct) -> String {
     if reason.is_empty() { gates.to_owned() } else { format!("{gates}: {reason}") }
 }
 
-pub(crate) fn details(change: &ChangeView, gate_list: &[Gate], explanation: &Explanation) -> String {
+pub(crate) fn details(change: &ChangeView, gate_list: &[Gate], explanation: &Explained) -> String {
     let commit = |commit: Option<&CommitId>| commit.map(ToString::to_string).unwrap_or_default();
     let mut text = fields(&[
         ("change", change.id.to_string()),
@@ -152,7 +152,7 @@ mod tests {
             updated_at: now,
         };
         let layout = Layout { width: Some(80), colour: false, now };
-        let explanation = Explanation { lines: vec!["it is out of the queue".to_owned()], stuck: true };
+        let explanation = Explained { reasons: vec![], lines: vec!["it is out of the queue".to_owned()], stuck: true };
         let text = details(&change, &[Gate::new("test", "./test.sh")], &explanation) + "\n" + &list(&[change], &layout);
         insta::assert_snapshot!(text);
     }

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use sprint_core::attempt_ref::Kept;
-use sprint_core::explain::Explanation;
 use sprint_core::item::{ItemKind, Priority};
 use sprint_core::view::ItemView;
 
-use crate::render::{Cell, Column, Layout, commas, fields, lines, many_lines, section, table};
+use crate::render::reason::{Explained, explained};
+use crate::render::{Cell, Column, Layout, commas, fields, lines, section, table};
 
 /// An item with what is kept of its attempts.
 #[derive(Debug, Serialize)]
@@ -59,12 +59,7 @@ fn some_needs(item: &ItemView) -> String {
     if more == 0 { shown } else { format!("{shown} +{more}") }
 }
 
-pub(crate) fn explained(explanation: &Explanation, _: &Layout) -> String {
-    let stuck = explanation.stuck.then(|| "this will not change by itself".to_owned());
-    many_lines(&lines(explanation.lines.iter().chain(&stuck)))
-}
-
-pub(crate) fn details(shown: &ItemDetails, explanation: &Explanation, layout: &Layout) -> String {
+pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Layout) -> String {
     let ItemDetails { item, kept } = shown;
     let mut text = fields(&[
         ("item", item.id.to_string()),

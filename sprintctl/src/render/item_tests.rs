@@ -75,7 +75,8 @@ fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
         conflict: Some(fixtures::conflict(ChangeId::new(5))),
         ..samples().swap_remove(1)
     };
-    let explanation = Explanation { lines: vec!["worker 41 works on attempt 2".to_owned()], stuck: false };
+    let explanation =
+        Explained { reasons: vec![], lines: vec!["worker 41 works on attempt 2".to_owned()], stuck: false };
     let kept = Kept {
         attempt: Attempt::new(1),
         kind: RefKind::Wip,

@@ -1,5 +1,6 @@
 //! How answers look: text for people, and the shapes that scripts read where they differ from the domain's.
 
+pub(crate) mod act;
 pub(crate) mod audit;
 pub(crate) mod caller;
 pub(crate) mod change;
@@ -10,6 +11,7 @@ pub(crate) mod item;
 pub(crate) mod landing;
 mod layout;
 pub(crate) mod outpost;
+pub(crate) mod reason;
 pub(crate) mod repo;
 pub(crate) mod status;
 mod table;

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
+use sprint_core::job::Role;
 use sprint_core::repo::Repo;
-use sprint_core::worker::Role;
 
 use crate::render::gate::gates;
+use crate::render::reason::Reason;
 use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
 
 /// A repo with what its target branch says now, as scripts see it.
@@ -17,7 +18,9 @@ pub(crate) struct RepoDetails {
     pub(crate) tip: Option<CommitId>,
     /// The gates in force, wherever they come from.
     pub(crate) gates_in_force: Vec<Gate>,
+    /// The notices as texts, with what to do.
     pub(crate) warnings: Vec<String>,
+    pub(crate) notices: Vec<Reason>,
 }
 
 pub(crate) fn list(repos: &[Repo], layout: &Layout) -> String {
@@ -47,7 +50,7 @@ pub(crate) fn list(repos: &[Repo], layout: &Layout) -> String {
 }
 
 pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
-    let RepoDetails { repo, tip, gates_in_force, warnings: _ } = view;
+    let RepoDetails { repo, tip, gates_in_force, warnings: _, notices: _ } = view;
     let mut text = fields(&[
         ("name", repo.name.to_string()),
         ("upstream", repo.url.as_ref().map(ToString::to_string).unwrap_or_default()),
@@ -85,8 +88,8 @@ mod tests {
     use sprint_core::time::Timestamp;
 
     use sprint_core::address::RepoAddress;
+    use sprint_core::assignment::Runtime;
     use sprint_core::ids::RepoName;
-    use sprint_core::job::Runtime;
 
     use super::*;
 
@@ -119,6 +122,7 @@ mod tests {
                 },
             ],
             warnings: vec![],
+            notices: vec![],
         };
         let layout = Layout { width: Some(100), colour: false, now: Timestamp::from_millis(1_763_700_000_000) };
         insta::assert_snapshot!(details(&view, &layout) + "\n" + &list(&[view.repo], &layout));

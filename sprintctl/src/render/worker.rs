@@ -21,8 +21,8 @@ pub(crate) fn list(workers: &[WorkerView], layout: &Layout) -> String {
         vec![
             Cell::new(worker.id),
             Cell::new(worker.role),
-            Cell::new(worker.item),
-            Cell::new(worker.attempt),
+            Cell::maybe(worker.item),
+            Cell::maybe(worker.attempt),
             Cell::new(&worker.outpost),
             Cell::state(worker.state),
             Cell::maybe(worker.exit_code),
@@ -46,7 +46,14 @@ pub(crate) fn details(worker: &WorkerView, layout: &Layout) -> String {
         ("worker", worker.id.to_string()),
         ("role", worker.role.to_string()),
         ("repo", worker.repo.to_string()),
-        ("item", format!("{} (attempt {})", worker.item, worker.attempt)),
+        (
+            "item",
+            worker
+                .item
+                .zip(worker.attempt)
+                .map(|(item, attempt)| format!("{item} (attempt {attempt})"))
+                .unwrap_or_default(),
+        ),
         ("gate", worker.gate.as_ref().map(|gate| format!("{} of trial {}", gate.name, gate.trial)).unwrap_or_default()),
         ("outpost", worker.outpost.to_string()),
         ("state", worker.state.to_string()),
@@ -64,8 +71,9 @@ pub(crate) fn details(worker: &WorkerView, layout: &Layout) -> String {
 #[cfg(test)]
 mod tests {
     use sprint_core::ids::{Attempt, CommitId, ItemId, OutpostName, RepoName, WorkerId};
+    use sprint_core::job::Role;
     use sprint_core::time::Timestamp;
-    use sprint_core::worker::{Role, WorkerStateName};
+    use sprint_core::worker::WorkerStateName;
 
     use super::*;
 
@@ -74,8 +82,8 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_millis(1_763_700_000_000 + seconds * 1_000);
         let worker = WorkerView {
             id: WorkerId::new(41),
-            item: ItemId::new(12),
-            attempt: Attempt::new(2),
+            item: Some(ItemId::new(12)),
+            attempt: Some(Attempt::new(2)),
             role: Role::Developer,
             outpost: OutpostName::new("local-1").unwrap(),
             state: WorkerStateName::Failed,

@@ -10,7 +10,10 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use sprint_core::act::Act;
 use sprint_core::item::Stage;
+use sprint_core::refusal::{self, At, Refusal};
+use sprint_proto::convert::details_of;
 use sprint_proto::v1;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -197,6 +200,17 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
         ),
         "the second item stands on the third line"
     );
+    let refusal = Refusal::new(refusal::Code::ItemNotFound, "its need 7 does not exist");
+    let refusal = refusal.at(At::Line(2)).next(Act::ListItems);
+    let details = details_of(&refusal, tonic::Code::NotFound.into());
+    let status = Status::with_details(tonic::Code::NotFound, refusal.message, details.into());
+    running.script.with(|script| script.refuse_add = Some(status));
+    let refused = add(file).await;
+    assert_eq!(
+        text(&refused.stderr),
+        "{\"error\":{\"at\":\"line 3\",\"code\":\"item.not_found\",\"message\":\"its need 7 does not exist\",\"next\":\"see: sprintctl item list\"}}\n"
+    );
+
     running.script.with(|script| script.refuse_add = Some(Status::invalid_argument("line 1: there is no item 7")));
     let one = run(&running.script, "item add --repo web B --needs 7").await;
     assert_eq!(text(&one.stderr), "error: there is no item 7\n");

@@ -34,7 +34,7 @@ pub enum Seen {
 #[derive(Debug)]
 struct Held {
     item: u64,
-    attempt: u32,
+    job: v1::Job,
     told: u64,
     finished: Option<Instant>,
     unacknowledged: VecDeque<v1::Report>,
@@ -150,8 +150,7 @@ impl Stub {
     fn hello(&self) -> v1::Hello {
         let workers = self.state.held.iter().map(|(worker, held)| v1::InventoryEntry {
             worker: *worker,
-            item: held.item,
-            attempt: held.attempt,
+            job: Some(held.job.clone()),
             finished: held.finished.is_some(),
         });
         v1::Hello {
@@ -177,7 +176,7 @@ impl State {
     }
 
     fn end_one(&mut self) -> Vec<v1::Report> {
-        let ended = self.running().map(|worker| self.end(worker, Outcome::Failed("a stub does no work".to_owned())));
+        let ended = self.running().map(|worker| self.end(worker, failed("a stub does no work".to_owned())));
         ended.into_iter().flatten().collect()
     }
 
@@ -191,16 +190,15 @@ impl State {
     /// Does as the coordinator says; answers what is to be told, and what to tell of it here.
     fn hear(&mut self, body: Down) -> (Vec<v1::Report>, Option<Seen>) {
         match body {
-            Down::Assign(v1::Assignment { worker, item, attempt, .. }) if !self.held.contains_key(&worker) => {
-                let mut held = Held { item, attempt, told: 0, finished: None, unacknowledged: VecDeque::new() };
+            Down::Assign(v1::Assignment { worker, job: Some(job), .. }) if !self.held.contains_key(&worker) => {
+                let item = job.attempt().map_or(0, |job| job.item);
+                let mut held = Held { item, job, told: 0, finished: None, unacknowledged: VecDeque::new() };
                 let bodies = [Body::Accepted(v1::Accepted {}), Body::Started(v1::Started { terminal: None })];
                 let told = bodies.map(|body| held.tell(worker, body)).to_vec();
                 self.held.insert(worker, held);
                 (told, Some(Seen::Started(item)))
             }
-            Down::Stop(v1::Stop { worker, reason }) => {
-                (self.end(worker, Outcome::Stopped(reason)).into_iter().collect(), None)
-            }
+            Down::Stop(v1::Stop { worker, reason }) => (self.end(worker, stopped(reason)).into_iter().collect(), None),
             Down::Ack(v1::ReportAck { worker, seq, refused: _ }) => (vec![], self.acknowledged(worker, seq)),
             Down::Forget(v1::Forget { worker }) => {
                 let over = self.held.remove(&worker).filter(|held| !held.unacknowledged.is_empty());
@@ -223,7 +221,7 @@ impl State {
 impl Held {
     fn tell(&mut self, worker: u64, body: Body) -> v1::Report {
         self.told += 1;
-        let report = v1::Report { worker, item: self.item, attempt: self.attempt, seq: self.told, body: Some(body) };
+        let report = v1::Report { worker, job: Some(self.job.clone()), seq: self.told, body: Some(body) };
         self.unacknowledged.push_back(report.clone());
         report
     }
@@ -231,4 +229,12 @@ impl Held {
 
 fn message(body: Up) -> v1::OutpostMessage {
     v1::OutpostMessage { body: Some(body) }
+}
+
+fn failed(reason: String) -> Outcome {
+    Outcome::Attempt(v1::AttemptOutcome { kind: Some(v1::attempt_outcome::Kind::Failed(reason)) })
+}
+
+fn stopped(reason: String) -> Outcome {
+    Outcome::Attempt(v1::AttemptOutcome { kind: Some(v1::attempt_outcome::Kind::Stopped(reason)) })
 }

@@ -78,7 +78,7 @@ fn parts(token: &str) -> [&str; 4] {
     token.split('_').collect::<Vec<_>>().try_into().expect("four parts")
 }
 
-const NOBODY: &str = "nobody is known to call";
+const NOBODY: &str = "the call is not authenticated";
 
 fn nobody(name: &'static str, path: &'static str) -> Attack {
     attack(name, STRANGER, NOBODY, NOBODY, move |site, from| call_as(site, from, As::Nobody, path))
@@ -182,7 +182,7 @@ pub(crate) fn strangers() -> Vec<Attack> {
             "no token in the clear, on loopback",
             STRANGER,
             "401",
-            "code is served to those",
+            "code is served to callers",
             async |site: Arc<Site>, from| in_the_clear(&site, from, "").await,
         ),
     ]

@@ -165,34 +165,22 @@ pub(crate) fn table() -> Vec<Attack> {
                 hung_up(&mut stream).await
             },
         ),
-        attack("TLS, and then nothing", STRANGER, "", "nobody who is known called", |site, from| {
+        attack("TLS, and then nothing", STRANGER, "", "no authenticated request", |site, from| {
             over_tls(site, from, b"http/1.1", b"")
         }),
-        attack("half a request's headers", STRANGER, "", "nobody who is known called", |site, from| {
+        attack("half a request's headers", STRANGER, "", "no authenticated request", |site, from| {
             over_tls(site, from, b"http/1.1", b"GET /healthz HTTP/1.1\r\nHost: ")
         }),
-        attack(
-            "HTTP/2, and then nothing",
-            STRANGER,
-            "",
-            "nobody who is known called",
-            async |site: Arc<Site>, from| {
-                let mut stream = site.tls(from, &Credential::None, &[b"h2"]).await?;
-                stream.write_all(&preface()).await.expect("is sent");
-                hung_up(&mut stream).await
-            },
-        ),
-        attack(
-            "headers byte by byte",
-            STRANGER,
-            "",
-            "nobody who is known called",
-            async move |site: Arc<Site>, from| {
-                let mut stream = site.tls(from, &Credential::None, &[b"http/1.1"]).await?;
-                trickle(&mut stream, b"GET /healthz HTTP/1.1\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", slow).await;
-                hung_up(&mut stream).await
-            },
-        ),
+        attack("HTTP/2, and then nothing", STRANGER, "", "no authenticated request", async |site: Arc<Site>, from| {
+            let mut stream = site.tls(from, &Credential::None, &[b"h2"]).await?;
+            stream.write_all(&preface()).await.expect("is sent");
+            hung_up(&mut stream).await
+        }),
+        attack("headers byte by byte", STRANGER, "", "no authenticated request", async move |site: Arc<Site>, from| {
+            let mut stream = site.tls(from, &Credential::None, &[b"http/1.1"]).await?;
+            trickle(&mut stream, b"GET /healthz HTTP/1.1\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", slow).await;
+            hung_up(&mut stream).await
+        }),
         attack("garbage within TLS", STRANGER, "400", "connection", |site, from| {
             over_tls(site, from, b"http/1.1", b"\xff\xfe\xfd\x00\x01\x02 nonsense\r\n\r\n")
         }),
@@ -265,8 +253,8 @@ pub(crate) fn table() -> Vec<Attack> {
         attack(
             "a certificate for a key that never joined",
             STRANGER,
-            "nobody who is known",
-            "nobody who is known",
+            "no authenticated request",
+            "no authenticated request",
             async |site: Arc<Site>, from| {
                 let unheard = site.issued(&Key::generate(), now(), HOUR);
                 with_certificate(site, from, unheard).await

@@ -159,7 +159,7 @@ pub(crate) fn table() -> Vec<Attack> {
             "joining under another's name",
             STRANGER,
             "AlreadyExists",
-            "already, with another key",
+            "with another key exists already",
             async |site: Arc<Site>, from| {
                 site.join("taken").await;
                 join_but(site, from, |joining| "taken".clone_into(&mut joining.name)).await
@@ -168,8 +168,8 @@ pub(crate) fn table() -> Vec<Attack> {
         attack(
             "joining with another's key",
             STRANGER,
-            "this key is outpost \"owner\"'s",
-            "this key is outpost",
+            "this key belongs to outpost \"owner\"",
+            "this key belongs to outpost",
             async |site: Arc<Site>, from| {
                 let owner = site.join("owner").await;
                 join_but(site, from, |joining| joining.csr = owner.key().request()).await

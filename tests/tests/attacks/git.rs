@@ -10,7 +10,7 @@ use sprint_identity::connect::Credential;
 use sprint_proto::v1;
 use tokio::sync::Mutex;
 
-use crate::session::{Session, failed, report};
+use crate::session::{Session, failed, job_of, report};
 use crate::site::{Member, Site};
 use crate::table::{Attack, Outcome, STRANGER, attack};
 use crate::wire::{Answer, http1, refused};
@@ -39,7 +39,7 @@ impl Work {
         let first = of_a.work().await;
         of_a.report(report(&first, 2, failed())).await.expect("it goes on");
         let second = of_a.work().await;
-        assert_eq!((second.item, second.attempt), (first.item, 2), "it is tried again");
+        assert_eq!((job_of(&second).item, job_of(&second).attempt), (job_of(&first).item, 2), "it is tried again");
         site.item("web", "b").await;
         let other = of_b.work().await;
         let clone = site.cluster.path().join("clone");
@@ -54,7 +54,7 @@ impl Work {
     }
 
     fn own_ref(&self) -> String {
-        format!("refs/sprint/work/{}/2", self.of_a.item)
+        format!("refs/sprint/work/{}/2", job_of(&self.of_a).item)
     }
 
     fn head(&self) -> String {
@@ -103,7 +103,7 @@ fn push(work: &Arc<Work>, name: &'static str, told: &'static str, refspecs: Vec<
 }
 
 pub(crate) fn pushes(work: &Arc<Work>) -> Vec<Attack> {
-    let (own, item, of_b) = (work.own_ref(), work.of_a.item, work.of_b.item);
+    let (own, item, of_b) = (work.own_ref(), job_of(&work.of_a).item, job_of(&work.of_b).item);
     let to = |name: &str| vec![format!("HEAD:{name}")];
     let not_a_ref = "it is not an attempt's ref";
     let not_own = "is not one of outpost \"a\"";
@@ -171,7 +171,7 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
                     std::fs::write(work.clone.join("noise.txt"), noise).expect("is written");
                     sprint_tests::git(&work.clone, &["add", "-A"]);
                     sprint_tests::git(&work.clone, &["commit", "--quiet", "-m", "noise"]);
-                    let wip = format!("HEAD:refs/sprint/wip/{}/2", work.of_a.item);
+                    let wip = format!("HEAD:refs/sprint/wip/{}/2", job_of(&work.of_a).item);
                     let before = refs(&site, "web");
                     let pushed = git(
                         Arc::clone(&site),
@@ -198,13 +198,13 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
                 })
             },
         ),
-        row("a push by nobody", STRANGER, "", "code is served to those", |site, work| {
+        row("a push by nobody", STRANGER, "", "code is served to callers", |site, work| {
             Box::pin(async move {
                 let url = site.cluster.git_url("web");
                 git(site, &Credential::None, &work.clone, &["push", &url, "HEAD:refs/heads/main"]).await
             })
         }),
-        row("a clone by nobody", STRANGER, "", "code is served to those", |site, work| {
+        row("a clone by nobody", STRANGER, "", "code is served to callers", |site, work| {
             Box::pin(async move {
                 let url = site.cluster.git_url("web");
                 git(site, &Credential::None, &work.clone, &["clone", &url, "../stolen"]).await
@@ -321,7 +321,7 @@ pub(crate) fn raw(work: &Arc<Work>) -> Vec<Attack> {
     let not_a_ref = |attack: &'static str, name: &'static str| {
         let told = "it is not an attempt's ref";
         raw_push(work, attack, told, told, "", move |work| {
-            update(work, &name.replace('#', &work.of_a.item.to_string())).into_bytes()
+            update(work, &name.replace('#', &job_of(&work.of_a).item.to_string())).into_bytes()
         })
     };
     vec![

@@ -145,8 +145,8 @@ pub(crate) fn table() -> Vec<Attack> {
         attack(
             "a call whose message does not come",
             STRANGER,
-            "did not come to its end",
-            "did not come to its end",
+            "did not end in time",
+            "did not end in time",
             async |site: Arc<Site>, from| {
                 let channel = site.channel(from, &Credential::None).await.expect("it connects");
                 let mut grpc = tonic::client::Grpc::new(channel);

@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::calls::call;
-use crate::session::{Session, failed, hello, report};
+use crate::session::{Session, another, attempt, failed, hello, job_of, report};
 use crate::site::{LIMIT, Member, Site, now, with_token};
 use crate::table::{Attack, Outcome, STRANGER, attack};
 
@@ -139,7 +139,7 @@ pub(crate) fn hellos(pair: &OfPair) -> Vec<Attack> {
     vec![
         row(
             "a hello in another's name",
-            "names outpost \"b\", and the certificate is another's",
+            "names outpost \"b\", and the certificate belongs to outpost",
             Up::Hello(hello("b")),
         ),
         row("a hello in no name", "is not an outpost name", Up::Hello(hello(""))),
@@ -148,7 +148,7 @@ pub(crate) fn hellos(pair: &OfPair) -> Vec<Attack> {
         row("a hello that offers nothing", "at least one slot", Up::Hello(v1::Hello { max_workers: 0, ..hello("a") })),
         row(
             "a report before the hello",
-            "the first message of a session is a hello",
+            "the first message of a session must be a hello",
             Up::Report(report(&pair.of_b, 3, failed())),
         ),
     ]
@@ -169,11 +169,12 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
         attack(name, "outpost/a", told, told, move |site, from| run(site, from, pair)).one_by_one()
     };
     let of_b = &pair.of_b;
-    let committed = v1::finished::Outcome::Committed("a".repeat(40));
-    let gated = v1::Gated { commit: "a".repeat(40), tree: "b".repeat(40), verdicts: vec![] };
-    let passed = v1::finished::Outcome::Gated(gated);
+    let committed = attempt(v1::attempt_outcome::Kind::Committed("a".repeat(40)));
+    let judged = v1::Judged { commit: "a".repeat(40), tree: "b".repeat(40), verdicts: vec![] };
+    let kind = Some(v1::gate_run_outcome::Kind::Judged(judged));
+    let passed = v1::finished::Outcome::Gate(v1::GateRunOutcome { kind });
     let finished = |outcome| News::Finished(v1::Finished { outcome: Some(outcome), ..v1::Finished::default() });
-    let bad_commit = v1::finished::Outcome::Committed("refs/heads/main".to_owned());
+    let bad_commit = attempt(v1::attempt_outcome::Kind::Committed("refs/heads/main".to_owned()));
     vec![
         row("another's worker has failed", "is not one of outpost \"a\"", report(of_b, 3, failed())),
         row("another's worker is done", "is not one of outpost \"a\"", report(of_b, 3, finished(committed))),
@@ -186,7 +187,11 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
         row(
             "a worker beyond all numbers",
             "is not one of outpost \"a\"",
-            v1::Report { worker: u64::MAX, item: u64::MAX, attempt: u32::MAX, ..report(of_b, u64::MAX, failed()) },
+            v1::Report {
+                worker: u64::MAX,
+                job: another(of_b, |job| (job.item, job.attempt) = (u64::MAX, u32::MAX)),
+                ..report(of_b, u64::MAX, failed())
+            },
         ),
         ending("a commit that is none", "is not a commit", Up::Report(report(of_b, 3, finished(bad_commit)))),
         ending(
@@ -209,7 +214,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
         with("an earlier attempt", "is on attempt", |site, from, pair| {
             Box::pin(async move {
                 let (mut session, work) = own_work(&site, from, &pair).await?;
-                let earlier = v1::Report { attempt: 0, ..report(&work, 2, failed()) };
+                let earlier = v1::Report { job: another(&work, |job| job.attempt = 0), ..report(&work, 2, failed()) };
                 let refused = session.report(earlier).await.map_err(|status| status.message().to_owned())?;
                 end(&mut session, &work, 2).await;
                 refused.map_or(Ok("it was taken".to_owned()), Err)
@@ -218,7 +223,8 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
         with("another item", "is on attempt", |site, from, pair| {
             Box::pin(async move {
                 let (mut session, work) = own_work(&site, from, &pair).await?;
-                let other = v1::Report { item: pair.of_b.item, ..report(&work, 2, failed()) };
+                let item = job_of(&pair.of_b).item;
+                let other = v1::Report { job: another(&work, |job| job.item = item), ..report(&work, 2, failed()) };
                 let refused = session.report(other).await.map_err(|status| status.message().to_owned())?;
                 end(&mut session, &work, 2).await;
                 refused.map_or(Ok("it was taken".to_owned()), Err)
@@ -277,13 +283,13 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
                 }
             })
         }),
-        with("another's terminal", "nobody asked for this terminal", |site, from, pair| {
+        with("another's terminal", "no viewer waits for this terminal", |site, from, pair| {
             Box::pin(async move {
                 let (_typed, _shown, number) = wanted_terminal(&site, &pair).await;
                 take_terminal(&site, from, &pair.a, number).await
             })
         }),
-        with("a terminal that nobody wants", "nobody asked for this terminal", |site, from, pair| {
+        with("a terminal that nobody wants", "no viewer waits for this terminal", |site, from, pair| {
             Box::pin(async move { take_terminal(&site, from, &pair.a, u64::MAX).await })
         }),
         with("a message that is longer than any may be", "too large", |site, from, pair| {

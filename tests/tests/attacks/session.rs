@@ -94,11 +94,28 @@ impl Session {
 
 /// A report of an assignment's worker.
 pub(crate) fn report(assignment: &v1::Assignment, seq: u64, body: v1::report::Body) -> v1::Report {
-    v1::Report { worker: assignment.worker, item: assignment.item, attempt: assignment.attempt, seq, body: Some(body) }
+    v1::Report { worker: assignment.worker, job: assignment.job.clone(), seq, body: Some(body) }
 }
 
 /// The end of a worker that failed.
 pub(crate) fn failed() -> v1::report::Body {
-    let outcome = v1::finished::Outcome::Failed("it broke".to_owned());
+    let outcome = attempt(v1::attempt_outcome::Kind::Failed("it broke".to_owned()));
     v1::report::Body::Finished(v1::Finished { outcome: Some(outcome), ..v1::Finished::default() })
+}
+
+/// How an attempt ended.
+pub(crate) const fn attempt(kind: v1::attempt_outcome::Kind) -> v1::finished::Outcome {
+    v1::finished::Outcome::Attempt(v1::AttemptOutcome { kind: Some(kind) })
+}
+
+/// The attempt that an assignment is.
+pub(crate) fn job_of(assignment: &v1::Assignment) -> v1::AttemptJob {
+    assignment.job.as_ref().and_then(v1::Job::attempt).cloned().expect("it is an attempt")
+}
+
+/// The job of another attempt than the assignment's.
+pub(crate) fn another(assignment: &v1::Assignment, change: impl FnOnce(&mut v1::AttemptJob)) -> Option<v1::Job> {
+    let mut job = job_of(assignment);
+    change(&mut job);
+    Some(v1::Job { kind: Some(v1::job::Kind::Attempt(job)) })
 }

@@ -9,14 +9,16 @@ use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::Response;
 use sprint_core::access::{Caller, Identity, Permission};
+use sprint_core::act::Act;
+use sprint_core::refusal::{Code as SprintCode, Refusal};
 use tonic::{Code, Status};
 
 use super::known::Call;
-use super::status::of;
+use super::status::{of, plain, refuse};
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
 use crate::metrics::METRICS;
-use crate::service::admission::access::allow;
+use crate::service::admission::access::{NO_CALLER, allow};
 use crate::service::admission::audit;
 
 /// How long a call of a stranger may take: its body may trickle in, or not come at all.
@@ -91,7 +93,7 @@ fn permission(method: &str) -> Option<Permission> {
 /// Lets a call through to its service, with its caller on it, or refuses and records it.
 pub(super) async fn check(State(face): State<Face>, mut request: Request, next: Next) -> Response {
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
-        return refusal(&Status::internal("the connection is not known"));
+        return refusal(&plain(SprintCode::Internal, "the connection is not known"));
     };
     let caller = match peer.identify(&face.sprint, bearer(request.headers())) {
         Ok(caller) => caller,
@@ -111,7 +113,7 @@ pub(super) async fn check(State(face): State<Face>, mut request: Request, next: 
     let response = match &caller.identity {
         Identity::Stranger => match tokio::time::timeout(STRANGER_LIMIT, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => refusal(&Status::deadline_exceeded("the call did not come to its end in time")),
+            Err(_) => refusal(&plain(SprintCode::RequestTimedOut, "the call did not end in time")),
         },
         Identity::Person { .. } => {
             let token = bearer(request.headers()).map(ToOwned::to_owned);
@@ -152,8 +154,8 @@ fn is_refusal(status: &Status, caller: &Caller) -> bool {
 fn may(caller: &Caller, path: &str) -> Result<(), Status> {
     match (permission(path), caller.identity.role()) {
         (Some(permission), _) => allow(caller, permission).map_err(of),
-        (None, None) => Err(Status::unauthenticated("nobody is known to call")),
-        (None, Some(_)) => Err(Status::unimplemented("there is no such method")),
+        (None, None) => Err(refuse(&Refusal::new(SprintCode::CallerUnauthenticated, NO_CALLER).next(Act::LogIn))),
+        (None, Some(_)) => Err(plain(SprintCode::RequestUnknown, "there is no such method")),
     }
 }
 

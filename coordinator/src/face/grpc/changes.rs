@@ -84,7 +84,7 @@ impl v1::changes_server::Changes for Face {
     async fn land(&self, request: Request<v1::LandRequest>) -> Result<Response<v1::LandingReport>, Status> {
         let by = caller(&request)?;
         let v1::LandRequest { what, repo, item, direct, force, skip_gates, dry_run, reason } = request.into_inner();
-        let wanted = landing::Wanted {
+        let wanted = landing::LandRequest {
             what,
             repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
             item: item.map(ItemId::new),
@@ -98,7 +98,7 @@ impl v1::changes_server::Changes for Face {
     async fn run_gates(&self, request: Request<v1::RunGatesRequest>) -> Result<Response<Self::RunGatesStream>, Status> {
         let by = caller(&request)?;
         let v1::RunGatesRequest { repo, what, gates: names, again } = request.into_inner();
-        let wanted = gates::Wanted {
+        let wanted = gates::GateRunRequest {
             repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
             what,
             gates: names,
@@ -115,7 +115,7 @@ impl v1::changes_server::Changes for Face {
                 let trial = match gates::get(&face.sprint, id).await {
                     Ok(trial) => trial,
                     Err(error) => {
-                        // The reader may be gone; then nobody is left to be told.
+                        // The send fails when the reader is gone, which is no error.
                         let _ = sender.send(Err(of(error))).await;
                         return;
                     }
@@ -139,7 +139,7 @@ impl v1::changes_server::Changes for Face {
                 }
             }
             if let Err(error) = gates::cancel(&face.sprint, id, by).await {
-                tracing::error!(trial = %id, %error, "gates that nobody waits for could not be cancelled");
+                tracing::error!(trial = %id, %error, "gates whose caller disconnected could not be cancelled");
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

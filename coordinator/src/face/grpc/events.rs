@@ -1,11 +1,12 @@
 use sprint_core::ids::{ItemId, Seq};
+use sprint_core::refusal::Code;
 use sprint_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::status::of;
+use super::status::{of, plain};
 use crate::face::Face;
 use crate::service::EventFilter;
 use crate::service::operate::{backup, check, events, status};
@@ -34,7 +35,7 @@ impl v1::events_server::Events for Face {
                 let page = match events::page(&face.sprint, EventFilter { since, item, audit, limit: left }).await {
                     Ok(page) => page,
                     Err(error) => {
-                        // The reader may be gone; then nobody is left to be told.
+                        // The send fails when the reader is gone, which is no error.
                         let _ = sender.send(Err(of(error))).await;
                         return;
                     }
@@ -85,9 +86,9 @@ impl v1::system_server::System for Face {
             let failed = match writing.await {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => of(error),
-                Err(error) => Status::internal(error.to_string()),
+                Err(error) => plain(Code::Internal, error),
             };
-            // The reader may be gone; then nobody is left to be told.
+            // The send fails when the reader is gone, which is no error.
             let _ = sender.send(Err(failed)).await;
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -1,15 +1,15 @@
 use std::time::Duration;
 
 use sprint_core::ids::OutpostName;
+use sprint_core::refusal::Code;
 use sprint_core::time::Timestamp;
 use sprint_core::token::TokenText;
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::status::{malformed, of};
+use super::status::{malformed, of, plain};
 use super::{caller, caller_of};
 use crate::face::Face;
-use crate::service::ServiceError;
 use crate::service::admission::enrol;
 use crate::service::admission::enrol::{Enrolled, Enrolment};
 use crate::service::admission::tokens;
@@ -23,7 +23,7 @@ pub(super) fn certificate(enrolled: Enrolled) -> v1::Certificate {
 fn enrolment(request: v1::EnrolRequest, from: String) -> Result<Enrolment, Status> {
     let v1::EnrolRequest { token, outpost, csr, now_ms } = request;
     Ok(Enrolment {
-        token: token.parse::<TokenText>().map_err(|error| of(ServiceError::Unauthenticated(error.to_string())))?,
+        token: token.parse::<TokenText>().map_err(|error| plain(Code::TokenMalformed, error))?,
         outpost: OutpostName::new(outpost).map_err(malformed)?,
         request: csr.to_vec(),
         now: Timestamp::from_millis(now_ms),
@@ -38,9 +38,8 @@ impl v1::identity_server::Identity for Face {
         let address = from.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
         let attempts = &self.sprint.enrolment_attempts;
         let result = if attempts.are_exhausted(&address) {
-            Err(of(ServiceError::Exhausted(
-                "too many failed tries to join came from this address; wait a minute".to_owned(),
-            )))
+            let why = "too many failed tries to join came from this address; wait a minute";
+            Err(plain(Code::LimitExceeded, why))
         } else {
             match enrolment(request.into_inner(), from) {
                 Ok(enrolment) => enrol::enrol(&self.sprint, enrolment).await.map_err(of),

@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use sprint_core::ids::ItemId;
 use sprint_core::item::StageName;
+use sprint_core::refusal::At;
+use sprint_proto::convert::Malformed;
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::status::{malformed, of};
+use super::status::{invalid, malformed, of, refuse, stopping};
 use crate::face::Face;
 use crate::service::ItemFilter;
 use crate::service::backlog::items;
@@ -16,7 +18,7 @@ use crate::service::backlog::wait::Waited;
 use crate::service::explain_item;
 use crate::service::repos::git_access;
 
-fn new_item(new: v1::NewItem) -> Result<NewItem, Status> {
+fn new_item(new: v1::NewItem) -> Result<NewItem, Malformed> {
     let v1::NewItem {
         key,
         repo,
@@ -34,18 +36,18 @@ fn new_item(new: v1::NewItem) -> Result<NewItem, Status> {
     } = new;
     Ok(NewItem {
         key: Some(key).filter(|key| !key.is_empty()),
-        repo: repo.parse().map_err(malformed)?,
-        kind: kind.parse().map_err(malformed)?,
+        repo: repo.parse()?,
+        kind: kind.parse()?,
         title,
         description,
         acceptance,
-        priority: priority.parse().map_err(malformed)?,
+        priority: priority.parse()?,
         labels: labels.into_iter().collect(),
         requires: requires.into_iter().collect(),
         parent,
         needs,
         run,
-        stage: stage.parse().map_err(malformed)?,
+        stage: stage.parse()?,
     })
 }
 
@@ -61,13 +63,11 @@ impl v1::items_server::Items for Face {
         let several = new.len() > 1;
         let mut items = Vec::with_capacity(new.len());
         for (index, item) in new.into_iter().enumerate() {
-            items.push(new_item(item).map_err(|status| {
-                if several {
-                    Status::invalid_argument(format!("line {}: {}", index + 1, status.message()))
-                } else {
-                    status
-                }
-            })?);
+            let item = new_item(item).map_err(|error| {
+                let refusal = invalid(error);
+                refuse(&if several { refusal.at(At::Line(index as u64 + 1)) } else { refusal })
+            });
+            items.push(item?);
         }
         Ok(Response::new(list(items::add(&self.sprint, items, by).await.map_err(of)?)))
     }
@@ -164,7 +164,7 @@ impl v1::items_server::Items for Face {
             reason,
         };
         let response = tokio::select! {
-            () = self.stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down")),
+            () = self.stop.cancelled() => return Err(stopping()),
             waited = wait::until(&self.sprint, &ids, stage) => match waited.map_err(of)? {
                 Waited::Reached { items } => answer("reached", items, String::new()),
                 Waited::Impossible { items, reason } => answer("impossible", items, reason),

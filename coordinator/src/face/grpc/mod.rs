@@ -61,7 +61,9 @@ pub fn router(face: &Face) -> anyhow::Result<Router> {
 
 /// Who makes a call: the access check has put it there.
 fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {
-    caller::of(request.extensions()).ok_or_else(|| Status::internal("the caller was not looked at"))
+    caller::of(request.extensions()).ok_or_else(|| {
+        status::plain(sprint_core::refusal::Code::Internal, "the access check did not run for this call")
+    })
 }
 
 /// Who makes a call, as the cause of events.

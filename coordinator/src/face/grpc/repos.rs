@@ -3,28 +3,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
+use sprint_core::assignment::Runtime;
+use sprint_core::explain::{DatedReason, ReasonView};
 use sprint_core::gates::Gate;
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::text::UnknownWord;
-use sprint_core::worker::Role;
 use sprint_proto::convert::{Malformed, by_role};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::status::{malformed, of};
+use super::status::{malformed, of, refuse};
 use crate::face::Face;
-use crate::service::ServiceError;
 use crate::service::repos;
 use crate::service::repos::{Described, NewRepo, RepoPatch, Running};
 
 fn answer(described: Described) -> Response<v1::RepoAnswer> {
-    let Described { repo, tip, gates, warnings } = described;
+    let Described { repo, tip, gates, notices } = described;
+    let notices = notices.into_iter().map(|reason| ReasonView::from(DatedReason::from(reason))).collect::<Vec<_>>();
     Response::new(v1::RepoAnswer {
         repo: Some(repo.into()),
         tip: tip.map(Into::into),
         gates: gates.into_iter().map(Into::into).collect(),
-        warnings,
+        warnings: notices.iter().map(|notice| notice.message.clone()).collect(),
+        notices: notices.into_iter().map(Into::into).collect(),
     })
 }
 
@@ -62,7 +65,8 @@ impl v1::repos_server::Repos for Face {
         } = request.into_inner();
         let new = NewRepo {
             name: name.parse().map_err(malformed)?,
-            url: RepoAddress::new(url).map_err(|error| of(ServiceError::invalid(error)))?,
+            url: RepoAddress::new(url)
+                .map_err(|error| refuse(&Refusal::new(Code::RequestInvalid, error).field("url")))?,
             branch: Some(branch).filter(|branch| !branch.is_empty()),
             run: by_role(run).map_err(malformed)?,
             max_attempts: Some(max_attempts).filter(|max| *max > 0),

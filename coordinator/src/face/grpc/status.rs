@@ -1,34 +1,55 @@
-//! The one place where a use case's error becomes a gRPC status.
+//! The one place where a refusal becomes a gRPC status: its code, its message, and the rest as error details.
 
 use std::sync::Arc;
 
-use sprint_proto::convert::Malformed;
+use sprint_core::refusal::{Code, Kind, Refusal};
+use sprint_proto::convert::{self, Malformed};
 use tonic::Status;
 
-use crate::service::Kind;
 use crate::service::ServiceError;
 
 pub(super) fn of(error: ServiceError) -> Status {
-    let message = error.to_string();
-    match error.kind() {
-        Kind::NotFound => Status::not_found(message),
-        Kind::Invalid => Status::invalid_argument(message),
-        Kind::Precondition => Status::failed_precondition(message),
-        Kind::Exists => Status::already_exists(message),
-        Kind::Unauthenticated => Status::unauthenticated(message),
-        Kind::Forbidden => Status::permission_denied(message),
-        Kind::Exhausted => Status::resource_exhausted(message),
-        Kind::Unavailable => Status::unavailable(message),
-        Kind::Aborted => Status::aborted(message),
-        Kind::Internal => {
-            tracing::error!(error = %message, "a call failed inside the coordinator");
-            let mut status = Status::internal(message);
-            status.set_source(Arc::new(error));
-            status
-        }
+    let mut status = refuse(&error.refusal());
+    if error.kind() == Kind::Internal {
+        tracing::error!(%error, "a call failed inside the coordinator");
+        status.set_source(Arc::new(error));
     }
+    status
+}
+
+pub(super) fn refuse(refusal: &Refusal) -> Status {
+    let code = match refusal.kind() {
+        Kind::NotFound => tonic::Code::NotFound,
+        Kind::Invalid => tonic::Code::InvalidArgument,
+        Kind::Precondition => tonic::Code::FailedPrecondition,
+        Kind::Exists => tonic::Code::AlreadyExists,
+        Kind::Unauthenticated => tonic::Code::Unauthenticated,
+        Kind::Forbidden => tonic::Code::PermissionDenied,
+        Kind::Exhausted => tonic::Code::ResourceExhausted,
+        Kind::Unavailable => tonic::Code::Unavailable,
+        Kind::Aborted => tonic::Code::Aborted,
+        Kind::TimedOut => tonic::Code::DeadlineExceeded,
+        Kind::Unimplemented => tonic::Code::Unimplemented,
+        Kind::Internal => tonic::Code::Internal,
+    };
+    let details = convert::details_of(refusal, code.into());
+    Status::with_details(code, refusal.message.clone(), details.into())
+}
+
+/// A refusal with no place and no next act.
+pub(super) fn plain(code: Code, message: impl std::fmt::Display) -> Status {
+    refuse(&Refusal::new(code, message))
 }
 
 pub(super) fn malformed(error: impl Into<Malformed>) -> Status {
-    Status::invalid_argument(error.into().to_string())
+    refuse(&invalid(error))
+}
+
+/// What makes no sense in a request.
+pub(super) fn invalid(error: impl Into<Malformed>) -> Refusal {
+    Refusal::new(Code::RequestInvalid, error.into())
+}
+
+pub(super) fn stopping() -> Status {
+    plain(Code::CoordinatorStopping, "the coordinator is shutting down")
 }

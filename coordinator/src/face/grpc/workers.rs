@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Stream;
 use sprint_core::ids::{ItemId, WorkerId};
+use sprint_core::refusal::Code;
 use sprint_core::time::Timestamp;
 use sprint_core::worker::Worker;
 use sprint_proto::v1;
@@ -14,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller;
-use super::status::{malformed, of};
+use super::status::{malformed, of, plain, stopping};
 use crate::face::Face;
 use crate::service::fleet::connections::{TerminalEnd, Typed};
 use crate::service::fleet::workers;
@@ -69,7 +70,7 @@ impl v1::workers_server::Workers for Face {
         let face = self.clone();
         self.tasks.spawn(async move {
             if let Err(status) = face.send_log(id, offset, follow, &sender).await {
-                // The reader may be gone; then nobody is left to be told.
+                // The send fails when the reader is gone, which is no error.
                 let _ = sender.send(Err(status)).await;
             }
         });
@@ -81,7 +82,8 @@ impl v1::workers_server::Workers for Face {
         request: Request<Streaming<v1::AttachInput>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         let mut input = request.into_inner();
-        let first = input.message().await?.ok_or_else(|| Status::invalid_argument("no worker is named"))?;
+        let first =
+            input.message().await?.ok_or_else(|| plain(Code::RequestInvalid, "the first message names no worker"))?;
         let size = (first.columns.max(1), first.rows.max(1));
         let TerminalEnd { sender, receiver } =
             workers::attach(&self.sprint, WorkerId::new(first.worker), size).await.map_err(of)?;
@@ -105,7 +107,7 @@ impl v1::workers_server::Workers for Face {
         });
         let output = ReceiverStream::new(receiver).map(|shown| match shown {
             Ok(data) => Ok(v1::AttachOutput { data: Bytes::from(data) }),
-            Err(ended) => Err(Status::aborted(ended)),
+            Err(ended) => Err(plain(Code::TerminalEnded, ended)),
         });
         Ok(Response::new(Box::pin(output)))
     }
@@ -129,7 +131,7 @@ impl Face {
             loop {
                 let logs = Arc::clone(&self.sprint.logs);
                 let read = tokio::task::spawn_blocking(move || logs.read(id, offset)).await;
-                let data = read.map_err(|error| Status::internal(error.to_string()))?;
+                let data = read.map_err(|error| plain(Code::Internal, error))?;
                 let data = data.map_err(|error| of(error.into()))?;
                 if data.is_empty() {
                     break;
@@ -144,7 +146,7 @@ impl Face {
                 return Ok(());
             }
             tokio::select! {
-                () = self.stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down")),
+                () = self.stop.cancelled() => return Err(stopping()),
                 () = sender.closed() => return Ok(()),
                 _ = size.changed() => {}
                 // Any event may be the worker's end; they are rare beside log bytes.

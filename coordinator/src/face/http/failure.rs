@@ -26,6 +26,8 @@ impl IntoResponse for Failure {
             Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::Exhausted => StatusCode::TOO_MANY_REQUESTS,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
             Kind::Internal => {
                 tracing::error!(error = %self.0, "a request failed inside the coordinator");
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -35,6 +37,7 @@ impl IntoResponse for Failure {
             "status": status.as_u16(),
             "title": status.canonical_reason(),
             "detail": self.0.to_string(),
+            "code": self.0.code().as_str(),
         });
         let mut response = (status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");

@@ -12,6 +12,7 @@ use axum::extract::State as Extract;
 use axum::http::{Request, Response, StatusCode, header};
 use futures::StreamExt as _;
 use sprint_core::access::Caller;
+use sprint_core::refusal::Code;
 
 use self::asked::{Asked, Service};
 use self::backend::BODY_PAUSE;
@@ -67,6 +68,8 @@ pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>
                 | Kind::Exhausted
                 | Kind::Unavailable
                 | Kind::Aborted
+                | Kind::TimedOut
+                | Kind::Unimplemented
                 | Kind::Internal => {
                     tracing::error!(%error, what, "git could not be served");
                     return answer(StatusCode::INTERNAL_SERVER_ERROR, "git could not be served");
@@ -81,7 +84,7 @@ pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>
 
 async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Result<Response<Body>, ServiceError> {
     let sprint = &state.face.sprint;
-    let nothing = || ServiceError::NotFound("there is no such repository".to_owned());
+    let nothing = || ServiceError::new(Code::RepoNotFound, "there is no such repository");
     let uri = request.uri();
     let path = uri.path().strip_prefix("/git/").unwrap_or_default();
     let asked = Asked::read(request.method(), path, uri.query()).ok_or_else(nothing)?;
@@ -109,7 +112,8 @@ async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Re
             match git_access::may_push(sprint, &caller.identity, &asked.repo, &commands.updates).await {
                 Ok(()) => {}
                 // Git shows its user what its own protocol says, and of an HTTP error the number only.
-                Err(ServiceError::Forbidden(why)) => {
+                Err(error) if error.kind() == Kind::Forbidden => {
+                    let why = error.to_string();
                     record.refused(&why).await;
                     return Ok(refuse_push(&commands, &why, body).await);
                 }

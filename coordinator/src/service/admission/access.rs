@@ -1,8 +1,10 @@
 //! Finding out who calls.
 
 use sprint_core::access::{Caller, Holders, Identity, Permission, PersonRole};
+use sprint_core::act::Act;
 use sprint_core::event::Actor;
 use sprint_core::ids::{KeyId, PersonName, SecretHash};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
@@ -10,9 +12,12 @@ use tokio::sync::watch;
 use crate::service::{Coordinator, ServiceError};
 use crate::store::Live;
 
-/// What a caller has shown of itself.
+/// Why a call without proof is refused.
+pub const NO_CALLER: &str = "the call is not authenticated; it carries neither a certificate nor a token";
+
+/// What a caller proves itself with.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Shown<'a> {
+pub struct Credentials<'a> {
     /// The key of its certificate, which TLS has verified.
     pub key: Option<&'a KeyId>,
     /// The text that it sent as its token.
@@ -22,40 +27,39 @@ pub struct Shown<'a> {
 /// Finds out who somebody is; who shows nothing is a stranger.
 ///
 /// # Errors
-/// [`ServiceError::Unauthenticated`] for a proof that does not count: it is not taken for less than it claims.
-pub fn identify(sprint: &Coordinator, shown: Shown<'_>) -> Result<Identity, ServiceError> {
+/// A proof that is not accepted: its caller is not treated as a stranger.
+pub fn identify(sprint: &Coordinator, shown: Credentials<'_>) -> Result<Identity, ServiceError> {
     let live = sprint.store.live();
     match shown {
-        Shown { key: Some(key), token: _ } => by_key(live, key),
-        Shown { key: None, token: Some(text) } => {
-            let token = text.parse::<TokenText>().map_err(|error| ServiceError::Unauthenticated(error.to_string()))?;
+        Credentials { key: Some(key), token: _ } => by_key(live, key),
+        Credentials { key: None, token: Some(text) } => {
+            let token = text.parse::<TokenText>().map_err(|error| ServiceError::new(Code::TokenMalformed, error))?;
             let found = live.token(&token.id);
             known(found.as_deref(), &token, TokenKind::Viewer)?;
             found.map_or(Ok(Identity::Stranger), |found| person(&found))
         }
-        Shown { key: None, token: None } => Ok(Identity::Stranger),
+        Credentials { key: None, token: None } => Ok(Identity::Stranger),
     }
 }
 
 /// Whether a caller has a permission.
 ///
 /// # Errors
-/// [`ServiceError::Unauthenticated`] for a stranger, [`ServiceError::Forbidden`] for whoever lacks the role.
+/// [`Code::CallerUnauthenticated`] for a stranger, [`Code::CallerForbidden`] for a caller who lacks the role.
 pub fn allow(caller: &Caller, permission: Permission) -> Result<(), ServiceError> {
     let roles = match permission.holders() {
         Holders::Everyone => return Ok(()),
         Holders::Roles(roles) => roles,
     };
     match caller.identity.role() {
-        None => Err(ServiceError::Unauthenticated(
-            "nobody is known to call; show a certificate or a token: sprintctl login, or outpost-agent join".to_owned(),
-        )),
+        None => Err(Refusal::new(Code::CallerUnauthenticated, NO_CALLER).next(Act::LogIn).into()),
         Some(role) if roles.contains(&role) => Ok(()),
         Some(role) => {
             let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
-            Err(ServiceError::Forbidden(format!(
+            let why = format!(
                 "{caller} may not do this: it takes the role {roles}, and the caller's is {role}; ask an admin for a token of that role"
-            )))
+            );
+            Err(ServiceError::new(Code::CallerForbidden, why))
         }
     }
 }
@@ -64,13 +68,11 @@ fn by_key(live: &Live, key: &KeyId) -> Result<Identity, ServiceError> {
     if let Some(name) = live.outpost(key) {
         return Ok(Identity::Outpost(name));
     }
-    match live.token_of_key(key) {
-        Some(token) => person(&token),
-        None => Err(ServiceError::Unauthenticated(
-            "the certificate is of nobody who is known here any more: the outpost was removed; join again with a new token (coordinator token create --kind outpost)"
-                .to_owned(),
-        )),
+    if let Some(token) = live.token_of_key(key) {
+        return person(&token);
     }
+    let why = "the certificate belongs to no outpost or person on record: the outpost was removed; join again with a new token";
+    Err(Refusal::new(Code::CertificateUnknown, why).next(Act::CreateToken(TokenKind::Outpost)).into())
 }
 
 fn person(token: &Token) -> Result<Identity, ServiceError> {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::access::{Caller, Identity};
+use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use sprint_core::token::{CLOCK_TOLERANCE, TokenKind, TokenRefused, TokenText};
 use sprint_identity::authority::{Issued, Requested};
@@ -39,8 +41,8 @@ pub struct Enrolled {
 /// The same key may ask again with the same token: its answer may have been lost on the way.
 ///
 /// # Errors
-/// [`ServiceError::Token`], [`ServiceError::Exists`] for a name that is taken, [`ServiceError::Precondition`]
-/// for a clock that is off, [`ServiceError::Key`] for a request that makes no sense.
+/// [`ServiceError::Token`], [`Code::OutpostExists`], [`Code::OutpostKeyInUse`], [`Code::OutpostClock`], and
+/// [`ServiceError::Key`] for a request that makes no sense.
 pub async fn enrol(sprint: &Coordinator, enrolment: Enrolment) -> Result<Enrolled, ServiceError> {
     let Enrolment { token, outpost, request, now, from } = enrolment;
     let requested = Requested::read(&request)?;
@@ -57,9 +59,8 @@ fn check_clock(theirs: Timestamp, ours: Timestamp) -> Result<(), ServiceError> {
         return Ok(());
     }
     let off = humantime::format_duration(Duration::from_secs(off.as_secs()));
-    Err(ServiceError::Precondition(format!(
-        "this host's clock is {off} {way} the coordinator's; set the clock (chrony) and join again"
-    )))
+    let why = format!("this host's clock is {off} {way} the coordinator's; set the clock (chrony) and join again");
+    Err(ServiceError::new(Code::OutpostClock, why))
 }
 
 async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, from: String) -> Result<(), ServiceError> {
@@ -72,15 +73,17 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
         return Ok(token.again(now)?);
     }
     if let Some(other) = tx.outposts().await?.into_iter().find(|other| other.key.as_ref() == Some(&key)) {
-        return Err(ServiceError::Exists(format!(
-            "this key is outpost \"{}\"'s; each outpost has a key, and a --data-dir, of its own",
+        let why = format!(
+            "this key belongs to outpost \"{}\"; each outpost needs a key and a --data-dir of its own",
             other.name
-        )));
+        );
+        return Err(ServiceError::new(Code::OutpostKeyInUse, why));
     }
     if known.as_ref().is_some_and(|known| known.key.is_some()) {
-        return Err(ServiceError::Exists(format!(
-            "there is an outpost \"{name}\" already, with another key; join with another --name, or first remove that one with: sprintctl outpost remove {name}"
-        )));
+        let why = format!(
+            "an outpost \"{name}\" with another key exists already; join with another --name, or have an admin remove that one first"
+        );
+        return Err(Refusal::new(Code::OutpostExists, why).next(Act::RemoveOutpost(name)).into());
     }
     token.spend(&name, now)?;
     let caller = Actor::Caller(Caller { identity: Identity::Outpost(name.clone()), from });
@@ -119,13 +122,12 @@ fn issue(sprint: &Coordinator, outpost: &OutpostName, requested: &Requested) -> 
 /// Gives a connected outpost its next certificate, for the key that it has.
 ///
 /// # Errors
-/// [`ServiceError::Forbidden`] for another key, [`ServiceError::Key`] for a request that makes no sense.
+/// [`Code::OutpostOtherKey`], [`ServiceError::Key`] for a request that makes no sense.
 pub async fn renew(sprint: &Coordinator, outpost: &OutpostName, request: &[u8]) -> Result<Enrolled, ServiceError> {
     let requested = Requested::read(request)?;
     if sprint.store.live().outpost(&requested.id).as_ref() != Some(outpost) {
-        return Err(ServiceError::Forbidden(format!(
-            "outpost \"{outpost}\" asked for a certificate for a key that is not its own"
-        )));
+        let why = format!("outpost \"{outpost}\" asked for a certificate for a key that is not its own");
+        return Err(ServiceError::new(Code::OutpostOtherKey, why));
     }
     let enrolled = issue(sprint, outpost, &requested)?;
     let data = json!({ "outpost": outpost, "expires_at": enrolled.issued.expires_at });

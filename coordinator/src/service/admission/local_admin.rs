@@ -1,4 +1,4 @@
-//! The local user's own access: made at the first start, so that `sprintctl` on the same host just works.
+//! The local user's own access: made at the first start, so that the client on the same host just works.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::service::{Coordinator, ServiceError, now};
 const TTL: Duration = Duration::from_hours(90 * 24);
 const RENEW_BEFORE: Duration = Duration::from_hours(30 * 24);
 
-/// How long the local admin is one: for as long as nobody revokes it.
+/// How long the local admin is one: until it is revoked.
 const FOR_EVER: Duration = Duration::from_hours(20 * 365 * 24);
 
 /// The file in the data directory that lets its reader in as an admin.
@@ -34,7 +34,7 @@ pub async fn ensure(sprint: &Coordinator, data: &Path, address: &str) -> Result<
     let key = Key::load_or_make(&data.join("identity/admin.key"))?;
     match sprint.store.live().token_of_key(&key.id()) {
         Some(token) if token.check(now()).is_err() => {
-            tracing::warn!(token = %token.id, "the local admin was revoked; sprintctl needs a token here, too");
+            tracing::warn!(token = %token.id, "the local admin was revoked; the client needs a token on this host, too");
             return Ok(());
         }
         Some(_) => {}
@@ -54,7 +54,7 @@ pub async fn ensure(sprint: &Coordinator, data: &Path, address: &str) -> Result<
         context.write(&path).map_err(io)?;
     }
     if let Err(error) = publish(&context, data) {
-        tracing::warn!(%error, "sprintctl does not find this coordinator by itself; its context is in the data directory");
+        tracing::warn!(%error, "the client does not find this coordinator by itself; its context is in the data directory");
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ fn publish(context: &Context, data: &Path) -> Result<(), ContextError> {
     if contexts.current()?.is_none() {
         contexts.make_current(&name)?;
     }
-    tracing::info!(context = %name, "sprintctl finds this coordinator by its context");
+    tracing::info!(context = %name, "the client finds this coordinator by its context");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_mins(1);
 
 /// Refusals from one address in a window that have an event of their own: whoever is refused more
-/// often is counted, so that nobody fills the record by knocking.
+/// often is counted, so that no address can fill the record with refusals.
 const EVENTS_PER_WINDOW: u32 = 60;
 
 /// Addresses that are told apart at once; those beyond are counted as one.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::access::PersonRole;
+use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{PersonName, TokenId};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenKind, TokenText};
 
 use crate::service::admission::access;
@@ -36,17 +38,18 @@ pub struct NewToken {
 /// Makes a token. Its text is answered here and nowhere else again.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for what does not go with its kind.
+/// [`Code::TokenInvalid`] for options that do not go with its kind.
 pub async fn create(sprint: &Coordinator, new: NewToken, by: Actor) -> Result<(Token, TokenText), ServiceError> {
     let id = TokenId::new(sprint_identity::random(4)).expect("eight digits");
     let (grant, ttl) = grant(&new, &id)?;
     let ttl = new.ttl.unwrap_or(ttl);
     if ttl.is_zero() || ttl > LONGEST_TTL {
-        return Err(ServiceError::Invalid(format!(
-            "a token counts for {}; set --ttl to more than 0 and at most {}",
+        let why = format!(
+            "a token cannot be valid for {}; set --ttl to more than 0 and at most {}",
             humantime::format_duration(ttl),
             humantime::format_duration(LONGEST_TTL)
-        )));
+        );
+        return Err(Refusal::new(Code::TokenInvalid, why).field("ttl").into());
     }
     let secret = sprint_identity::random(SECRET_DIGITS / 2);
     let text = TokenText::new(id.clone(), secret, sprint.certificates.fingerprint()).expect("hexadecimal digits");
@@ -71,11 +74,13 @@ fn grant(new: &NewToken, id: &TokenId) -> Result<(Grant, Duration), ServiceError
     let role = match new.kind {
         TokenKind::Outpost => {
             if new.name.is_some() {
-                return Err(ServiceError::invalid("--name names a person; outposts choose theirs when they join"));
+                let why = "--name names a person; an outpost chooses its name when it joins";
+                return Err(Refusal::new(Code::TokenInvalid, why).field("name").into());
             }
             let uses = new.uses.unwrap_or(1);
             if !(1..=MOST_USES).contains(&uses) {
-                return Err(ServiceError::Invalid(format!("--uses {uses} is not between 1 and {MOST_USES}")));
+                let why = format!("--uses {uses} is not between 1 and {MOST_USES}");
+                return Err(Refusal::new(Code::TokenInvalid, why).field("uses").into());
             }
             let grant = Grant::Join { uses, used: 0, name_prefix: new.name_prefix.clone() };
             return Ok((grant, JOIN_TTL));
@@ -85,10 +90,11 @@ fn grant(new: &NewToken, id: &TokenId) -> Result<(Grant, Duration), ServiceError
         TokenKind::Viewer => PersonRole::Viewer,
     };
     if new.uses.is_some() || !new.name_prefix.is_empty() {
-        return Err(ServiceError::Invalid(format!(
-            "--uses and --name-prefix are for tokens of kind outpost; one of kind {} counts until it expires or is revoked",
+        let why = format!(
+            "--uses and --name-prefix are for tokens of kind outpost; one of kind {} is valid until it expires or is revoked",
             new.kind
-        )));
+        );
+        return Err(Refusal::new(Code::TokenInvalid, why).field("uses").into());
     }
     let name = match &new.name {
         Some(name) => name.clone(),
@@ -127,14 +133,15 @@ pub async fn list(sprint: &Coordinator, all: bool) -> Result<Vec<Token>, Service
 /// Takes a token's force away. Outposts that joined with it stay: `outpost remove` is for those.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::TokenNotFound`].
 pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Token, ServiceError> {
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
                 let mut token = tx.get(&id).await?.ok_or_else(|| {
-                    ServiceError::NotFound(format!("there is no token {id}; see: sprintctl token list --all"))
+                    let why = format!("there is no token {id}");
+                    ServiceError::from(Refusal::new(Code::TokenNotFound, why).next(Act::ListTokens))
                 })?;
                 if token.revoked_at.is_none() {
                     token.revoked_at = Some(tx.now());

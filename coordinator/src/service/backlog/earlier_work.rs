@@ -3,7 +3,7 @@
 use sprint_core::attempt_ref::{AttemptRef, RefKind, SNAPSHOT_MESSAGE};
 use sprint_core::ids::{Attempt, CommitId};
 use sprint_core::item::Item;
-use sprint_core::job::Resumed;
+use sprint_core::job::EarlierWork;
 use sprint_core::repo::{Repo, Resume};
 
 use crate::git::GitRepo;
@@ -14,7 +14,7 @@ use crate::service::ServiceError;
 ///
 /// # Errors
 /// What git says.
-pub(crate) fn of(git: &GitRepo, repo: &Repo, item: &Item, tip: &CommitId) -> Result<Option<Resumed>, ServiceError> {
+pub(crate) fn of(git: &GitRepo, repo: &Repo, item: &Item, tip: &CommitId) -> Result<Option<EarlierWork>, ServiceError> {
     if repo.resume == Resume::Clean {
         return Ok(None);
     }
@@ -27,7 +27,7 @@ pub(crate) fn of(git: &GitRepo, repo: &Repo, item: &Item, tip: &CommitId) -> Res
             },
             Resume::Branch => match committed(git, item, attempt)? {
                 Some(committed) => Some(committed),
-                None => left(git, item, attempt)?.map(|left| Resumed { uncommitted: None, ..left }),
+                None => left(git, item, attempt)?.map(|left| EarlierWork { uncommitted: None, ..left }),
             },
         };
         if let Some(found) = found
@@ -44,11 +44,11 @@ pub(crate) fn of(git: &GitRepo, repo: &Repo, item: &Item, tip: &CommitId) -> Res
 ///
 /// # Errors
 /// What git says.
-pub(crate) fn work_of(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<Resumed>, ServiceError> {
+pub(crate) fn work_of(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<EarlierWork>, ServiceError> {
     let left = left(git, item, attempt)?;
     let Some(work) = committed(git, item, attempt)? else { return Ok(left) };
     let uncommitted = left.filter(|left| left.commit == work.commit).and_then(|left| left.uncommitted);
-    Ok(Some(Resumed { uncommitted, ..work }))
+    Ok(Some(EarlierWork { uncommitted, ..work }))
 }
 
 /// The first of an attempt's two refs of a kind that is there: what came late is newer.
@@ -68,19 +68,19 @@ fn find(
 }
 
 /// An attempt's commits.
-fn committed(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<Resumed>, ServiceError> {
+fn committed(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<EarlierWork>, ServiceError> {
     let found = find(git, item, attempt, RefKind::Work)?;
-    Ok(found.map(|(from_ref, commit)| Resumed { attempt, commit, uncommitted: None, from_ref }))
+    Ok(found.map(|(from_ref, commit)| EarlierWork { attempt, commit, uncommitted: None, from_ref }))
 }
 
 /// Where an attempt stood when it was last looked at.
-fn left(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<Resumed>, ServiceError> {
+fn left(git: &GitRepo, item: &Item, attempt: Attempt) -> Result<Option<EarlierWork>, ServiceError> {
     let Some((from_ref, newest)) = find(git, item, attempt, RefKind::Wip)? else { return Ok(None) };
     // Where everything was committed the ref names the commit itself.
     let parent = if git.message(&newest)?.trim_end() == SNAPSHOT_MESSAGE { git.parent(&newest)? } else { None };
     Ok(Some(match parent {
-        Some(commit) => Resumed { attempt, commit, uncommitted: Some(newest), from_ref },
-        None => Resumed { attempt, commit: newest, uncommitted: None, from_ref },
+        Some(commit) => EarlierWork { attempt, commit, uncommitted: Some(newest), from_ref },
+        None => EarlierWork { attempt, commit: newest, uncommitted: None, from_ref },
     }))
 }
 

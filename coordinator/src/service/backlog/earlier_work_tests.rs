@@ -32,7 +32,7 @@ impl Site {
         CommitId::new(made.to_string()).unwrap()
     }
 
-    fn of(&self, resume: Resume, attempt: u32) -> Option<Resumed> {
+    fn of(&self, resume: Resume, attempt: u32) -> Option<EarlierWork> {
         let repo = Repo { resume, ..fixtures::repo() };
         of(&self.git, &repo, &fixtures::item(1, attempt), &self.tip).unwrap()
     }
@@ -47,7 +47,8 @@ fn the_newest_work_that_is_there_is_taken_up_and_only_where_that_is_wanted() {
 
     let done = site.commit(Some(&site.tip), "work");
     site.git.set_ref(&work_ref(item, first), &done).unwrap();
-    let branch = Resumed { attempt: first, commit: done.clone(), uncommitted: None, from_ref: work_ref(item, first) };
+    let branch =
+        EarlierWork { attempt: first, commit: done.clone(), uncommitted: None, from_ref: work_ref(item, first) };
     assert_eq!(site.of(Resume::Clean, 2), None);
     assert_eq!(site.of(Resume::Branch, 2), Some(branch.clone()));
     assert_eq!(site.of(Resume::Wip, 2), Some(branch));
@@ -56,14 +57,14 @@ fn the_newest_work_that_is_there_is_taken_up_and_only_where_that_is_wanted() {
     let begun = site.commit(Some(&done), "more work");
     let snapshot = site.commit(Some(&begun), SNAPSHOT_MESSAGE);
     site.git.set_ref(&wip_ref(item, second), &snapshot).unwrap();
-    let wip = Resumed {
+    let wip = EarlierWork {
         attempt: second,
         commit: begun.clone(),
         uncommitted: Some(snapshot.clone()),
         from_ref: wip_ref(item, second),
     };
     assert_eq!(site.of(Resume::Wip, 2), Some(wip.clone()));
-    assert_eq!(site.of(Resume::Branch, 2), Some(Resumed { uncommitted: None, ..wip.clone() }));
+    assert_eq!(site.of(Resume::Branch, 2), Some(EarlierWork { uncommitted: None, ..wip.clone() }));
     assert_eq!(site.of(Resume::Wip, 1).unwrap().attempt, first, "attempts that are to come do not count");
 
     // What came after the attempt was over is newer.

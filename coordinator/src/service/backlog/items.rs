@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
+use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
 use sprint_core::item::{Item, ItemEvent, ItemKind, MAX_ITEM_BYTES, Priority, Stage, StageName};
 use sprint_core::needs::find_cycle;
+use sprint_core::refusal::{Code, Refusal};
 
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::{ItemFilter, Notice, Tx};
@@ -46,7 +48,7 @@ pub struct Edit {
 /// Adds items, all or none.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] or [`ServiceError::NotFound`], which names the item's line when there are several.
+/// The refusal of the first item that cannot be added, at its line when there are several.
 pub async fn add(sprint: &Coordinator, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
     sprint.store.write(move |tx| Box::pin(insert(tx, new, by))).await
 }
@@ -59,27 +61,7 @@ pub(crate) async fn insert_one(tx: &mut Tx, new: NewItem, by: Actor) -> Result<I
 
 async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, ServiceError> {
     let several = new.len() > 1;
-    let place = |index: usize, error: ServiceError| {
-        let line = |why| format!("line {}: {why}", index + 1);
-        match error {
-            ServiceError::Invalid(why) if several => ServiceError::Invalid(line(why)),
-            ServiceError::NotFound(why) if several => ServiceError::NotFound(line(why)),
-            ServiceError::Invalid(_)
-            | ServiceError::NotFound(_)
-            | ServiceError::Precondition(_)
-            | ServiceError::Exists(_)
-            | ServiceError::Unauthenticated(_)
-            | ServiceError::Forbidden(_)
-            | ServiceError::Exhausted(_)
-            | ServiceError::OutOfOrder { .. }
-            | ServiceError::Token(_)
-            | ServiceError::Key(_)
-            | ServiceError::Refused(_)
-            | ServiceError::Git(_)
-            | ServiceError::Store(_)
-            | ServiceError::Io(_) => error,
-        }
-    };
+    let place = |index: usize, error: ServiceError| if several { error.at_line(index as u64 + 1) } else { error };
     let mut keys = HashMap::new();
     let mut ids = Vec::with_capacity(new.len());
     for (index, item) in new.iter().enumerate() {
@@ -88,14 +70,14 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
         if let Some(key) = &item.key {
             let taken = keys.insert(key.clone(), id).is_some();
             let refused = if key.parse::<ItemId>().is_ok() {
-                Some(format!("the key \"{key}\" reads like an item's number; use a word"))
+                Some(format!("the key \"{key}\" could be an item's number; use a word"))
             } else if taken {
                 Some(format!("the key \"{key}\" is used twice; keys must differ"))
             } else {
                 None
             };
             if let Some(why) = refused {
-                return Err(place(index, ServiceError::Invalid(why)));
+                return Err(place(index, Refusal::new(Code::ItemInvalid, why).field("key").into()));
             }
         }
     }
@@ -124,10 +106,9 @@ fn about(item: &Item, kind: EventKind, data: serde_json::Value, by: &Actor) -> N
 }
 
 fn cycle_error(names: &[String]) -> ServiceError {
-    ServiceError::Invalid(format!(
-        "the needs form a cycle: {}; none of these could ever start; take one need out",
-        names.join(" needs ")
-    ))
+    let cycle = names.join(" needs ");
+    let why = format!("the needs form a cycle: {cycle}; none of these items could start; remove one need");
+    Refusal::new(Code::NeedsCycle, why).field("needs").into()
 }
 
 async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, ItemId>) -> Result<Item, ServiceError> {
@@ -161,9 +142,8 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
         | StageName::Done
         | StageName::Blocked
         | StageName::Cancelled) => {
-            return Err(ServiceError::Invalid(format!(
-                "an item cannot be added in stage {other}; use inbox, planning or ready"
-            )));
+            let why = format!("an item cannot be added in stage {other}; use inbox, planning or ready");
+            return Err(Refusal::new(Code::ItemInvalid, why).field("stage").into());
         }
     };
     let parent = match parent {
@@ -203,22 +183,22 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
 
 fn validate(item: &Item) -> Result<(), ServiceError> {
     if item.title.trim().is_empty() {
-        return Err(ServiceError::Invalid("the item has no title; give it one".to_owned()));
+        return Err(Refusal::new(Code::ItemInvalid, "the item has no title; give it one").field("title").into());
     }
     let size = item.size();
     if size > MAX_ITEM_BYTES {
-        return Err(ServiceError::Invalid(format!(
-            "the item has {size} bytes of text, {MAX_ITEM_BYTES} are the limit; put long material into the repository and name it in the description"
-        )));
+        let why = format!(
+            "the item has {size} bytes of text, and the limit is {MAX_ITEM_BYTES}; put long texts into the repository and name their path in the description"
+        );
+        return Err(ServiceError::new(Code::ItemTooLarge, why));
     }
     let nul = item.title.contains('\0') || item.description.contains('\0');
     if nul || item.run.as_ref().is_some_and(|run| run.contains('\0')) {
-        return Err(ServiceError::Invalid(
-            "the item's text holds a NUL character, which no program takes; remove it".to_owned(),
-        ));
+        let why = "the item's text contains a NUL character, which no program accepts; remove it";
+        return Err(ServiceError::new(Code::ItemInvalid, why));
     }
     if item.parent == Some(item.id) {
-        return Err(ServiceError::Invalid("the item is its own parent; name another".to_owned()));
+        return Err(Refusal::new(Code::ItemInvalid, "the item is its own parent; name another").field("parent").into());
     }
     Ok(())
 }
@@ -235,22 +215,29 @@ async fn resolve(
         return Ok(*id);
     }
     let Ok(id) = reference.parse::<ItemId>() else {
-        return Err(ServiceError::Invalid(format!(
+        let why = format!(
             "its {what} \"{reference}\" is neither an item's number nor the key of another item of the request"
-        )));
+        );
+        return Err(ServiceError::new(Code::ItemReference, why));
     };
     match tx.get(&id).await? {
         Some(found) if found.repo == *repo => Ok(id),
-        Some(found) => Err(ServiceError::Invalid(format!(
-            "its {what} {id} belongs to repo \"{}\"; parents and needs are of the same repo",
-            found.repo
-        ))),
-        None => Err(ServiceError::NotFound(format!("its {what} {id} does not exist; see: sprintctl item list"))),
+        Some(found) => {
+            let why = format!(
+                "its {what} {id} belongs to repo \"{}\"; parents and needs must be of the same repo",
+                found.repo
+            );
+            Err(ServiceError::new(Code::ItemReference, why))
+        }
+        None => {
+            let why = format!("its {what} {id} does not exist");
+            Err(Refusal::new(Code::ItemNotFound, why).next(Act::ListItems).into())
+        }
     }
 }
 
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::ItemNotFound`].
 pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))
 }
@@ -266,7 +253,7 @@ pub async fn list(sprint: &Coordinator, filter: &ItemFilter, labels: &[String]) 
 /// Changes an item's texts, needs and labels. Work that is under way goes on as it was given out.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for what [`add`] would refuse, too.
+/// What [`add`] would refuse, too.
 pub async fn edit(sprint: &Coordinator, id: ItemId, edit: Edit, by: Actor) -> Result<Item, ServiceError> {
     sprint
         .store

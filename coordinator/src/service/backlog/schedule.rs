@@ -8,11 +8,11 @@ use serde_json::json;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName, WorkerId};
 use sprint_core::item::{Item, ItemEvent, Lease};
-use sprint_core::job::Resumed;
+use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::schedule::{Placement, Work, urgency};
 use sprint_core::trial::{RunState, Trial, TrialEvent};
-use sprint_core::worker::{GateOf, Role, Worker, WorkerState};
+use sprint_core::worker::{Worker, WorkerState};
 
 use crate::service::backlog::earlier_work;
 use crate::service::capacity::{Board, gate_request, request_of};
@@ -96,7 +96,7 @@ fn tips(sprint: &Coordinator, board: &Board) -> BTreeMap<RepoName, CommitId> {
 struct Starts {
     tips: BTreeMap<RepoName, CommitId>,
     /// Earlier work, where there is any to be taken up.
-    resumed: BTreeMap<ItemId, Resumed>,
+    resumed: BTreeMap<ItemId, EarlierWork>,
 }
 
 /// Looked up before the transaction, which must not wait for git. An attempt whose earlier work cannot be read
@@ -107,7 +107,7 @@ fn resumed(
     tips: &BTreeMap<RepoName, CommitId>,
     page: &[Item],
     placements: &[Placement],
-) -> BTreeMap<ItemId, Resumed> {
+) -> BTreeMap<ItemId, EarlierWork> {
     let mut resumed = BTreeMap::new();
     for item in page.iter().filter(|item| placements.iter().any(|placement| placement.work == Work::Item(item.id))) {
         let (Some(repo), Some(tip)) = (board.repos.get(&item.repo), tips.get(&item.repo)) else { continue };
@@ -166,10 +166,7 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
     let worker = Worker {
         id: worker,
         repo: item.repo,
-        item: id,
-        gate: None,
-        attempt,
-        role,
+        job: Job::Attempt(AttemptJob { item: id, attempt, role }),
         outpost,
         state: WorkerState::Assigned,
         base: base.clone(),
@@ -191,24 +188,20 @@ fn waiting_trials(sprint: &Coordinator) -> Vec<Arc<Trial>> {
     sprint.store.live().all_trials()
 }
 
-async fn lease_gate(tx: &mut Tx, gate: GateOf, outpost: OutpostName) -> Result<(), ServiceError> {
+async fn lease_gate(tx: &mut Tx, gate: GateJob, outpost: OutpostName) -> Result<(), ServiceError> {
     let worker = tx.next::<WorkerId>();
-    let event = TrialEvent::GateAssigned { gate: gate.name.clone(), worker };
+    let event = TrialEvent::GateAssigned { gate: gate.gate.clone(), worker };
     let trial = match transition::trial(tx, gate.trial, event, &Actor::Scheduler).await {
         Ok(trial) => trial,
         Err(ServiceError::Refused(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let (item, attempt) = trial.last().map(|member| (member.item, member.attempt)).unwrap_or_default();
     let worker = Worker {
         id: worker,
         base: trial.candidate.commit,
         resumed: None,
         repo: trial.repo,
-        item,
-        gate: Some(gate),
-        attempt,
-        role: Role::Gate,
+        job: Job::Gate(gate),
         outpost,
         state: WorkerState::Assigned,
         stop_reason: None,
@@ -227,11 +220,11 @@ fn add_worker(tx: &mut Tx, worker: Worker) {
     let record = NewEvent {
         kind: EventKind::WorkerAssigned,
         repo: Some(worker.repo.clone()),
-        item: Some(worker.item).filter(|item| *item != ItemId::default()),
+        item: worker.job.item(),
         actor: Actor::Scheduler,
         data: json!({
-            "worker": worker.id, "role": worker.role, "outpost": worker.outpost, "attempt": worker.attempt,
-            "base": worker.base, "gate": worker.gate,
+            "worker": worker.id, "role": worker.job.role(), "outpost": worker.outpost,
+            "attempt": worker.job.attempt().map(|job| job.attempt), "base": worker.base, "gate": worker.job.gate(),
             "resumed": worker.resumed.as_ref().map(|resumed| resumed.attempt),
         }),
     };

@@ -1,14 +1,15 @@
 //! What an outpost is told about a worker: derived from the record each time it is sent.
 
+use sprint_core::assignment::{Assignment, Command, Runtime};
 use sprint_core::conflict::Conflict;
 use sprint_core::ids::candidate_ref;
 use sprint_core::item::Item;
-use sprint_core::job::{Assignment, Command, Runtime};
+use sprint_core::job::{AttemptJob, GateJob, Job, Role};
 use sprint_core::pipeline::command_line;
 use sprint_core::prompt::{self, Onto};
 use sprint_core::repo::Repo;
 use sprint_core::trial::Trial;
-use sprint_core::worker::{GateOf, Role, Worker};
+use sprint_core::worker::Worker;
 
 use crate::service::repos::config::config_at;
 use crate::service::{Coordinator, ServiceError};
@@ -18,23 +19,22 @@ use crate::service::{Coordinator, ServiceError};
 /// # Errors
 /// What the store says.
 pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
-    if let Some(gate) = &worker.gate {
-        return Ok(sprint.store.get(&gate.trial).await?.and_then(|trial| for_gate(&trial, gate, worker)));
-    }
-    let (Some(repo), Some(item)) = (sprint.store.get(&worker.repo).await?, sprint.store.get(&worker.item).await?)
-    else {
-        return Ok(None);
-    };
-    if worker.is_gate() {
-        return Ok(None);
-    }
-    let prompt = match &item.conflict {
-        Some(conflict) if worker.role == Role::Resolver => {
-            resolver_prompt(sprint, &repo, &item, conflict, worker).await?
+    match &worker.job {
+        Job::Gate(job) => Ok(sprint.store.get(&job.trial).await?.and_then(|trial| for_gate(&trial, job, worker))),
+        Job::Attempt(job) => {
+            let (Some(repo), Some(item)) = (sprint.store.live().repo(&worker.repo), sprint.store.get(&job.item).await?)
+            else {
+                return Ok(None);
+            };
+            let prompt = match &item.conflict {
+                Some(conflict) if job.role == Role::Resolver => {
+                    resolver_prompt(sprint, &repo, &item, conflict, worker).await?
+                }
+                Some(_) | None => prompt::of_item(&item),
+            };
+            Ok(for_attempt(&repo, &item, *job, worker, prompt))
         }
-        Some(_) | None => prompt::of_item(&item),
-    };
-    Ok(for_item(&repo, &item, worker, prompt))
+    }
 }
 
 async fn resolver_prompt(
@@ -55,44 +55,40 @@ async fn resolver_prompt(
     Ok(prompt::of_resolver(item, conflict, &others, Onto { branch: &repo.branch, tip: &worker.base, method }))
 }
 
-fn for_item(repo: &Repo, item: &Item, worker: &Worker, prompt: String) -> Option<Assignment> {
-    let run = command_line(repo, item, worker.role)?;
-    let runtime = repo.runtimes.get(&worker.role).cloned().unwrap_or_else(Runtime::shell);
+fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, prompt: String) -> Option<Assignment> {
+    let run = command_line(repo, item, job.role)?;
+    let runtime = repo.runtimes.get(&job.role).cloned().unwrap_or_else(Runtime::shell);
     let feedback =
         item.feedback.iter().map(|earlier| format!("Attempt {}: {}", earlier.attempt, earlier.text)).collect();
     Some(Assignment {
         worker: worker.id,
         repo: worker.repo.clone(),
-        item: worker.item,
-        attempt: worker.attempt,
-        role: worker.role,
+        job: Job::Attempt(job),
         change: None,
         base: worker.base.clone(),
         base_ref: repo.branch_ref(),
         title: item.title.clone(),
         prompt,
         feedback,
-        steps: vec![Command { name: worker.role.to_string(), runtime, run, timeout: repo.max_duration }],
+        steps: vec![Command { name: job.role.to_string(), runtime, run, timeout: repo.max_duration }],
         gates: vec![],
         resumed: worker.resumed.clone(),
         hung_after: repo.hung_after,
     })
 }
 
-fn for_gate(trial: &Trial, gate: &GateOf, worker: &Worker) -> Option<Assignment> {
-    let run = trial.runs.iter().find(|run| run.gate.name == gate.name)?;
+fn for_gate(trial: &Trial, job: &GateJob, worker: &Worker) -> Option<Assignment> {
+    let run = trial.runs.iter().find(|run| run.gate.name == job.gate)?;
     let changes = trial.members.iter().map(|member| member.change.to_string()).collect::<Vec<_>>();
     let what = if changes.is_empty() { "the tip".to_owned() } else { format!("change {}", changes.join(", ")) };
     Some(Assignment {
         worker: worker.id,
         repo: worker.repo.clone(),
-        item: worker.item,
-        attempt: worker.attempt,
-        role: worker.role,
+        job: Job::Gate(job.clone()),
         change: trial.last().map(|member| member.change),
         base: worker.base.clone(),
         base_ref: candidate_ref(&trial.candidate.commit),
-        title: format!("gate {:?} of trial {}: {what}", gate.name, trial.id),
+        title: format!("gate {:?} of trial {}: {what}", job.gate, trial.id),
         prompt: String::new(),
         feedback: vec![],
         steps: vec![Command {

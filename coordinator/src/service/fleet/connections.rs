@@ -36,7 +36,7 @@ pub struct Typed {
 }
 
 /// What the terminal shows; an error text ends it.
-pub type Shown = Result<Vec<u8>, String>;
+pub type ScreenOutput = Result<Vec<u8>, String>;
 
 /// One side of an open terminal.
 pub struct TerminalEnd<Out, In> {
@@ -45,7 +45,7 @@ pub struct TerminalEnd<Out, In> {
 }
 
 /// The outposts' ends of terminals that were asked for, and of whom.
-type Terminals = HashMap<u64, (OutpostName, TerminalEnd<Shown, Typed>)>;
+type Terminals = HashMap<u64, (OutpostName, TerminalEnd<ScreenOutput, Typed>)>;
 
 struct Live {
     instance: String,
@@ -58,7 +58,7 @@ struct Live {
 
 /// A session's hold on its outpost's name.
 #[derive(Debug)]
-pub struct Held {
+pub struct SessionHold {
     pub outpost: OutpostName,
     number: u64,
     /// Cancelled when a newer session of the same agent takes over.
@@ -116,7 +116,7 @@ impl Connections {
 
     /// Takes an outpost's name for a session. The same agent's older session ends;
     /// none while another agent holds the name.
-    pub fn hold(&self, outpost: &OutpostName, instance: &str) -> Option<Held> {
+    pub fn hold(&self, outpost: &OutpostName, instance: &str) -> Option<SessionHold> {
         let mut live = self.live();
         if let Some(holder) = live.get(outpost) {
             if holder.instance != instance {
@@ -131,11 +131,11 @@ impl Connections {
             outpost.clone(),
             Live { instance: instance.to_owned(), number, stop: stop.clone(), heartbeat: None, attach },
         );
-        Some(Held { outpost: outpost.clone(), number, stop, attach: requests })
+        Some(SessionHold { outpost: outpost.clone(), number, stop, attach: requests })
     }
 
     /// Gives the name back; says whether the outpost is without a session now.
-    pub fn release(&self, held: &Held) -> bool {
+    pub fn release(&self, held: &SessionHold) -> bool {
         let mut live = self.live();
         if live.get(&held.outpost).is_some_and(|holder| holder.number == held.number) {
             live.remove(&held.outpost);
@@ -166,7 +166,7 @@ impl Connections {
         outpost: &OutpostName,
         worker: WorkerId,
         size: (u32, u32),
-    ) -> Option<TerminalEnd<Typed, Shown>> {
+    ) -> Option<TerminalEnd<Typed, ScreenOutput>> {
         let session = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (typed, keys) = mpsc::channel(TERMINAL_QUEUE);
         let (shown, screen) = mpsc::channel(TERMINAL_QUEUE);
@@ -185,7 +185,7 @@ impl Connections {
     }
 
     /// The outpost's end of a terminal that was asked of it; each is taken once.
-    pub fn take_terminal(&self, session: u64, outpost: &OutpostName) -> Option<TerminalEnd<Shown, Typed>> {
+    pub fn take_terminal(&self, session: u64, outpost: &OutpostName) -> Option<TerminalEnd<ScreenOutput, Typed>> {
         let mut terminals = self.terminals();
         if terminals.get(&session).is_none_or(|(asked, _)| asked != outpost) {
             return None;

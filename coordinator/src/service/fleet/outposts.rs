@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{KeyId, OutpostName, WorkerId};
 use sprint_core::outpost::{Load, Outpost};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::worker::{Worker, WorkerEvent};
 
 use crate::service::capacity::lapses_in;
@@ -56,7 +58,7 @@ pub fn list(sprint: &Coordinator) -> Vec<Status> {
 /// Changes an outpost's settings; `Some(None)` gives it the coordinator's own grace.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::OutpostNotFound`].
 pub async fn set(
     sprint: &Coordinator,
     name: OutpostName,
@@ -81,7 +83,7 @@ pub async fn set(
 /// Gives an outpost nothing new, or lets it have work again.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::OutpostNotFound`].
 pub async fn set_draining(
     sprint: &Coordinator,
     name: OutpostName,
@@ -111,12 +113,11 @@ pub async fn set_draining(
 /// Forgets an outpost: its certificate counts for nothing from the commit on. By force also one that is connected or holds workers, which are lost with it.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] when force would be needed.
+/// [`Code::OutpostConnected`] or [`Code::OutpostBusy`] when force would be needed.
 pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Actor) -> Result<Outpost, ServiceError> {
     if sprint.fleet.is_live(&name) && !force {
-        return Err(ServiceError::Precondition(format!(
-            "outpost \"{name}\" is connected; stop its agent first, or add --force"
-        )));
+        let why = format!("outpost \"{name}\" is connected; stop its agent first, or add --force");
+        return Err(ServiceError::new(Code::OutpostConnected, why));
     }
     sprint
         .store
@@ -125,10 +126,11 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
                 let live = tx.live_workers(&name).await?;
                 let outpost = tx.get(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
                 if !live.is_empty() && !force {
-                    return Err(ServiceError::Precondition(format!(
-                        "outpost \"{name}\" holds {} workers; let them end with: sprintctl outpost drain {name}, or add --force",
+                    let why = format!(
+                        "outpost \"{name}\" has {} workers; drain it and wait for them, or add --force",
                         live.len()
-                    )));
+                    );
+                    return Err(Refusal::new(Code::OutpostBusy, why).next(Act::DrainOutpost(name)).into());
                 }
                 // Its session looks whether it still belongs here.
                 tx.notify(Notice::Outpost(name.clone()));
@@ -151,7 +153,7 @@ pub fn is_member(sprint: &Coordinator, name: &OutpostName, key: &KeyId) -> bool 
 /// Asks for a worker's end.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], or [`ServiceError::Refused`] when it has ended.
+/// [`Code::WorkerNotFound`], or [`ServiceError::Refused`] when it has ended.
 pub async fn stop_worker(
     sprint: &Coordinator,
     id: WorkerId,

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use sprint_core::event::EventKind;
-use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId};
+use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::job::Job;
 use sprint_core::outpost::{Load, OutpostState};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::worker::WorkerStateName;
 
-use crate::service::fleet::connections::Held;
+use crate::service::fleet::connections::SessionHold;
 use crate::service::fleet::outposts;
 use crate::service::fleet::outposts::event;
 use crate::service::fleet::reports;
@@ -24,15 +26,14 @@ pub struct Hello {
     pub max_workers: u32,
     pub instance: String,
     pub draining: bool,
-    pub inventory: Vec<Present>,
+    pub inventory: Vec<InventoryEntry>,
 }
 
 /// A worker that an outpost has something of on its disk.
-#[derive(Debug, Clone, Copy)]
-pub struct Present {
+#[derive(Debug, Clone)]
+pub struct InventoryEntry {
     pub worker: WorkerId,
-    pub item: ItemId,
-    pub attempt: Attempt,
+    pub job: Job,
     pub finished: bool,
 }
 
@@ -48,16 +49,18 @@ pub enum Reconcile {
 /// Takes an outpost in: records it, and compares what it has with what it should have.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] while another agent is connected under the same name.
-pub async fn connect(sprint: &Coordinator, hello: Hello) -> Result<(Held, Vec<Reconcile>), ServiceError> {
+/// [`Code::OutpostConnected`] while another agent is connected under the same name.
+pub async fn connect(sprint: &Coordinator, hello: Hello) -> Result<(SessionHold, Vec<Reconcile>), ServiceError> {
     if hello.max_workers == 0 {
-        return Err(ServiceError::invalid("an outpost offers at least one slot; set --max-workers to 1 or more"));
+        let why = "an outpost offers at least one slot; set --max-workers to 1 or more";
+        return Err(Refusal::new(Code::OutpostInvalid, why).field("max_workers").into());
     }
     let held = sprint.fleet.hold(&hello.outpost, &hello.instance).ok_or_else(|| {
-        ServiceError::Precondition(format!(
+        let why = format!(
             "another agent is connected as outpost \"{}\"; stop that one, or join with another --name",
             hello.outpost
-        ))
+        );
+        ServiceError::new(Code::OutpostConnected, why)
     })?;
     let reconciled = sprint.store.write(move |tx| Box::pin(take_in(tx, hello))).await;
     match reconciled {
@@ -79,7 +82,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     let live = tx.live_workers(&name).await?;
     let now = tx.now();
     let Some(mut outpost) = tx.get(&name).await? else {
-        return Err(ServiceError::Unauthenticated(format!("outpost \"{name}\" was removed meanwhile")));
+        return Err(ServiceError::new(Code::OutpostRemoved, format!("outpost \"{name}\" was removed meanwhile")));
     };
     outpost.labels = labels;
     outpost.max_workers = max_workers;
@@ -101,7 +104,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
         }
     }
     let mut reconcile = Vec::new();
-    for Present { worker: id, item: _, attempt, finished } in inventory {
+    for InventoryEntry { worker: id, job, finished } in inventory {
         let known = tx.get(&id).await?.filter(|worker| worker.outpost == name);
         if known.as_ref().is_some_and(|worker| worker.state.is_live()) {
             continue;
@@ -110,14 +113,14 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
             Reconcile::Forget { worker: id }
         } else {
             let state = known.map_or("unknown to the coordinator", |worker| worker.state.name().as_str());
-            Reconcile::Stop { worker: id, reason: format!("attempt {attempt} is over: the worker is {state}") }
+            Reconcile::Stop { worker: id, reason: format!("{job} is over: the worker is {state}") }
         });
     }
     Ok(reconcile)
 }
 
 /// Records that an outpost's session ended, unless a newer one took over.
-pub async fn disconnect(sprint: &Coordinator, held: &Held) {
+pub async fn disconnect(sprint: &Coordinator, held: &SessionHold) {
     if !sprint.fleet.release(held) {
         return;
     }
@@ -205,7 +208,7 @@ pub async fn found(
         .await
 }
 
-/// At the coordinator's start nobody is connected, whatever the record says.
+/// At the coordinator's start no outpost is connected, whatever the record says.
 ///
 /// # Errors
 /// What the store says.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
 use sprint_core::access::Caller;
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Outcome, Report, ReportBody};
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{GateOutcome, GateVerdict};
-use sprint_core::ids::{Attempt, ChangeId, ItemId, OutpostName, WorkerId, work_ref};
+use sprint_core::ids::{ChangeId, OutpostName, WorkerId, work_ref};
 use sprint_core::item::ItemEvent;
-use sprint_core::job::{Outcome, Report, ReportBody};
+use sprint_core::job::{AttemptJob, GateJob, Job};
 use sprint_core::schedule::pause_after;
 use sprint_core::trial::TrialEvent;
 use sprint_core::worker::{Worker, WorkerEvent};
@@ -65,11 +66,12 @@ pub async fn apply(
 async fn arrived(sprint: &Coordinator, reports: &[Report]) -> Result<HashMap<WorkerId, bool>, ServiceError> {
     let mut arrived = HashMap::new();
     for report in reports {
-        if let ReportBody::Finished { outcome: Outcome::Committed { head }, .. } = &report.body
+        if let ReportBody::Finished { outcome: Outcome::Attempt(AttemptOutcome::Committed { head }), .. } = &report.body
+            && let Job::Attempt(job) = &report.job
             && let Some(worker) = sprint.store.get(&report.worker).await?
         {
             let found = match sprint.git.get(&worker.repo) {
-                Ok(repo) => repo.resolve(&work_ref(worker.item, worker.attempt))?,
+                Ok(repo) => repo.resolve(&work_ref(job.item, job.attempt))?,
                 // The repo was removed meanwhile, and its items with it.
                 Err(GitError::Missing(_)) => None,
                 Err(error) => return Err(error.into()),
@@ -87,24 +89,25 @@ async fn one(
     report: Report,
     branch_is_here: bool,
 ) -> Result<Acknowledged, ServiceError> {
-    let Report { worker: id, item, attempt, seq, body } = report;
+    let Report { worker: id, job, seq, body } = report;
     let finished = matches!(body, ReportBody::Finished { .. });
     let actor = Actor::Outpost(outpost.clone());
     let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, forget: finished };
     let Some(mut worker) = tx.get(&id).await?.filter(|worker| worker.outpost == *outpost) else {
         let why = format!("worker {id} is not one of outpost \"{outpost}\"");
-        return Ok(refuse(tx, caller, item, attempt, answer, why));
+        return Ok(refuse(tx, caller, &job, answer, why));
     };
-    if (item, attempt) != (worker.item, worker.attempt) {
-        let why = format!("worker {id} is on attempt {} of item {}", worker.attempt, worker.item);
-        return Ok(refuse(tx, caller, item, attempt, answer, why));
+    let is_of_another = matches!(&body, ReportBody::Finished { outcome, .. } if !outcome.is_of(&worker.job));
+    if job != worker.job || is_of_another {
+        let why = format!("worker {id} is on {}", worker.job);
+        return Ok(refuse(tx, caller, &job, answer, why));
     }
     if seq <= worker.report_seq {
         return Ok(answer(None));
     }
     if !worker.state.is_live() {
-        let why = format!("attempt {attempt} of item {item} is over: worker {id} is {}", worker.state.name());
-        return Ok(refuse(tx, caller, item, attempt, answer, why));
+        let why = format!("{job} is over: worker {id} is {}", worker.state.name());
+        return Ok(refuse(tx, caller, &job, answer, why));
     }
     if seq != worker.report_seq + 1 {
         return Err(ServiceError::OutOfOrder { worker: id, seq, expected: worker.report_seq + 1 });
@@ -124,7 +127,7 @@ async fn one(
             let record = NewEvent {
                 kind: EventKind::WorkerSentBack,
                 repo: Some(worker.repo.clone()),
-                item: Some(worker.item),
+                item: worker.job.item(),
                 actor: actor.clone(),
                 data: json!({ "worker": id, "reason": reason }),
             };
@@ -133,10 +136,13 @@ async fn one(
         ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome } => {
             worker.log_bytes = Some(log_bytes);
             let finish = Finish { exit_code, log_tail, actor: &actor };
-            if worker.is_gate() {
-                finish.gate_worker(tx, worker, outcome).await?;
-            } else {
-                finish.item_worker(tx, worker, outcome, branch_is_here).await?;
+            match (outcome, worker.job.clone()) {
+                (Outcome::Attempt(outcome), Job::Attempt(job)) => {
+                    finish.attempt(tx, worker, job, outcome, branch_is_here).await?;
+                }
+                (Outcome::Gate(outcome), Job::Gate(job)) => finish.gate(tx, worker, job, outcome).await?,
+                // Refused above.
+                (Outcome::Attempt(_), Job::Gate(_)) | (Outcome::Gate(_), Job::Attempt(_)) => {}
             }
         }
     }
@@ -147,13 +153,12 @@ async fn one(
 fn refuse(
     tx: &mut Tx,
     caller: &Actor,
-    item: ItemId,
-    attempt: Attempt,
+    job: &Job,
     answer: impl FnOnce(Option<String>) -> Acknowledged,
     why: String,
 ) -> Acknowledged {
-    let data = json!({ "attempt": attempt, "reason": why });
-    tx.record(NewEvent { kind: EventKind::ReportRefused, repo: None, item: Some(item), actor: caller.clone(), data });
+    let data = json!({ "job": job, "attempt": job.attempt().map(|job| job.attempt), "reason": why });
+    tx.record(NewEvent { kind: EventKind::ReportRefused, repo: None, item: job.item(), actor: caller.clone(), data });
     answer(Some(why))
 }
 
@@ -165,18 +170,20 @@ struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    async fn item_worker(
+    async fn attempt(
         self,
         tx: &mut Tx,
         worker: Worker,
-        outcome: Outcome,
+        job: AttemptJob,
+        outcome: AttemptOutcome,
         branch_is_here: bool,
     ) -> Result<(), ServiceError> {
         let Self { exit_code, log_tail, actor } = self;
-        let (item, attempt, role, repo) = (worker.item, worker.attempt, worker.role, worker.repo.clone());
+        let AttemptJob { item, attempt, role } = job;
+        let repo = worker.repo.clone();
         let owns = tx.get(&item).await?.is_some_and(|item| item.worker() == Some(worker.id));
         match outcome {
-            Outcome::Committed { head } if branch_is_here => {
+            AttemptOutcome::Committed { head } if branch_is_here => {
                 transition::loaded_worker(tx, worker, WorkerEvent::Completed { exit_code }, actor)?;
                 if !owns {
                     return Ok(());
@@ -198,18 +205,14 @@ impl Finish<'_> {
                 transition::item(tx, item, ItemEvent::Delivered { attempt, change: change.id }, actor).await?;
                 Ok(())
             }
-            Outcome::Committed { head } => {
+            AttemptOutcome::Committed { head } => {
                 let reason = format!("its commits ({}) did not arrive at the coordinator", head.short());
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
-            Outcome::Lost { reason } => {
+            AttemptOutcome::Lost { reason } => {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
-            Outcome::Gated { .. } => {
-                let reason = "its outpost reported gates for a worker on an item".to_owned();
-                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
-            }
-            Outcome::Failed { reason } | Outcome::Stopped { reason } => {
+            AttemptOutcome::Failed { reason } | AttemptOutcome::Stopped { reason } => {
                 transition::loaded_worker(
                     tx,
                     worker,
@@ -227,34 +230,37 @@ impl Finish<'_> {
     }
 
     /// What a gate came to, as its trial is told. What becomes of the changes is the merge queue's decision.
-    async fn gate_worker(self, tx: &mut Tx, worker: Worker, outcome: Outcome) -> Result<(), ServiceError> {
+    async fn gate(
+        self,
+        tx: &mut Tx,
+        worker: Worker,
+        job: GateJob,
+        outcome: GateRunOutcome,
+    ) -> Result<(), ServiceError> {
         let Self { exit_code, log_tail, actor } = self;
         let (id, outpost) = (worker.id, worker.outpost.clone());
-        let trial = match &worker.gate {
-            Some(gate) => tx.get(&gate.trial).await?.filter(|trial| trial.run_of(id).is_some()),
-            None => None,
-        };
+        let trial = tx.get(&job.trial).await?.filter(|trial| trial.run_of(id).is_some());
         let lost = |reason: String| (WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason);
         let (commit, tree, verdict) = match outcome {
-            Outcome::Gated { commit, tree, verdicts } => match (verdicts.into_iter().next(), &worker.gate) {
-                (Some(verdict), Some(gate)) if verdict.gate == gate.name => (commit, tree, verdict),
-                (_, _) => {
+            GateRunOutcome::Judged { commit, tree, verdicts } => match verdicts.into_iter().next() {
+                Some(verdict) if verdict.gate == job.gate => (commit, tree, verdict),
+                Some(_) | None => {
                     let (event, reason) = lost("its outpost reported another gate".to_owned());
                     return lost_as(tx, worker, event, reason, actor).await;
                 }
             },
-            Outcome::Lost { reason } | Outcome::Stopped { reason } => {
+            GateRunOutcome::Lost { reason } | GateRunOutcome::Stopped { reason } => {
                 let (event, reason) = lost(reason);
                 return lost_as(tx, worker, event, reason, actor).await;
             }
             // It could not be started as it was asked for: others may do better, and if not, it counts as failed.
-            Outcome::Failed { reason } => {
+            GateRunOutcome::Failed { reason } => {
                 let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
-                transition::loaded_worker(tx, worker.clone(), event, actor)?;
-                let Some((trial, gate)) = trial.zip(worker.gate) else { return Ok(()) };
+                transition::loaded_worker(tx, worker, event, actor)?;
+                let Some(trial) = trial else { return Ok(()) };
                 let retry_at = tx.now().plus(pause_after(trial.run_of(id).map_or(0, |run| run.excuses)));
                 let verdict = GateVerdict {
-                    gate: gate.name,
+                    gate: job.gate,
                     outcome: GateOutcome::Failed,
                     reason,
                     metrics: BTreeMap::new(),
@@ -263,10 +269,6 @@ impl Finish<'_> {
                 };
                 let event = TrialEvent::GateExcused { worker: id, outpost, verdict, retry_at };
                 return transition::trial(tx, trial.id, event, actor).await.map(|_| ());
-            }
-            Outcome::Committed { .. } => {
-                let (event, reason) = lost("its outpost reported commits for a gate run".to_owned());
-                return lost_as(tx, worker, event, reason, actor).await;
             }
         };
         // Only a result for this very tree counts; another tree's proves nothing.
@@ -321,18 +323,20 @@ async fn lost_as(
     reason: String,
     actor: &Actor,
 ) -> Result<(), ServiceError> {
-    let (id, item, attempt, is_gate) = (worker.id, worker.item, worker.attempt, worker.is_gate());
-    let gate = worker.gate.clone();
+    let (id, job) = (worker.id, worker.job.clone());
     transition::loaded_worker(tx, worker, event, actor)?;
-    if is_gate {
-        let Some(gate) = gate else { return Ok(()) };
-        let Some(trial) = tx.get(&gate.trial).await? else { return Ok(()) };
-        let Some(run) = trial.run_of(id) else { return Ok(()) };
-        let retry_at = tx.now().plus(pause_after(run.losses));
-        let event = TrialEvent::GateLost { worker: id, reason, retry_at };
-        return transition::trial(tx, gate.trial, event, actor).await.map(|_| ());
+    match job {
+        Job::Gate(GateJob { trial, gate: _ }) => {
+            let Some(found) = tx.get(&trial).await? else { return Ok(()) };
+            let Some(run) = found.run_of(id) else { return Ok(()) };
+            let retry_at = tx.now().plus(pause_after(run.losses));
+            let event = TrialEvent::GateLost { worker: id, reason, retry_at };
+            transition::trial(tx, trial, event, actor).await.map(|_| ())
+        }
+        Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
+            let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
+            let retry_at = tx.now().plus(pause_after(held.losses));
+            transition::item(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
+        }
     }
-    let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
-    let retry_at = tx.now().plus(pause_after(held.losses));
-    transition::item(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
 }

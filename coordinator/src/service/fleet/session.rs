@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use sprint_core::access::Caller;
+use sprint_core::assignment::{Assignment, Report};
 use sprint_core::ids::{OutpostName, WorkerId};
-use sprint_core::job::{Assignment, Report};
 use sprint_core::worker::WorkerStateName;
 use sprint_failpoint::{Point, pass};
 
-use crate::service::fleet::connections::Held;
+use crate::service::fleet::connections::SessionHold;
 use crate::service::fleet::presence;
 use crate::service::fleet::presence::{Hello, Reconcile};
 use crate::service::fleet::reports;
@@ -20,7 +20,7 @@ use crate::service::{Coordinator, ServiceError};
 
 /// Something that an outpost is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Downlink {
     Assign(Box<Assignment>),
     Stop {
         worker: WorkerId,
@@ -38,7 +38,7 @@ pub enum Told {
     },
 }
 
-impl From<Reconcile> for Told {
+impl From<Reconcile> for Downlink {
     fn from(action: Reconcile) -> Self {
         match action {
             Reconcile::Stop { worker, reason } => Self::Stop { worker, reason },
@@ -60,11 +60,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`presence::connect`].
-    pub async fn open(sprint: &Coordinator, hello: Hello) -> Result<(Self, Held, Vec<Told>), ServiceError> {
+    pub async fn open(sprint: &Coordinator, hello: Hello) -> Result<(Self, SessionHold, Vec<Downlink>), ServiceError> {
         let outpost = hello.outpost.clone();
         let (held, reconcile) = presence::connect(sprint, hello).await?;
         let session = Self { outpost, assigned: BTreeSet::new(), stopped: BTreeSet::new() };
-        Ok((session, held, reconcile.into_iter().map(Told::from).collect()))
+        Ok((session, held, reconcile.into_iter().map(Downlink::from).collect()))
     }
 
     /// Applies reports; answers their acknowledgements.
@@ -77,17 +77,17 @@ impl Session {
         sprint: &Coordinator,
         caller: &Caller,
         reports: Vec<Report>,
-    ) -> Result<Vec<Told>, ServiceError> {
+    ) -> Result<Vec<Downlink>, ServiceError> {
         sprint.fleet.hear(&self.outpost, sprint.store.time().elapsed());
         let answers = reports::apply(sprint, caller, &self.outpost, reports).await?;
         pass(Point::ReportApplied);
         let mut told = Vec::with_capacity(answers.len());
         for Acknowledged { worker, seq, refused, forget } in answers {
-            told.push(Told::Acknowledge { worker, seq, refused });
+            told.push(Downlink::Acknowledge { worker, seq, refused });
             if forget {
                 self.assigned.remove(&worker);
                 self.stopped.remove(&worker);
-                told.push(Told::Forget { worker });
+                told.push(Downlink::Forget { worker });
             }
         }
         Ok(told)
@@ -97,7 +97,7 @@ impl Session {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn tell(&mut self, sprint: &Coordinator) -> Result<Vec<Told>, ServiceError> {
+    pub async fn tell(&mut self, sprint: &Coordinator) -> Result<Vec<Downlink>, ServiceError> {
         let mut told = Vec::new();
         for worker in sprint.store.live().pending_workers(&self.outpost) {
             let id = worker.id;
@@ -108,12 +108,12 @@ impl Session {
                     continue;
                 };
                 self.assigned.insert(id);
-                told.push(Told::Assign(Box::new(assignment)));
+                told.push(Downlink::Assign(Box::new(assignment)));
             }
             if let Some(reason) = worker.stop_reason.clone()
                 && self.stopped.insert(id)
             {
-                told.push(Told::Stop { worker: id, reason });
+                told.push(Downlink::Stop { worker: id, reason });
             }
         }
         Ok(told)

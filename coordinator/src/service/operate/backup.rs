@@ -11,8 +11,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sprint_core::act::Act;
 use sprint_core::event::{Event, EventKind, NewEvent};
 use sprint_core::ids::{RepoName, Seq};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use tar::{Archive, Builder, EntryType, Header};
 
@@ -75,10 +77,8 @@ async fn moment(sprint: &Coordinator) -> Result<Moment, ServiceError> {
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(ServiceError::Precondition(
-        "branches move all the time; halt the queues for a moment (sprintctl repo set NAME --halt), and try again"
-            .to_owned(),
-    ))
+    let why = "branches moved in each try to read them; halt the merge queues for a moment, then try again";
+    Err(Refusal::new(Code::BackupUnsettled, why).next(Act::HaltQueues).into())
 }
 
 async fn refs(sprint: &Coordinator) -> Result<BTreeMap<RepoName, Refs>, ServiceError> {
@@ -171,9 +171,10 @@ fn header(size: u64) -> Header {
 /// Fills an empty coordinator from an archive.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for what is no backup, else what the store, git or the file system says.
+/// [`Code::BackupInvalid`] for what is no backup, else what the store, git or the file system says.
 pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, ServiceError> {
-    let no_backup = |why: &str| ServiceError::Invalid(format!("this is not a backup of a coordinator: {why}"));
+    let no_backup =
+        |why: &str| ServiceError::new(Code::BackupInvalid, format!("this is not a backup of a coordinator: {why}"));
     let mut archive = Archive::new(from);
     let (mut manifest, mut restored) = (None::<Manifest>, Restored::default());
     let data = &sprint.data_dir;
@@ -251,8 +252,7 @@ struct Restored {
 }
 
 fn parse<T: DeserializeOwned>(from: &mut impl Read, name: &str) -> Result<Vec<T>, ServiceError> {
-    serde_json::Deserializer::from_reader(from)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|error| ServiceError::Invalid(format!("{name} of the backup cannot be read: {error}")))
+    serde_json::Deserializer::from_reader(from).into_iter().collect::<Result<_, _>>().map_err(|error| {
+        ServiceError::new(Code::BackupInvalid, format!("{name} of the backup cannot be read: {error}"))
+    })
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use sprint_core::act::Act;
 use sprint_core::change::{Change, ChangeEvent};
 use sprint_core::event::Event;
 use sprint_core::ids::{ChangeId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
 use sprint_core::merge_queue::Standing;
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::trial::Trial;
 use sprint_core::view::GateRecord;
 
@@ -21,7 +23,7 @@ use crate::store::{ChangeFilter, Notice, RepoQueue};
 const GATE_HISTORY: u32 = 500;
 
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// The change or the repo does not exist.
 pub async fn get(sprint: &Coordinator, id: ChangeId) -> Result<Change, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))
 }
@@ -40,7 +42,7 @@ pub fn standings(sprint: &Coordinator, changes: &[Change]) -> HashMap<ChangeId, 
 /// Puts a failed or conflicted change back into the queue. Its item must not have a newer attempt under way.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] or [`ServiceError::Refused`] when the change or its item is past that.
+/// [`Code::ChangeSuperseded`] or [`ServiceError::Refused`] when the change or its item is past that.
 pub async fn retry(sprint: &Coordinator, id: ChangeId, by: Actor) -> Result<Change, ServiceError> {
     sprint
         .store
@@ -49,13 +51,14 @@ pub async fn retry(sprint: &Coordinator, id: ChangeId, by: Actor) -> Result<Chan
                 let change = tx.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))?;
                 let item = tx.get(&change.item).await?.ok_or_else(|| ServiceError::no_item(change.item))?;
                 if !matches!(item.stage, Stage::Blocked { .. } | Stage::Ready) || item.attempt != change.attempt {
-                    return Err(ServiceError::Precondition(format!(
-                        "change {id} is of attempt {}, and item {} is {} with attempt {}; only the newest attempt of an item that waits or is blocked can go back into the queue",
+                    let why = format!(
+                        "change {id} is of attempt {}, and item {} is in stage {} with attempt {}; only the newest attempt of an item in stage ready or blocked can return to the queue",
                         change.attempt,
                         item.id,
                         item.stage.name(),
                         item.attempt
-                    )));
+                    );
+                    return Err(Refusal::new(Code::ChangeSuperseded, why).next(Act::ShowItem(item.id)).into());
                 }
                 let change = transition::change(tx, id, ChangeEvent::Retried, &by).await?;
                 transition::item(tx, item.id, ItemEvent::Requeued { change: id }, &by).await?;
@@ -88,7 +91,7 @@ pub async fn discard(sprint: &Coordinator, id: ChangeId, reason: String, by: Act
 /// A repo's queue in its order, and the trials that can still matter.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// The change or the repo does not exist.
 pub async fn graph(sprint: &Coordinator, repo: &RepoName) -> Result<(Vec<Arc<Change>>, Vec<Arc<Trial>>), ServiceError> {
     sprint.store.get(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
     let RepoQueue { changes, trials } = sprint.store.live().queue(repo);
@@ -98,7 +101,7 @@ pub async fn graph(sprint: &Coordinator, repo: &RepoName) -> Result<(Vec<Arc<Cha
 /// The events that led a change to where it is, in order: its own, and those of the trials that held it.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// The change or the repo does not exist.
 pub async fn why(sprint: &Coordinator, id: ChangeId) -> Result<Vec<Event>, ServiceError> {
     let change = get(sprint, id).await?;
     let about = |event: &Event| {
@@ -113,7 +116,7 @@ pub async fn why(sprint: &Coordinator, id: ChangeId) -> Result<Vec<Event>, Servi
 /// How the gates of a repo did of late.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// The change or the repo does not exist.
 pub async fn gates(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<GateRecord>, ServiceError> {
     sprint.store.get(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
     Ok(GateRecord::of(&sprint.store.trials(repo, Some(GATE_HISTORY)).await?))

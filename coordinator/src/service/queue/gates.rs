@@ -1,7 +1,9 @@
 //! Gates that a person runs: the same trials, on the same outposts, as the merge queue's; they land nothing.
 
+use sprint_core::act::Act;
 use sprint_core::change::Candidate;
 use sprint_core::ids::{RepoName, TrialId};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::trial::{Trial, TrialEvent, TrialState};
 
 use crate::service::queue::merge::build;
@@ -11,7 +13,7 @@ use crate::service::{Actor, Coordinator, ServiceError, transition};
 
 /// What a person wants gated.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct GateRunRequest {
     /// The repo, if there are several.
     pub repo: Option<RepoName>,
     /// A branch, ref or commit; the tip of the target branch where none is named.
@@ -25,9 +27,9 @@ pub struct Wanted {
 /// Begins a trial of a commit as it is.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for what is not there, and [`ServiceError::Precondition`] where there is no gate.
-pub async fn begin(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<TrialId, ServiceError> {
-    let Wanted { repo, what, gates: names, again } = wanted;
+/// [`Code::RevisionNotFound`], [`Code::GateNotFound`], and [`Code::GateNone`] where there is no gate.
+pub async fn begin(sprint: &Coordinator, wanted: GateRunRequest, by: Actor) -> Result<TrialId, ServiceError> {
+    let GateRunRequest { repo, what, gates: names, again } = wanted;
     let (repo, git) = revision::repo_or_only(sprint, repo).await?;
     let commit = match &what {
         Some(what) => revision::resolve(&repo, &git, what).await?,
@@ -36,19 +38,13 @@ pub async fn begin(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<Tr
     let mut gates = config_at(&git, &repo, &commit)?.gates;
     let known = gates.iter().map(|gate| gate.name.clone()).collect::<Vec<_>>();
     if known.is_empty() {
-        return Err(ServiceError::Precondition(format!(
-            "repo \"{}\" has no gates at {}; name some in its sprint.toml, or with: sprintctl repo set {} --gate NAME=COMMAND",
-            repo.name,
-            commit.short(),
-            repo.name
-        )));
+        let why = format!("repo \"{}\" has no gates at {}; name some in its sprint.toml", repo.name, commit.short());
+        return Err(Refusal::new(Code::GateNone, why).next(Act::SetRepoGates(repo.name)).into());
     }
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         let known = known.join(", ");
-        return Err(ServiceError::NotFound(format!(
-            "there is no gate \"{unknown}\" at {}; there are: {known}",
-            commit.short()
-        )));
+        let why = format!("there is no gate \"{unknown}\" at {}; the gates are: {known}", commit.short());
+        return Err(Refusal::new(Code::GateNotFound, why).field("gates").into());
     }
     gates.retain(|gate| names.is_empty() || names.contains(&gate.name));
     let candidate = Candidate { tree: git.tree_of(&commit)?, base: commit.clone(), commit, gates };
@@ -58,12 +54,12 @@ pub async fn begin(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<Tr
 /// A trial as it is now.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::TrialNotFound`].
 pub async fn get(sprint: &Coordinator, id: TrialId) -> Result<Trial, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_trial(id))
 }
 
-/// Ends a trial that nobody waits for any more; one that is over stays as it is.
+/// Cancels a trial whose caller is gone; one that is over stays as it is.
 ///
 /// # Errors
 /// What the store says.
@@ -71,7 +67,7 @@ pub async fn cancel(sprint: &Coordinator, id: TrialId, by: Actor) -> Result<(), 
     if !matches!(get(sprint, id).await?.state, TrialState::Gating) {
         return Ok(());
     }
-    let event = TrialEvent::Cancelled { reason: "whoever asked for it has gone".to_owned() };
+    let event = TrialEvent::Cancelled { reason: "its caller disconnected".to_owned() };
     let ended = sprint
         .store
         .write(move |tx| Box::pin(async move { transition::trial(tx, id, event, &by).await.map(|_| ()) }))

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
+use sprint_core::act::Act;
 use sprint_core::change::{Change, ChangeEvent, ChangeState, Direct};
 use sprint_core::config::RepoConfig;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName};
 use sprint_core::item::{Item, ItemEvent, ItemKind, Priority, StageName};
 use sprint_core::landing::{CheckResult, Checked, LandingFacts, LandingOutcome, LandingReport, LandingWish, check};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::Repo;
 
 use crate::git::GitRepo;
@@ -26,7 +28,7 @@ use crate::store::Tx;
 
 /// What a person wants to land, and how.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct LandRequest {
     /// An item's number, `ITEM/ATTEMPT`, or a branch, ref or commit of a repo.
     pub what: String,
     /// Where it is, if there are several.
@@ -54,21 +56,19 @@ struct Found {
 /// Puts a branch into its repo's merge queue, or has it land at once.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] names every check that did not hold; nothing was changed.
-pub async fn submit(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<LandingReport, ServiceError> {
+/// [`Code::LandingRefused`] names every check that failed; nothing was changed.
+pub async fn submit(sprint: &Coordinator, wanted: LandRequest, by: Actor) -> Result<LandingReport, ServiceError> {
     let LandingWish { direct, force, skip_gates } = wanted.wish;
     if (force || skip_gates) && !direct {
-        return Err(ServiceError::invalid("checks and gates are skipped by direct landings only; add --direct"));
+        let why = "only a direct landing skips checks or gates; add --direct";
+        return Err(Refusal::new(Code::LandingInvalid, why).field("direct").into());
     }
     let found = find(sprint, &wanted).await?;
     let Found { repo, git, .. } = &found;
     let tip = git.tip(&repo.branch)?;
     if git.reaches(&tip, &found.head)? {
-        return Err(ServiceError::Precondition(format!(
-            "{} holds {} already; there is nothing to land",
-            repo.branch,
-            found.head.short()
-        )));
+        let why = format!("{} contains {} already; there is nothing to land", repo.branch, found.head.short());
+        return Err(ServiceError::new(Code::LandingNothing, why));
     }
     let checks = check(&facts(sprint, &found, &tip).await?, wanted.wish);
     let mut report = LandingReport {
@@ -97,22 +97,21 @@ pub async fn submit(sprint: &Coordinator, wanted: Wanted, by: Actor) -> Result<L
 }
 
 /// Says why it cannot land, if it cannot.
-fn refuse(checks: &[Checked], wanted: &Wanted) -> Result<(), ServiceError> {
+fn refuse(checks: &[Checked], wanted: &LandRequest) -> Result<(), ServiceError> {
     let failed = checks.iter().filter(|checked| checked.result == CheckResult::Failed);
     let failed = failed.map(|checked| format!("{}: {}", checked.check, checked.found)).collect::<Vec<_>>();
     if !failed.is_empty() {
-        return Err(ServiceError::Precondition(format!("it cannot land; {}", failed.join("; "))));
+        return Err(ServiceError::new(Code::LandingRefused, format!("it cannot land; {}", failed.join("; "))));
     }
     let skips = wanted.wish.force || wanted.wish.skip_gates;
     if skips && wanted.reason.trim().is_empty() {
-        return Err(ServiceError::invalid(
-            "what is skipped is on record with a reason; give one with --reason \"...\"",
-        ));
+        let why = "a skipped check is recorded with a reason; give one with --reason \"...\"";
+        return Err(Refusal::new(Code::LandingInvalid, why).field("reason").into());
     }
     Ok(())
 }
 
-async fn find(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, ServiceError> {
+async fn find(sprint: &Coordinator, wanted: &LandRequest) -> Result<Found, ServiceError> {
     match attempt_of(&wanted.what) {
         Some((item, attempt)) if wanted.item.is_none() => delivered(sprint, item, attempt).await,
         _ => brought(sprint, wanted).await,
@@ -149,14 +148,15 @@ async fn delivered(sprint: &Coordinator, id: ItemId, attempt: Option<Attempt>) -
             title,
         });
     }
-    Err(ServiceError::NotFound(match attempt {
-        Some(attempt) => format!("attempt {attempt} of item {id} left no commits; see: sprintctl item show {id}"),
-        None => format!("no attempt at item {id} left commits; see: sprintctl item show {id}"),
-    }))
+    let why = match attempt {
+        Some(attempt) => format!("attempt {attempt} of item {id} left no commits"),
+        None => format!("no attempt at item {id} left commits"),
+    };
+    Err(Refusal::new(Code::AttemptNoCommits, why).next(Act::ShowItem(id)).into())
 }
 
 /// A branch, ref or commit that a person names.
-async fn brought(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, ServiceError> {
+async fn brought(sprint: &Coordinator, wanted: &LandRequest) -> Result<Found, ServiceError> {
     let item = match wanted.item {
         Some(id) => Some(items::get(sprint, id).await?),
         None => None,
@@ -166,10 +166,8 @@ async fn brought(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, Service
     }
     let name = match (&wanted.repo, &item) {
         (Some(name), Some(item)) if *name != item.repo => {
-            return Err(ServiceError::Invalid(format!(
-                "item {} is of repo \"{}\", not \"{name}\"",
-                item.id, item.repo
-            )));
+            let why = format!("item {} is of repo \"{}\", not \"{name}\"", item.id, item.repo);
+            return Err(Refusal::new(Code::LandingInvalid, why).field("repo").into());
         }
         (Some(name), _) => Some(name.clone()),
         (None, item) => item.as_ref().map(|item| item.repo.clone()),
@@ -186,7 +184,8 @@ async fn brought(sprint: &Coordinator, wanted: &Wanted) -> Result<Found, Service
 fn open(item: &Item) -> Result<(), ServiceError> {
     if item.is_over() {
         let stage = item.stage.name();
-        return Err(ServiceError::Precondition(format!("item {} is {stage}; add a new item for more work", item.id)));
+        let why = format!("item {} is {stage}; add a new item for more work", item.id);
+        return Err(ServiceError::new(Code::ItemOver, why));
     }
     Ok(())
 }
@@ -195,19 +194,19 @@ async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<La
     let Found { repo, git, item, head, .. } = found;
     let mut facts = LandingFacts { uncommitted: found.uncommitted.clone(), ..LandingFacts::default() };
     facts.held = match (&repo.halted, &repo.frozen) {
-        (Some(reason), _) => Some(format!("the merge queue stands still: {reason}")),
+        (Some(reason), _) => Some(format!("the merge queue is halted: {reason}")),
         (None, Some(reason)) => Some(format!("the merge queue is frozen: {reason}")),
         (None, None) => None,
     };
     if let Some(item) = item {
         let filter = WorkerFilter { item: Some(item.id), live: true, ..WorkerFilter::default() };
         let workers = sprint.store.workers(&filter).await?;
-        facts.worker = workers.iter().find(|worker| !worker.is_gate()).map(|worker| worker.id);
+        facts.worker = workers.iter().find(|worker| worker.job.item().is_some()).map(|worker| worker.id);
     }
     let config = match config_at(git, repo, tip) {
         // What mends a file that cannot be read must not need it.
-        Err(ServiceError::Precondition(why)) => {
-            facts.unreadable = Some(why);
+        Err(error) if error.code() == Code::ConfigInvalid => {
+            facts.unreadable = Some(error.to_string());
             RepoConfig::default()
         }
         config => config?,
@@ -224,7 +223,7 @@ async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<La
 async fn bring(
     sprint: &Coordinator,
     found: Found,
-    wanted: &Wanted,
+    wanted: &LandRequest,
     skipped: Vec<Checked>,
     by: Actor,
 ) -> Result<(LandingOutcome, Change), ServiceError> {

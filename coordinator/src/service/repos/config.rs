@@ -3,6 +3,7 @@
 use sprint_core::config::{self, CONFIG_FILE, RepoConfig};
 use sprint_core::footprint::Rules;
 use sprint_core::ids::CommitId;
+use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 
 use crate::git::GitRepo;
@@ -11,14 +12,15 @@ use crate::service::ServiceError;
 /// What the `sprint.toml` at a commit says; its gates are the repo's own where it names none.
 ///
 /// # Errors
-/// A file that cannot be understood is an error, not "no gates".
+/// [`Code::ConfigInvalid`]: a file that cannot be read is an error, not "no gates".
 pub fn config_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<RepoConfig, ServiceError> {
     let own = || RepoConfig { gates: repo.gates.clone(), ..RepoConfig::default() };
     let Some(file) = git.read_file(commit, CONFIG_FILE)? else { return Ok(own()) };
-    let text = String::from_utf8(file)
-        .map_err(|_| ServiceError::Precondition(format!("{CONFIG_FILE} on {} is not UTF-8", repo.branch)))?;
+    let text = String::from_utf8(file).map_err(|_| {
+        ServiceError::new(Code::ConfigInvalid, format!("{CONFIG_FILE} on {} is not UTF-8", repo.branch))
+    })?;
     let mut found = config::parse(&text)
-        .map_err(|error| ServiceError::Precondition(format!("on branch {}: {error}", repo.branch)))?;
+        .map_err(|error| ServiceError::new(Code::ConfigInvalid, format!("on branch {}: {error}", repo.branch)))?;
     rules(&found)?;
     if found.gates.is_empty() {
         found.gates.clone_from(&repo.gates);
@@ -28,5 +30,6 @@ pub fn config_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<RepoCo
 
 /// How the repo widens what changes touch.
 pub(crate) fn rules(config: &RepoConfig) -> Result<Rules, ServiceError> {
-    Rules::new(&config.footprint).map_err(|error| ServiceError::Precondition(format!("{CONFIG_FILE}: {error}")))
+    Rules::new(&config.footprint)
+        .map_err(|error| ServiceError::new(Code::ConfigInvalid, format!("{CONFIG_FILE}: {error}")))
 }

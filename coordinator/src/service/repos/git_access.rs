@@ -5,6 +5,7 @@ use std::fmt;
 use sprint_core::access::Identity;
 use sprint_core::attempt_ref::{AttemptRef, Kept};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
+use sprint_core::refusal::Code;
 use sprint_core::worker::Worker;
 
 use crate::git::GitError;
@@ -14,7 +15,7 @@ use crate::service::{Coordinator, ServiceError, WorkerFilter};
 /// Whether somebody may fetch from a repo: people may, and outposts with a worker of it.
 ///
 /// # Errors
-/// [`ServiceError::Forbidden`], or what the store says.
+/// [`Code::GitForbidden`], or what the store says.
 pub async fn may_fetch(sprint: &Coordinator, who: &Identity, repo: &RepoName) -> Result<(), ServiceError> {
     match who {
         Identity::Person { .. } => Ok(()),
@@ -29,20 +30,23 @@ pub async fn may_fetch(sprint: &Coordinator, who: &Identity, repo: &RepoName) ->
             if !sprint.store.workers(&filter).await?.is_empty() {
                 return Ok(());
             }
-            Err(ServiceError::Forbidden(format!("outpost \"{outpost}\" has no worker of repo \"{repo}\"")))
+            Err(ServiceError::new(
+                Code::GitForbidden,
+                format!("outpost \"{outpost}\" has no worker of repo \"{repo}\""),
+            ))
         }
         Identity::Stranger => Err(stranger()),
     }
 }
 
 fn stranger() -> ServiceError {
-    ServiceError::Unauthenticated("code is served to those who show a certificate or a token".to_owned())
+    ServiceError::new(Code::CallerUnauthenticated, "code is served to callers with a certificate or a token")
 }
 
 /// What the coordinator's repository keeps of an item's attempts, the newest attempt last.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], or what git says.
+/// [`Code::ItemNotFound`], or what git says.
 pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, ServiceError> {
     let found = sprint.store.get(&item).await?.ok_or_else(|| ServiceError::no_item(item))?;
     let git = match sprint.git.get(&found.repo) {
@@ -66,7 +70,7 @@ pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, Servi
 /// Whether somebody may ask what a push to a repo would start from: outposts that have, or had, a worker of it.
 ///
 /// # Errors
-/// [`ServiceError::Forbidden`], or what the store says.
+/// [`Code::GitForbidden`], or what the store says.
 pub async fn may_begin_push(sprint: &Coordinator, who: &Identity, repo: &RepoName) -> Result<(), ServiceError> {
     let outpost = pusher(who)?;
     let filter = WorkerFilter {
@@ -81,15 +85,16 @@ pub async fn may_begin_push(sprint: &Coordinator, who: &Identity, repo: &RepoNam
             return Ok(());
         }
     }
-    Err(ServiceError::Forbidden(format!("outpost \"{outpost}\" never had a worker of repo \"{repo}\"")))
+    Err(ServiceError::new(Code::GitForbidden, format!("outpost \"{outpost}\" never had a worker of repo \"{repo}\"")))
 }
 
-/// The outpost that wants to push; nobody else does.
+/// The outpost that wants to push; no other caller may.
 fn pusher(who: &Identity) -> Result<&OutpostName, ServiceError> {
     match who {
         Identity::Outpost(outpost) => Ok(outpost),
-        Identity::Person { .. } => Err(ServiceError::Forbidden(
-            "people do not push here: a branch moves by the merge queue only; push to the upstream instead".to_owned(),
+        Identity::Person { .. } => Err(ServiceError::new(
+            Code::GitForbidden,
+            "people do not push here: a branch moves by the merge queue only; push to the upstream instead",
         )),
         Identity::Stranger => Err(stranger()),
     }
@@ -100,7 +105,7 @@ fn pusher(who: &Identity) -> Result<&OutpostName, ServiceError> {
 /// An attempt that is over has its own place: what comes late is kept there, and moves nothing.
 ///
 /// # Errors
-/// [`ServiceError::Forbidden`] for the first that it may not make, or what the store says.
+/// [`Code::GitForbidden`] for the first that it may not make, or what the store says.
 pub async fn may_push(
     sprint: &Coordinator,
     who: &Identity,
@@ -109,7 +114,7 @@ pub async fn may_push(
 ) -> Result<(), ServiceError> {
     let outpost = pusher(who)?;
     for update in updates {
-        let refused = |why: &dyn fmt::Display| ServiceError::Forbidden(format!("{}: {why}", update.name));
+        let refused = |why: &dyn fmt::Display| ServiceError::new(Code::GitForbidden, format!("{}: {why}", update.name));
         let Some(wanted) = AttemptRef::parse(&update.name) else {
             return Err(refused(&"it is not an attempt's ref; the merge queue alone moves branches"));
         };
@@ -126,7 +131,7 @@ pub async fn may_push(
 fn check(workers: &[Worker], outpost: &OutpostName, repo: &RepoName, wanted: &AttemptRef) -> Result<(), String> {
     let AttemptRef { item, attempt, kind: _, late } = wanted;
     let own = workers.iter().find(|worker| {
-        let is_wanted = worker.item == *item && worker.attempt == *attempt && !worker.is_gate();
+        let is_wanted = worker.job.attempt().is_some_and(|job| job.item == *item && job.attempt == *attempt);
         is_wanted && worker.repo == *repo && worker.outpost == *outpost
     });
     let Some(worker) = own else {

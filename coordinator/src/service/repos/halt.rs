@@ -15,7 +15,7 @@ pub(crate) fn event(kind: EventKind, repo: &RepoName, actor: &Actor, data: serde
 /// Stops a repo's merge queue with a reason, or lets it go on.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// The repo does not exist.
 pub async fn set_halted(
     sprint: &Coordinator,
     name: RepoName,

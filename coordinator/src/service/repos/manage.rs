@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sprint_core::act::Act;
 use sprint_core::address::RepoAddress;
-use sprint_core::config::CONFIG_FILE;
+use sprint_core::assignment::Runtime;
 use sprint_core::event::EventKind;
+use sprint_core::explain::Reason;
 use sprint_core::gates::{self, Gate};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
-use sprint_core::job::Runtime;
+use sprint_core::job::Role;
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
-use sprint_core::worker::Role;
 use tokio::process::Command;
 
 use crate::git::RefUpdate;
@@ -50,7 +52,8 @@ pub struct Running {
 impl Running {
     fn check(&self) -> Result<(), ServiceError> {
         if self.max_duration.is_some_and(|limit| limit.is_zero()) {
-            return Err(ServiceError::Invalid("workers need time; set a max duration above 0, such as 2h".to_owned()));
+            let why = "workers need time; set a max duration above 0, such as 2h";
+            return Err(Refusal::new(Code::RepoInvalid, why).field("max_duration").into());
         }
         Ok(())
     }
@@ -86,21 +89,20 @@ pub struct Described {
     pub repo: Repo,
     pub tip: Option<CommitId>,
     pub gates: Vec<Gate>,
-    pub warnings: Vec<String>,
+    pub notices: Vec<Reason>,
 }
 
 /// Clones a repository and takes it under management.
 ///
 /// # Errors
-/// [`ServiceError::Exists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
+/// [`Code::RepoExists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
 pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
     let NewRepo { name, url, branch, run, max_attempts, limits, gates, running } = new;
     check(&gates, max_attempts)?;
     running.check()?;
     let taken = || {
-        ServiceError::Exists(format!(
-            "there is a repo \"{name}\" already; choose another name, or see it with: sprintctl repo show {name}"
-        ))
+        let why = format!("a repo \"{name}\" exists already; choose another name");
+        ServiceError::from(Refusal::new(Code::RepoExists, why).next(Act::ShowRepo(name.clone())))
     };
     if sprint.store.get(&name).await?.is_some() {
         return Err(taken());
@@ -141,9 +143,10 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
 }
 
 fn check(gates: &[Gate], max_attempts: Option<u32>) -> Result<(), ServiceError> {
-    gates::validate(gates).map_err(ServiceError::invalid)?;
+    gates::validate(gates).map_err(|error| Refusal::new(Code::RepoInvalid, error).field("gates"))?;
     if max_attempts == Some(0) {
-        return Err(ServiceError::Invalid("an item is tried at least once; set max attempts to 1 or more".to_owned()));
+        let why = "an item gets at least one attempt; set max attempts to 1 or more";
+        return Err(Refusal::new(Code::RepoInvalid, why).field("max_attempts").into());
     }
     Ok(())
 }
@@ -151,39 +154,32 @@ fn check(gates: &[Gate], max_attempts: Option<u32>) -> Result<(), ServiceError> 
 fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError> {
     let git = sprint.git.get(&repo.name)?;
     let tip = git.resolve(&repo.branch_ref())?;
-    let mut warnings = Vec::new();
+    let mut notices = Vec::new();
     let mut gates = Vec::new();
+    let name = || repo.name.clone();
+    let branch = || repo.branch.clone();
     match &tip {
-        None => warnings.push(format!("branch \"{}\" is not there", repo.branch)),
+        None => notices.push(Reason::BranchMissing { repo: name(), branch: branch() }),
         Some(tip) => match config_at(&git, &repo, tip).map(|config| config.gates) {
-            Ok(found) if found.is_empty() => warnings.push(format!(
-                "no gate is configured: every change lands as it is; name gates in {CONFIG_FILE} on {}, or with: sprintctl repo set {} --gate NAME=CMD",
-                repo.branch, repo.name
-            )),
+            Ok(found) if found.is_empty() => notices.push(Reason::NoGate { repo: name(), branch: branch() }),
             Ok(found) => gates = found,
-            Err(error) => warnings.push(format!("nothing can land: {error}")),
+            Err(error) => notices.push(Reason::CannotLand { repo: name(), why: error.to_string() }),
         },
     }
     if repo.run.is_empty() && repo.runtimes.is_empty() {
-        warnings.push(format!(
-            "no command is set: items must bring their own with --run, or set one with: sprintctl repo set {} --run CMD",
-            repo.name
-        ));
+        notices.push(Reason::NoRepoCommand { repo: name() });
     }
-    if let Some(reason) = &repo.halted {
-        warnings.push(format!(
-            "the merge queue stands still: {reason}; go on with: sprintctl repo set {} --resume",
-            repo.name
-        ));
+    if let Some(why) = &repo.halted {
+        notices.push(Reason::QueueHalted { repo: name(), why: why.clone() });
     }
-    if let Some(reason) = &repo.frozen {
-        warnings.push(format!("nothing lands: {reason}; go on with: sprintctl repo set {} --resume", repo.name));
+    if let Some(why) = &repo.frozen {
+        notices.push(Reason::QueueFrozen { repo: name(), why: why.clone() });
     }
-    Ok(Described { repo, tip, gates, warnings })
+    Ok(Described { repo, tip, gates, notices })
 }
 
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::RepoNotFound`].
 pub async fn get(sprint: &Coordinator, name: &RepoName) -> Result<Described, ServiceError> {
     let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     describe(sprint, repo)
@@ -204,7 +200,7 @@ pub fn http_backend(sprint: &Coordinator, name: &RepoName, refs: &[RefUpdate]) -
 /// Changes a repo's settings.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], or [`ServiceError::Invalid`] for gates that cannot be.
+/// [`Code::RepoNotFound`], or [`Code::RepoInvalid`] for gates that cannot be.
 pub async fn set(
     sprint: &Coordinator,
     name: RepoName,
@@ -214,7 +210,8 @@ pub async fn set(
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
     change.running.check()?;
     if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
-        return Err(ServiceError::Invalid("a runtime has no command; give the program and its arguments".to_owned()));
+        let why = "a runtime has no command; give the program and its arguments";
+        return Err(Refusal::new(Code::RepoInvalid, why).field("runtimes").into());
     }
     let repo = sprint
         .store
@@ -260,14 +257,15 @@ pub async fn set(
 /// Takes a repo out of management. Its git repository is set aside, not deleted.
 ///
 /// # Errors
-/// [`ServiceError::Precondition`] while it has open items, unless `force` cancels them; also while
+/// [`Code::RepoBusy`] while it has open items, unless `force` cancels them; also while
 /// workers still save what they did, since they need the repository for that.
 pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor) -> Result<Repo, ServiceError> {
     cancel_all(sprint, name.clone(), force, by.clone()).await?;
     let Ok(ended) = tokio::time::timeout(SAVING, workers_ended(sprint, &name)).await else {
-        return Err(ServiceError::Precondition(format!(
-            "workers of repo \"{name}\" still save their work; its items are cancelled; try again when: sprintctl worker list shows none of them"
-        )));
+        let why = format!(
+            "workers of repo \"{name}\" still save their work; its items are cancelled; try again when it has no workers"
+        );
+        return Err(Refusal::new(Code::RepoBusy, why).next(Act::ListWorkers).into());
     };
     ended?;
     let key = name.clone();
@@ -278,9 +276,8 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                 let open = tx.open_items(&name).await?.len();
                 let repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if open > 0 {
-                    return Err(ServiceError::Precondition(format!(
-                        "repo \"{name}\" got {open} new items meanwhile; try again"
-                    )));
+                    let why = format!("repo \"{name}\" got {open} new items meanwhile; try again");
+                    return Err(ServiceError::new(Code::RepoBusy, why));
                 }
                 tx.remove(&name, event(EventKind::RepoRemoved, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)
@@ -315,10 +312,11 @@ async fn cancel_all(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                 let open = tx.open_items(&name).await?;
                 tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if !open.is_empty() && !force {
-                    return Err(ServiceError::Precondition(format!(
+                    let why = format!(
                         "repo \"{name}\" has {} open items; cancel or finish them first, or add --force to cancel them",
                         open.len()
-                    )));
+                    );
+                    return Err(ServiceError::new(Code::RepoBusy, why));
                 }
                 for item in open {
                     let reason = format!("repo \"{name}\" was removed");

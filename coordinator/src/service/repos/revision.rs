@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use sprint_core::act::Act;
 use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::Repo;
 
 use crate::git::GitRepo;
@@ -11,7 +13,7 @@ use crate::service::{Coordinator, ServiceError};
 /// A repo and its repository.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`Code::RepoNotFound`].
 pub(crate) async fn repo(sprint: &Coordinator, name: &RepoName) -> Result<(Repo, Arc<GitRepo>), ServiceError> {
     let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     let git = sprint.git.get(name)?;
@@ -21,7 +23,7 @@ pub(crate) async fn repo(sprint: &Coordinator, name: &RepoName) -> Result<(Repo,
 /// The repo that is named, or the only one that there is.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], or [`ServiceError::Invalid`] when it is not clear which one is meant.
+/// [`Code::RepoNotFound`], or [`Code::RepoAmbiguous`] when there are several.
 pub(crate) async fn repo_or_only(
     sprint: &Coordinator,
     name: Option<RepoName>,
@@ -31,11 +33,12 @@ pub(crate) async fn repo_or_only(
     }
     let repos = sprint.store.live().repos();
     match repos.as_slice() {
-        [] => Err(ServiceError::NotFound("there is no repo; add one with: sprintctl repo add NAME URL".to_owned())),
+        [] => Err(Refusal::new(Code::RepoNotFound, "there is no repo").next(Act::AddRepo).into()),
         [only] => repo(sprint, &only.name).await,
         several => {
             let names = several.iter().map(|repo| repo.name.to_string()).collect::<Vec<_>>().join(", ");
-            Err(ServiceError::Invalid(format!("there are several repos ({names}); say which with --repo")))
+            let why = format!("there are several repos ({names}); name one of them with --repo");
+            Err(Refusal::new(Code::RepoAmbiguous, why).field("repo").into())
         }
     }
 }
@@ -43,7 +46,7 @@ pub(crate) async fn repo_or_only(
 /// The commit that a name means: the upstream's branch, fetched now, or a branch, ref or commit that is here.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], or what the upstream says.
+/// [`Code::RevisionNotFound`], or what the upstream says.
 pub(crate) async fn resolve(repo: &Repo, git: &GitRepo, name: &str) -> Result<CommitId, ServiceError> {
     if let Some(url) = &repo.url
         && let Some(commit) = git.fetch_branch(url, name).await?
@@ -52,9 +55,7 @@ pub(crate) async fn resolve(repo: &Repo, git: &GitRepo, name: &str) -> Result<Co
     }
     git.find(name)?.ok_or_else(|| {
         let upstream = if repo.url.is_some() { "no branch of the upstream, and " } else { "" };
-        ServiceError::NotFound(format!(
-            "\"{name}\" is {upstream}no branch, ref or commit of repo \"{}\" here",
-            repo.name
-        ))
+        let why = format!("\"{name}\" is {upstream}no branch, ref or commit of repo \"{}\" here", repo.name);
+        ServiceError::new(Code::RevisionNotFound, why)
     })
 }

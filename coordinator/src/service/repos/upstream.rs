@@ -85,7 +85,7 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName) -> Result<Push, 
     let intent = UpstreamPush { from, to: tip.clone() };
     set_pushing(sprint, name, Some(intent), EventKind::RepoPushing, data).await?;
     pass(Point::PushBefore);
-    // An error leaves the intent: nobody knows what became of it.
+    // An error leaves the intent: what became of the push is unknown.
     match git.push_upstream(url, &repo.branch, &tip).await? {
         Pushed::Done => {
             pass(Point::PushAfter);

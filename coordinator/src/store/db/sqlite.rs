@@ -1,20 +1,17 @@
-//! SQLite, driven from threads of our own: a batch is one trip to the thread, whatever it holds.
+//! SQLite: the writer's connection on the writer's thread, the readers' on threads that may block.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::Semaphore;
 
 use super::READERS;
 use super::failure::DatabaseError;
 use super::migrations::migrate_sqlite;
 use super::value::{Shape, Statement, Value};
 use crate::store::error::StoreError;
-
-/// Work that waits for the thread; the writer sends one piece at a time.
-const QUEUE: usize = 4;
 
 /// Prepared statements that are kept: each table's upsert for each power of two of rows, and the searches.
 const STATEMENTS: usize = 256;
@@ -28,50 +25,26 @@ impl ToSql for Value {
     }
 }
 
-type Work = Box<dyn FnOnce(&mut Connection) + Send>;
-
-/// The writer's connection, held by its thread.
+/// The writer's connection; it blocks the writer's own thread and no other.
 pub(crate) struct Writer {
-    work: mpsc::Sender<Work>,
-    thread: std::thread::JoinHandle<()>,
+    connection: Connection,
 }
 
 impl Writer {
-    /// Runs `work` on the thread.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, DatabaseError> + Send + 'static,
-    ) -> Result<T, DatabaseError> {
-        let (sender, receiver) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let _ = sender.send(work(connection));
-        });
-        self.work.send(work).await.map_err(|_| DatabaseError::Gone)?;
-        receiver.await.map_err(|_| DatabaseError::Gone)?
-    }
-
     /// Executes statements in order; stops at the first that fails.
-    pub(crate) async fn execute(&self, statements: Vec<Statement>) -> Result<(), DatabaseError> {
-        self.run(move |connection| {
-            for Statement { sql, values } in &statements {
-                connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    pub(crate) async fn fetch<T: Shape>(&self, statement: Statement) -> Result<Vec<T>, DatabaseError> {
-        self.run(move |connection| fetch(connection, &statement)).await
-    }
-
-    /// Answers when the database is closed.
-    pub(crate) async fn close(self) {
-        drop(self.work);
-        let ended = tokio::task::spawn_blocking(|| self.thread.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the thread that drives SQLite ended badly");
+    pub(crate) fn execute(&self, statements: &[Statement]) -> Result<(), DatabaseError> {
+        for Statement { sql, values } in statements {
+            self.connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
         }
+        Ok(())
+    }
+
+    pub(crate) fn fetch<T: Shape>(&self, statement: &Statement) -> Result<Vec<T>, DatabaseError> {
+        fetch(&self.connection, statement)
+    }
+
+    pub(crate) fn close(self) -> Result<(), DatabaseError> {
+        Ok(self.connection.close().map_err(|(_, error)| error)?)
     }
 }
 
@@ -126,21 +99,9 @@ pub(crate) async fn open(path: &Path) -> Result<(Writer, Readers), StoreError> {
         }
         Ok::<_, StoreError>((writer, readers))
     });
-    let (mut writer, readers) = opened.await.map_err(|_| StoreError::Closed)??;
-    let (work, mut queue) = mpsc::channel::<Work>(QUEUE);
-    let thread = std::thread::Builder::new()
-        .name("record".to_owned())
-        .spawn(move || {
-            while let Some(work) = queue.blocking_recv() {
-                work(&mut writer);
-            }
-            if let Err((_, error)) = writer.close() {
-                tracing::warn!(%error, "the database did not close cleanly");
-            }
-        })
-        .map_err(StoreError::Thread)?;
+    let (connection, readers) = opened.await.map_err(|_| StoreError::Closed)??;
     let free = Arc::new(Semaphore::new(readers.len()));
-    Ok((Writer { work, thread }, Readers { idle: Arc::new(Mutex::new(readers)), free }))
+    Ok((Writer { connection }, Readers { idle: Arc::new(Mutex::new(readers)), free }))
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {

@@ -25,7 +25,7 @@ impl Connection {
     /// Executes statements in order; stops at the first that fails.
     pub(crate) async fn execute(&mut self, statements: Vec<Statement>) -> Result<(), DatabaseError> {
         match self {
-            Self::Sqlite(writer) => writer.execute(statements).await,
+            Self::Sqlite(writer) => writer.execute(&statements),
             Self::Postgres(writer) => writer.execute(statements).await,
         }
     }
@@ -36,7 +36,7 @@ impl Connection {
         match self {
             Self::Sqlite(writer) => {
                 statements.push(commit);
-                writer.execute(statements).await.map_err(|error| CommitFailure { error, is_unknown: false })
+                writer.execute(&statements).map_err(|error| CommitFailure { error, is_unknown: false })
             }
             Self::Postgres(writer) => {
                 writer.execute(statements).await.map_err(|error| CommitFailure { error, is_unknown: false })?;
@@ -50,7 +50,7 @@ impl Connection {
 
     pub(crate) async fn fetch<T: Shape>(&mut self, statement: Statement) -> Result<Vec<T>, DatabaseError> {
         match self {
-            Self::Sqlite(writer) => writer.fetch(statement).await,
+            Self::Sqlite(writer) => writer.fetch(&statement),
             Self::Postgres(writer) => writer.fetch(statement).await,
         }
     }
@@ -83,10 +83,7 @@ impl Connection {
 
     pub(crate) async fn close(self) -> Result<(), DatabaseError> {
         match self {
-            Self::Sqlite(writer) => {
-                writer.close().await;
-                Ok(())
-            }
+            Self::Sqlite(writer) => writer.close(),
             Self::Postgres(writer) => writer.close().await,
         }
     }

@@ -8,8 +8,7 @@ use sprint_core::item::Item;
 use sprint_core::time::Timestamp;
 
 use super::super::db::{Statement, Value};
-use super::super::entities::Slots;
-use super::super::entity::{Key as _, Stored, insert};
+use super::super::entity::{Key as _, Slots, Stored, insert};
 use super::super::error::StoreError;
 use super::super::notice::Notice;
 use super::{Batch, EVENTS, Job, Numbers, Tx};
@@ -104,6 +103,7 @@ impl Tx {
         let begin = (!self.begun).then(|| self.connection.begin());
         let all = begin.into_iter().chain(statements).collect::<Vec<_>>();
         let again = [self.batch.sent.as_slice(), &all].concat();
+        self.begun = true;
         let failure = match self.connection.commit(all).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
@@ -214,10 +214,11 @@ impl Tx {
         let begin = (!self.begun).then(|| self.connection.begin());
         let statements = begin.into_iter().chain(statements).collect::<Vec<_>>();
         self.batch.sent.extend(statements.iter().cloned());
+        // Also when a later statement fails: then there is something to roll back.
+        self.begun = true;
         let written = self.connection.execute(statements).await;
         self.broken |= written.is_err();
         written?;
-        self.begun = true;
         self.batch.written.absorb(self.batch.rows.share());
         self.cache.absorb(std::mem::take(&mut self.batch.rows));
         Ok(())

@@ -2,18 +2,19 @@
 
 use coordinator::service::ServiceError;
 use coordinator::service::backlog::{items, pipeline, schedule};
-use coordinator::service::fleet::session::{Session, Told};
+use coordinator::service::fleet::session::{Downlink, Session};
 use coordinator::service::fleet::{leases, presence};
 use coordinator::service::queue::merge;
 use coordinator::service::repos::git_access;
 use coordinator::service::repos::git_access::RefUpdate;
 use sprint_core::access::{Caller, Identity};
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Outcome, ReportBody};
 use sprint_core::event::EventKind;
 use sprint_core::fixtures;
 use sprint_core::gates::GateOutcome;
 use sprint_core::ids::{ItemId, TreeId, WorkerId, late_ref, work_ref};
 use sprint_core::item::Item;
-use sprint_core::job::{Outcome, ReportBody};
+use sprint_core::job::{AttemptJob, Job};
 
 use super::{Event, FAULTS, HEARTBEAT, World, event};
 use crate::faults::Fault;
@@ -231,7 +232,7 @@ impl World {
             }
         };
         for told in told {
-            self.send_down(id, Down::Told(told));
+            self.send_down(id, Down::Downlink(told));
         }
         Ok(())
     }
@@ -248,7 +249,7 @@ impl World {
             }
         }
         for (id, told) in told {
-            self.send_down(id, Down::Told(told));
+            self.send_down(id, Down::Downlink(told));
         }
         Ok(())
     }
@@ -267,7 +268,7 @@ impl World {
                 here.begin_session();
                 self.after(0, Event::Heartbeat(id));
             }
-            Down::Told(Told::Assign(assignment)) => {
+            Down::Downlink(Downlink::Assign(assignment)) => {
                 let worker = assignment.worker;
                 if let Some(work) = here.works.get(&worker) {
                     // It is told of again what it says of it.
@@ -279,13 +280,13 @@ impl World {
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Told(Told::Stop { worker, reason }) => {
+            Down::Downlink(Downlink::Stop { worker, reason }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.stop = Some(reason);
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Told(Told::Acknowledge { worker, seq, refused }) => {
+            Down::Downlink(Downlink::Acknowledge { worker, seq, refused }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.acknowledged = work.acknowledged.max(seq);
                     if refused.is_none() {
@@ -294,7 +295,7 @@ impl World {
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Told(Told::Forget { worker }) => {
+            Down::Downlink(Downlink::Forget { worker }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.forgotten = true;
                     self.after(1, Event::Work(outpost, worker));
@@ -320,10 +321,12 @@ impl World {
             Some(ReportBody::Accepted) => match &work.stop {
                 Some(reason) => {
                     let reason = reason.clone();
-                    report = Some(work.finish(Outcome::Stopped { reason }));
+                    report = Some(work.finish(Outcome::stopped(&work.assignment.job.clone(), reason)));
                 }
                 None if work.vanished => {
-                    report = Some(work.finish(Outcome::Lost { reason: "its terminal is gone".to_owned() }));
+                    report = Some(
+                        work.finish(Outcome::lost(&work.assignment.job.clone(), "its terminal is gone".to_owned())),
+                    );
                 }
                 None => {
                     let ends_at = *work.ends_at.get_or_insert(self.now + self.random.u64(100..40_000));
@@ -334,7 +337,9 @@ impl World {
             Some(ReportBody::Started { .. }) => {
                 let is_over = work.ends_at.is_some_and(|at| at <= self.now) || work.stop.is_some();
                 if work.vanished {
-                    report = Some(work.finish(Outcome::Lost { reason: "its terminal is gone".to_owned() }));
+                    report = Some(
+                        work.finish(Outcome::lost(&work.assignment.job.clone(), "its terminal is gone".to_owned())),
+                    );
                 } else if is_over {
                     report = Some(work.report(ReportBody::Exited { exit_code: Some(0) }));
                     again = Some(self.random.u64(1..500));
@@ -373,22 +378,21 @@ impl World {
         let path = self.paths[outpost];
         let work = &self.outposts[outpost].works[&worker];
         let assignment = work.assignment.clone();
-        if assignment.is_gate() {
+        let Job::Attempt(AttemptJob { item, attempt, role: _ }) = assignment.job else {
             if let Some(reason) = work.stop.clone() {
-                return Ok(Some(Outcome::Stopped { reason }));
+                return Ok(Some(Outcome::stopped(&assignment.job, reason)));
             }
             let result = if work.fate == Fate::Fails { GateOutcome::Failed } else { GateOutcome::Passed };
             let commit = self.site.objects.find_commit(assignment.base.as_str().parse().expect("a commit"));
             let tree = commit.map_err(|error| error.to_string())?.tree_id();
             let tree = TreeId::new(tree.to_string()).map_err(|error| error.to_string())?;
             let verdicts = assignment.gates.iter().map(|gate| fixtures::verdict(gate, result)).collect();
-            return Ok(Some(Outcome::Gated { commit: assignment.base, tree, verdicts }));
-        }
+            return Ok(Some(Outcome::Gate(GateRunOutcome::Judged { commit: assignment.base, tree, verdicts })));
+        };
         let Some(sprint) = self.sprint.as_ref().filter(|_| self.now >= self.frozen) else { return Ok(None) };
         if path.up_blocked > self.now || path.down_blocked > self.now {
             return Ok(None);
         }
-        let (item, attempt) = (assignment.item, assignment.attempt);
         let name = work_ref(item, attempt);
         let who = Identity::Outpost(self.outposts[outpost].name.clone());
         let head =
@@ -406,11 +410,11 @@ impl World {
         git.set_ref(&name, &head).map_err(|error| error.to_string())?;
         let work = self.outposts[outpost].works.get_mut(&worker).expect("is there");
         work.pushed = Some((name, head.clone()));
-        Ok(Some(match (&work.stop, work.fate) {
-            (Some(reason), _) => Outcome::Stopped { reason: reason.clone() },
-            (None, Fate::Fails) => Outcome::Failed { reason: "exited with code 1".to_owned() },
-            (None, Fate::Succeeds) => Outcome::Committed { head },
-        }))
+        Ok(Some(Outcome::Attempt(match (&work.stop, work.fate) {
+            (Some(reason), _) => AttemptOutcome::Stopped { reason: reason.clone() },
+            (None, Fate::Fails) => AttemptOutcome::Failed { reason: "exited with code 1".to_owned() },
+            (None, Fate::Succeeds) => AttemptOutcome::Committed { head },
+        })))
     }
 
     pub(super) fn send_reports(&mut self, outpost: usize) {

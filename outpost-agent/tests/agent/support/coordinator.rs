@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use sprint_core::assignment::{Assignment, Report};
 use sprint_core::ids::WorkerId;
-use sprint_core::job::{Assignment, Report};
 use sprint_identity::connect::Credential;
 use sprint_identity::testing::TestAuthority;
 use sprint_proto::MAX_MESSAGE_BYTES;

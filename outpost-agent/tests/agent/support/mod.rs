@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use sprint_core::assignment;
+use sprint_core::assignment::{
+    Assignment, AttemptOutcome, CommandResult, GateRunOutcome, Outcome, Report, ReportBody, Runtime,
+};
 use sprint_core::fixtures;
 use sprint_core::gates::{Gate, GateOutcome};
-use sprint_core::ids::{ChangeId, CommitId, WorkerId};
-use sprint_core::job::{self, Assignment, Outcome, Report, ReportBody, Runtime, StepResult};
-use sprint_core::worker::Role;
+use sprint_core::ids::{ChangeId, CommitId, TrialId, WorkerId};
+use sprint_core::job::{GateJob, Job};
 
 pub(crate) use coordinator::{Coordinator, State};
 
@@ -31,7 +34,7 @@ pub(crate) struct Site {
 #[derive(Debug, Clone)]
 pub(crate) struct Finished {
     pub(crate) exit_code: Option<i32>,
-    pub(crate) steps: Vec<StepResult>,
+    pub(crate) steps: Vec<CommandResult>,
     pub(crate) wip: Option<CommitId>,
     pub(crate) log_bytes: u64,
     pub(crate) log_tail: String,
@@ -169,7 +172,10 @@ impl Site {
     /// A gate run of the start commit.
     pub(crate) fn gates(&self, worker: u64, gates: &[(&str, &str)]) -> Assignment {
         Assignment {
-            role: Role::Gate,
+            job: Job::Gate(GateJob {
+                trial: TrialId::new(5),
+                gate: gates.first().map_or("none", |(name, _)| *name).to_owned(),
+            }),
             change: Some(ChangeId::new(7)),
             steps: gates.iter().map(|(name, run)| step(name, run)).collect(),
             gates: gates.iter().map(|(name, run)| Gate::new(*name, *run)).collect(),
@@ -242,8 +248,8 @@ impl Drop for Site {
     }
 }
 
-pub(crate) fn step(name: &str, run: &str) -> job::Command {
-    job::Command {
+pub(crate) fn step(name: &str, run: &str) -> assignment::Command {
+    assignment::Command {
         name: name.to_owned(),
         runtime: Runtime::shell(),
         run: run.to_owned(),
@@ -257,7 +263,7 @@ pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
 
 /// The verdict on the last gate of a run that was judged.
 pub(crate) fn refused(outcome: &Outcome) -> (GateOutcome, &str) {
-    let Outcome::Gated { verdicts, .. } = outcome else { panic!("not gated: {outcome:?}") };
+    let Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) = outcome else { panic!("not gated: {outcome:?}") };
     let last = verdicts.last().expect("a verdict");
     (last.outcome, &last.reason)
 }
@@ -345,14 +351,22 @@ pub(crate) fn processes_of(site: &Site, worker: WorkerId) -> Vec<i32> {
 
 /// The reason of a worker that was lost.
 pub(crate) fn lost(outcome: &Outcome) -> String {
-    let Outcome::Lost { reason } = outcome else { panic!("not lost: {outcome:?}") };
-    reason.clone()
+    match outcome {
+        Outcome::Attempt(AttemptOutcome::Lost { reason }) | Outcome::Gate(GateRunOutcome::Lost { reason }) => {
+            reason.clone()
+        }
+        other => panic!("not lost: {other:?}"),
+    }
 }
 
 /// The reason of a worker that failed.
 pub(crate) fn failed(outcome: &Outcome) -> String {
-    let Outcome::Failed { reason } = outcome else { panic!("not failed: {outcome:?}") };
-    reason.clone()
+    match outcome {
+        Outcome::Attempt(AttemptOutcome::Failed { reason }) | Outcome::Gate(GateRunOutcome::Failed { reason }) => {
+            reason.clone()
+        }
+        other => panic!("not failed: {other:?}"),
+    }
 }
 
 /// The tmux servers and clients of a data directory.

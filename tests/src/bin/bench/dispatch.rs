@@ -34,7 +34,9 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
             Some(Down::Assign(assignment)) => {
                 began.get_or_insert_with(Instant::now);
                 up.send(report(&assignment, 1, v1::report::Body::Accepted(v1::Accepted {}))).await?;
-                let outcome = Some(v1::finished::Outcome::Failed("a stub does no work".to_owned()));
+                let outcome = Some(v1::finished::Outcome::Attempt(v1::AttemptOutcome {
+                    kind: Some(v1::attempt_outcome::Kind::Failed("a stub does no work".to_owned())),
+                }));
                 let body = v1::Finished { exit_code: Some(1), outcome, ..v1::Finished::default() };
                 up.send(report(&assignment, 2, v1::report::Body::Finished(body))).await?;
             }
@@ -57,7 +59,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
 }
 
 fn report(assignment: &v1::Assignment, seq: u64, body: v1::report::Body) -> v1::OutpostMessage {
-    let (worker, item, attempt) = (assignment.worker, assignment.item, assignment.attempt);
-    let report = v1::Report { worker, item, attempt, seq, body: Some(body) };
+    let (worker, job) = (assignment.worker, assignment.job.clone());
+    let report = v1::Report { worker, job, seq, body: Some(body) };
     v1::OutpostMessage { body: Some(Up::Report(report)) }
 }

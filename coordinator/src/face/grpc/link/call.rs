@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use sprint_core::access::{Caller, Identity};
+use sprint_core::act::Act;
 use sprint_core::ids::{KeyId, OutpostName};
+use sprint_core::refusal;
 use sprint_core::time::Timestamp;
+use sprint_core::token::TokenKind;
 use tonic::{Code, Request, Status};
 
 use crate::face::Face;
 use crate::face::caller::Peer;
 use crate::face::grpc::caller_of;
+use crate::face::grpc::status::{plain, refuse};
 use crate::service::admission::audit;
 use crate::service::fleet::outposts;
 use crate::service::{Coordinator, now};
@@ -29,7 +33,7 @@ impl Link {
     pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let caller = caller_of(request)?.clone();
         let Identity::Outpost(outpost) = caller.identity.clone() else {
-            return Err(Status::permission_denied("only outposts speak here"));
+            return Err(plain(refusal::Code::CallerForbidden, "only outposts may call this"));
         };
         let peer = request.extensions().get::<Peer>();
         let (key, expires_at) = peer.map_or((None, None), |peer| (peer.key.clone(), peer.expires_at));
@@ -61,12 +65,11 @@ pub(super) async fn record(face: &Face, link: &Link, method: &str, status: &Stat
 
 /// What ends the calls of an outpost that was removed.
 pub(super) fn removed() -> Status {
-    Status::unauthenticated(
-        "this outpost was removed; join again with a new token (coordinator token create --kind outpost)",
-    )
+    let why = "this outpost was removed; join again with a new token";
+    refuse(&refusal::Refusal::new(refusal::Code::OutpostRemoved, why).next(Act::CreateToken(TokenKind::Outpost)))
 }
 
 /// What ends a call whose certificate has expired; the outpost calls again with its next one.
 pub(super) fn expired() -> Status {
-    Status::unauthenticated("the certificate has expired; connect again with the next one")
+    plain(refusal::Code::CertificateExpired, "the certificate has expired; connect again with the next one")
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use futures::FutureExt as _;
 use sprint_core::ids::WorkerId;
+use sprint_core::refusal::Code;
 use sprint_failpoint::{Point, pass};
 use sprint_proto::v1;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use crate::face::Face;
 use crate::service::admission::{access, audit};
 use crate::service::fleet::logs::OpenLog;
 use crate::service::fleet::workers;
-use crate::service::{ServiceError, now};
+use crate::service::now;
 
 /// Acknowledgements on their way; one for each worker and batch.
 const ACKS: usize = 256;
@@ -88,7 +89,7 @@ impl Stream {
     /// Ends the stream for a reason.
     async fn end(self, status: Status) {
         record(&self.face, &self.link, "Link/Logs", &status).await;
-        // The outpost may be gone; then nobody is left to be told.
+        // The send fails when the outpost is gone, which is no error.
         let _ = self.sender.send(Err(status)).await;
     }
 
@@ -105,7 +106,7 @@ impl Stream {
                 let why = match workers::get(&self.face.sprint, id).await {
                     Ok(worker) if worker.outpost == self.link.outpost => None,
                     Ok(_) => Some(format!("worker {id} is not one of this outpost's")),
-                    Err(ServiceError::NotFound(why)) => Some(why),
+                    Err(error) if error.code() == Code::WorkerNotFound => Some(error.to_string()),
                     Err(error) => return Err(of(error)),
                 };
                 if let Some(why) = why {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use sprint_core::ids::{Attempt, ItemId, OutpostName, WorkerId};
-use sprint_core::job::Report;
+use sprint_core::assignment::Report;
+use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::refusal::Code;
 use sprint_failpoint::{Point, pass};
-use sprint_proto::convert::millis;
+use sprint_proto::convert::{millis, required};
 use sprint_proto::v1::{self, coordinator_message::Body as Down, outpost_message::Body as Up};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,15 +17,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::super::identity::certificate;
-use super::super::status::{malformed, of};
+use super::super::status::{malformed, of, plain, stopping};
 use super::call::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service;
 use crate::service::admission::enrol;
-use crate::service::fleet::connections::{AttachRequest, Held};
+use crate::service::fleet::connections::{AttachRequest, SessionHold};
 use crate::service::fleet::presence;
-use crate::service::fleet::presence::{Hello, Present};
-use crate::service::fleet::session::Told;
+use crate::service::fleet::presence::{Hello, InventoryEntry};
+use crate::service::fleet::session::Downlink;
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -48,16 +49,17 @@ pub(super) async fn open(
 ) -> Result<ReceiverStream<Result<v1::CoordinatorMessage, Status>>, Status> {
     let first = tokio::time::timeout(HELLO_LIMIT, input.message())
         .await
-        .map_err(|_| Status::deadline_exceeded("no hello arrived"))??;
+        .map_err(|_| plain(Code::RequestTimedOut, "no hello arrived"))??;
     let Some(Up::Hello(hello)) = first.and_then(|message| message.body) else {
-        return Err(Status::invalid_argument("the first message of a session is a hello"));
+        return Err(plain(Code::RequestInvalid, "the first message of a session must be a hello"));
     };
     let hello = read_hello(hello)?;
     if hello.outpost != link.outpost {
-        return Err(Status::permission_denied(format!(
-            "the hello names outpost \"{}\", and the certificate is another's: outpost \"{}\"",
+        let why = format!(
+            "the hello names outpost \"{}\", and the certificate belongs to outpost \"{}\"",
             hello.outpost, link.outpost
-        )));
+        );
+        return Err(plain(Code::CallerForbidden, why));
     }
     let (session, held, told) = service::fleet::session::Session::open(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
@@ -78,13 +80,11 @@ fn read_hello(hello: v1::Hello) -> Result<Hello, Status> {
         draining,
         inventory: workers
             .into_iter()
-            .map(|v1::InventoryEntry { worker, item, attempt, finished }| Present {
-                worker: WorkerId::new(worker),
-                item: ItemId::new(item),
-                attempt: Attempt::new(attempt),
-                finished,
+            .map(|v1::InventoryEntry { worker, job, finished }| {
+                let job = required(job, "the job of a worker").and_then(TryInto::try_into).map_err(malformed)?;
+                Ok(InventoryEntry { worker: WorkerId::new(worker), job, finished })
             })
-            .collect(),
+            .collect::<Result<_, Status>>()?,
     })
 }
 
@@ -112,12 +112,12 @@ struct Connected {
 }
 
 impl Connected {
-    async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: Held, told: Vec<Told>) {
+    async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: SessionHold, told: Vec<Downlink>) {
         let ended = self.serve(input, &mut held, told).await;
         if let Err(Ended(Some(status))) = ended {
             tracing::warn!(outpost = %self.outpost, %status, "an outpost's session failed");
             record(&self.face, &self.link, "Link/Session", &status).await;
-            // The outpost may be gone; then nobody is left to be told.
+            // The send fails when the outpost is gone, which is no error.
             let _ = self.down.try_send(Err(status));
         }
         presence::disconnect(&self.face.sprint, &held).await;
@@ -127,8 +127,8 @@ impl Connected {
     async fn serve(
         &mut self,
         mut input: Streaming<v1::OutpostMessage>,
-        held: &mut Held,
-        told: Vec<Told>,
+        held: &mut SessionHold,
+        told: Vec<Downlink>,
     ) -> Result<(), Ended> {
         let bell = self.face.sprint.notices().outpost(&self.outpost);
         self.send(Down::Welcome(v1::Welcome {
@@ -150,7 +150,7 @@ impl Connected {
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Err(Status::unavailable("the coordinator is shutting down").into()),
+                () = stop.cancelled() => return Err(stopping().into()),
                 () = held.stop.cancelled() => return Ok(()),
                 () = &mut end => return Err(expired().into()),
                 () = self.down.closed() => return Ok(()),
@@ -171,7 +171,7 @@ impl Connected {
                     self.send(Down::Attach(v1::AttachOpen { session, worker: worker.get(), columns, rows })).await?;
                 }
                 // Last: what has arrived while this process was stopped is heard first.
-                () = &mut silence => return Err(Status::aborted("no heartbeat came").into()),
+                () = &mut silence => return Err(plain(Code::OutpostSilent, "no heartbeat arrived").into()),
             }
         }
     }
@@ -180,19 +180,19 @@ impl Connected {
         Ok(self.down.send(Ok(v1::CoordinatorMessage { body: Some(body) })).await?)
     }
 
-    async fn send_all(&self, told: Vec<Told>) -> Result<(), Ended> {
+    async fn send_all(&self, told: Vec<Downlink>) -> Result<(), Ended> {
         for told in told {
-            let is_assignment = matches!(told, Told::Assign(_));
+            let is_assignment = matches!(told, Downlink::Assign(_));
             if is_assignment {
                 pass(Point::AssignBefore);
             }
             self.send(match told {
-                Told::Assign(assignment) => Down::Assign((*assignment).into()),
-                Told::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
-                Told::Acknowledge { worker, seq, refused } => {
+                Downlink::Assign(assignment) => Down::Assign((*assignment).into()),
+                Downlink::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
+                Downlink::Acknowledge { worker, seq, refused } => {
                     Down::Ack(v1::ReportAck { worker: worker.get(), seq, refused })
                 }
-                Told::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
+                Downlink::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
             })
             .await?;
             if is_assignment {
@@ -225,7 +225,7 @@ impl Connected {
                     let renewed = enrol::renew(&sprint, &self.outpost, &csr).await.map_err(of)?;
                     self.send(Down::Certificate(certificate(renewed))).await?;
                 }
-                Some(Up::Hello(_)) => return Err(Status::invalid_argument("a session has one hello").into()),
+                Some(Up::Hello(_)) => return Err(plain(Code::RequestInvalid, "a session has one hello").into()),
                 None => {}
             }
             if arrived.len() < REPORTS

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sprint_core::refusal::Code;
 use sprint_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::super::status::plain;
 use super::call::Link;
 use crate::face::Face;
 use crate::service::admission::access;
@@ -21,12 +23,13 @@ pub(super) async fn open(
     link: &Link,
     mut input: Streaming<v1::TerminalOutput>,
 ) -> Result<ReceiverStream<Result<v1::AttachInput, Status>>, Status> {
-    let first = input.message().await?.ok_or_else(|| Status::invalid_argument("no terminal is named"))?;
+    let first =
+        input.message().await?.ok_or_else(|| plain(Code::RequestInvalid, "the first message names no terminal"))?;
     let TerminalEnd { sender: shown, receiver: mut typed } = face
         .sprint
         .fleet
         .take_terminal(first.session, &link.outpost)
-        .ok_or_else(|| Status::not_found("nobody asked for this terminal, or somebody has it already"))?;
+        .ok_or_else(|| plain(Code::TerminalNotFound, "no viewer waits for this terminal"))?;
     let (keys, receiver) = mpsc::channel(KEYS);
     let (stop, sprint, link) = (face.stop.clone(), Arc::clone(&face.sprint), link.clone());
     let mut changes = access::changes(&sprint);

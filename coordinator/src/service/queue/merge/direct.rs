@@ -4,6 +4,7 @@
 use sprint_core::change::{Candidate, Change, Direct};
 use sprint_core::config::{MergeMethod, RepoConfig};
 use sprint_core::ids::CommitId;
+use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Purpose, Trial, TrialEvent, TrialState};
 use std::sync::Arc;
@@ -77,9 +78,9 @@ pub(crate) async fn step(
     }
     let config = match config_at(git, repo, tip) {
         // What mends a file that cannot be read must not need it.
-        Err(ServiceError::Precondition(_)) if wish.skip_gates => RepoConfig::default(),
+        Err(error) if error.code() == Code::ConfigInvalid && wish.skip_gates => RepoConfig::default(),
         // The queue halts for it, and says so.
-        Err(ServiceError::Precondition(_)) => return Ok(Progress::Idle),
+        Err(error) if error.code() == Code::ConfigInvalid => return Ok(Progress::Idle),
         config => config?,
     };
     let trial = trials.iter().find(|trial| {

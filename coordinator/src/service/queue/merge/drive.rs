@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::ids::{RepoName, candidate_ref};
 use sprint_core::merge_queue::{self, Action};
+use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Trial, TrialEvent, TrialState};
 
@@ -13,7 +14,7 @@ use crate::git::GitRepo;
 use crate::service::queue::merge::build::{self, Built};
 use crate::service::queue::merge::keep::keep;
 use crate::service::queue::merge::look::{Look, Waiting};
-use crate::service::queue::merge::memory::{QueueState, Shown};
+use crate::service::queue::merge::memory::{QueueState, QueueView};
 use crate::service::queue::merge::progress::{Progress, apply};
 use crate::service::queue::merge::{direct, land, reject};
 use crate::service::repos::upstream;
@@ -94,8 +95,8 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     }
     let config = match state.configured(&git, &repo, &tip) {
         Ok(config) => config,
-        Err(ServiceError::Precondition(reason)) => {
-            upstream::halt(sprint, name, reason).await?;
+        Err(error) if error.code() == Code::ConfigInvalid => {
+            upstream::halt(sprint, name, error.to_string()).await?;
             return Ok(Progress::Idle);
         }
         Err(error) => return Err(error),
@@ -112,7 +113,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     }
     let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
     let plan = merge_queue::plan(&snapshot);
-    sprint.queues.show(name, Shown::new(plan.outlook, state));
+    sprint.queues.show(name, QueueView::new(plan.outlook, state));
     state.tip_in_doubt |= !snapshot.tip_is_gated;
     carry_out(sprint, &git, &repo, &look, plan.steps, state).await
 }

@@ -8,11 +8,11 @@ use sprint_core::config::{MergeMethod, RepoConfig};
 use sprint_core::footprint::{Footprint, Rules};
 use sprint_core::ids::{ChangeId, CommitId, RepoName, TrialId};
 use sprint_core::item::Priority;
+use sprint_core::job::Role;
 use sprint_core::merge_queue::snapshot::{Entry, Move, Queue, standing};
 use sprint_core::merge_queue::{Clash, Policy, QueueMode};
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Purpose, Trial, TrialState};
-use sprint_core::worker::Role;
 
 use crate::git::GitRepo;
 use crate::service::capacity::Board;
@@ -136,7 +136,7 @@ impl Look {
         Ok(look)
     }
 
-    /// Takes a tip that nobody gated for good until something fails on it: a repo's first commit, or what others
+    /// Treats a tip that was never gated as good until something fails on it: a repo's first commit, or what others
     /// brought to the upstream.
     fn trust_the_tip(&mut self, state: &mut QueueState) {
         if self.green.contains(&self.tip) || self.config.gates.is_empty() {

@@ -32,18 +32,18 @@ const DURATIONS: usize = 50;
 pub struct Queues {
     /// Each is held for as long as the merger works on it.
     of: Mutex<HashMap<RepoName, Arc<tokio::sync::Mutex<QueueState>>>>,
-    shown: Mutex<HashMap<RepoName, Arc<Shown>>>,
+    shown: Mutex<HashMap<RepoName, Arc<QueueView>>>,
 }
 
 /// How a queue stood when it was planned last, for people: they do not wait for the merger.
 #[derive(Default)]
-pub(crate) struct Shown {
+pub(crate) struct QueueView {
     pub(crate) outlook: BTreeMap<ChangeId, Outlook>,
     pub(crate) priors: HashMap<ChangeId, Prior>,
     pub(crate) usual_duration: Option<Duration>,
 }
 
-impl Shown {
+impl QueueView {
     pub(crate) fn new(outlook: BTreeMap<ChangeId, Outlook>, state: &QueueState) -> Self {
         Self { outlook, priors: state.history.priors().clone(), usual_duration: state.usual_duration() }
     }
@@ -55,11 +55,11 @@ impl Queues {
         Arc::clone(of.entry(repo.clone()).or_default())
     }
 
-    pub(crate) fn show(&self, repo: &RepoName, shown: Shown) {
+    pub(crate) fn show(&self, repo: &RepoName, shown: QueueView) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(repo.clone(), Arc::new(shown));
     }
 
-    pub(crate) fn shown(&self, repo: &RepoName) -> Arc<Shown> {
+    pub(crate) fn shown(&self, repo: &RepoName) -> Arc<QueueView> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.get(repo).map(Arc::clone).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ pub(crate) struct QueueState {
     pub(crate) contents: Contents,
     /// The commits of the branch whose trees have passed.
     pub(crate) green: BTreeSet<CommitId>,
-    /// Something failed on a tip that nobody has gated yet.
+    /// Something failed on a tip that has not been gated yet.
     pub(crate) tip_in_doubt: bool,
     /// The changes that were found to merge with the tip, by which tip.
     pub(crate) fits: HashMap<ChangeId, CommitId>,

@@ -4,9 +4,9 @@ use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState, follows};
 use sprint_core::conflict::{Conflict, items};
 use sprint_core::ids::{ChangeId, CommitId, ItemId};
 use sprint_core::item::ItemEvent;
+use sprint_core::job::Role;
 use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
 use sprint_core::trial::{Trial, TrialState};
-use sprint_core::worker::Role;
 
 use crate::git::{GitRepo, Merged};
 use crate::service::queue::merge::intent::intend;

@@ -1,0 +1,58 @@
+//! What a transaction does with every table.
+
+use sprint_core::change::Change;
+use sprint_core::item::Item;
+use sprint_core::outpost::Outpost;
+use sprint_core::repo::Repo;
+use sprint_core::token::Token;
+use sprint_core::trial::Trial;
+use sprint_core::worker::Worker;
+
+use super::super::db::Statement;
+use super::super::entity::{Everything, Slots, each_entity};
+use super::super::error::StoreError;
+use super::Tx;
+
+macro_rules! of_every_table {
+    ($($table:ident: $entity:ty),+ $(,)?) => {
+        impl Tx {
+            /// Everything that is on record, each table in the order of its keys.
+            ///
+            /// # Errors
+            /// [`StoreError`] when the database does not answer or holds something unreadable.
+            pub async fn everything(&mut self) -> Result<Everything, StoreError> {
+                Ok(Everything { $($table: self.all().await?),+ })
+            }
+
+            /// Takes entities over as they are, without events of their own.
+            pub(in super::super) fn take_everything(&mut self, everything: Everything) {
+                $(self.take_all(everything.$table);)+
+            }
+
+            /// The statements that write what the batch changed.
+            pub(super) fn statements_of_entities(&self, into: &mut Vec<Statement>) -> Result<(), StoreError> {
+                $(self.statements_of::<$entity>(into)?;)+
+                Ok(())
+            }
+
+            /// The rows that are kept in memory, as the database has them.
+            pub(super) async fn live_rows(&mut self) -> Result<Slots, StoreError> {
+                let mut slots = Slots::default();
+                $(self.load_live::<$entity>(&mut slots).await?;)+
+                Ok(slots)
+            }
+
+            /// The rows whose state's column says something else than their entity: a search misses them.
+            ///
+            /// # Errors
+            /// [`StoreError`] when the database does not answer.
+            pub async fn stale_columns(&mut self) -> Result<Vec<String>, StoreError> {
+                let mut found = Vec::new();
+                $(self.stale_columns_of::<$entity>(&mut found).await?;)+
+                Ok(found)
+            }
+        }
+    };
+}
+
+each_entity!(of_every_table);

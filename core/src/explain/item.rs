@@ -1,0 +1,117 @@
+//! What an item waits for.
+
+use std::time::Duration;
+
+use super::{Explanation, Reason};
+use crate::ids::OutpostName;
+use crate::item::{Item, Stage};
+use crate::job::Role;
+use crate::schedule::{Hold, Unplaced};
+use crate::time::Timestamp;
+
+/// What is known around an item when it is explained.
+#[derive(Debug, Clone, Default)]
+pub struct ItemSurroundings {
+    pub hold: Option<Hold>,
+    /// Its open needs, each with whether it continues only when a person acts.
+    pub needs: Vec<(Item, bool)>,
+    pub children: Vec<Item>,
+    /// Why the scheduler cannot place it.
+    pub unplaced: Option<Unplaced>,
+    /// Ready work that goes before it.
+    pub ahead: usize,
+    /// What its change waits for, while it is in the merge queue.
+    pub change: Option<Explanation>,
+    /// The connected outposts that accept no new work, each with why.
+    pub paused: Vec<(OutpostName, String)>,
+    /// How long the disconnected outpost that works on it still keeps it.
+    pub lapses_in: Option<Duration>,
+    /// When its worker was assigned.
+    pub assigned_at: Option<Timestamp>,
+    /// The repo has no command line for its role, and the item brings none.
+    pub nothing_to_run: bool,
+    /// The role of the worker that has it, or gets it next.
+    pub role: Option<Role>,
+}
+
+/// Explains what `item` waits for.
+pub fn explain_item(item: &Item, around: &ItemSurroundings) -> Explanation {
+    let mut explanation = Explanation::default();
+    if let (Some(conflict), Some(role)) = (&item.conflict, around.role) {
+        explanation.push(Reason::Conflicted { conflict: conflict.clone(), role });
+    }
+    explain_stage(item, around, &mut explanation);
+    explanation
+}
+
+fn explain_stage(item: &Item, around: &ItemSurroundings, explanation: &mut Explanation) {
+    let (id, stage) = (item.id, item.stage.name());
+    match &item.stage {
+        Stage::Inbox | Stage::Planning => explanation.push(Reason::NotReady { item: id, stage }),
+        Stage::Ready => explain_ready(item, around, explanation),
+        Stage::InProgress { lease } => {
+            let (worker, attempt, outpost) = (lease.worker, item.attempt, lease.outpost.clone());
+            match (around.lapses_in, around.assigned_at) {
+                (Some(left), _) => explanation.push(Reason::OutpostCutOff { outpost, worker, attempt, left }),
+                (None, Some(since)) => {
+                    explanation.push_since(Reason::InProgress { worker, attempt, outpost }, since);
+                }
+                (None, None) => explanation.push(Reason::InProgress { worker, attempt, outpost }),
+            }
+        }
+        Stage::InReview | Stage::InTests | Stage::InDocs => explanation.push(Reason::InStage { stage }),
+        Stage::Merging { change } => {
+            explanation.push(Reason::Merging { change: *change });
+            explanation.reasons.extend(around.change.iter().flat_map(|inner| inner.reasons.iter().cloned()));
+        }
+        Stage::Done { commit } => explanation.push(Reason::Done { commit: commit.clone() }),
+        Stage::Blocked { reason } => explanation.push(Reason::ItemBlocked { item: id, why: reason.clone() }),
+        Stage::Cancelled { reason } => explanation.push(Reason::ItemCancelled { item: id, why: reason.clone() }),
+    }
+}
+
+fn explain_ready(item: &Item, around: &ItemSurroundings, explanation: &mut Explanation) {
+    match &around.hold {
+        Some(Hold::Container) if around.children.is_empty() => explanation.push(Reason::NoChildren { item: item.id }),
+        Some(Hold::Container) => {
+            for child in &around.children {
+                explanation.push(Reason::Child { item: child.id, stage: child.stage.name() });
+            }
+        }
+        Some(Hold::InConvoy { convoy }) => explanation.push(Reason::InConvoy { convoy: *convoy }),
+        Some(Hold::Needs { .. }) => {
+            for (need, stuck) in &around.needs {
+                let (title, stage) = (need.title.clone(), need.stage.name());
+                explanation.push(Reason::Need { item: need.id, title, stage, stuck: *stuck });
+            }
+        }
+        Some(Hold::Pause { until }) => {
+            explanation.push(Reason::Paused { item: item.id, until: *until, why: item.reason().to_owned() });
+        }
+        Some(Hold::NotReady) | None if around.nothing_to_run => {
+            explanation.push(Reason::NoCommand { item: item.id, repo: item.repo.clone() });
+        }
+        Some(Hold::NotReady) | None => {
+            let wanted = item.requires.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let placement = placement(around.unplaced.as_ref(), wanted, around.ahead);
+            let starved = matches!(placement, Reason::NoMatchingLabels { .. });
+            explanation.push(placement);
+            if !starved {
+                for (outpost, why) in &around.paused {
+                    explanation.push(Reason::OutpostPaused { outpost: outpost.clone(), why: why.clone() });
+                }
+            }
+        }
+    }
+}
+
+/// Why work has no slot; `wanted` are the labels that it requires.
+pub(super) fn placement(unplaced: Option<&Unplaced>, wanted: Vec<String>, ahead: usize) -> Reason {
+    match unplaced {
+        Some(Unplaced::NoOutpost) => Reason::NoOutpost,
+        Some(Unplaced::NoMatchingLabels) => Reason::NoMatchingLabels { wanted },
+        Some(Unplaced::RoleLimit { max }) => Reason::RoleLimit { max: *max },
+        Some(Unplaced::NoFreeSlot) => Reason::NoFreeSlot { ahead },
+        None => Reason::SchedulerPending,
+    }
+}

@@ -1,0 +1,252 @@
+use std::time::Duration;
+
+use sprint_core::assignment::{
+    Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, Outcome, Report, ReportBody,
+};
+use sprint_core::ids::{ChangeId, CommitId, RepoName, TreeId, WorkerId};
+
+use super::{Malformed, each, millis, required};
+use crate::v1;
+
+impl From<Assignment> for v1::Assignment {
+    fn from(assignment: Assignment) -> Self {
+        let Assignment {
+            worker,
+            repo,
+            job,
+            change,
+            base,
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps,
+            gates,
+            resumed,
+            hung_after,
+        } = assignment;
+        Self {
+            worker: worker.get(),
+            repo: repo.into(),
+            job: Some(job.into()),
+            change: change.map(ChangeId::get),
+            base: base.into(),
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps: steps.into_iter().map(Into::into).collect(),
+            gates: gates.into_iter().map(Into::into).collect(),
+            resumed: resumed.map(Into::into),
+            hung_after_ms: hung_after.map(millis),
+        }
+    }
+}
+
+impl TryFrom<v1::Assignment> for Assignment {
+    type Error = Malformed;
+
+    fn try_from(assignment: v1::Assignment) -> Result<Self, Malformed> {
+        let v1::Assignment {
+            worker,
+            repo,
+            job,
+            change,
+            base,
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps,
+            gates,
+            resumed,
+            hung_after_ms,
+        } = assignment;
+        Ok(Self {
+            worker: WorkerId::new(worker),
+            repo: RepoName::new(repo)?,
+            job: required(job, "the assignment's job")?.try_into()?,
+            change: change.map(ChangeId::new),
+            base: CommitId::new(base)?,
+            base_ref,
+            title,
+            prompt,
+            feedback,
+            steps: each(steps)?,
+            gates: each(gates)?,
+            resumed: resumed.map(TryInto::try_into).transpose()?,
+            hung_after: hung_after_ms.map(Duration::from_millis),
+        })
+    }
+}
+
+impl From<Command> for v1::Step {
+    fn from(step: Command) -> Self {
+        let Command { name, runtime, run, timeout } = step;
+        Self { name, runtime: Some(runtime.into()), run, timeout_ms: millis(timeout) }
+    }
+}
+
+impl TryFrom<v1::Step> for Command {
+    type Error = Malformed;
+
+    fn try_from(step: v1::Step) -> Result<Self, Malformed> {
+        let v1::Step { name, runtime, run, timeout_ms } = step;
+        Ok(Self {
+            name,
+            runtime: required(runtime, "the step's runtime")?.try_into()?,
+            run,
+            timeout: Duration::from_millis(timeout_ms),
+        })
+    }
+}
+
+impl From<CommandResult> for v1::StepResult {
+    fn from(result: CommandResult) -> Self {
+        let CommandResult { name, exit_code, signal, timed_out, duration_ms } = result;
+        Self { name, exit_code, signal, timed_out, duration_ms }
+    }
+}
+
+impl From<v1::StepResult> for CommandResult {
+    fn from(result: v1::StepResult) -> Self {
+        let v1::StepResult { name, exit_code, signal, timed_out, duration_ms } = result;
+        Self { name, exit_code, signal, timed_out, duration_ms }
+    }
+}
+
+impl From<Report> for v1::Report {
+    fn from(report: Report) -> Self {
+        let Report { worker, job, seq, body } = report;
+        Self {
+            worker: worker.get(),
+            job: Some(job.into()),
+            seq,
+            body: Some(match body {
+                ReportBody::Accepted => v1::report::Body::Accepted(v1::Accepted {}),
+                ReportBody::Started { terminal } => {
+                    v1::report::Body::Started(v1::Started { terminal: terminal.map(Into::into) })
+                }
+                ReportBody::Exited { exit_code } => v1::report::Body::Exited(v1::Exited { exit_code }),
+                ReportBody::SentBack { reason } => v1::report::Body::SentBack(v1::SentBack { reason }),
+                ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome } => {
+                    v1::report::Body::Finished(v1::Finished {
+                        exit_code,
+                        steps: steps.into_iter().map(Into::into).collect(),
+                        wip: wip.map(Into::into),
+                        log_bytes,
+                        log_tail,
+                        outcome: Some(outcome.into()),
+                    })
+                }
+            }),
+        }
+    }
+}
+
+impl TryFrom<v1::Report> for Report {
+    type Error = Malformed;
+
+    fn try_from(report: v1::Report) -> Result<Self, Malformed> {
+        let v1::Report { worker, job, seq, body } = report;
+        let job =
+            required(job, "the report's job (an outpost of an older version sends none: update it)")?.try_into()?;
+        let body = match required(body, "the report's body")? {
+            v1::report::Body::Accepted(v1::Accepted {}) => ReportBody::Accepted,
+            v1::report::Body::Started(v1::Started { terminal }) => {
+                ReportBody::Started { terminal: terminal.map(Into::into) }
+            }
+            v1::report::Body::Exited(v1::Exited { exit_code }) => ReportBody::Exited { exit_code },
+            v1::report::Body::SentBack(v1::SentBack { reason }) => ReportBody::SentBack { reason },
+            v1::report::Body::Finished(v1::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome }) => {
+                ReportBody::Finished {
+                    exit_code,
+                    steps: steps.into_iter().map(Into::into).collect(),
+                    wip: wip.map(CommitId::new).transpose()?,
+                    log_bytes,
+                    log_tail,
+                    outcome: required(outcome, "the report's outcome")?.try_into()?,
+                }
+            }
+        };
+        Ok(Self { worker: WorkerId::new(worker), job, seq, body })
+    }
+}
+
+impl From<Outcome> for v1::finished::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Attempt(outcome) => Self::Attempt(v1::AttemptOutcome { kind: Some(outcome.into()) }),
+            Outcome::Gate(outcome) => Self::Gate(v1::GateRunOutcome { kind: Some(outcome.into()) }),
+        }
+    }
+}
+
+impl TryFrom<v1::finished::Outcome> for Outcome {
+    type Error = Malformed;
+
+    fn try_from(outcome: v1::finished::Outcome) -> Result<Self, Malformed> {
+        Ok(match outcome {
+            v1::finished::Outcome::Attempt(v1::AttemptOutcome { kind }) => {
+                Self::Attempt(required(kind, "the attempt's outcome")?.try_into()?)
+            }
+            v1::finished::Outcome::Gate(v1::GateRunOutcome { kind }) => {
+                Self::Gate(required(kind, "the gate run's outcome")?.try_into()?)
+            }
+        })
+    }
+}
+
+impl From<AttemptOutcome> for v1::attempt_outcome::Kind {
+    fn from(outcome: AttemptOutcome) -> Self {
+        match outcome {
+            AttemptOutcome::Committed { head } => Self::Committed(head.into()),
+            AttemptOutcome::Failed { reason } => Self::Failed(reason),
+            AttemptOutcome::Lost { reason } => Self::Lost(reason),
+            AttemptOutcome::Stopped { reason } => Self::Stopped(reason),
+        }
+    }
+}
+
+impl TryFrom<v1::attempt_outcome::Kind> for AttemptOutcome {
+    type Error = Malformed;
+
+    fn try_from(kind: v1::attempt_outcome::Kind) -> Result<Self, Malformed> {
+        Ok(match kind {
+            v1::attempt_outcome::Kind::Committed(head) => Self::Committed { head: CommitId::new(head)? },
+            v1::attempt_outcome::Kind::Failed(reason) => Self::Failed { reason },
+            v1::attempt_outcome::Kind::Lost(reason) => Self::Lost { reason },
+            v1::attempt_outcome::Kind::Stopped(reason) => Self::Stopped { reason },
+        })
+    }
+}
+
+impl From<GateRunOutcome> for v1::gate_run_outcome::Kind {
+    fn from(outcome: GateRunOutcome) -> Self {
+        match outcome {
+            GateRunOutcome::Judged { commit, tree, verdicts } => Self::Judged(v1::Judged {
+                commit: commit.into(),
+                tree: tree.into(),
+                verdicts: verdicts.into_iter().map(Into::into).collect(),
+            }),
+            GateRunOutcome::Failed { reason } => Self::Failed(reason),
+            GateRunOutcome::Lost { reason } => Self::Lost(reason),
+            GateRunOutcome::Stopped { reason } => Self::Stopped(reason),
+        }
+    }
+}
+
+impl TryFrom<v1::gate_run_outcome::Kind> for GateRunOutcome {
+    type Error = Malformed;
+
+    fn try_from(kind: v1::gate_run_outcome::Kind) -> Result<Self, Malformed> {
+        Ok(match kind {
+            v1::gate_run_outcome::Kind::Judged(v1::Judged { commit, tree, verdicts }) => {
+                Self::Judged { commit: CommitId::new(commit)?, tree: TreeId::new(tree)?, verdicts: each(verdicts)? }
+            }
+            v1::gate_run_outcome::Kind::Failed(reason) => Self::Failed { reason },
+            v1::gate_run_outcome::Kind::Lost(reason) => Self::Lost { reason },
+            v1::gate_run_outcome::Kind::Stopped(reason) => Self::Stopped { reason },
+        })
+    }
+}
