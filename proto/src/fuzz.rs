@@ -190,13 +190,8 @@ fn valid() -> Vec<Vec<u8>> {
     let kind = Some(v1::gate_run_outcome::Kind::Judged(judged));
     let outcome = v1::finished::Outcome::Gate(v1::GateRunOutcome { kind });
     let finished = v1::Finished { wip: Some(commit()), outcome: Some(outcome), ..v1::Finished::default() };
-    let report = v1::Report {
-        worker: 7,
-        job: Some(gate_job()),
-        seq: 1,
-        body: Some(v1::report::Body::Finished(finished)),
-        ..v1::Report::default()
-    };
+    let report =
+        v1::Report { worker: 7, job: Some(gate_job()), seq: 1, body: Some(v1::report::Body::Finished(finished)) };
     let session = v1::OutpostMessage { body: Some(v1::outpost_message::Body::Report(report.clone())) };
     let event =
         v1::Event { seq: 1, kind: "item_leased".to_owned(), data_json: "{\"a\":1}".to_owned(), ..v1::Event::default() };

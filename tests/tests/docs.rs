@@ -284,7 +284,10 @@ fn every_source_that_a_page_names_exists() {
 #[test]
 fn every_code_of_the_client_is_in_the_reference() {
     let page = read("docs/reference/errors.md");
-    let sources = files().into_iter().filter(|name| name.starts_with("sprintctl/src/") && name.ends_with(".rs"));
+    let sources = files().into_iter().filter(|name| {
+        name.starts_with("sprintctl/src/")
+            && std::path::Path::new(name).extension().is_some_and(|extension| extension == "rs")
+    });
     let code = |rest: &str| rest.split('"').next().map(|code| format!("client.{code}"));
     let codes = sources.flat_map(|name| read(&name).split("\"client.").skip(1).filter_map(code).collect::<Vec<_>>());
     let codes = codes.collect::<BTreeSet<_>>();

@@ -33,6 +33,10 @@ pub struct GitRepo {
 }
 
 impl GitRepo {
+    /// Opens a repository.
+    ///
+    /// # Errors
+    /// [`GitError::Library`] when there is none.
     pub fn open(path: PathBuf) -> Result<Self, GitError> {
         remove_locks(&path)?;
         set_up(&path)?;

@@ -64,6 +64,10 @@ pub trait Stored: Entity {
     fn rows(slots: &Slots) -> &Rows<Self>;
     fn rows_mut(slots: &mut Slots) -> &mut Rows<Self>;
 
+    /// Reads a body, also of an earlier version.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
     fn decode(body: &str) -> Result<Self, StoreError> {
         let upcast = |error| {
             // Of an earlier version, unless it is of none.
@@ -75,6 +79,9 @@ pub trait Stored: Entity {
     }
 
     /// The row's values: key, columns, body.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
     fn values(&self) -> Result<Vec<Value>, StoreError> {
         let body = serde_json::to_string(self).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })?;
         let mut values = vec![self.key().value()];

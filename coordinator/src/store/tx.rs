@@ -130,7 +130,7 @@ impl Tx {
     }
 
     /// The next number of a kind of entity.
-    pub fn next<K: Numbered>(&mut self) -> K {
+    pub fn next_id<K: Numbered>(&mut self) -> K {
         let table = K::Entity::TABLE;
         let known = self.batch.numbers.get(table).copied().unwrap_or(1);
         let next = self.job.numbers.entry(table).or_insert(known);

@@ -1,4 +1,5 @@
 //! Merges: against git itself on generated histories, and each method by hand.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod differential;
 mod history;

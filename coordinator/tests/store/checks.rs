@@ -26,7 +26,7 @@ fn item(id: ItemId) -> Item {
 }
 
 fn add(tx: &mut Tx, change: impl FnOnce(&mut Item)) -> ItemId {
-    let id = tx.next::<ItemId>();
+    let id = tx.next_id::<ItemId>();
     let mut item = item(id);
     change(&mut item);
     tx.save(item, event(EventKind::ItemAdded, Some(id)));
@@ -271,7 +271,7 @@ pub(crate) async fn the_queue_is_in_order(database: &Database) {
         let mut changes = Vec::new();
         for priority in [Priority::Low, Priority::High, Priority::High] {
             let item = add(tx, |item| item.priority = priority);
-            let change = fixtures::change(tx.next::<ChangeId>().get(), item.get(), ChangeState::Queued);
+            let change = fixtures::change(tx.next_id::<ChangeId>().get(), item.get(), ChangeState::Queued);
             changes.push(change.id);
             tx.save(change, event(EventKind::ChangeQueued, Some(item)));
         }

@@ -27,7 +27,7 @@ async fn add(store: &Store, title: String) -> Result<ItemId, StoreError> {
     store
         .write(move |tx| {
             Box::pin(async move {
-                let id = tx.next::<ItemId>();
+                let id = tx.next_id::<ItemId>();
                 let item = sprint_core::item::Item { title, ..fixtures::item(id.get(), 0) };
                 tx.save(item, event(EventKind::ItemAdded, Some(id)));
                 Ok(id)
@@ -72,7 +72,7 @@ async fn a_postgres_that_restarts_or_dies_under_load_loses_nothing_that_was_ackn
         let before = store.live().open_items().len();
         cluster.stop(if round % 2 == 0 { Stop::Fast } else { Stop::Kill });
         cluster.start_again();
-        let give_up = Instant::now() + Duration::from_secs(60);
+        let give_up = Instant::now() + Duration::from_mins(1);
         while store.live().open_items().len() <= before {
             assert!(Instant::now() < give_up, "round {round}: the store does not go on");
             tokio::time::sleep(Duration::from_millis(20)).await;

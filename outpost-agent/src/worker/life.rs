@@ -294,7 +294,7 @@ impl Life {
 
     async fn report(&mut self, body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
         let report = self.progress.tell(&self.handle.assignment, body);
-        if self.handle.entries.send(Entry::Report { report, recorded }).await.is_err() {
+        if self.handle.entries.send(Entry::Report { report: Box::new(report), recorded }).await.is_err() {
             tracing::error!(worker = %self.handle.id(), "a report could not be recorded");
         }
     }

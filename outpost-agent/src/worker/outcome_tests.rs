@@ -83,7 +83,7 @@ fn lost(verdict: Verdict) -> String {
         Verdict::End(
             Outcome::Attempt(AttemptOutcome::Lost { reason }) | Outcome::Gate(GateRunOutcome::Lost { reason }),
         ) => reason,
-        other => panic!("not lost: {other:?}"),
+        Verdict::End(_) | Verdict::SendBack(_) => panic!("it is not lost"),
     }
 }
 

@@ -17,7 +17,7 @@ const RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) enum Entry {
     Report {
-        report: Report,
+        report: Box<Report>,
         /// Progress once the report is durable, or cannot be made so.
         recorded: Option<oneshot::Sender<()>>,
     },
@@ -72,7 +72,7 @@ pub(crate) async fn run(mut journal: Journal, mut entries: mpsc::Receiver<Entry>
             tracing::warn!(%error, "reports cannot be written to the disk; they are kept in memory and tried again");
         }
         for report in reports {
-            outbox.push(report);
+            outbox.push(*report);
         }
         for recorded in waiting {
             recorded.send(()).ok();

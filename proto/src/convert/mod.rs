@@ -43,7 +43,10 @@ pub enum Malformed {
     #[error("{what} is not JSON: {why}")]
     Json { what: &'static str, why: String },
 }
-
+/// What a message must hold.
+///
+/// # Errors
+/// [`Malformed::Missing`], by the name `what`.
 pub fn required<T>(value: Option<T>, what: &'static str) -> Result<T, Malformed> {
     value.ok_or(Malformed::Missing(what))
 }

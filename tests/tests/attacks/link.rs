@@ -189,7 +189,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
             "is not one of outpost \"a\"",
             v1::Report {
                 worker: u64::MAX,
-                job: another(of_b, |job| (job.item, job.attempt) = (u64::MAX, u32::MAX)),
+                job: Some(another(of_b, |job| (job.item, job.attempt) = (u64::MAX, u32::MAX))),
                 ..report(of_b, u64::MAX, failed())
             },
         ),
@@ -214,7 +214,8 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
         with("an earlier attempt", "is on attempt", |site, from, pair| {
             Box::pin(async move {
                 let (mut session, work) = own_work(&site, from, &pair).await?;
-                let earlier = v1::Report { job: another(&work, |job| job.attempt = 0), ..report(&work, 2, failed()) };
+                let earlier =
+                    v1::Report { job: Some(another(&work, |job| job.attempt = 0)), ..report(&work, 2, failed()) };
                 let refused = session.report(earlier).await.map_err(|status| status.message().to_owned())?;
                 end(&mut session, &work, 2).await;
                 refused.map_or(Ok("it was taken".to_owned()), Err)
@@ -224,7 +225,8 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
             Box::pin(async move {
                 let (mut session, work) = own_work(&site, from, &pair).await?;
                 let item = job_of(&pair.of_b).item;
-                let other = v1::Report { job: another(&work, |job| job.item = item), ..report(&work, 2, failed()) };
+                let other =
+                    v1::Report { job: Some(another(&work, |job| job.item = item)), ..report(&work, 2, failed()) };
                 let refused = session.report(other).await.map_err(|status| status.message().to_owned())?;
                 end(&mut session, &work, 2).await;
                 refused.map_or(Ok("it was taken".to_owned()), Err)

@@ -114,8 +114,8 @@ pub(crate) fn job_of(assignment: &v1::Assignment) -> v1::AttemptJob {
 }
 
 /// The job of another attempt than the assignment's.
-pub(crate) fn another(assignment: &v1::Assignment, change: impl FnOnce(&mut v1::AttemptJob)) -> Option<v1::Job> {
+pub(crate) fn another(assignment: &v1::Assignment, change: impl FnOnce(&mut v1::AttemptJob)) -> v1::Job {
     let mut job = job_of(assignment);
     change(&mut job);
-    Some(v1::Job { kind: Some(v1::job::Kind::Attempt(job)) })
+    v1::Job { kind: Some(v1::job::Kind::Attempt(job)) }
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use proc_macro2::TokenTree;
+use quote::ToTokens as _;
 use syn::visit::Visit;
-use syn::{Attribute, Item, UseTree, Visibility};
+use syn::{Item, UseTree, Visibility};
 
 /// A path of segments, as it is written.
 pub(crate) type Segments = Vec<String>;
@@ -154,7 +156,13 @@ impl Source {
                 let Some(ident) = &item.ident else { return };
                 (ident.to_string(), false)
             }
-            _ => return,
+            Item::ExternCrate(_)
+            | Item::ForeignMod(_)
+            | Item::Impl(_)
+            | Item::TraitAlias(_)
+            | Item::Use(_)
+            | Item::Verbatim(_)
+            | _ => return,
         };
         if public_type {
             self.public_types.push(name.clone());
@@ -167,28 +175,17 @@ const fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
-    match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Macro(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => &[],
-    }
-}
-
 fn is_test_only(item: &Item) -> bool {
-    attributes(item).iter().any(|attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| words(list.tokens.clone()).contains(&"test".to_owned()))
-    })
+    // Every kind of item begins with its attributes; those of its inner items are seen when they are visited.
+    let mut tokens = item.to_token_stream().into_iter().peekable();
+    while tokens.next_if(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '#')).is_some() {
+        let Some(TokenTree::Group(attribute)) = tokens.next() else { return false };
+        let words = words(attribute.stream());
+        if words.first().is_some_and(|first| first == "cfg") && words.iter().any(|word| word == "test") {
+            return true;
+        }
+    }
+    false
 }
 
 fn flatten(tree: &UseTree, before: &mut Segments, into: &mut Vec<(Segments, String)>) {
@@ -222,9 +219,9 @@ fn words(tokens: proc_macro2::TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     for token in tokens {
         match token {
-            proc_macro2::TokenTree::Ident(ident) => found.push(ident.to_string()),
-            proc_macro2::TokenTree::Group(group) => found.extend(words(group.stream())),
-            proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => {}
+            TokenTree::Ident(ident) => found.push(ident.to_string()),
+            TokenTree::Group(group) => found.extend(words(group.stream())),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
     found
@@ -264,20 +261,20 @@ fn paths_among(tokens: proc_macro2::TokenStream, into: &mut Vec<Segments>) {
     let mut groups = Vec::new();
     for token in tokens {
         match token {
-            proc_macro2::TokenTree::Ident(ident) => {
+            TokenTree::Ident(ident) => {
                 if colons != 2 {
                     end(&mut path);
                 }
                 path.push(ident.to_string());
                 colons = 0;
             }
-            proc_macro2::TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
-            proc_macro2::TokenTree::Group(group) => {
+            TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+            TokenTree::Group(group) => {
                 groups.push(group.stream());
                 end(&mut path);
                 colons = 0;
             }
-            proc_macro2::TokenTree::Punct(_) | proc_macro2::TokenTree::Literal(_) => {
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {
                 end(&mut path);
                 colons = 0;
             }

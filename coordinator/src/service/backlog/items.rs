@@ -65,7 +65,7 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
     let mut keys = HashMap::new();
     let mut ids = Vec::with_capacity(new.len());
     for (index, item) in new.iter().enumerate() {
-        let id = tx.next::<ItemId>();
+        let id = tx.next_id::<ItemId>();
         ids.push(id);
         if let Some(key) = &item.key {
             let taken = keys.insert(key.clone(), id).is_some();

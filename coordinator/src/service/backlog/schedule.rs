@@ -155,7 +155,7 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
         Some(_) | None => starts.resumed.remove(&id),
     };
     let attempt = item.attempt.next();
-    let worker = tx.next::<WorkerId>();
+    let worker = tx.next_id::<WorkerId>();
     let lease = Lease { worker, outpost: outpost.clone() };
     match transition::item(tx, id, ItemEvent::Leased { attempt, lease }, &Actor::Scheduler).await {
         Ok(_) => {}
@@ -189,7 +189,7 @@ fn waiting_trials(sprint: &Coordinator) -> Vec<Arc<Trial>> {
 }
 
 async fn lease_gate(tx: &mut Tx, gate: GateJob, outpost: OutpostName) -> Result<(), ServiceError> {
-    let worker = tx.next::<WorkerId>();
+    let worker = tx.next_id::<WorkerId>();
     let event = TrialEvent::GateAssigned { gate: gate.gate.clone(), worker };
     let trial = match transition::trial(tx, gate.trial, event, &Actor::Scheduler).await {
         Ok(trial) => trial,

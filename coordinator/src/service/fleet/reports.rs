@@ -189,7 +189,7 @@ impl Finish<'_> {
                     return Ok(());
                 }
                 let change = Change {
-                    id: tx.next::<ChangeId>(),
+                    id: tx.next_id::<ChangeId>(),
                     repo,
                     item,
                     attempt,

@@ -14,7 +14,7 @@ use super::status::status;
 use crate::metrics::{Gauge, METRICS, Series};
 use crate::service::{Coordinator, ServiceError};
 
-/// Everything that is measured, in the text format of OpenMetrics.
+/// Everything that is measured, in the text format of `OpenMetrics`.
 ///
 /// # Errors
 /// What the store says.
@@ -48,8 +48,8 @@ fn set_ages(sprint: &Coordinator) {
     let items = live.open_items();
     let ready = items.iter().filter(|item| item.stage.name() == StageName::Ready).map(|item| item.updated_at).min();
     METRICS.oldest_item.only().set(age(ready));
-    let queues = live.busy_repos().into_iter().map(|repo| live.queue(&repo));
-    let queued = queues.flat_map(|queue| queue.changes).map(|entry| entry.change.created_at).min();
+    let repos = live.busy_repos().into_iter().map(|repo| live.queue(&repo));
+    let queued = repos.flat_map(|queue| queue.changes).map(|entry| entry.change.created_at).min();
     METRICS.oldest_change.only().set(age(queued));
 }
 

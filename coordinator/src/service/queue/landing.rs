@@ -316,7 +316,7 @@ impl Brought {
         };
         let Some(pending) = pending else {
             let change = Change {
-                id: tx.next::<ChangeId>(),
+                id: tx.next_id::<ChangeId>(),
                 repo: item.repo.clone(),
                 item: item.id,
                 attempt,

@@ -19,19 +19,19 @@ impl DatabaseError {
         match self {
             Self::Sqlite(_) => false,
             Self::Gone => true,
-            Self::Postgres(error) => match error {
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => true,
+            Self::Postgres(sqlx::Error::Database(error)) => {
                 // Class 57: an administrator, a crash or a start of the server ended the session.
-                sqlx::Error::Database(error) => {
-                    error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-                }
-                _ => false,
-            },
+                error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+            }
+            Self::Postgres(error) => matches!(
+                error,
+                sqlx::Error::Io(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::Protocol(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::WorkerCrashed
+            ),
         }
     }
 }

@@ -151,11 +151,12 @@ impl Tx {
         // Until the numbers are known again, nothing may be committed.
         self.broken = true;
         let begun = std::mem::take(&mut self.begun);
-        if self.connection.is_connected() {
-            if begun && let Err(error) = self.connection.execute(vec![Statement::new("rollback", vec![])]).await {
-                // SQLite has rolled back by itself after some failures.
-                tracing::debug!(%error, "nothing to roll back");
-            }
+        if begun
+            && self.connection.is_connected()
+            && let Err(error) = self.connection.execute(vec![Statement::new("rollback", vec![])]).await
+        {
+            // SQLite has rolled back by itself after some failures.
+            tracing::debug!(%error, "nothing to roll back");
         }
         if !self.connection.is_connected() {
             self.connection.reconnect().await?;

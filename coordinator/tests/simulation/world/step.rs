@@ -122,7 +122,7 @@ impl World {
             .store
             .write(|tx| {
                 Box::pin(async move {
-                    let item = Item { created_at: tx.now(), ..fixtures::item(tx.next::<ItemId>().get(), 0) };
+                    let item = Item { created_at: tx.now(), ..fixtures::item(tx.next_id::<ItemId>().get(), 0) };
                     tx.save(item.clone(), event(EventKind::ItemAdded));
                     tx.notify(coordinator::store::Notice::Scheduler);
                     Ok(item)

@@ -355,7 +355,7 @@ pub(crate) fn lost(outcome: &Outcome) -> String {
         Outcome::Attempt(AttemptOutcome::Lost { reason }) | Outcome::Gate(GateRunOutcome::Lost { reason }) => {
             reason.clone()
         }
-        other => panic!("not lost: {other:?}"),
+        Outcome::Attempt(_) | Outcome::Gate(_) => panic!("not lost: {outcome:?}"),
     }
 }
 
@@ -365,7 +365,7 @@ pub(crate) fn failed(outcome: &Outcome) -> String {
         Outcome::Attempt(AttemptOutcome::Failed { reason }) | Outcome::Gate(GateRunOutcome::Failed { reason }) => {
             reason.clone()
         }
-        other => panic!("not failed: {other:?}"),
+        Outcome::Attempt(_) | Outcome::Gate(_) => panic!("not failed: {outcome:?}"),
     }
 }
 

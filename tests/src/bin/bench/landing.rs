@@ -180,7 +180,7 @@ fn event(kind: EventKind) -> NewEvent {
 
 fn queue(tx: &mut coordinator::store::Tx, name: &RepoName, heads: Vec<CommitId>) {
     for head in heads {
-        let (id, change, now) = (tx.next::<ItemId>(), tx.next::<ChangeId>(), tx.now());
+        let (id, change, now) = (tx.next_id::<ItemId>(), tx.next_id::<ChangeId>(), tx.now());
         let item = Item {
             repo: name.clone(),
             title: work_ref(id, Attempt::new(1)),

@@ -123,7 +123,7 @@ async fn transitions(store: &Arc<Store>, callers: u64) -> anyhow::Result<f64> {
         let added: Result<ItemId, StoreError> = store
             .write(move |tx| {
                 Box::pin(async move {
-                    let id = tx.next::<ItemId>();
+                    let id = tx.next_id::<ItemId>();
                     let record = NewEvent {
                         kind: sprint_core::event::EventKind::ItemAdded,
                         repo: None,

@@ -118,6 +118,9 @@ pub(crate) async fn join(
 }
 
 /// Merges changes onto a base, one after the other, and makes the commits that would land.
+///
+/// # Errors
+/// What git or the store says.
 pub async fn chain(
     sprint: &Coordinator,
     git: &GitRepo,
@@ -345,7 +348,7 @@ async fn record(
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let id = tx.next::<TrialId>();
+                let id = tx.next_id::<TrialId>();
                 let mut trial = Trial::begin(id, repo, purpose, members, candidate, tx.now());
                 trial = match &beginning {
                     Beginning::Fresh => trial,

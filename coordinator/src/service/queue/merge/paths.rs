@@ -9,6 +9,9 @@ use crate::git::GitRepo;
 use crate::service::ServiceError;
 
 /// A path that a landing would change, and none of its changes touches.
+///
+/// # Errors
+/// What git says.
 pub async fn strange_path(
     git: &GitRepo,
     tip: &CommitId,
