@@ -60,6 +60,10 @@ macro_rules! metrics {
                 let mut registry = Registry::default();
                 $(
                     let $field = Series { family: $family, label: $label };
+                    if $field.label.is_empty() {
+                        // It is shown as 0 until something is measured.
+                        $field.only();
+                    }
                     // The format adds the suffix of counters, and a full stop to each help.
                     registry.register($name.trim_end_matches("_total"), $help, $field.family.clone());
                 )+

@@ -87,7 +87,7 @@ async fn of_fifty_who_race_for_one_name_exactly_one_gets_it() {
     let since = site.last_seq().await;
     let (won, lost) = enrolment::race(&site, 50, |_| "gpu-1".to_owned()).await;
     assert_eq!(won, 1, "{lost:?}");
-    assert!(lost.iter().all(|why| why.contains("already, with another key")), "{lost:?}");
+    assert!(lost.iter().all(|why| why.contains("with another key exists already")), "{lost:?}");
     assert_eq!(site.refusals(since).await.len(), 49);
 }
 
