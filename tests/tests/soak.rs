@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sprint_tests::soak::{self, Options};
+use sprint_tests::soak::{self, SoakOptions};
 
 #[test]
 fn half_a_minute_of_faults_loses_nothing() {
-    soak::run(Options { time: Duration::from_secs(30), seed: fastrand::u64(..) });
+    soak::run(SoakOptions { time: Duration::from_secs(30), seed: fastrand::u64(..) });
 }

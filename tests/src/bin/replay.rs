@@ -2,7 +2,7 @@
 //! docs/internals/merge-planner.md says what is checked.
 
 use clap::Parser;
-use sprint_tests::replay::{self, Options};
+use sprint_tests::replay::{self, ReplayOptions};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -16,5 +16,5 @@ struct Args {
 
 fn main() {
     let Args { changes, seed } = Args::parse();
-    replay::run(Options { changes, seed: seed.unwrap_or_else(|| fastrand::u64(..)) });
+    replay::run(ReplayOptions { changes, seed: seed.unwrap_or_else(|| fastrand::u64(..)) });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use sprint_tests::load::figures::Figures;
 use sprint_tests::load::fleet::{self, Scale, Watch};
-use sprint_tests::soak::{self, Options};
+use sprint_tests::soak::{self, SoakOptions};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -23,7 +23,7 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let Args { time, seed, kills } = Args::parse();
-    soak::run(Options { time, seed: seed.unwrap_or_else(|| fastrand::u64(..)) });
+    soak::run(SoakOptions { time, seed: seed.unwrap_or_else(|| fastrand::u64(..)) });
     if kills > 0 {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(fleet::run(

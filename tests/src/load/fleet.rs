@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::figures::{Figures, Times, rate};
 use super::site::Site;
-use super::stub::{Seen, Stub};
+use super::stub::{Stub, StubEvent};
 use super::usage::{cpu, resident_mib};
 
 /// How many join at the same moment.
@@ -51,7 +51,7 @@ pub struct Watch {
 pub struct Fleet {
     scale: Scale,
     pace: Arc<Semaphore>,
-    seen: mpsc::Receiver<Seen>,
+    seen: mpsc::Receiver<StubEvent>,
     sessions: JoinSet<anyhow::Result<Infallible>>,
     started: BTreeSet<u64>,
     ended: BTreeSet<u64>,
@@ -97,7 +97,7 @@ impl Fleet {
     pub async fn reconciled(&mut self) -> anyhow::Result<()> {
         let mut left = self.scale.outposts;
         while left > 0 {
-            if self.next().await? == Seen::Reconciled {
+            if self.next().await? == StubEvent::Reconciled {
                 left -= 1;
             }
         }
@@ -117,7 +117,7 @@ impl Fleet {
         self.pace.add_permits(workers);
     }
 
-    async fn next(&mut self) -> anyhow::Result<Seen> {
+    async fn next(&mut self) -> anyhow::Result<StubEvent> {
         let seen = tokio::select! {
             seen = self.seen.recv() => seen.context("the outposts are gone")?,
             Some(ended) = self.sessions.join_next() => match ended?? {},
@@ -126,10 +126,10 @@ impl Fleet {
             ),
         };
         match seen {
-            Seen::Reconciled => {}
-            Seen::Disconnected => self.disconnections += 1,
-            Seen::Started(item) => ensure!(self.started.insert(item), "item {item} was given out twice"),
-            Seen::Ended(item, wait) => {
+            StubEvent::Reconciled => {}
+            StubEvent::Disconnected => self.disconnections += 1,
+            StubEvent::Started(item) => ensure!(self.started.insert(item), "item {item} was given out twice"),
+            StubEvent::Ended(item, wait) => {
                 ensure!(self.ended.insert(item), "item {item} ended twice");
                 self.waits.push(wait);
             }

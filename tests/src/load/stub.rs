@@ -20,7 +20,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 /// What a stub tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum StubEvent {
     /// It has a session, and whatever it had to tell since the last one is acknowledged.
     Reconciled,
     Disconnected,
@@ -51,7 +51,7 @@ pub struct Stub {
     pub heartbeat: Duration,
     /// A worker ends for each permit that is taken from it.
     pub pace: Arc<Semaphore>,
-    pub seen: mpsc::Sender<Seen>,
+    pub seen: mpsc::Sender<StubEvent>,
     state: State,
 }
 
@@ -68,7 +68,7 @@ impl Stub {
         credential: Credential,
         (max_workers, heartbeat): (u32, Duration),
         pace: Arc<Semaphore>,
-        seen: mpsc::Sender<Seen>,
+        seen: mpsc::Sender<StubEvent>,
     ) -> Self {
         Self { name, address, trust, credential, max_workers, heartbeat, pace, seen, state: State::default() }
     }
@@ -82,7 +82,7 @@ impl Stub {
             if self.state.reconciled {
                 pause = first;
                 self.state.reconciled = false;
-                self.seen.send(Seen::Disconnected).await?;
+                self.seen.send(StubEvent::Disconnected).await?;
             }
             if let Some(refused) = ended.err().and_then(|error| error.downcast::<tonic::Status>().ok())
                 && refused.code() == tonic::Code::PermissionDenied
@@ -120,7 +120,7 @@ impl Stub {
         loop {
             if !self.state.reconciled && self.state.unacknowledged().next().is_none() {
                 self.state.reconciled = true;
-                self.seen.send(Seen::Reconciled).await?;
+                self.seen.send(StubEvent::Reconciled).await?;
             }
             let told = tokio::select! {
                 message = down.message() => {
@@ -188,7 +188,7 @@ impl State {
     }
 
     /// Does as the coordinator says; answers what is to be told, and what to tell of it here.
-    fn hear(&mut self, body: Down) -> (Vec<v1::Report>, Option<Seen>) {
+    fn hear(&mut self, body: Down) -> (Vec<v1::Report>, Option<StubEvent>) {
         match body {
             Down::Assign(v1::Assignment { worker, job: Some(job), .. }) if !self.held.contains_key(&worker) => {
                 let item = job.attempt().map_or(0, |job| job.item);
@@ -196,25 +196,25 @@ impl State {
                 let bodies = [Body::Accepted(v1::Accepted {}), Body::Started(v1::Started { terminal: None })];
                 let told = bodies.map(|body| held.tell(worker, body)).to_vec();
                 self.held.insert(worker, held);
-                (told, Some(Seen::Started(item)))
+                (told, Some(StubEvent::Started(item)))
             }
             Down::Stop(v1::Stop { worker, reason }) => (self.end(worker, stopped(reason)).into_iter().collect(), None),
             Down::Ack(v1::ReportAck { worker, seq, refused: _ }) => (vec![], self.acknowledged(worker, seq)),
             Down::Forget(v1::Forget { worker }) => {
                 let over = self.held.remove(&worker).filter(|held| !held.unacknowledged.is_empty());
-                let over = over.and_then(|held| Some(Seen::Ended(held.item, held.finished?.elapsed())));
+                let over = over.and_then(|held| Some(StubEvent::Ended(held.item, held.finished?.elapsed())));
                 (vec![], over)
             }
             Down::Assign(_) | Down::Welcome(_) | Down::Attach(_) | Down::Certificate(_) => (vec![], None),
         }
     }
 
-    fn acknowledged(&mut self, worker: u64, seq: u64) -> Option<Seen> {
+    fn acknowledged(&mut self, worker: u64, seq: u64) -> Option<StubEvent> {
         let held = self.held.get_mut(&worker)?;
         let known = held.unacknowledged.len();
         held.unacknowledged.retain(|report| report.seq > seq);
         let was_last = known > 0 && held.unacknowledged.is_empty();
-        held.finished.filter(|_| was_last).map(|since| Seen::Ended(held.item, since.elapsed()))
+        held.finished.filter(|_| was_last).map(|since| StubEvent::Ended(held.item, since.elapsed()))
     }
 }
 

@@ -20,14 +20,14 @@ const STALLED: Duration = Duration::from_mins(3);
 
 /// How a replay is run.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct ReplayOptions {
     pub changes: usize,
     pub seed: u64,
 }
 
 /// Runs a replay and checks what came of it; it fails by a panic, as a test does.
-pub fn run(options: Options) {
-    let Options { changes, seed } = options;
+pub fn run(options: ReplayOptions) {
+    let ReplayOptions { changes, seed } = options;
     eprintln!("replay: {changes} changes, seed {seed}");
     let mut cluster = Cluster::start(4);
     cluster.keep_if_it_fails();

@@ -22,14 +22,14 @@ const LONG: Duration = Duration::from_mins(3);
 
 /// How a soak is run.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct SoakOptions {
     pub time: Duration,
     pub seed: u64,
 }
 
 /// Runs a soak and checks what is left at its end; it fails by a panic, as a test does.
-pub fn run(options: Options) {
-    let Options { time, seed } = options;
+pub fn run(options: SoakOptions) {
+    let SoakOptions { time, seed } = options;
     eprintln!("soak: {time:?}, seed {seed}");
     // A short one cannot wait for long.
     let grace = Duration::from_secs(if time >= LONG { 20 } else { 4 });

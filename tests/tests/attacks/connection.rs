@@ -253,8 +253,8 @@ pub(crate) fn table() -> Vec<Attack> {
         attack(
             "a certificate for a key that never joined",
             STRANGER,
-            "no authenticated request",
-            "no authenticated request",
+            "belongs to no outpost or person on record",
+            "belongs to no outpost or person on record",
             async |site: Arc<Site>, from| {
                 let unheard = site.issued(&Key::generate(), now(), HOUR);
                 with_certificate(site, from, unheard).await
