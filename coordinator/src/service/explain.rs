@@ -23,7 +23,7 @@ const EXPLAINED: u32 = 1_000;
 /// Says what an item waits for.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// An unknown id, or what the store says.
 pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, ServiceError> {
     let item = items::get(sprint, id).await?;
     let mut around = ItemSurroundings::default();
@@ -90,7 +90,7 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
 /// Says what a change waits for.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// An unknown id, or what the store says.
 pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, ServiceError> {
     let change = changes::get(sprint, id).await?;
     let mut around = ChangeSurroundings::default();

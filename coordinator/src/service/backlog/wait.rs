@@ -22,7 +22,7 @@ pub enum Waited {
 /// Answers when every item stands in `stage`, or when one cannot get there any more.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for an item that is not there.
+/// An item that is not there, or what the store says.
 pub async fn until(sprint: &Coordinator, ids: &[ItemId], stage: StageName) -> Result<Waited, ServiceError> {
     let mut events = sprint.store.notices().events();
     loop {
