@@ -103,9 +103,9 @@ pub fn changes(sprint: &Coordinator) -> watch::Receiver<()> {
     sprint.store.live().access_changes()
 }
 
-/// Whoever has the data live, and needs no call: what they do is part of the audit, too.
+/// Whoever has the data directory, and needs no call: what they do is part of the audit, too.
 pub fn local_admin() -> Actor {
     let name = PersonName::new("local").expect("a name");
     let identity = Identity::Person { role: PersonRole::Admin, name };
-    Actor::Caller(Caller { identity, from: "the data live".to_owned() })
+    Actor::Caller(Caller { identity, from: "the data directory".to_owned() })
 }
