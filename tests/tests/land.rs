@@ -91,7 +91,7 @@ fn a_direct_landing_whose_gates_fail_lands_only_without_them() {
     let cluster = Cluster::start(2);
     let repo = cluster.repo("web", &[("sprint.toml", GATE)], &[]);
     repo.push_to("fix", &[("a.txt", "bad\n")]);
-    cluster.sprintctl(&["land", "fix", "--direct"]).refused(&["it did not land", "failed with exit code 1"]);
+    cluster.sprintctl(&["land", "fix", "--direct"]).refused(&["did not land", "failed with exit code 1"]);
     assert_eq!(repo.file("a.txt"), None);
     let id = cluster.json(&["item", "list", "--stage", "blocked"])[0]["id"].as_u64().expect("it is blocked");
     let number = id.to_string();
