@@ -89,7 +89,7 @@ impl Coordinator {
         self.store.time().now()
     }
 
-    /// The bells that commits ring.
+    /// Who is woken by commits.
     pub fn notices(&self) -> &Notices {
         self.store.notices()
     }

@@ -72,7 +72,7 @@ impl Store {
         }
     }
 
-    /// The bells that commits ring.
+    /// Who is woken by commits.
     pub fn notices(&self) -> &Notices {
         &self.notices
     }

@@ -43,7 +43,7 @@ impl Notices {
         }
     }
 
-    /// The bell of one outpost's session.
+    /// What wakes one outpost's session.
     pub fn outpost(&self, name: &OutpostName) -> Arc<Notify> {
         let mut outposts = self.outposts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(outposts.entry(name.clone()).or_default())

@@ -85,7 +85,7 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>, 
     loop {
         let received = tokio::select! {
             received = queue.recv_many(&mut jobs, BATCH) => received,
-            // Nobody has to call for the loops to go on when the database is back.
+            // The loops go on when the database is back, also if there is no call.
             () = tokio::time::sleep(AWAY), if tx.is_away() => {
                 if tx.abandon().await.is_ok() {
                     notices.wake_all();

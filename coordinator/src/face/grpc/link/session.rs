@@ -130,7 +130,7 @@ impl Connected {
         held: &mut SessionHold,
         told: Vec<Downlink>,
     ) -> Result<(), Ended> {
-        let bell = self.face.sprint.notices().outpost(&self.outpost);
+        let wake = self.face.sprint.notices().outpost(&self.outpost);
         self.send(Down::Welcome(v1::Welcome {
             heartbeat_ms: millis(self.face.sprint.settings.heartbeat),
             git_base_url: String::new(),
@@ -166,7 +166,7 @@ impl Connected {
                         return Ok(());
                     }
                 },
-                () = bell.notified() => self.tell().await?,
+                () = wake.notified() => self.tell().await?,
                 Some(AttachRequest { session, worker, columns, rows }) = held.attach.recv() => {
                     self.send(Down::Attach(v1::AttachOpen { session, worker: worker.get(), columns, rows })).await?;
                 }
