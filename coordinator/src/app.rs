@@ -12,8 +12,6 @@ use anyhow::Context as _;
 use fs4::fs_std::FileExt as _;
 use sprint_identity::rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, TlsConfig};
 use crate::face::listen::Port;
@@ -34,8 +32,6 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(4);
 pub struct App {
     pub grpc: SocketAddr,
     pub http: SocketAddr,
-    stop: CancellationToken,
-    tasks: TaskTracker,
     sprint: Arc<Coordinator>,
     _lock: File,
 }
@@ -55,30 +51,25 @@ impl App {
 
         let (grpc_listener, grpc) = bind("--listen", config.listen.listen).await?;
         let (http_listener, http) = bind("--http", config.listen.http).await?;
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let tasks = sprint.tasks.clone();
         let here = on_this_host(grpc);
         let local = LocalAdmin { data_dir: data.clone(), address: here.to_string() };
         local_admin::ensure(&sprint, &local.data_dir, &local.address).await?;
-        loops::start(&sprint, local, &tasks, &stop);
-        let face = Face {
-            sprint: Arc::clone(&sprint),
-            stop: stop.clone(),
-            tasks: tasks.clone(),
-            http_url: Arc::from(format!("http://{http}")),
-        };
+        loops::start(&sprint, local);
+        let face = Face { sprint: Arc::clone(&sprint), http_url: Arc::from(format!("http://{http}")) };
         let everything = face::grpc::router(&face)?.reset_fallback().merge(face::http::router(&face));
         tasks.spawn(Port::new(&face, Some(tls), everything, config.limits).serve(grpc_listener));
         tasks.spawn(Port::new(&face, None, face::http::router(&face), config.limits).serve(http_listener));
         announce(data, here, http)?;
         tracing::info!(%grpc, %http, data_dir = %data.display(), database = sprint.store.kind(), "serving");
-        Ok(Self { grpc, http, stop, tasks, sprint, _lock: lock })
+        Ok(Self { grpc, http, sprint, _lock: lock })
     }
 
     /// Stops accepting, ends the streams, finishes what is under way, closes the record.
     pub async fn shut_down(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(SHUTDOWN_LIMIT, self.tasks.wait()).await.is_err() {
+        self.sprint.stop.cancel();
+        self.sprint.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_LIMIT, self.sprint.tasks.wait()).await.is_err() {
             tracing::warn!("some calls did not end in time; what was acknowledged is on the disk");
         }
         if tokio::time::timeout(Duration::from_millis(800), self.sprint.store.close()).await.is_err() {

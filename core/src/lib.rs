@@ -33,6 +33,7 @@ pub mod prompt;
 pub mod refusal;
 mod refused;
 pub mod repo;
+pub mod request;
 pub mod schedule;
 pub mod status;
 pub mod text;

@@ -19,10 +19,10 @@ use sprint_core::view::TrialView;
 use sprint_core::assignment::{Assignment, Command, Report, Runtime};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
+use sprint_core::request::RepoPatch;
 use sprint_core::view::TokenView;
 use sprint_core::worker::Worker;
 
-use crate::convert::by_role;
 use crate::v1;
 
 /// Texts that make a conversion go on, and some at which it must not.
@@ -285,8 +285,8 @@ fn check_all(bytes: &[u8]) -> Result<(), TestCaseError> {
     }
     if let Ok(message) = v1::SetRepoRequest::decode(bytes) {
         // A role that is none is refused, and none is lost.
-        let (given, runtimes) = (message.runtimes.len(), by_role(message.runtimes));
-        prop_assert!(runtimes.is_err() || runtimes.is_ok_and(|runtimes| runtimes.len() == given));
+        let (given, patch) = (message.runtimes.len(), RepoPatch::try_from(message));
+        prop_assert!(patch.is_err() || patch.is_ok_and(|patch| patch.runtimes.len() == given));
     }
     if let Ok(message) = v1::Token::decode(bytes) {
         // Only its being taken or not is of interest: a token's proof has no way back.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use sprint_core::ids::{PersonName, TokenId};
+use sprint_core::request::NewToken;
 use sprint_core::token::TokenKind;
 use sprint_core::view::TokenView;
 use sprint_proto::v1;
@@ -13,7 +14,6 @@ use super::{Reach, of, reach};
 use crate::config::Place;
 use crate::service::admission::access;
 use crate::service::admission::tokens;
-use crate::service::admission::tokens::NewToken;
 use crate::service::now;
 
 /// What `coordinator token` can do.

@@ -73,13 +73,13 @@ impl Port {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
-                () = self.face.stop.cancelled() => return,
+                () = self.face.sprint.stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, address)) => {
                     let port = Arc::clone(&self);
-                    self.face.tasks.spawn(async move {
+                    self.face.sprint.tasks.spawn(async move {
                         if let Err(why) = port.connection(stream, address).await {
                             let caller = Peer::new(address, None, None).stranger();
                             audit::refused(&port.face.sprint, caller, "connection", &why).await;
@@ -150,7 +150,7 @@ impl Port {
         let no_call = tokio::time::sleep(STRANGER_LIMIT);
         tokio::pin!(no_call);
         let mut waiting_for_call = true;
-        let stop = self.face.stop.clone();
+        let stop = self.face.sprint.stop.clone();
         let mut stopping = false;
         loop {
             tokio::select! {

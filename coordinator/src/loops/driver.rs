@@ -8,7 +8,6 @@ use futures::FutureExt as _;
 use sprint_core::status::{LoopPass, PassReason};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::service::{Coordinator, Notices};
 
@@ -44,8 +43,9 @@ pub(super) trait Loop: Send + 'static {
     }
 }
 
-/// Runs a loop until `stop`; the first pass comes at once, and a pass that has begun runs to its end.
-pub(super) async fn run<L: Loop>(mut work: L, sprint: Arc<Coordinator>, stop: CancellationToken) {
+/// Runs a loop until the coordinator stops; the first pass comes at once, and a pass that has begun runs to its end.
+pub(super) async fn run<L: Loop>(mut work: L, sprint: Arc<Coordinator>) {
+    let stop = &sprint.stop;
     let mut deadline = Instant::now();
     let mut reason = PassReason::Start;
     while !stop.is_cancelled() {

@@ -10,16 +10,14 @@ mod supervisor;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use crate::service::{Coordinator, LocalAdmin};
 
-/// Starts every loop on `tasks`; each ends when `stop` is cancelled.
-pub fn start(sprint: &Arc<Coordinator>, local: LocalAdmin, tasks: &TaskTracker, stop: &CancellationToken) {
-    tasks.spawn(driver::run(identity::Identity { local }, Arc::clone(sprint), stop.clone()));
-    tasks.spawn(driver::run(scheduler::Scheduler, Arc::clone(sprint), stop.clone()));
-    tasks.spawn(driver::run(pipeline::Pipeline, Arc::clone(sprint), stop.clone()));
-    tasks.spawn(driver::run(supervisor::Supervisor, Arc::clone(sprint), stop.clone()));
-    tasks.spawn(driver::run(merger::Merger::default(), Arc::clone(sprint), stop.clone()));
+/// Starts every loop; each ends when the coordinator stops.
+pub fn start(sprint: &Arc<Coordinator>, local: LocalAdmin) {
+    let tasks = &sprint.tasks;
+    tasks.spawn(driver::run(identity::Identity { local }, Arc::clone(sprint)));
+    tasks.spawn(driver::run(scheduler::Scheduler, Arc::clone(sprint)));
+    tasks.spawn(driver::run(pipeline::Pipeline, Arc::clone(sprint)));
+    tasks.spawn(driver::run(supervisor::Supervisor, Arc::clone(sprint)));
+    tasks.spawn(driver::run(merger::Merger::default(), Arc::clone(sprint)));
 }

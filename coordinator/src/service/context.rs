@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sprint_core::ids::RepoName;
 use sprint_core::time::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::FleetConfig;
 use crate::git::GitRepos;
@@ -40,6 +42,10 @@ pub struct Coordinator {
     pub enrolment_attempts: EnrolmentThrottle,
     pub started_at: Timestamp,
     pub loops: Loops,
+    /// Cancelled when the coordinator stops: whatever follows or waits ends itself, or the stop would wait for it.
+    pub stop: CancellationToken,
+    /// Owns every task.
+    pub tasks: TaskTracker,
     pub(crate) queues: Queues,
     /// Why each repo's merge queue failed when it last tried.
     troubles: Mutex<HashMap<RepoName, String>>,
@@ -67,6 +73,8 @@ impl Coordinator {
             enrolment_attempts: EnrolmentThrottle::default(),
             started_at,
             loops: Loops::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
             queues: Queues::default(),
             troubles: Mutex::default(),
         }

@@ -81,6 +81,11 @@ impl ServiceError {
         if let Self::Refusal(refusal) = self { refusal.at(At::Line(line)).into() } else { self }
     }
 
+    /// What ends everything that follows or waits.
+    pub fn stopping() -> Self {
+        Self::new(Code::CoordinatorStopping, "the coordinator is shutting down")
+    }
+
     pub fn no_repo(name: &RepoName) -> Self {
         Refusal::new(Code::RepoNotFound, format!("there is no repo \"{name}\"")).next(Act::ListRepos).into()
     }

@@ -7,6 +7,7 @@ use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::item::{Item, Stage, StageName};
 use sprint_core::job::Role;
 use sprint_core::pipeline::{self, command_line};
+use sprint_core::request::ItemFilter;
 use sprint_core::schedule::{Hold, hold, place, rank};
 use sprint_core::trial::{Purpose, Trial, TrialState};
 
@@ -15,7 +16,6 @@ use crate::service::capacity::{Board, gate_request, lapses_in, request_of};
 use crate::service::queue::changes;
 use crate::service::queue::merge::standing;
 use crate::service::{Coordinator, ServiceError};
-use crate::store::ItemFilter;
 
 /// Ready items that an explanation counts at most.
 const EXPLAINED: u32 = 1_000;

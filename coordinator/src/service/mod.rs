@@ -13,6 +13,7 @@ pub mod operate;
 pub mod queue;
 pub mod repos;
 mod transition;
+pub mod watch;
 
 pub use context::{Coordinator, LocalAdmin};
 pub use error::{Kind, ServiceError};
@@ -20,4 +21,4 @@ pub use explain::{change as explain_change, item as explain_item};
 pub use sprint_core::event::Actor;
 
 pub use crate::clock::now;
-pub use crate::store::{ChangeFilter, EventFilter, ItemFilter, Notices, WorkerFilter};
+pub use crate::store::{EventFilter, Notices};

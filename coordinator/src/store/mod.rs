@@ -23,5 +23,5 @@ pub use error::StoreError;
 pub use handle::{Location, Store};
 pub use live::{InQueue, Live, RepoQueue};
 pub use notice::{Notice, Notices};
-pub use read::{ChangeFilter, EventFilter, ItemFilter, WorkerFilter};
+pub use read::EventFilter;
 pub use tx::Tx;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use sprint_core::change::Change;
 use sprint_core::event::Event;
-use sprint_core::ids::{ItemId, OutpostName, RepoName, Seq, TreeId};
-use sprint_core::item::{Item, StageName};
+use sprint_core::ids::{ItemId, RepoName, Seq, TreeId};
+use sprint_core::item::Item;
+use sprint_core::request::{ChangeFilter, ItemFilter, WorkerFilter};
 use sprint_core::time::Timestamp;
 use sprint_core::token::Token;
 use sprint_core::trial::Trial;
@@ -14,34 +15,6 @@ use sprint_core::worker::Worker;
 use super::db::Value;
 use super::entity::{Entity as _, Key, Stored};
 use super::{Store, StoreError};
-
-/// Which items are wanted; what is absent does not matter.
-#[derive(Debug, Clone, Default)]
-pub struct ItemFilter {
-    pub repo: Option<RepoName>,
-    pub stages: Vec<StageName>,
-    pub parent: Option<ItemId>,
-    pub limit: Option<u32>,
-}
-
-/// Which workers are wanted; what is absent does not matter.
-#[derive(Debug, Clone, Default)]
-pub struct WorkerFilter {
-    pub item: Option<ItemId>,
-    pub outpost: Option<OutpostName>,
-    pub repo: Option<RepoName>,
-    pub live: bool,
-    pub limit: Option<u32>,
-}
-
-/// Which changes are wanted; what is absent does not matter.
-#[derive(Debug, Clone, Default)]
-pub struct ChangeFilter {
-    pub repo: Option<RepoName>,
-    pub item: Option<ItemId>,
-    pub pending: bool,
-    pub limit: Option<u32>,
-}
 
 /// Which events are wanted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,7 +89,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn items(&self, filter: &ItemFilter) -> Result<Vec<Item>, StoreError> {
-        let ItemFilter { repo, stages, parent, limit } = filter;
+        let ItemFilter { repo, stages, labels, parent, limit } = filter;
         let mut conditions = Conditions::new();
         if let Some(repo) = repo {
             conditions.equal("repo", repo.as_str());
@@ -128,7 +101,15 @@ impl Store {
             let words = stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>();
             conditions.and(&format!("stage in ({})", words.join(", ")));
         }
-        self.found(conditions, *limit).await
+        if labels.is_empty() {
+            return self.found(conditions, *limit).await;
+        }
+        // Labels have no column: which items are the newest with them is seen in their bodies.
+        let mut items = self.found::<Item>(conditions, None).await?;
+        items.retain(|item| labels.iter().all(|label| item.labels.contains(label)));
+        let older = limit.and_then(|limit| items.len().checked_sub(usize::try_from(limit).ok()?));
+        items.drain(..older.unwrap_or_default());
+        Ok(items)
     }
 
     /// # Errors

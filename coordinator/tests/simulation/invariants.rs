@@ -1,11 +1,12 @@
 //! What must hold after every step, and at the end.
 
+use coordinator::service::Coordinator;
 use coordinator::service::operate::check;
-use coordinator::service::{Coordinator, WorkerFilter};
 use sprint_core::change::ChangeState;
 use sprint_core::fixtures;
 use sprint_core::ids::CommitId;
 use sprint_core::item::{Item, Stage};
+use sprint_core::request::{ChangeFilter, WorkerFilter};
 
 use crate::outpost::Outpost;
 use crate::site::Site;
@@ -75,7 +76,7 @@ pub(crate) async fn came_to_rest(sprint: &Coordinator, site: &Site, items: &[Ite
     if let Some(worker) = live.first() {
         return Err(format!("worker {} is {}", worker.id, worker.state.name()));
     }
-    let changes = sprint.store.changes(&coordinator::service::ChangeFilter::default()).await.map_err(text)?;
+    let changes = sprint.store.changes(&ChangeFilter::default()).await.map_err(text)?;
     for item in &landed {
         let of_item = changes.iter().filter(|change| change.item == item.id);
         let landed = of_item.filter(|change| matches!(change.state, ChangeState::Landed { .. })).collect::<Vec<_>>();

@@ -1,9 +1,9 @@
 //! Connections between outposts and the coordinator: in order, unless something goes wrong.
 
 use coordinator::service::fleet::connections::SessionHold;
-use coordinator::service::fleet::presence::Hello;
 use coordinator::service::fleet::session::{Downlink, Session};
 use sprint_core::assignment::Report;
+use sprint_core::request::Hello;
 
 /// After how long a side notices that it hears nothing: the sum of both limits of the keepalive.
 pub(crate) const KEEPALIVE: u64 = 8_000;

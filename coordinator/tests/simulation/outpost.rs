@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coordinator::service::fleet::presence::{Hello, InventoryEntry};
 use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
 use sprint_core::ids::{CommitId, OutpostName, WorkerId};
+use sprint_core::request::{Hello, InventoryEntry};
 
 /// How a worker will end, if nothing comes between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use coordinator::store::{EventFilter, ItemFilter, Store, StoreError, Tx};
+use coordinator::store::{EventFilter, Store, StoreError, Tx};
 use serde_json::json;
 use sprint_core::change::ChangeState;
 use sprint_core::event::{Actor, EventKind, NewEvent};
@@ -11,6 +11,7 @@ use sprint_core::fixtures::{self, repo_name};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, Seq};
 use sprint_core::item::{Item, ItemKind, Priority, Stage};
 use sprint_core::outpost::Outpost;
+use sprint_core::request::ItemFilter;
 use sprint_core::time::Timestamp;
 
 use super::Database;
@@ -136,8 +137,8 @@ pub(crate) async fn a_panicking_job_harms_no_other(database: &Database) {
 pub(crate) async fn large_batches_are_written_whole(database: &Database) {
     let store = database.open().await;
     write(&store, |tx| {
-        for _ in 0..1_337 {
-            add(tx, |_| {});
+        for number in 1..=1_337 {
+            add(tx, |item| item.labels.extend((number <= 3).then(|| "first".to_owned())));
         }
     })
     .await;
@@ -145,6 +146,9 @@ pub(crate) async fn large_batches_are_written_whole(database: &Database) {
     let filter = ItemFilter { limit: Some(2), ..ItemFilter::default() };
     let newest = store.items(&filter).await.unwrap().iter().map(|item| item.id.get()).collect::<Vec<_>>();
     assert_eq!(newest, [1_336, 1_337], "a limit keeps the newest, oldest first");
+    let filter = ItemFilter { labels: vec!["first".to_owned()], ..filter };
+    let newest = store.items(&filter).await.unwrap().iter().map(|item| item.id.get()).collect::<Vec<_>>();
+    assert_eq!(newest, [2, 3], "a limit keeps the newest of those with the label");
     assert_gapless(&store, 1_337).await;
     store.close().await;
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use coordinator::store::{ItemFilter, Location, Store, StoreError};
+use coordinator::store::{Location, Store, StoreError};
 use sprint_core::event::EventKind;
 use sprint_core::fixtures;
 use sprint_core::ids::ItemId;
+use sprint_core::request::ItemFilter;
 use sprint_test_needs::{Need, have};
 
 use crate::checks::{assert_gapless, event};

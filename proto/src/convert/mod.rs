@@ -13,13 +13,14 @@ mod kept;
 mod landing;
 mod outpost;
 mod repo;
+mod request;
 mod status;
 mod token;
 mod trial;
 mod verdict;
 pub use error::{ErrorView, details_of, error_of};
 pub use explain::ExplanationView;
-pub use repo::by_role;
+pub use request::parsed;
 mod worker;
 
 use std::time::Duration;

@@ -108,7 +108,7 @@ impl TryFrom<v1::Repo> for Repo {
 ///
 /// # Errors
 /// [`Malformed::Word`] when a key is no role.
-pub fn by_role<T, S: BuildHasher>(map: HashMap<String, T, S>) -> Result<BTreeMap<Role, T>, Malformed> {
+pub(super) fn by_role<T, S: BuildHasher>(map: HashMap<String, T, S>) -> Result<BTreeMap<Role, T>, Malformed> {
     map.into_iter().map(|(role, value)| Ok((role.parse()?, value))).collect()
 }
 

@@ -40,7 +40,7 @@ fn a_circle_is_seen() {
 }
 
 /// The rooms of the coordinator's services; what several rooms need stands beside them.
-const ROOMS: [&str; 6] = ["admission", "backlog", "fleet", "operate", "queue", "repos"];
+const ROOMS: [&str; 7] = ["admission", "backlog", "fleet", "operate", "queue", "repos", "watch"];
 
 #[test]
 fn every_service_is_in_a_room() {

@@ -1,37 +1,26 @@
+use std::sync::Arc;
+
 use sprint_core::change::Change;
-use sprint_core::ids::{ChangeId, ItemId};
-use sprint_core::landing::LandingWish;
+use sprint_core::ids::ChangeId;
 use sprint_core::merge_queue::ChangeSeen;
-use sprint_core::trial::TrialState;
+use sprint_core::request::{ChangeFilter, GateRunRequest, LandRequest};
 use sprint_core::view::TrialView;
 use sprint_proto::v1;
-use std::sync::Arc;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::status::{malformed, of};
+use super::status::{Messages, malformed, messages, of};
 use crate::face::Face;
-use crate::service::ChangeFilter;
 use crate::service::explain_change;
-use crate::service::queue::{changes, gates, landing};
-
-/// Trials on their way to a slow reader.
-const TRIALS: usize = 16;
+use crate::service::queue::{changes, landing};
+use crate::service::watch;
 
 #[tonic::async_trait]
 impl v1::changes_server::Changes for Face {
-    type RunGatesStream = ReceiverStream<Result<v1::Trial, Status>>;
+    type RunGatesStream = Messages<v1::Trial>;
 
     async fn list(&self, request: Request<v1::ListChangesRequest>) -> Result<Response<v1::ChangeList>, Status> {
-        let v1::ListChangesRequest { repo, item, pending, limit } = request.into_inner();
-        let filter = ChangeFilter {
-            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
-            item: item.map(ItemId::new),
-            pending,
-            limit: Some(limit).filter(|limit| *limit > 0),
-        };
+        let filter = ChangeFilter::try_from(request.into_inner()).map_err(of)?;
         let changes = changes::list(&self.sprint, &filter).await.map_err(of)?;
         Ok(Response::new(v1::ChangeList { changes: self.with_standings(changes) }))
     }
@@ -83,66 +72,15 @@ impl v1::changes_server::Changes for Face {
 
     async fn land(&self, request: Request<v1::LandRequest>) -> Result<Response<v1::LandingReport>, Status> {
         let by = caller(&request)?;
-        let v1::LandRequest { what, repo, item, direct, force, skip_gates, dry_run, reason } = request.into_inner();
-        let wanted = landing::LandRequest {
-            what,
-            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
-            item: item.map(ItemId::new),
-            wish: LandingWish { direct, force, skip_gates },
-            dry_run,
-            reason,
-        };
-        Ok(Response::new(landing::submit(&self.sprint, wanted, by).await.map_err(of)?.into()))
+        let land = LandRequest::try_from(request.into_inner()).map_err(of)?;
+        Ok(Response::new(landing::submit(&self.sprint, land, by).await.map_err(of)?.into()))
     }
 
     async fn run_gates(&self, request: Request<v1::RunGatesRequest>) -> Result<Response<Self::RunGatesStream>, Status> {
         let by = caller(&request)?;
-        let v1::RunGatesRequest { repo, what, gates: names, again } = request.into_inner();
-        let wanted = gates::GateRunRequest {
-            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
-            what,
-            gates: names,
-            again,
-        };
-        let mut events = self.sprint.notices().events();
-        let id = gates::begin(&self.sprint, wanted, by.clone()).await.map_err(of)?;
-        let (sender, receiver) = mpsc::channel(TRIALS);
-        let face = self.clone();
-        self.tasks.spawn(async move {
-            let mut told = None;
-            loop {
-                events.borrow_and_update();
-                let trial = match gates::get(&face.sprint, id).await {
-                    Ok(trial) => trial,
-                    Err(error) => {
-                        // The send fails when the reader is gone, which is no error.
-                        let _ = sender.send(Err(of(error))).await;
-                        return;
-                    }
-                };
-                let over = !matches!(trial.state, TrialState::Gating);
-                let view = TrialView::from(trial);
-                if told.as_ref() != Some(&view) {
-                    told = Some(view.clone());
-                    if sender.send(Ok(view.into())).await.is_err() {
-                        break;
-                    }
-                }
-                if over {
-                    return;
-                }
-                tokio::select! {
-                    // It goes on: the next start of the coordinator finds it.
-                    () = face.stop.cancelled() => return,
-                    () = sender.closed() => break,
-                    changed = events.changed() => if changed.is_err() { return },
-                }
-            }
-            if let Err(error) = gates::cancel(&face.sprint, id, by).await {
-                tracing::error!(trial = %id, %error, "gates whose caller disconnected could not be cancelled");
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let run = GateRunRequest::try_from(request.into_inner()).map_err(of)?;
+        let trials = watch::gates(&self.sprint, run, by).await.map_err(of)?;
+        Ok(Response::new(messages(trials, Into::into)))
     }
 }
 

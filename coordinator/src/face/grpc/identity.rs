@@ -1,9 +1,5 @@
-use std::time::Duration;
-
-use sprint_core::ids::OutpostName;
 use sprint_core::refusal::Code;
-use sprint_core::time::Timestamp;
-use sprint_core::token::TokenText;
+use sprint_core::request::{Enrolment, NewToken};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
@@ -11,24 +7,12 @@ use super::status::{malformed, of, plain};
 use super::{caller, caller_of};
 use crate::face::Face;
 use crate::service::admission::enrol;
-use crate::service::admission::enrol::{Enrolled, Enrolment};
+use crate::service::admission::enrol::Enrolled;
 use crate::service::admission::tokens;
-use crate::service::admission::tokens::NewToken;
 
 pub(super) fn certificate(enrolled: Enrolled) -> v1::Certificate {
     let Enrolled { issued, trust_pem } = enrolled;
     v1::Certificate { chain_pem: issued.chain_pem, trust_pem, expires_at_ms: issued.expires_at.as_millis() }
-}
-
-fn enrolment(request: v1::EnrolRequest, from: String) -> Result<Enrolment, Status> {
-    let v1::EnrolRequest { token, outpost, csr, now_ms } = request;
-    Ok(Enrolment {
-        token: token.parse::<TokenText>().map_err(|error| plain(Code::TokenMalformed, error))?,
-        outpost: OutpostName::new(outpost).map_err(malformed)?,
-        request: csr.to_vec(),
-        now: Timestamp::from_millis(now_ms),
-        from,
-    })
 }
 
 #[tonic::async_trait]
@@ -41,9 +25,9 @@ impl v1::identity_server::Identity for Face {
             let why = "too many failed tries to join came from this address; wait a minute";
             Err(plain(Code::LimitExceeded, why))
         } else {
-            match enrolment(request.into_inner(), from) {
-                Ok(enrolment) => enrol::enrol(&self.sprint, enrolment).await.map_err(of),
-                Err(status) => Err(status),
+            match Enrolment::try_from(request.into_inner()) {
+                Ok(enrolment) => enrol::enrol(&self.sprint, enrolment, from).await.map_err(of),
+                Err(refusal) => Err(of(refusal)),
             }
         };
         match result {
@@ -70,14 +54,7 @@ impl v1::identity_server::Identity for Face {
         request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenResponse>, Status> {
         let by = caller(&request)?;
-        let v1::CreateTokenRequest { kind, ttl_ms, uses, name_prefix, name } = request.into_inner();
-        let new = NewToken {
-            kind: kind.parse().map_err(malformed)?,
-            ttl: Some(Duration::from_millis(ttl_ms)).filter(|ttl| !ttl.is_zero()),
-            uses: Some(uses).filter(|uses| *uses > 0),
-            name_prefix,
-            name: Some(name).filter(|name| !name.is_empty()).map(|name| name.parse()).transpose().map_err(malformed)?,
-        };
+        let new = NewToken::try_from(request.into_inner()).map_err(of)?;
         let (token, text) = tokens::create(&self.sprint, new, by).await.map_err(of)?;
         Ok(Response::new(v1::CreateTokenResponse { token: Some(token.into()), text: text.reveal() }))
     }

@@ -1,57 +1,18 @@
-use std::time::Duration;
-
 use sprint_core::ids::ItemId;
-use sprint_core::item::StageName;
-use sprint_core::refusal::At;
-use sprint_proto::convert::Malformed;
+use sprint_core::item::Item;
+use sprint_core::request::{ItemEdit, ItemFilter, ItemWait, NewItem};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::status::{invalid, malformed, of, refuse, stopping};
+use super::status::of;
 use crate::face::Face;
-use crate::service::ItemFilter;
 use crate::service::backlog::items;
-use crate::service::backlog::items::{Edit, NewItem};
-use crate::service::backlog::wait;
-use crate::service::backlog::wait::Waited;
 use crate::service::explain_item;
 use crate::service::repos::git_access;
+use crate::service::watch;
 
-fn new_item(new: v1::NewItem) -> Result<NewItem, Malformed> {
-    let v1::NewItem {
-        key,
-        repo,
-        kind,
-        title,
-        description,
-        acceptance,
-        priority,
-        labels,
-        requires,
-        parent,
-        needs,
-        run,
-        stage,
-    } = new;
-    Ok(NewItem {
-        key: Some(key).filter(|key| !key.is_empty()),
-        repo: repo.parse()?,
-        kind: kind.parse()?,
-        title,
-        description,
-        acceptance,
-        priority: priority.parse()?,
-        labels: labels.into_iter().collect(),
-        requires: requires.into_iter().collect(),
-        parent,
-        needs,
-        run,
-        stage: stage.parse()?,
-    })
-}
-
-fn list(items: Vec<sprint_core::item::Item>) -> v1::ItemList {
+fn list(items: Vec<Item>) -> v1::ItemList {
     v1::ItemList { items: items.into_iter().map(Into::into).collect() }
 }
 
@@ -59,28 +20,13 @@ fn list(items: Vec<sprint_core::item::Item>) -> v1::ItemList {
 impl v1::items_server::Items for Face {
     async fn add(&self, request: Request<v1::AddItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
         let by = caller(&request)?;
-        let new = request.into_inner().items;
-        let several = new.len() > 1;
-        let mut items = Vec::with_capacity(new.len());
-        for (index, item) in new.into_iter().enumerate() {
-            let item = new_item(item).map_err(|error| {
-                let refusal = invalid(error);
-                refuse(&if several { refusal.at(At::Line(index as u64 + 1)) } else { refusal })
-            });
-            items.push(item?);
-        }
-        Ok(Response::new(list(items::add(&self.sprint, items, by).await.map_err(of)?)))
+        let new = Vec::<NewItem>::try_from(request.into_inner()).map_err(of)?;
+        Ok(Response::new(list(items::add(&self.sprint, new, by).await.map_err(of)?)))
     }
 
     async fn list(&self, request: Request<v1::ListItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
-        let v1::ListItemsRequest { repo, stages, labels, parent, limit } = request.into_inner();
-        let filter = ItemFilter {
-            repo: repo.map(|name| name.parse()).transpose().map_err(malformed)?,
-            stages: stages.iter().map(|stage| stage.parse()).collect::<Result<_, _>>().map_err(malformed)?,
-            parent: parent.map(ItemId::new),
-            limit: Some(limit).filter(|limit| *limit > 0),
-        };
-        Ok(Response::new(list(items::list(&self.sprint, &filter, &labels).await.map_err(of)?)))
+        let filter = ItemFilter::try_from(request.into_inner()).map_err(of)?;
+        Ok(Response::new(list(items::list(&self.sprint, &filter).await.map_err(of)?)))
     }
 
     async fn get(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
@@ -90,32 +36,8 @@ impl v1::items_server::Items for Face {
 
     async fn edit(&self, request: Request<v1::EditItemRequest>) -> Result<Response<v1::Item>, Status> {
         let by = caller(&request)?;
-        let v1::EditItemRequest {
-            id,
-            title,
-            description,
-            priority,
-            run,
-            needs,
-            set_needs,
-            labels,
-            set_labels,
-            acceptance,
-            set_acceptance,
-            requires,
-            set_requires,
-        } = request.into_inner();
-        let edit = Edit {
-            title,
-            description,
-            priority: priority.map(|word| word.parse()).transpose().map_err(malformed)?,
-            run,
-            needs: set_needs.then(|| needs.into_iter().map(ItemId::new).collect()),
-            labels: set_labels.then(|| labels.into_iter().collect()),
-            acceptance: set_acceptance.then_some(acceptance),
-            requires: set_requires.then(|| requires.into_iter().collect()),
-        };
-        Ok(Response::new(items::edit(&self.sprint, ItemId::new(id), edit, by).await.map_err(of)?.into()))
+        let edit = ItemEdit::try_from(request.into_inner()).map_err(of)?;
+        Ok(Response::new(items::edit(&self.sprint, edit, by).await.map_err(of)?.into()))
     }
 
     async fn ready(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {
@@ -149,34 +71,7 @@ impl v1::items_server::Items for Face {
     }
 
     async fn wait(&self, request: Request<v1::WaitRequest>) -> Result<Response<v1::WaitResponse>, Status> {
-        let v1::WaitRequest { ids, stage, timeout_ms } = request.into_inner();
-        let stage: StageName = stage.parse().map_err(malformed)?;
-        let ids = ids.into_iter().map(ItemId::new).collect::<Vec<_>>();
-        let limit = async {
-            match timeout_ms {
-                0 => std::future::pending().await,
-                millis => tokio::time::sleep(Duration::from_millis(millis)).await,
-            }
-        };
-        let answer = |result: &str, items: Vec<sprint_core::item::Item>, reason: String| v1::WaitResponse {
-            result: result.to_owned(),
-            items: items.into_iter().map(Into::into).collect(),
-            reason,
-        };
-        let response = tokio::select! {
-            () = self.stop.cancelled() => return Err(stopping()),
-            waited = wait::until(&self.sprint, &ids, stage) => match waited.map_err(of)? {
-                Waited::Reached { items } => answer("reached", items, String::new()),
-                Waited::Impossible { items, reason } => answer("impossible", items, reason),
-            },
-            () = limit => {
-                let mut now = Vec::with_capacity(ids.len());
-                for id in ids {
-                    now.push(items::get(&self.sprint, id).await.map_err(of)?);
-                }
-                answer("timeout", now, String::new())
-            }
-        };
-        Ok(Response::new(response))
+        let wait = ItemWait::try_from(request.into_inner()).map_err(of)?;
+        Ok(Response::new(watch::items(&self.sprint, wait).await.map_err(of)?.into()))
     }
 }

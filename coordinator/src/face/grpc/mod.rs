@@ -52,7 +52,7 @@ pub fn router(face: &Face) -> anyhow::Result<Router> {
         .add_service(service!(v1::system_server::SystemServer<_>))
         .add_service(service!(v1::identity_server::IdentityServer<_>, MAX_IDENTITY_BYTES))
         .add_service(service!(v1::link_server::LinkServer<_>));
-    face.tasks.spawn(async move {
+    face.sprint.tasks.spawn(async move {
         health.set_service_status("", tonic_health::ServingStatus::Serving).await;
         health.set_serving::<v1::items_server::ItemsServer<Face>>().await;
     });

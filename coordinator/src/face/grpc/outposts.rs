@@ -1,5 +1,4 @@
-use std::time::Duration;
-
+use sprint_core::request::OutpostPatch;
 use sprint_proto::convert::millis;
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
@@ -41,11 +40,8 @@ impl v1::outposts_server::Outposts for Face {
 
     async fn set(&self, request: Request<v1::SetOutpostRequest>) -> Result<Response<v1::Outpost>, Status> {
         let by = caller(&request)?;
-        let v1::SetOutpostRequest { name, disconnect_grace_ms } = request.into_inner();
-        let name = name.parse().map_err(malformed)?;
-        let grace =
-            disconnect_grace_ms.map(|grace| Some(Duration::from_millis(grace)).filter(|grace| !grace.is_zero()));
-        Ok(Response::new(outposts::set(&self.sprint, name, grace, by).await.map_err(of)?.into()))
+        let patch = OutpostPatch::try_from(request.into_inner()).map_err(of)?;
+        Ok(Response::new(outposts::set(&self.sprint, patch, by).await.map_err(of)?.into()))
     }
 
     async fn remove(&self, request: Request<v1::RemoveOutpostRequest>) -> Result<Response<v1::Outpost>, Status> {

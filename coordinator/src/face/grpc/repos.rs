@@ -1,23 +1,15 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sprint_core::address::RepoAddress;
-use sprint_core::assignment::Runtime;
 use sprint_core::explain::{DatedReason, ReasonView};
-use sprint_core::gates::Gate;
-use sprint_core::job::Role;
-use sprint_core::refusal::{Code, Refusal};
-use sprint_core::text::UnknownWord;
-use sprint_proto::convert::{Malformed, by_role};
+use sprint_core::request::{NewRepo, RepoPatch};
 use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::status::{malformed, of, refuse};
+use super::status::{malformed, of};
 use crate::face::Face;
 use crate::service::repos;
-use crate::service::repos::{Described, NewRepo, RepoPatch, Running};
+use crate::service::repos::Described;
 
 fn answer(described: Described) -> Response<v1::RepoAnswer> {
     let Described { repo, tip, gates, notices } = described;
@@ -31,49 +23,11 @@ fn answer(described: Described) -> Response<v1::RepoAnswer> {
     })
 }
 
-fn of_wire(gates: Vec<v1::Gate>) -> Result<Vec<Gate>, Status> {
-    gates.into_iter().map(|gate| gate.try_into().map_err(malformed)).collect()
-}
-
-fn running(
-    resume: Option<String>,
-    max_duration_ms: Option<u64>,
-    hung_after_ms: Option<u64>,
-) -> Result<Running, Status> {
-    Ok(Running {
-        resume: resume.map(|word| word.parse()).transpose().map_err(|error: UnknownWord| malformed(error))?,
-        max_duration: max_duration_ms.map(Duration::from_millis),
-        hung_after: hung_after_ms.map(|limit| Some(Duration::from_millis(limit)).filter(|limit| !limit.is_zero())),
-    })
-}
-
 #[tonic::async_trait]
 impl v1::repos_server::Repos for Face {
     async fn add(&self, request: Request<v1::AddRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
         let by = caller(&request)?;
-        let v1::AddRepoRequest {
-            name,
-            url,
-            branch,
-            run,
-            max_attempts,
-            limits,
-            gates,
-            resume,
-            max_duration_ms,
-            hung_after_ms,
-        } = request.into_inner();
-        let new = NewRepo {
-            name: name.parse().map_err(malformed)?,
-            url: RepoAddress::new(url)
-                .map_err(|error| refuse(&Refusal::new(Code::RequestInvalid, error).field("url")))?,
-            branch: Some(branch).filter(|branch| !branch.is_empty()),
-            run: by_role(run).map_err(malformed)?,
-            max_attempts: Some(max_attempts).filter(|max| *max > 0),
-            limits: by_role(limits).map_err(malformed)?,
-            gates: of_wire(gates)?,
-            running: running(resume, max_duration_ms, hung_after_ms)?,
-        };
+        let new = NewRepo::try_from(request.into_inner()).map_err(of)?;
         Ok(answer(repos::add(&self.sprint, new, by).await.map_err(of)?))
     }
 
@@ -91,41 +45,8 @@ impl v1::repos_server::Repos for Face {
 
     async fn set(&self, request: Request<v1::SetRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
         let by = caller(&request)?;
-        let v1::SetRepoRequest {
-            name,
-            run,
-            runtimes,
-            max_attempts,
-            limits,
-            gates,
-            set_gates,
-            resume,
-            halt,
-            resume_from,
-            max_duration_ms,
-            hung_after_ms,
-            freeze,
-        } = request.into_inner();
-        let runtimes = by_role(runtimes)
-            .and_then(|runtimes| {
-                runtimes
-                    .into_iter()
-                    .map(|(role, runtime)| Ok((role, runtime.try_into()?)))
-                    .collect::<Result<BTreeMap<Role, Runtime>, Malformed>>()
-            })
-            .map_err(malformed)?;
-        let change = RepoPatch {
-            run: by_role(run).map_err(malformed)?,
-            runtimes,
-            max_attempts,
-            limits: by_role(limits).map_err(malformed)?,
-            gates: set_gates.then(|| of_wire(gates)).transpose()?,
-            running: running(resume_from, max_duration_ms, hung_after_ms)?,
-            halted: halt.map(Some).or_else(|| resume.then_some(None)),
-            frozen: freeze.map(Some).or_else(|| resume.then_some(None)),
-        };
-        let name = name.parse().map_err(malformed)?;
-        Ok(answer(repos::set(&self.sprint, name, change, by).await.map_err(of)?))
+        let patch = RepoPatch::try_from(request.into_inner()).map_err(of)?;
+        Ok(answer(repos::set(&self.sprint, patch, by).await.map_err(of)?))
     }
 
     async fn remove(&self, request: Request<v1::RemoveRepoRequest>) -> Result<Response<v1::Repo>, Status> {

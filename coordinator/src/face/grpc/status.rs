@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use sprint_core::refusal::{Code, Kind, Refusal};
 use sprint_proto::convert::{self, Malformed};
 use tonic::Status;
 
 use crate::service::ServiceError;
+use crate::service::watch::Values;
 
-pub(super) fn of(error: ServiceError) -> Status {
+/// A stream of messages.
+pub(super) type Messages<M> = BoxStream<'static, Result<M, Status>>;
+
+pub(super) fn of(error: impl Into<ServiceError>) -> Status {
+    let error = error.into();
     let mut status = refuse(&error.refusal());
     if error.kind() == Kind::Internal {
         tracing::error!(%error, "a call failed inside the coordinator");
@@ -42,14 +49,18 @@ pub(super) fn plain(code: Code, message: impl std::fmt::Display) -> Status {
 }
 
 pub(super) fn malformed(error: impl Into<Malformed>) -> Status {
-    refuse(&invalid(error))
-}
-
-/// What makes no sense in a request.
-pub(super) fn invalid(error: impl Into<Malformed>) -> Refusal {
-    Refusal::new(Code::RequestInvalid, error.into())
+    refuse(&Refusal::from(error.into()))
 }
 
 pub(super) fn stopping() -> Status {
-    plain(Code::CoordinatorStopping, "the coordinator is shutting down")
+    of(ServiceError::stopping())
+}
+
+/// A stream of what the services answer, as messages.
+pub(super) fn messages<T, M>(values: Values<T>, encode: impl Fn(T) -> M + Send + 'static) -> Messages<M>
+where
+    T: Send + 'static,
+    M: Send + 'static,
+{
+    values.map(move |value| value.map(&encode).map_err(of)).boxed()
 }

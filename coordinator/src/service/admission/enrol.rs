@@ -9,6 +9,7 @@ use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::{Outpost, OutpostState};
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::Enrolment;
 use sprint_core::time::Timestamp;
 use sprint_core::token::{CLOCK_TOLERANCE, TokenKind, TokenRefused, TokenText};
 use sprint_identity::authority::{Issued, Requested};
@@ -17,18 +18,6 @@ use crate::service::admission::access;
 use crate::service::{Actor, Coordinator, ServiceError};
 use crate::store::Tx;
 
-/// What an outpost that wants to join sends.
-#[derive(Debug)]
-pub struct Enrolment {
-    pub token: TokenText,
-    pub outpost: OutpostName,
-    /// PKCS #10, DER.
-    pub request: Vec<u8>,
-    /// The outpost's clock.
-    pub now: Timestamp,
-    pub from: String,
-}
-
 /// A certificate for an outpost, and what it is to trust from now on.
 #[derive(Debug)]
 pub struct Enrolled {
@@ -36,15 +25,15 @@ pub struct Enrolled {
     pub trust_pem: String,
 }
 
-/// Spends a token on a certificate for an outpost's key.
+/// Spends a token on a certificate for an outpost's key; `from` is the address that asks.
 ///
 /// The same key may ask again with the same token: its answer may have been lost on the way.
 ///
 /// # Errors
 /// [`ServiceError::Token`], [`Code::OutpostExists`], [`Code::OutpostKeyInUse`], [`Code::OutpostClock`], and
 /// [`ServiceError::Key`] for a request that makes no sense.
-pub async fn enrol(sprint: &Coordinator, enrolment: Enrolment) -> Result<Enrolled, ServiceError> {
-    let Enrolment { token, outpost, request, now, from } = enrolment;
+pub async fn enrol(sprint: &Coordinator, enrolment: Enrolment, from: String) -> Result<Enrolled, ServiceError> {
+    let Enrolment { token, outpost, request, now } = enrolment;
     let requested = Requested::read(&request)?;
     check_clock(now, crate::service::now())?;
     let (key, name) = (requested.id.clone(), outpost.clone());

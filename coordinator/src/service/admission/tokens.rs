@@ -8,6 +8,7 @@ use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{PersonName, TokenId};
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::NewToken;
 use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenKind, TokenText};
 
 use crate::service::admission::access;
@@ -24,16 +25,6 @@ const LONGEST_TTL: Duration = Duration::from_hours(366 * 24);
 
 /// Outposts that may join with one token at most.
 const MOST_USES: u32 = 10_000;
-
-/// A token to be made; what is absent is the kind's own.
-#[derive(Debug, Clone)]
-pub struct NewToken {
-    pub kind: TokenKind,
-    pub ttl: Option<Duration>,
-    pub uses: Option<u32>,
-    pub name_prefix: String,
-    pub name: Option<PersonName>,
-}
 
 /// Makes a token. Its text is answered here and nowhere else again.
 ///

@@ -6,44 +6,13 @@ use serde_json::json;
 use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
-use sprint_core::item::{Item, ItemEvent, ItemKind, MAX_ITEM_BYTES, Priority, Stage, StageName};
+use sprint_core::item::{Item, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
 use sprint_core::needs::find_cycle;
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::{ItemEdit, ItemFilter, NewItem};
 
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{ItemFilter, Notice, Tx};
-
-/// An item to be added; `parent` and `needs` are item numbers or keys of the same request.
-#[derive(Debug, Clone)]
-pub struct NewItem {
-    pub key: Option<String>,
-    pub repo: RepoName,
-    pub kind: ItemKind,
-    pub title: String,
-    pub description: String,
-    pub acceptance: Vec<String>,
-    pub priority: Priority,
-    pub labels: BTreeSet<String>,
-    pub requires: BTreeMap<String, String>,
-    pub parent: Option<String>,
-    pub needs: Vec<String>,
-    pub run: Option<String>,
-    pub stage: StageName,
-}
-
-/// What an edit changes; what is absent stays.
-#[derive(Debug, Clone, Default)]
-pub struct Edit {
-    pub title: Option<String>,
-    pub description: Option<String>,
-    pub priority: Option<Priority>,
-    /// An empty command line takes it away.
-    pub run: Option<String>,
-    pub needs: Option<BTreeSet<ItemId>>,
-    pub labels: Option<BTreeSet<String>>,
-    pub acceptance: Option<Vec<String>>,
-    pub requires: Option<BTreeMap<String, String>>,
-}
+use crate::store::{Notice, Tx};
 
 /// Adds items, all or none.
 ///
@@ -244,23 +213,21 @@ pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError>
 
 /// # Errors
 /// What the store says.
-pub async fn list(sprint: &Coordinator, filter: &ItemFilter, labels: &[String]) -> Result<Vec<Item>, ServiceError> {
-    let mut items = sprint.store.items(filter).await?;
-    items.retain(|item| labels.iter().all(|label| item.labels.contains(label)));
-    Ok(items)
+pub async fn list(sprint: &Coordinator, filter: &ItemFilter) -> Result<Vec<Item>, ServiceError> {
+    Ok(sprint.store.items(filter).await?)
 }
 
 /// Changes an item's texts, needs and labels. Work that is under way goes on as it was given out.
 ///
 /// # Errors
 /// What [`add`] would refuse, too.
-pub async fn edit(sprint: &Coordinator, id: ItemId, edit: Edit, by: Actor) -> Result<Item, ServiceError> {
+pub async fn edit(sprint: &Coordinator, edit: ItemEdit, by: Actor) -> Result<Item, ServiceError> {
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
+                let ItemEdit { id, title, description, priority, run, needs, labels, acceptance, requires } = edit;
                 let mut item = tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?;
-                let Edit { title, description, priority, run, needs, labels, acceptance, requires } = edit;
                 let changed = [
                     ("title", title.is_some()),
                     ("description", description.is_some()),

@@ -1,7 +1,6 @@
-//! Items: added, scheduled, waited for.
+//! Items: added, scheduled.
 
 pub mod earlier_work;
 pub mod items;
 pub mod pipeline;
 pub mod schedule;
-pub mod wait;

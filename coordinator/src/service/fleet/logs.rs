@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use sprint_core::ids::WorkerId;
 use sprint_core::time::Timestamp;
 use tokio::sync::watch;
@@ -14,6 +15,15 @@ use crate::metrics::METRICS;
 
 /// Bytes that one read answers at most.
 const READ_BYTES: u64 = 256 * 1024;
+
+/// A piece of a worker's log.
+#[derive(Debug, Clone)]
+pub struct LogChunk {
+    pub worker: WorkerId,
+    /// Where it begins in the log.
+    pub offset: u64,
+    pub data: Bytes,
+}
 
 /// The log files.
 pub struct Logs {

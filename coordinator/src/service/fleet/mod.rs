@@ -3,6 +3,7 @@
 pub mod assignment;
 pub mod connections;
 pub mod leases;
+pub mod log_intake;
 pub mod logs;
 pub mod outposts;
 pub mod presence;

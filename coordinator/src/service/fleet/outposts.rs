@@ -10,6 +10,7 @@ use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{KeyId, OutpostName, WorkerId};
 use sprint_core::outpost::{Load, Outpost};
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::OutpostPatch;
 use sprint_core::worker::{Worker, WorkerEvent};
 
 use crate::service::capacity::lapses_in;
@@ -55,16 +56,12 @@ pub fn list(sprint: &Coordinator) -> Vec<Status> {
         .collect()
 }
 
-/// Changes an outpost's settings; `Some(None)` gives it the coordinator's own grace.
+/// Changes an outpost's settings.
 ///
 /// # Errors
 /// [`Code::OutpostNotFound`].
-pub async fn set(
-    sprint: &Coordinator,
-    name: OutpostName,
-    disconnect_grace: Option<Option<Duration>>,
-    by: Actor,
-) -> Result<Outpost, ServiceError> {
+pub async fn set(sprint: &Coordinator, patch: OutpostPatch, by: Actor) -> Result<Outpost, ServiceError> {
+    let OutpostPatch { name, disconnect_grace } = patch;
     sprint
         .store
         .write(move |tx| {

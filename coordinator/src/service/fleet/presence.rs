@@ -1,13 +1,13 @@
 //! Outposts that come and go: what they have is compared with what they should have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 use sprint_core::event::EventKind;
 use sprint_core::ids::{OutpostName, WorkerId};
-use sprint_core::job::Job;
 use sprint_core::outpost::{Load, OutpostState};
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::{Hello, InventoryEntry};
 use sprint_core::worker::WorkerStateName;
 
 use crate::service::fleet::connections::SessionHold;
@@ -16,26 +16,6 @@ use crate::service::fleet::outposts::event;
 use crate::service::fleet::reports;
 use crate::service::{Actor, Coordinator, ServiceError};
 use crate::store::{Notice, Tx};
-
-/// What an outpost says of itself when it connects.
-#[derive(Debug, Clone)]
-pub struct Hello {
-    pub outpost: OutpostName,
-    pub version: String,
-    pub labels: BTreeMap<String, String>,
-    pub max_workers: u32,
-    pub instance: String,
-    pub draining: bool,
-    pub inventory: Vec<InventoryEntry>,
-}
-
-/// A worker that an outpost has something of on its disk.
-#[derive(Debug, Clone)]
-pub struct InventoryEntry {
-    pub worker: WorkerId,
-    pub job: Job,
-    pub finished: bool,
-}
 
 /// What an outpost must do so that it and the record agree.
 #[derive(Debug, Clone, PartialEq, Eq)]

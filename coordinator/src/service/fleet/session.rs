@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use sprint_core::access::Caller;
 use sprint_core::assignment::{Assignment, Report};
 use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::request::Hello;
 use sprint_core::worker::WorkerStateName;
 use sprint_failpoint::{Point, pass};
 
 use crate::service::fleet::connections::SessionHold;
 use crate::service::fleet::presence;
-use crate::service::fleet::presence::{Hello, Reconcile};
+use crate::service::fleet::presence::Reconcile;
 use crate::service::fleet::reports;
 use crate::service::fleet::reports::Acknowledged;
 use crate::service::fleet::{assignment, leases};

@@ -3,11 +3,11 @@
 use sprint_core::act::Act;
 use sprint_core::ids::WorkerId;
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::WorkerFilter;
 use sprint_core::worker::Worker;
 
 use crate::service::fleet::connections::{ScreenOutput, TerminalEnd, Typed};
 use crate::service::{Coordinator, ServiceError};
-use crate::store::WorkerFilter;
 
 pub use crate::service::fleet::outposts::stop_worker as stop;
 

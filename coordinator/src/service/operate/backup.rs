@@ -5,9 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,9 +21,11 @@ use sprint_core::ids::{RepoName, Seq};
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use tar::{Archive, Builder, EntryType, Header};
+use tokio_util::io::ReaderStream;
 
 use crate::git::Refs;
 use crate::service::admission::access::local_admin;
+use crate::service::watch::{Values, stream};
 use crate::service::{Coordinator, EventFilter, ServiceError, now};
 use crate::store::Everything;
 
@@ -42,6 +48,10 @@ pub struct Manifest {
     pub last_event: u64,
     repos: BTreeMap<RepoName, Refs>,
 }
+
+/// Bytes of an archive in one piece of its stream, and pieces on their way to a slow reader.
+const PIECE_BYTES: usize = 256 << 10;
+const PIECES: usize = 4;
 
 /// The record and the refs of one moment.
 struct Moment {
@@ -87,6 +97,26 @@ async fn refs(sprint: &Coordinator) -> Result<BTreeMap<RepoName, Refs>, ServiceE
         all.insert(repo.name.clone(), sprint.git.get(&repo.name)?.refs().await?);
     }
     Ok(all)
+}
+
+/// The archive in pieces, as [`write`] makes it.
+///
+/// # Errors
+/// When there is no pipe left for it.
+pub fn pieces(sprint: &Arc<Coordinator>) -> Result<Values<Bytes>, ServiceError> {
+    // The archive is written by blocking calls, on a thread that may block.
+    let (reader, out) = io::pipe()?;
+    let pipe = tokio::fs::File::from_std(OwnedFd::from(reader).into());
+    let record = Arc::clone(sprint);
+    let writing = tokio::task::spawn_blocking(move || tokio::runtime::Handle::current().block_on(write(&record, out)));
+    Ok(stream(sprint, PIECES, move |reader| async move {
+        let mut pieces = ReaderStream::with_capacity(pipe, PIECE_BYTES);
+        while let Some(Ok(piece)) = reader.wait(pieces.next()).await? {
+            reader.send(piece).await?;
+        }
+        writing.await.map_err(io::Error::from)??;
+        Ok(())
+    }))
 }
 
 /// Writes everything to `out`; the coordinator may go on meanwhile.

@@ -2,7 +2,6 @@
 
 pub mod backup;
 pub mod check;
-pub mod events;
 pub mod loops;
 pub mod metrics;
 pub mod status;

@@ -12,12 +12,13 @@ use sprint_core::ids::{ChangeId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
 use sprint_core::merge_queue::Standing;
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::ChangeFilter;
 use sprint_core::trial::Trial;
 use sprint_core::view::GateRecord;
 
 use crate::service::queue::merge::standing;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{ChangeFilter, Notice, RepoQueue};
+use crate::store::{Notice, RepoQueue};
 
 /// So many trials tell how gates do.
 const GATE_HISTORY: u32 = 500;

@@ -2,27 +2,15 @@
 
 use sprint_core::act::Act;
 use sprint_core::change::Candidate;
-use sprint_core::ids::{RepoName, TrialId};
+use sprint_core::ids::TrialId;
 use sprint_core::refusal::{Code, Refusal};
+use sprint_core::request::GateRunRequest;
 use sprint_core::trial::{Trial, TrialEvent, TrialState};
 
 use crate::service::queue::merge::build;
 use crate::service::repos::config::config_at;
 use crate::service::repos::revision;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-
-/// What a person wants gated.
-#[derive(Debug, Clone, Default)]
-pub struct GateRunRequest {
-    /// The repo, if there are several.
-    pub repo: Option<RepoName>,
-    /// A branch, ref or commit; the tip of the target branch where none is named.
-    pub what: Option<String>,
-    /// Only these gates; all where none is named.
-    pub gates: Vec<String>,
-    /// Also where the same tree has been through the same gates.
-    pub again: bool,
-}
 
 /// Begins a trial of a commit as it is.
 ///

@@ -13,32 +13,18 @@ use sprint_core::item::{Item, ItemEvent, ItemKind, Priority, StageName};
 use sprint_core::landing::{CheckResult, Checked, LandingFacts, LandingOutcome, LandingReport, LandingWish, check};
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::Repo;
+use sprint_core::request::{LandRequest, NewItem, WorkerFilter};
 
 use crate::git::GitRepo;
 use crate::service::backlog::earlier_work;
 use crate::service::backlog::items;
-use crate::service::backlog::items::NewItem;
 use crate::service::queue::entries;
 use crate::service::queue::merge;
 use crate::service::queue::merge::Preview;
 use crate::service::repos::config::config_at;
 use crate::service::repos::revision;
-use crate::service::{Actor, Coordinator, ServiceError, WorkerFilter, transition};
+use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Tx;
-
-/// What a person wants to land, and how.
-#[derive(Debug, Clone)]
-pub struct LandRequest {
-    /// An item's number, `ITEM/ATTEMPT`, or a branch, ref or commit of a repo.
-    pub what: String,
-    /// Where it is, if there are several.
-    pub repo: Option<RepoName>,
-    /// The item that it is for; a new one where none is named.
-    pub item: Option<ItemId>,
-    pub wish: LandingWish,
-    pub dry_run: bool,
-    pub reason: String,
-}
 
 /// What was found under the name that a person gave.
 struct Found {

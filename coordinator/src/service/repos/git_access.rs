@@ -6,11 +6,12 @@ use sprint_core::access::Identity;
 use sprint_core::attempt_ref::{AttemptRef, Kept};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::refusal::Code;
+use sprint_core::request::WorkerFilter;
 use sprint_core::worker::Worker;
 
 use crate::git::GitError;
 pub use crate::git::commands::{self, Commands, RefUpdate};
-use crate::service::{Coordinator, ServiceError, WorkerFilter};
+use crate::service::{Coordinator, ServiceError};
 
 /// Whether somebody may fetch from a repo: people may, and outposts with a worker of it.
 ///

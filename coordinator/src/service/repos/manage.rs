@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::act::Act;
-use sprint_core::address::RepoAddress;
-use sprint_core::assignment::Runtime;
 use sprint_core::event::EventKind;
 use sprint_core::explain::Reason;
 use sprint_core::gates::{self, Gate};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
-use sprint_core::job::Role;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
+use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use tokio::process::Command;
 
 use crate::git::RefUpdate;
@@ -27,60 +25,20 @@ use crate::store::Notice;
 /// How long a removal waits for workers that were told to end: a worker is ended within 10 s, and saves after that.
 const SAVING: Duration = Duration::from_secs(30);
 
-/// A repo to be added.
-#[derive(Debug, Clone)]
-pub struct NewRepo {
-    pub name: RepoName,
-    pub url: RepoAddress,
-    pub branch: Option<String>,
-    pub run: BTreeMap<Role, String>,
-    pub max_attempts: Option<u32>,
-    pub limits: BTreeMap<Role, u32>,
-    pub gates: Vec<Gate>,
-    pub running: Running,
-}
-
-/// How workers of a repo start and how long they may take; what is absent stays as it is.
-#[derive(Debug, Clone, Default)]
-pub struct Running {
-    pub resume: Option<Resume>,
-    pub max_duration: Option<Duration>,
-    /// `Some(None)`: no limit.
-    pub hung_after: Option<Option<Duration>>,
-}
-
-impl Running {
-    fn check(&self) -> Result<(), ServiceError> {
-        if self.max_duration.is_some_and(|limit| limit.is_zero()) {
-            let why = "workers need time; set a max duration above 0, such as 2h";
-            return Err(Refusal::new(Code::RepoInvalid, why).field("max_duration").into());
-        }
-        Ok(())
+/// Refuses settings under which no worker could run.
+fn check_workers(settings: &WorkerSettings) -> Result<(), ServiceError> {
+    if settings.max_duration.is_some_and(|limit| limit.is_zero()) {
+        let why = "workers need time; set a max duration above 0, such as 2h";
+        return Err(Refusal::new(Code::RepoInvalid, why).field("max_duration").into());
     }
-
-    fn apply(self, repo: &mut Repo) {
-        let Self { resume, max_duration, hung_after } = self;
-        repo.resume = resume.unwrap_or(repo.resume);
-        repo.max_duration = max_duration.unwrap_or(repo.max_duration);
-        repo.hung_after = hung_after.unwrap_or(repo.hung_after);
-    }
+    Ok(())
 }
 
-/// What is set on a repo; what is absent stays.
-#[derive(Debug, Clone, Default)]
-pub struct RepoPatch {
-    /// An empty command line takes a role's away.
-    pub run: BTreeMap<Role, String>,
-    pub runtimes: BTreeMap<Role, Runtime>,
-    pub max_attempts: Option<u32>,
-    /// A limit of 0 takes a role's away.
-    pub limits: BTreeMap<Role, u32>,
-    pub gates: Option<Vec<Gate>>,
-    pub running: Running,
-    /// `Some(None)` lets the merge queue go on.
-    pub halted: Option<Option<String>>,
-    /// `Some(None)`: lands again.
-    pub frozen: Option<Option<String>>,
+fn apply_workers(settings: &WorkerSettings, repo: &mut Repo) {
+    let &WorkerSettings { resume, max_duration, hung_after } = settings;
+    repo.resume = resume.unwrap_or(repo.resume);
+    repo.max_duration = max_duration.unwrap_or(repo.max_duration);
+    repo.hung_after = hung_after.unwrap_or(repo.hung_after);
 }
 
 /// A repo with what its target branch says now.
@@ -97,9 +55,9 @@ pub struct Described {
 /// # Errors
 /// [`Code::RepoExists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
 pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
-    let NewRepo { name, url, branch, run, max_attempts, limits, gates, running } = new;
+    let NewRepo { name, url, branch, run, max_attempts, limits, gates, workers } = new;
     check(&gates, max_attempts)?;
-    running.check()?;
+    check_workers(&workers)?;
     let taken = || {
         let why = format!("a repo \"{name}\" exists already; choose another name");
         ServiceError::from(Refusal::new(Code::RepoExists, why).next(Act::ShowRepo(name.clone())))
@@ -125,7 +83,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         pushing: None,
         created_at: sprint.now(),
     };
-    running.apply(&mut repo);
+    apply_workers(&workers, &mut repo);
     let added = sprint
         .store
         .write(move |tx| {
@@ -201,14 +159,9 @@ pub fn http_backend(sprint: &Coordinator, name: &RepoName, refs: &[RefUpdate]) -
 ///
 /// # Errors
 /// [`Code::RepoNotFound`], or [`Code::RepoInvalid`] for gates that cannot be.
-pub async fn set(
-    sprint: &Coordinator,
-    name: RepoName,
-    change: RepoPatch,
-    by: Actor,
-) -> Result<Described, ServiceError> {
+pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<Described, ServiceError> {
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
-    change.running.check()?;
+    check_workers(&change.workers)?;
     if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
         let why = "a runtime has no command; give the program and its arguments";
         return Err(Refusal::new(Code::RepoInvalid, why).field("runtimes").into());
@@ -217,8 +170,8 @@ pub async fn set(
         .store
         .write(move |tx| {
             Box::pin(async move {
+                let RepoPatch { name, run, runtimes, max_attempts, limits, gates, workers, halted, frozen } = change;
                 let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
-                let RepoPatch { run, runtimes, max_attempts, limits, gates, running, halted, frozen } = change;
                 for (role, run) in run {
                     if run.trim().is_empty() {
                         repo.run.remove(&role);
@@ -231,7 +184,7 @@ pub async fn set(
                 repo.limits.extend(limits);
                 repo.limits.retain(|_, limit| *limit > 0);
                 repo.gates = gates.unwrap_or_else(|| std::mem::take(&mut repo.gates));
-                running.apply(&mut repo);
+                apply_workers(&workers, &mut repo);
                 if let Some(halted) = halted {
                     let kind = if halted.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
                     tx.record(event(kind, &name, &by, json!({ "reason": halted })));

@@ -7,4 +7,4 @@ mod manage;
 pub mod revision;
 pub mod upstream;
 
-pub use manage::{Described, NewRepo, RepoPatch, Running, add, get, http_backend, list, remove, set};
+pub use manage::{Described, add, get, http_backend, list, remove, set};

@@ -1,11 +1,7 @@
-//! Log bytes: appended where the file ends, acknowledged once they are on the disk.
-
-use std::collections::HashMap;
+//! The stream of an outpost's logs: frames in, acknowledgements out.
 
 use futures::FutureExt as _;
 use sprint_core::ids::WorkerId;
-use sprint_core::refusal::Code;
-use sprint_failpoint::{Point, pass};
 use sprint_proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,19 +10,12 @@ use tonic::{Status, Streaming};
 use super::super::status::of;
 use super::call::{Link, expired, record, removed};
 use crate::face::Face;
-use crate::service::admission::{access, audit};
-use crate::service::fleet::logs::OpenLog;
-use crate::service::fleet::workers;
-use crate::service::now;
+use crate::service::admission::access;
+use crate::service::fleet::log_intake::{BATCH_BYTES, LogAck, LogIntake};
+use crate::service::fleet::logs::LogChunk;
 
 /// Acknowledgements on their way; one for each worker and batch.
 const ACKS: usize = 256;
-
-/// Bytes that share one fsync at most.
-const BATCH_BYTES: usize = 4 << 20;
-
-/// Files kept open by one stream.
-const OPEN_LOGS: usize = 256;
 
 pub(super) fn open(
     face: &Face,
@@ -34,21 +23,22 @@ pub(super) fn open(
     input: Streaming<v1::LogChunk>,
 ) -> ReceiverStream<Result<v1::LogAck, Status>> {
     let (sender, receiver) = mpsc::channel(ACKS);
-    let stream = Stream { face: face.clone(), link, open: HashMap::new(), sender };
-    face.tasks.spawn(stream.run(input));
+    let intake = LogIntake::new(link.outpost.clone(), link.caller.clone());
+    let stream = Stream { face: face.clone(), link, intake, sender };
+    face.sprint.tasks.spawn(stream.run(input));
     ReceiverStream::new(receiver)
 }
 
 struct Stream {
     face: Face,
     link: Link,
-    open: HashMap<WorkerId, OpenLog>,
+    intake: LogIntake,
     sender: mpsc::Sender<Result<v1::LogAck, Status>>,
 }
 
 impl Stream {
     async fn run(mut self, mut input: Streaming<v1::LogChunk>) {
-        let stop = self.face.stop.clone();
+        let stop = self.face.sprint.stop.clone();
         let link = self.link.clone();
         let end = link.expired();
         tokio::pin!(end);
@@ -72,16 +62,25 @@ impl Stream {
                 return self.end(removed()).await;
             }
             let mut bytes = first.data.len();
-            let mut batch = vec![first];
+            let mut batch = vec![chunk(first)];
             while bytes < BATCH_BYTES
-                && let Some(Ok(Some(chunk))) = input.message().now_or_never()
+                && let Some(Ok(Some(next))) = input.message().now_or_never()
             {
-                bytes += chunk.data.len();
-                batch.push(chunk);
+                bytes += next.data.len();
+                batch.push(chunk(next));
             }
-            if let Err(status) = self.take(batch).await {
-                tracing::warn!(%status, "a log stream failed; its outpost sends again what was not acknowledged");
-                return self.end(status).await;
+            let acks = match self.intake.take(&self.face.sprint, batch).await {
+                Ok(acks) => acks,
+                Err(error) => {
+                    tracing::warn!(%error, "a log stream failed; its outpost sends again what was not acknowledged");
+                    return self.end(of(error)).await;
+                }
+            };
+            for LogAck { worker, durable } in acks {
+                // The outpost may be gone, which the next turn sees.
+                if self.sender.send(Ok(v1::LogAck { worker: worker.get(), durable })).await.is_err() {
+                    break;
+                }
             }
         }
     }
@@ -92,64 +91,9 @@ impl Stream {
         // The send fails when the outpost is gone, which is no error.
         let _ = self.sender.send(Err(status)).await;
     }
+}
 
-    async fn take(&mut self, batch: Vec<v1::LogChunk>) -> Result<(), Status> {
-        if self.open.len() > OPEN_LOGS {
-            self.open.clear();
-        }
-        let mut acks = Vec::new();
-        for chunk in &batch {
-            let id = WorkerId::new(chunk.worker);
-            if !self.open.contains_key(&id) {
-                // An outpost writes what its own workers print. One chunk that is for none of them must not hold
-                // up the others, so its bytes count as taken.
-                let why = match workers::get(&self.face.sprint, id).await {
-                    Ok(worker) if worker.outpost == self.link.outpost => None,
-                    Ok(_) => Some(format!("worker {id} is not one of this outpost's")),
-                    Err(error) if error.code() == Code::WorkerNotFound => Some(error.to_string()),
-                    Err(error) => return Err(of(error)),
-                };
-                if let Some(why) = why {
-                    audit::refused(&self.face.sprint, self.link.caller.clone(), "Link/Logs", &why).await;
-                    let durable = chunk.offset.saturating_add(chunk.data.len() as u64);
-                    acks.push(v1::LogAck { worker: id.get(), durable });
-                    continue;
-                }
-                let log = self.face.sprint.logs.append(id).map_err(|error| of(error.into()))?;
-                self.open.insert(id, log);
-            }
-        }
-        let open = &mut self.open;
-        let synced = tokio::task::block_in_place(|| {
-            let now = now();
-            let mut touched = Vec::new();
-            for chunk in batch {
-                let id = WorkerId::new(chunk.worker);
-                if let Some(log) = open.get_mut(&id) {
-                    log.write(chunk.offset, &chunk.data, now)?;
-                    if !touched.contains(&id) {
-                        touched.push(id);
-                    }
-                }
-            }
-            let mut acks = Vec::with_capacity(touched.len());
-            for id in touched {
-                if let Some(log) = open.get_mut(&id) {
-                    pass(Point::LogWritten);
-                    log.sync()?;
-                    acks.push(v1::LogAck { worker: id.get(), durable: log.durable() });
-                }
-            }
-            Ok(acks)
-        })
-        .map_err(|error: std::io::Error| of(error.into()))?;
-        pass(Point::LogSynced);
-        acks.extend(synced);
-        for ack in acks {
-            if self.sender.send(Ok(ack)).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
+fn chunk(chunk: v1::LogChunk) -> LogChunk {
+    let v1::LogChunk { worker, offset, data } = chunk;
+    LogChunk { worker: WorkerId::new(worker), offset, data }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use sprint_core::assignment::Report;
-use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::ids::OutpostName;
 use sprint_core::refusal::Code;
+use sprint_core::request::Hello;
 use sprint_failpoint::{Point, pass};
-use sprint_proto::convert::{millis, required};
+use sprint_proto::convert::millis;
 use sprint_proto::v1::{self, coordinator_message::Body as Down, outpost_message::Body as Up};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -24,7 +25,6 @@ use crate::service;
 use crate::service::admission::enrol;
 use crate::service::fleet::connections::{AttachRequest, SessionHold};
 use crate::service::fleet::presence;
-use crate::service::fleet::presence::{Hello, InventoryEntry};
 use crate::service::fleet::session::Downlink;
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
@@ -53,7 +53,7 @@ pub(super) async fn open(
     let Some(Up::Hello(hello)) = first.and_then(|message| message.body) else {
         return Err(plain(Code::RequestInvalid, "the first message of a session must be a hello"));
     };
-    let hello = read_hello(hello)?;
+    let hello = Hello::try_from(hello).map_err(of)?;
     if hello.outpost != link.outpost {
         let why = format!(
             "the hello names outpost \"{}\", and the certificate belongs to outpost \"{}\"",
@@ -65,27 +65,8 @@ pub(super) async fn open(
     tracing::info!(outpost = %held.outpost, "an outpost connected");
     let (down, receiver) = mpsc::channel(DOWN);
     let connection = Connected { face: face.clone(), outpost: held.outpost.clone(), link, down, session };
-    face.tasks.spawn(connection.run(input, held, told));
+    face.sprint.tasks.spawn(connection.run(input, held, told));
     Ok(ReceiverStream::new(receiver))
-}
-
-fn read_hello(hello: v1::Hello) -> Result<Hello, Status> {
-    let v1::Hello { outpost, version, labels, max_workers, instance, workers, draining } = hello;
-    Ok(Hello {
-        outpost: outpost.parse().map_err(malformed)?,
-        version,
-        labels: labels.into_iter().collect(),
-        max_workers,
-        instance,
-        draining,
-        inventory: workers
-            .into_iter()
-            .map(|v1::InventoryEntry { worker, job, finished }| {
-                let job = required(job, "the job of a worker").and_then(TryInto::try_into).map_err(malformed)?;
-                Ok(InventoryEntry { worker: WorkerId::new(worker), job, finished })
-            })
-            .collect::<Result<_, Status>>()?,
-    })
 }
 
 /// Why a session ended, when not by its outpost.
@@ -140,7 +121,7 @@ impl Connected {
         .await?;
         self.send_all(told).await?;
         self.tell().await?;
-        let stop = self.face.stop.clone();
+        let stop = self.face.sprint.stop.clone();
         let link = self.link.clone();
         let end = link.expired();
         tokio::pin!(end);

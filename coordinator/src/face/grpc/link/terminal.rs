@@ -31,9 +31,9 @@ pub(super) async fn open(
         .take_terminal(first.session, &link.outpost)
         .ok_or_else(|| plain(Code::TerminalNotFound, "no viewer waits for this terminal"))?;
     let (keys, receiver) = mpsc::channel(KEYS);
-    let (stop, sprint, link) = (face.stop.clone(), Arc::clone(&face.sprint), link.clone());
+    let (stop, sprint, link) = (face.sprint.stop.clone(), Arc::clone(&face.sprint), link.clone());
     let mut changes = access::changes(&sprint);
-    face.tasks.spawn(async move {
+    face.sprint.tasks.spawn(async move {
         let mut next = Some(first);
         let end = link.expired();
         tokio::pin!(end);

@@ -1,0 +1,15 @@
+//! What callers ask for, decoded: each face makes these of what came over its wire, and a use case carries them out.
+
+mod admission;
+mod backlog;
+mod fleet;
+mod queue;
+mod read;
+mod repos;
+
+pub use admission::{Enrolment, NewToken};
+pub use backlog::{ItemEdit, ItemWait, NewItem, WaitReport, WaitResult};
+pub use fleet::{Hello, InventoryEntry, OutpostPatch};
+pub use queue::{GateRunRequest, LandRequest};
+pub use read::{ChangeFilter, EventTail, ItemFilter, LogRange, WorkerFilter};
+pub use repos::{NewRepo, RepoPatch, WorkerSettings};

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use crate::ids::{ItemId, OutpostName, RepoName, Seq, WorkerId};
+use crate::item::StageName;
+
+/// Which items to list; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct ItemFilter {
+    pub repo: Option<RepoName>,
+    pub stages: Vec<StageName>,
+    /// An item must have all of them.
+    pub labels: Vec<String>,
+    pub parent: Option<ItemId>,
+    /// The newest so many.
+    pub limit: Option<u32>,
+}
+
+/// Which workers to list; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerFilter {
+    pub item: Option<ItemId>,
+    pub outpost: Option<OutpostName>,
+    pub repo: Option<RepoName>,
+    pub live: bool,
+    pub limit: Option<u32>,
+}
+
+/// Which changes to list; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeFilter {
+    pub repo: Option<RepoName>,
+    pub item: Option<ItemId>,
+    pub pending: bool,
+    pub limit: Option<u32>,
+}
+
+/// Which events to read, and whether to go on with those to come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventTail {
+    /// Those after this one; absent: those to come.
+    pub since: Option<Seq>,
+    pub item: Option<ItemId>,
+    /// Only those that are part of the audit.
+    pub audit: bool,
+    pub limit: Option<u32>,
+    pub follow: bool,
+}
+
+/// Which part of a worker's log to read, and whether to go on with what is still to come.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRange {
+    pub worker: WorkerId,
+    /// Bytes to skip.
+    pub offset: u64,
+    /// Only what arrived within this time.
+    pub since: Option<Duration>,
+    pub follow: bool,
+}
