@@ -10,23 +10,37 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use serde_json::Value;
+use sprint_core::event::EventKind;
+use sprint_core::ids::RepoName;
 
 pub type Gauge = prometheus_client::metrics::gauge::Gauge<f64, AtomicU64>;
 
-/// One label, or none for a metric with one series.
+/// The labels of one series; none for a metric with one series.
 type Labels = Vec<(&'static str, Cow<'static, str>)>;
 
-/// A metric: a series for each value of its label.
+/// A metric: a series for each value of its labels.
 #[derive(Debug)]
 pub struct Series<M> {
     family: Family<Labels, M>,
-    label: &'static str,
+    /// Their names, with commas between them.
+    labels: &'static str,
 }
 
 impl<M: Clone> Series<M> {
-    /// The series of a value of the label.
+    /// The series of a value of the one label.
     pub fn of(&self, value: impl Into<Cow<'static, str>>) -> M {
-        self.family.get_or_create_owned(&vec![(self.label, value.into())])
+        self.of_each([value.into()])
+    }
+
+    /// The series of a value of each label, in their order.
+    pub fn of_each<const N: usize>(&self, values: [Cow<'static, str>; N]) -> M {
+        self.family.get_or_create_owned(&self.labels.split(',').zip(values).collect())
+    }
+
+    /// Forgets all series: what is measured anew must not show what is gone.
+    pub fn clear(&self) {
+        self.family.clear();
     }
 
     /// The one series of a metric without a label.
@@ -47,7 +61,7 @@ fn transactions() -> Histogram {
 }
 
 macro_rules! metrics {
-    ($($field:ident: $kind:ident = $family:expr, $name:literal, $label:literal, $help:literal;)+) => {
+    ($($field:ident: $kind:ident = $family:expr, $name:literal, $labels:literal, $help:literal;)+) => {
         /// Everything that is measured.
         #[derive(Debug)]
         pub struct Metrics {
@@ -59,8 +73,8 @@ macro_rules! metrics {
             fn new() -> Self {
                 let mut registry = Registry::default();
                 $(
-                    let $field = Series { family: $family, label: $label };
-                    if $field.label.is_empty() {
+                    let $field = Series { family: $family, labels: $labels };
+                    if $field.labels.is_empty() {
                         // It is shown as 0 until something is measured.
                         $field.only();
                     }
@@ -72,7 +86,7 @@ macro_rules! metrics {
         }
 
         #[cfg(test)]
-        const ROWS: &[[&str; 4]] = &[$([$name, stringify!($kind), $label, $help]),+];
+        const ROWS: &[[&str; 4]] = &[$([$name, stringify!($kind), $labels, $help]),+];
     };
 }
 
@@ -84,21 +98,62 @@ metrics! {
     oldest_change: Gauge = Family::default(), "sprint_oldest_queued_change_age_seconds", "", "The time since the oldest change in a merge queue was queued; 0 when all queues are empty";
     workers: Gauge = Family::default(), "sprint_workers", "state", "Workers by state";
     outposts: Gauge = Family::default(), "sprint_outposts", "state", "Outposts by state";
-    events: Counter = Family::default(), "sprint_events_total", "kind", "Events committed since the start: each transition of an item, worker, change, trial or outpost is one. A landing is `change_landed`; the results of gates are `trial_gate_passed`, `trial_gate_failed`, `trial_gate_excused` and `trial_gate_lost`";
+    events: Counter = Family::default(), "sprint_events_total", "kind", "Events committed since the start: each transition of an item, worker, change, trial or outpost is one";
+    landings: Counter = Family::default(), "sprint_landings_total", "repo", "Changes of a repo that landed";
+    gate_results: Counter = Family::default(), "sprint_gate_results_total", "repo,gate,result", "Runs of a gate that ended with a verdict: `passed`, `failed`, or `excused` where the gate timed out or its command was not found";
     commit: Histogram = Family::new_with_constructor(seconds), "sprint_commit_duration_seconds", "result", "The time to commit a batch of transactions to the database, fsync included";
     batch: Histogram = Family::new_with_constructor(transactions), "sprint_commit_batch_transactions", "", "Transactions that share a commit";
     log_bytes: Counter = Family::default(), "sprint_log_bytes_total", "", "Bytes of workers' terminals that were received and written";
     calls: Histogram = Family::new_with_constructor(seconds), "sprint_call_duration_seconds", "method", "The time from a call to its answer, or to the beginning of the answer where that is a stream";
-    passes: Counter = Family::default(), "sprint_loop_passes_total", "loop", "Passes of a loop";
+    passes: Counter = Family::default(), "sprint_loop_passes_total", "loop", "Passes of a loop; `merger/REPO` is the part of the merger that drives one merge queue";
     failures: Counter = Family::default(), "sprint_loop_failures_total", "loop", "Passes of a loop that ended with an error";
     pass: Gauge = Family::default(), "sprint_loop_last_pass_duration_seconds", "loop", "The duration of a loop's last pass";
     running: Gauge = Family::default(), "sprint_loop_running_seconds", "loop", "The time since a loop's pass under way began; 0 between two passes";
 }
 
+/// Something to count once the event that says it is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Count {
+    Event(EventKind),
+    Landing(RepoName),
+    GateResult { repo: RepoName, gate: String, result: &'static str },
+}
+
+impl Count {
+    /// What an event counts for.
+    pub fn of(kind: EventKind, repo: Option<&RepoName>, data: &Value) -> impl Iterator<Item = Self> + use<> {
+        let more = repo.and_then(|repo| match GATE_RESULTS.iter().find(|(of, _)| *of == kind) {
+            Some((_, result)) => {
+                let gate = data.get("verdict")?.get("gate")?.as_str()?.to_owned();
+                Some(Self::GateResult { repo: repo.clone(), gate, result })
+            }
+            None => (kind == EventKind::ChangeLanded).then(|| Self::Landing(repo.clone())),
+        });
+        [Self::Event(kind)].into_iter().chain(more)
+    }
+}
+
+/// The events that end a run of a gate with a verdict, and the label for each.
+const GATE_RESULTS: [(EventKind, &str); 3] = [
+    (EventKind::TrialGatePassed, "passed"),
+    (EventKind::TrialGateFailed, "failed"),
+    (EventKind::TrialGateExcused, "excused"),
+];
+
 /// The metrics of this process; several coordinators in one process share them.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
 impl Metrics {
+    pub fn count(&self, count: Count) {
+        match count {
+            Count::Event(kind) => self.events.of(kind.as_str()).inc(),
+            Count::Landing(repo) => self.landings.of(repo.to_string()).inc(),
+            Count::GateResult { repo, gate, result } => {
+                self.gate_results.of_each([repo.to_string().into(), gate.into(), result.into()]).inc()
+            }
+        };
+    }
+
     /// All metrics in the text format of `OpenMetrics`.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -109,18 +164,40 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn the_reference_page_lists_every_metric() {
-        let label = |label: &str| if label.is_empty() { String::new() } else { format!("`{label}`") };
-        let row = |[name, kind, name_of_label, help]: &[&str; 4]| {
-            format!("| `{name}` | {} | {} | {help} |\n", kind.to_lowercase(), label(name_of_label))
+        let quoted = |label: &str| if label.is_empty() { String::new() } else { format!("`{label}`") };
+        let row = |[name, kind, labels, help]: &[&str; 4]| {
+            let labels = labels.split(',').map(quoted).collect::<Vec<_>>().join(", ");
+            format!("| `{name}` | {} | {labels} | {help} |\n", kind.to_lowercase())
         };
-        let table = "| Metric | Type | Label | Meaning |\n|---|---|---|---|\n".to_owned();
+        let table = "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n".to_owned();
         let table = table + &ROWS.iter().map(row).collect::<String>();
         let page = include_str!("../../docs/reference/metrics.md");
         assert!(page.contains(&format!("\n{table}")), "docs/reference/metrics.md holds:\n{table}");
+    }
+
+    #[test]
+    fn a_landing_and_a_verdict_are_counted_beside_their_events() {
+        let repo = "web".parse::<RepoName>().expect("a name");
+        let verdict = json!({ "verdict": { "gate": "test" } });
+        let counts = |kind, data: &Value| Count::of(kind, Some(&repo), data).skip(1).collect::<Vec<_>>();
+        assert_eq!(counts(EventKind::ChangeLanded, &json!({})), [Count::Landing(repo.clone())]);
+        let result = |result| Count::GateResult { repo: repo.clone(), gate: "test".to_owned(), result };
+        assert_eq!(counts(EventKind::TrialGateExcused, &verdict), [result("excused")]);
+        // The host of a gate that was lost is to blame; the gate has said nothing.
+        assert_eq!(counts(EventKind::TrialGateLost, &verdict), []);
+        let metrics = Metrics::new();
+        for count in Count::of(EventKind::TrialGateFailed, Some(&repo), &verdict) {
+            metrics.count(count);
+        }
+        let text = metrics.text();
+        let line = r#"sprint_gate_results_total{repo="web",gate="test",result="failed"} 1"#;
+        assert!(text.contains(line) && text.contains(r#"sprint_events_total{kind="trial_gate_failed"} 1"#), "{text}");
     }
 
     #[test]

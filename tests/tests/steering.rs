@@ -295,14 +295,17 @@ fn the_status_and_the_metrics_are_served_over_http_with_every_loop() {
     let status = json();
     assert_eq!(status["outposts"]["online"], 1, "{status}");
     assert_eq!(status["merge_queues"][0]["repo"], "web", "{status}");
-    let loops = status["loops"].as_array().expect("a list");
+    // The merger drives each merge queue in a task of its own, which it names.
+    let is_of_a_repo = |status: &&Value| status["name"].as_str().is_some_and(|name| name.starts_with("merger/"));
+    let loops = status["loops"].as_array().expect("a list").iter();
+    let loops = loops.filter(|status| !is_of_a_repo(status)).collect::<Vec<_>>();
     let names = loops.iter().map(|status| status["name"].as_str().unwrap_or_default()).collect::<Vec<_>>();
     assert_eq!(names, ["identity", "merger", "pipeline", "scheduler", "supervisor"]);
     for status in loops {
         assert!(status["passes"].as_u64() > Some(0) && status["failures"] == 0, "{status}");
         assert!(status["last_pass"]["error"].is_null() && status["last_pass"]["at"].is_string(), "{status}");
     }
-    let repo = cluster.repo("api", &[], &[]);
+    let repo = cluster.repo("api", &[], &["--gate", "test=true"]);
     let id = cluster.add(&repo, "Measured", &commit("a.txt", "a"));
     cluster.landed(&repo, id);
     let metrics = over_http("/metrics");
@@ -317,9 +320,21 @@ fn the_status_and_the_metrics_are_served_over_http_with_every_loop() {
     for name in &listed {
         assert!(metrics.lines().any(|line| line.starts_with(name)), "{name} has no value: {metrics}");
     }
-    for line in ["sprint_events_total{kind=\"change_landed\"} 1", "sprint_outposts{state=\"online\"} 1.0"] {
+    for line in [
+        r#"sprint_events_total{kind="change_landed"} 1"#,
+        r#"sprint_landings_total{repo="api"} 1"#,
+        r#"sprint_gate_results_total{repo="api",gate="test",result="passed"} 1"#,
+        r#"sprint_merge_queue_changes{repo="api"} 0.0"#,
+        r#"sprint_outposts{state="online"} 1.0"#,
+    ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
     }
     let text = cluster.sprintctl(&["status", "--loops"]).succeeded().text();
-    assert!(names.iter().all(|name| text.contains(name)), "{text}");
+    assert!(names.iter().chain(&["merger/api"]).all(|name| text.contains(name)), "{text}");
+    cluster.sprintctl(&["repo", "remove", "api", "--force"]).succeeded();
+    eventually("a repo that was removed is gone from the gauges", || {
+        let metrics = over_http("/metrics");
+        let is_gauge = |line: &str| !line.contains("_total{") && !line.contains("_seconds_");
+        !metrics.lines().any(|line| is_gauge(line) && line.contains("api\""))
+    });
 }

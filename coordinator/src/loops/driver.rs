@@ -8,6 +8,8 @@ use futures::FutureExt as _;
 use sprint_core::status::{LoopPass, PassReason};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::service::{Coordinator, Notices};
 
@@ -68,22 +70,38 @@ async fn notified(notify: Option<&Notify>) {
     }
 }
 
-/// Makes one pass and notes it; answers the pause after it.
+/// Makes one pass; answers the pause after it.
 async fn pass<L: Loop>(work: &mut L, sprint: &Arc<Coordinator>, reason: PassReason) -> Duration {
+    match observed(sprint, L::NAME, reason, work.pass(sprint, reason)).await {
+        Some(Next::AtTick) => L::TICK,
+        Some(Next::After(pause)) => pause.min(L::TICK),
+        None => L::AFTER_FAILURE,
+    }
+}
+
+/// Carries out a pass of the loop `name`, and notes how it went; none when it failed.
+pub(super) async fn observed<T>(
+    sprint: &Coordinator,
+    name: &str,
+    reason: PassReason,
+    pass: impl Future<Output = anyhow::Result<T>>,
+) -> Option<T> {
+    let span = tracing::info_span!(parent: None, "pass", "loop" = name, reason = reason.as_str(), error = Empty);
     let (at, began) = (sprint.now(), Instant::now());
-    sprint.loops.begin(L::NAME, at);
+    sprint.loops.begin(name, at);
     // A pass that panics is a bug of that pass; the next one reads the state anew.
-    let result = AssertUnwindSafe(work.pass(sprint, reason)).catch_unwind().await;
+    let result = AssertUnwindSafe(pass.instrument(span.clone())).catch_unwind().await;
     let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("the pass panicked")));
     let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let error = result.as_ref().err().map(|error| format!("{error:#}"));
     if let Some(error) = &error {
-        tracing::error!(name = L::NAME, error, "a pass failed");
+        span.record("error", error);
+        tracing::error!(name, error, "a pass failed");
     }
-    sprint.loops.end(L::NAME, LoopPass { at, reason, duration_us, error });
-    match result {
-        Ok(Next::AtTick) => L::TICK,
-        Ok(Next::After(pause)) => pause.min(L::TICK),
-        Err(_) => L::AFTER_FAILURE,
-    }
+    sprint.loops.end(name, LoopPass { at, reason, duration_us, error });
+    result.ok()
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -2,17 +2,15 @@
 //! upstream delays no other.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use sprint_core::ids::RepoName;
 use sprint_core::status::PassReason;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::driver::{Loop, Next};
+use super::driver::{Loop, Next, observed};
 use crate::service::queue::merge;
 use crate::service::repos;
 use crate::service::{Coordinator, Notices};
@@ -51,15 +49,16 @@ impl Loop for Merger {
             busy.insert(name.clone(), false);
             drop(busy);
             let turn = Turn { sprint: Arc::clone(sprint), busy: Arc::clone(&self.busy), name };
-            self.running.spawn(turn.drive());
+            self.running.spawn(turn.drive(reason));
         }
-        let mut result = Ok(Next::AtTick);
-        while let Some(ended) = self.running.try_join_next() {
-            if let Err(error) = ended {
-                result = Err(anyhow::anyhow!(error).context("the task of a merge queue ended badly"));
-            }
-        }
-        result
+        // Those that have ended; each has noted by itself how it went.
+        while self.running.try_join_next().is_some() {}
+        let repos = repos::list(sprint);
+        sprint.loops.retain(|name| {
+            let repo = name.strip_prefix(Self::NAME).and_then(|rest| rest.strip_prefix('/'));
+            repo.is_none_or(|name| repos.iter().any(|repo| repo.name.as_str() == name))
+        });
+        Ok(Next::AtTick)
     }
 
     async fn end(&mut self, _: &Arc<Coordinator>) {
@@ -76,23 +75,26 @@ struct Turn {
 }
 
 impl Turn {
-    async fn drive(self) {
+    /// Drives the queue; each time is a pass of its own, by the name of the loop and the repo.
+    async fn drive(self, mut reason: PassReason) {
+        let name = format!("{}/{}", Merger::NAME, self.name);
         loop {
-            let driven = AssertUnwindSafe(merge::drive(&self.sprint, &self.name)).catch_unwind().await;
-            if self.is_over(driven.is_err()) {
-                // The set of tasks reports a panic to the next pass.
-                return driven.unwrap_or_else(|panic| resume_unwind(panic));
+            let drive = async { Ok(merge::drive(&self.sprint, &self.name).await?) };
+            observed(&self.sprint, &name, reason, drive).await;
+            if self.is_over() {
+                return;
             }
+            reason = PassReason::Notified;
         }
     }
 
-    /// Whether the turn ends: nothing has happened since it began to drive, or it failed.
-    fn is_over(&self, failed: bool) -> bool {
+    /// Whether the turn ends: nothing has happened since it began to drive.
+    fn is_over(&self) -> bool {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let again = busy.get_mut(&self.name).is_some_and(std::mem::take);
-        if failed || !again {
+        if !again {
             busy.remove(&self.name);
         }
-        failed || !again
+        !again
     }
 }

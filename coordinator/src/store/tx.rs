@@ -7,7 +7,7 @@ mod writing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sprint_core::event::{Event, EventKind, NewEvent};
+use sprint_core::event::{Event, NewEvent};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
@@ -19,6 +19,7 @@ use super::entity::{Entity as _, Key, Numbered, Slots, Stored, TABLES};
 use super::error::StoreError;
 use super::live::Live;
 use super::notice::Notice;
+use crate::metrics::Count;
 
 /// The table of events, which are numbered like entities.
 const EVENTS: &str = "events";
@@ -66,8 +67,8 @@ struct Job {
 struct Batch {
     rows: Slots,
     events: Vec<Event>,
-    /// The kinds of the events, to be counted when they are committed.
-    kinds: Vec<EventKind>,
+    /// What the events count for, when they are committed.
+    counts: Vec<Count>,
     notices: BTreeSet<Notice>,
     sequences: Vec<(&'static str, u64)>,
     numbers: Numbers,

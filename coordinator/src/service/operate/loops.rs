@@ -11,19 +11,19 @@ use crate::metrics::METRICS;
 /// The loops of this coordinator.
 #[derive(Debug, Default)]
 pub struct Loops {
-    by_name: Mutex<BTreeMap<&'static str, LoopStatus>>,
+    by_name: Mutex<BTreeMap<String, LoopStatus>>,
 }
 
 impl Loops {
     /// Notes that a pass begins.
-    pub fn begin(&self, name: &'static str, at: Timestamp) {
+    pub fn begin(&self, name: &str, at: Timestamp) {
         self.change(name, |status| status.running_since = Some(at));
     }
 
     /// Notes that the pass under way has ended.
-    pub fn end(&self, name: &'static str, pass: LoopPass) {
-        METRICS.passes.of(name).inc();
-        METRICS.failures.of(name).inc_by(u64::from(pass.error.is_some()));
+    pub fn end(&self, name: &str, pass: LoopPass) {
+        METRICS.passes.of(name.to_owned()).inc();
+        METRICS.failures.of(name.to_owned()).inc_by(u64::from(pass.error.is_some()));
         self.change(name, |status| {
             status.passes += 1;
             status.failures += u64::from(pass.error.is_some());
@@ -37,9 +37,14 @@ impl Loops {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    fn change(&self, name: &'static str, change: impl FnOnce(&mut LoopStatus)) {
+    /// Forgets the loops that do not go on.
+    pub fn retain(&self, goes_on: impl Fn(&str) -> bool) {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| goes_on(name));
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut LoopStatus)) {
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        change(by_name.entry(name).or_insert_with(|| LoopStatus {
+        change(by_name.entry(name.to_owned()).or_insert_with(|| LoopStatus {
             name: name.to_owned(),
             passes: 0,
             failures: 0,

@@ -1,6 +1,7 @@
 //! What is measured, as of now.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sprint_core::change::ChangeStateName;
@@ -14,6 +15,9 @@ use super::status::status;
 use crate::metrics::{Gauge, METRICS, Series};
 use crate::service::{Coordinator, ServiceError};
 
+/// Held from the clearing of gauges to their text.
+static SCRAPE: Mutex<()> = Mutex::new(());
+
 /// Everything that is measured, in the text format of `OpenMetrics`.
 ///
 /// # Errors
@@ -25,6 +29,11 @@ pub async fn text(sprint: &Coordinator) -> Result<String, ServiceError> {
     set_counts(&METRICS.workers, &workers, WorkerStateName::ALL.iter().map(|word| word.as_str()));
     set_counts(&METRICS.changes, &changes, ChangeStateName::ALL.iter().map(|word| word.as_str()));
     set_counts(&METRICS.outposts, &outposts, OutpostState::ALL.iter().map(|word| word.as_str()));
+    // A repo that was removed is gone from the gauges, rather than there with its last value.
+    let _alone = SCRAPE.lock().unwrap_or_else(PoisonError::into_inner);
+    for gauge in [&METRICS.queue, &METRICS.pass, &METRICS.running] {
+        gauge.clear();
+    }
     for queue in merge_queues {
         METRICS.queue.of(queue.repo.to_string()).set(number(queue.changes.len() as u64));
     }

@@ -12,7 +12,7 @@ use super::super::entity::{Key as _, Slots, Stored, insert};
 use super::super::error::StoreError;
 use super::super::notice::Notice;
 use super::{Batch, EVENTS, Job, Numbers, Tx};
-use crate::metrics::METRICS;
+use crate::metrics::{Count, METRICS};
 
 /// Rows that one statement writes at most. Powers of two up to this are used, so that
 /// few statements are prepared, and the parameters stay far below SQLite's 32,766.
@@ -53,7 +53,7 @@ impl Tx {
         for NewEvent { kind, repo, item, actor, data } in events {
             let seq = Seq::new(*next);
             *next += 1;
-            self.batch.kinds.push(kind);
+            self.batch.counts.extend(Count::of(kind, repo.as_ref(), &data));
             let origin = actor.origin().map(ToOwned::to_owned);
             let actor = actor.to_string();
             self.batch.events.push(Event { seq, time: self.now, kind, repo, item, actor, origin, data });
@@ -88,10 +88,10 @@ impl Tx {
         if self.cache.len() > CACHE_ROWS {
             self.cache = Slots::default();
         }
-        let Batch { rows: _, events: _, kinds, notices, sequences: _, numbers, written, sent: _ } =
+        let Batch { rows: _, events: _, counts, notices, sequences: _, numbers, written, sent: _ } =
             std::mem::take(&mut self.batch);
-        for kind in kinds {
-            METRICS.events.of(kind.as_str()).inc();
+        for count in counts {
+            METRICS.count(count);
         }
         self.live.update(&written);
         self.batch.numbers = numbers;

@@ -166,7 +166,7 @@ impl Engine {
             .await;
         queued?;
         let began = Instant::now();
-        merge::drive(&self.sprint, &self.repo.name).await;
+        merge::drive(&self.sprint, &self.repo.name).await?;
         let time = began.elapsed();
         let left = self.sprint.store.live().queue(&self.repo.name).changes.len();
         anyhow::ensure!(left == 0, "{left} changes were not landed");

@@ -24,8 +24,11 @@ use crate::store::RepoQueue;
 
 /// Works a repo's queue until nothing can be done, then brings the upstream up to date.
 /// What stood in the way is kept for explanations until it works again.
-pub async fn drive(sprint: &Coordinator, name: &RepoName) {
-    let worked = async {
+///
+/// # Errors
+/// What stood in the way; the next call tries again.
+pub async fn drive(sprint: &Coordinator, name: &RepoName) -> Result<(), ServiceError> {
+    let worked: Result<(), ServiceError> = async {
         let queue = sprint.queues.of(name);
         let mut state = queue.lock().await;
         state.begin();
@@ -38,12 +41,10 @@ pub async fn drive(sprint: &Coordinator, name: &RepoName) {
             }
             state.begin();
         }
-    };
-    let trouble = worked.await.err().map(|error: ServiceError| error.to_string());
-    if let Some(error) = &trouble {
-        tracing::error!(repo = %name, %error, "the merge queue failed; it is tried again");
     }
-    sprint.set_trouble(name, trouble);
+    .await;
+    sprint.set_trouble(name, worked.as_ref().err().map(ToString::to_string));
+    worked
 }
 
 /// The repos whose queue holds something.
