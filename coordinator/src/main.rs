@@ -1,16 +1,19 @@
 //! The coordinator's command line.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use coordinator::app::App;
 use coordinator::command::backup::{self, BackupArgs, RestoreArgs};
 use coordinator::command::check::{self, CheckArgs};
 use coordinator::command::token::{self, TokenCommand};
-use coordinator::config::{self, Config, LogFormat};
+use coordinator::config::{self, Config};
+use sprint_telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+
+/// The time that a stop gives to the last spans.
+const SPANS_LIMIT: Duration = Duration::from_secs(1);
 
 /// Owns the work queue, the merge queue and the record of a fleet of coding agents.
 #[derive(Parser)]
@@ -58,10 +61,7 @@ fn main() -> ExitCode {
     let args = std::env::args_os().collect::<Vec<_>>();
     let matches = config::read(Cli::command(), &args).unwrap_or_else(|error| error.exit());
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
-        Command::Serve(config) => {
-            log(config.log.log_format);
-            finish(run(&config))
-        }
+        Command::Serve(config) => finish(run(&config)),
         Command::Config { reference: _ } => {
             print!("{}", config::program(Cli::command()).reference());
             ExitCode::SUCCESS
@@ -102,16 +102,14 @@ fn raise_file_limit() {
     }
 }
 
-fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let telemetry = Telemetry::start("coordinator", config.log.log_format, config.log.otlp.as_ref())?;
+    let ended = serve(config).await;
+    telemetry.finish(SPANS_LIMIT).await;
+    ended
 }
 
-async fn run(config: &Config) -> anyhow::Result<()> {
+async fn serve(config: &Config) -> anyhow::Result<()> {
     raise_file_limit();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail};
 use sprint_core::ids::OutpostName;
 use sprint_core::token::TokenText;
+use sprint_telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_subscriber::EnvFilter;
 
 use crate::context::{Agent, Settings};
 use crate::host::file_watch::FileWatch;
@@ -26,13 +26,15 @@ use crate::host::{headroom_watch, preflight, session_watch};
 use crate::link::{self, Identity, IdentityError, token};
 use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
-use crate::settings::{JoinSettings, LogFormat, SandboxArgs};
+use crate::settings::{JoinSettings, SandboxArgs};
 use crate::tmux::Tmux;
 use crate::worker::{Fleet, SnapshotPace, hung, roster};
 use crate::workspace::{Repositories, locks};
 
 /// The time limit of the agent's own end; workers are not part of it.
 const END_LIMIT: Duration = Duration::from_secs(1);
+/// The time that a stop gives to the last spans.
+const SPANS_LIMIT: Duration = Duration::from_secs(1);
 /// The pause between two tries to enrol, at first and at most.
 const ENROL_PAUSE: Duration = Duration::from_millis(200);
 const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -41,20 +43,26 @@ const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// # Errors
 /// What keeps it from joining, in words for a person.
 pub(crate) fn run(options: JoinSettings) -> anyhow::Result<()> {
-    start_logging(options.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let telemetry = Telemetry::start("outpost-agent", options.log_format, options.otlp.as_ref())?;
+        let ended = join(options).await;
+        telemetry.finish(SPANS_LIMIT).await;
+        ended
+    });
+    runtime.shutdown_timeout(END_LIMIT / 4);
+    ended
+}
+
+async fn join(options: JoinSettings) -> anyhow::Result<()> {
     preflight::check()?;
     let name = options.name.clone().map_or_else(default_name, Ok)?;
     let data = data_dir(options.data_dir.clone(), &name)?;
     let _lock = lock(&data)?;
     let token = options.token_file.as_deref().map(token::read).transpose()?;
     let identity = Identity::open(data.identity())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
-        get_in(&identity, &options.coordinator, &name, token).await?;
-        serve(options, name, data, identity).await
-    });
-    runtime.shutdown_timeout(END_LIMIT / 4);
-    result
+    get_in(&identity, &options.coordinator, &name, token).await?;
+    serve(options, name, data, identity).await
 }
 
 /// Makes sure that this outpost has a valid certificate; exchanges the token for one if it has not.
@@ -138,6 +146,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         sandbox,
         drain,
         log_format: _,
+        otlp: _,
     } = options;
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let policy = probe::policy(sandbox_settings(sandbox), &data, &program)?;
@@ -204,15 +213,6 @@ fn sandbox_settings(options: SandboxArgs) -> SandboxSettings {
     let SandboxArgs { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
     let limits = Limits { processes: max_processes, memory: max_memory, open_files: max_open_files };
     SandboxSettings { mode, limits, allow_read, allow_write }
-}
-
-fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().init(),
-    }
 }
 
 /// The host's name, as far as it can be an outpost's.

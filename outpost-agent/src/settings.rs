@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sprint_core::ids::OutpostName;
+use sprint_telemetry::{CollectorUrl, LogFormat};
 
 /// The variable that held the token before it had a name of its own: `sprintctl` reads it as a person's.
 pub(crate) const FORMER_TOKEN_VARIABLE: &str = "SPRINT_TOKEN";
@@ -59,6 +60,9 @@ pub(crate) struct JoinSettings {
     /// The format of log lines.
     #[arg(long, env = "SPRINT_OUTPOST_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+    /// A collector that gets spans by OTLP over gRPC, such as `http://localhost:4317`; by default none are made.
+    #[arg(long, env = "SPRINT_OUTPOST_OTLP", value_name = "URL")]
+    pub(crate) otlp: Option<CollectorUrl>,
     // Last: its heading holds for every flag after it.
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
@@ -98,12 +102,6 @@ pub(crate) enum SandboxMode {
     BestEffort,
     /// Not at all.
     Off,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
 }
 
 fn address(text: &str) -> Result<String, String> {

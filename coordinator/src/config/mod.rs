@@ -20,7 +20,7 @@ use sprint_settings::Program;
 pub use fleet::FleetConfig;
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
-pub use log::{LogConfig, LogFormat};
+pub use log::LogConfig;
 pub use place::Place;
 pub use store::StoreConfig;
 pub use tls::TlsConfig;

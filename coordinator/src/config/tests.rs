@@ -1,6 +1,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sprint_telemetry::LogFormat;
+
 use super::*;
 
 fn load(file: Option<&str>, flags: &[&str]) -> Result<Config, String> {
@@ -57,6 +59,8 @@ fn what_is_wrong_is_named() {
         (Some("hartbeat = \"1s\"\n"), &[][..], "there is no setting \"hartbeat\"; see: coordinator serve --help"),
         (Some("heartbeat = \"soon\"\n"), &[], "heartbeat: invalid value 'soon'"),
         (None, &["--heartbeat", "0s"], "it is zero"),
+        (None, &["--otlp", "https://collector:4317"], "run a collector on this host"),
+        (Some("otlp = \"localhost:4317\"\n"), &[], "http://HOST:PORT"),
         (None, &["--outpost-cert-ttl", "0s"], "it is zero"),
         (None, &["--tls-cert", "a"], "give both or none"),
         (None, &["--config", "/nowhere.toml"], "/nowhere.toml cannot be used"),

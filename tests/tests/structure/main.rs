@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::imports::{Graph, circles};
 use self::program::Program;
 
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
     "core",
     "proto",
     "identity",
     "failpoint",
     "gate",
     "settings",
+    "telemetry",
     "merge-sim",
     "coordinator",
     "outpost-agent",
