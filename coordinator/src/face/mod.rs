@@ -6,6 +6,7 @@ mod connections;
 pub mod grpc;
 pub mod http;
 pub mod listen;
+mod span;
 
 use std::sync::Arc;
 

@@ -10,6 +10,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sprint_failpoint::{Point, pass};
 use tokio::sync::{mpsc, oneshot};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::StoreError;
 use super::notice::Notices;
@@ -72,8 +74,13 @@ impl Writer {
                 }
             })
         });
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
-        receiver.await.map_err(|_| StoreError::Closed)?
+        // From here to the commit; level debug, since there is one for each write.
+        let span = tracing::debug_span!("transaction");
+        let committed = async {
+            self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+            receiver.await.map_err(|_| StoreError::Closed)?
+        };
+        committed.instrument(span).await
     }
 }
 
@@ -101,7 +108,8 @@ async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>, 
         if was_away && !tx.is_away() {
             notices.wake_all();
         }
-        batch(&mut tx, &mut jobs, &notices).await;
+        let span = tracing::debug_span!("commit", transactions = jobs.len(), last_event = Empty, result = Empty);
+        batch(&mut tx, &mut jobs, &notices).instrument(span).await;
     }
     if let Err(error) = tx.close().await {
         tracing::warn!(%error, "the database did not close cleanly");
@@ -126,10 +134,12 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
     let began = Instant::now();
     let committed = tx.commit().await;
     let result = if committed.is_ok() { "committed" } else { "failed" };
+    Span::current().record("result", result);
     METRICS.commit.of(result).observe(began.elapsed().as_secs_f64());
     match committed {
         Ok(committed) => {
             pass(Point::CommitAfter);
+            Span::current().record("last_event", committed.last.get());
             notices.committed(committed.last);
             for notice in &committed.notices {
                 notices.wake(notice);

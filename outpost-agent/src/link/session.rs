@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::backoff::Backoff;
 use super::connection::{causes, connect};
@@ -83,11 +85,21 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     let mut backoff = Backoff::new();
     let mut said = String::new();
     loop {
-        let ended = match session(&agent, &mut backoff, &mut said).await {
+        let settings = &agent.settings;
+        let span = tracing::info_span!(
+            parent: None,
+            "session",
+            outpost = %settings.name,
+            coordinator = settings.coordinator,
+            end = Empty,
+        );
+        let ended = match session(&agent, &mut backoff, &mut said).instrument(span.clone()).await {
             Ok(never) => match never {},
             Err(ended) => ended,
         };
         let why = ended.to_string();
+        span.record("end", &why);
+        drop(span);
         if matches!(ended, SessionEnd::Renewed) {
             tracing::info!("{why}");
             continue;

@@ -10,6 +10,7 @@ use sprint_failpoint::{Point, pass};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use super::brief;
 use super::decide::{Facts, Launch, Next, Shim, Stop, Trouble, next};
@@ -90,21 +91,44 @@ impl Life {
         }
         loop {
             let facts = self.observe().await;
-            match next(&facts) {
-                Next::Accept => self.accept().await,
-                Next::Prepare => self.prepare().await,
-                Next::Start => self.start().await,
-                Next::TellStarted => self.tell(ReportBody::Started { terminal: Some(self.terminal()) }).await,
-                Next::TellExited(exit_code) => self.tell(ReportBody::Exited { exit_code }).await,
-                Next::Finish(ended) => self.finish(&ended).await,
-                Next::End => self.end(&facts).await,
-                Next::Wait => self.wait(&facts).await,
-                Next::Remove => {
-                    self.remove().await;
-                    return;
-                }
+            let next = next(&facts);
+            let is_last = next == Next::Remove;
+            let span = self.span(&next);
+            self.step(next, &facts).instrument(span).await;
+            if is_last {
+                return;
             }
         }
+    }
+
+    async fn step(&mut self, next: Next, facts: &Facts) {
+        match next {
+            Next::Accept => self.accept().await,
+            Next::Prepare => self.prepare().await,
+            Next::Start => self.start().await,
+            Next::TellStarted => self.tell(ReportBody::Started { terminal: Some(self.terminal()) }).await,
+            Next::TellExited(exit_code) => self.tell(ReportBody::Exited { exit_code }).await,
+            Next::Finish(ended) => self.finish(&ended).await,
+            Next::End => self.end(facts).await,
+            Next::Wait => self.wait(facts).await,
+            Next::Remove => self.remove().await,
+        }
+    }
+
+    /// A span for each step of a worker's life, and none for the time between two steps.
+    fn span(&self, next: &Next) -> Span {
+        let step = match next {
+            Next::Accept => "accept",
+            Next::Prepare => "prepare",
+            Next::Start => "start",
+            Next::TellStarted => "tell_started",
+            Next::TellExited(_) => "tell_exited",
+            Next::Finish(_) => "finish",
+            Next::End => "end",
+            Next::Wait => return Span::none(),
+            Next::Remove => "remove",
+        };
+        tracing::info_span!(parent: None, "step", step, worker = %self.handle.id(), job = %self.handle.assignment.job)
     }
 
     async fn observe(&mut self) -> Facts {

@@ -12,11 +12,13 @@ use sprint_core::access::{Caller, Identity, Permission};
 use sprint_core::act::Act;
 use sprint_core::refusal::{Code as SprintCode, Refusal};
 use tonic::{Code, Status};
+use tracing::Instrument as _;
 
 use super::known::Call;
 use super::status::{of, plain, refuse};
 use crate::face::Face;
 use crate::face::caller::{Peer, bearer};
+use crate::face::span;
 use crate::metrics::METRICS;
 use crate::service::admission::access::{NO_CALLER, allow};
 use crate::service::admission::audit;
@@ -90,13 +92,28 @@ fn permission(method: &str) -> Option<Permission> {
     TABLE.iter().find(|(known, _)| *known == method).map(|(_, permission)| *permission)
 }
 
+/// Makes a span of a call, which ends with its answer, or where the answer is a stream with the beginning of that.
+pub(super) async fn check(State(face): State<Face>, request: Request, next: Next) -> Response {
+    // A path that nothing is served at is whatever a stranger has typed.
+    let method = permission(request.uri().path()).map_or("unknown", |_| method(request.uri()));
+    let span = span::of_call(method);
+    let response = answer(&face, request, next).instrument(span.clone()).await;
+    // An answer that succeeds, or a stream that begins, has no status yet.
+    let code = response.extensions().get::<Status>().map_or(Code::Ok, Status::code);
+    span::answered(&span, code, code == Code::Internal);
+    response
+}
+
 /// Lets a call through to its service, with its caller on it, or refuses and records it.
-pub(super) async fn check(State(face): State<Face>, mut request: Request, next: Next) -> Response {
+async fn answer(face: &Face, mut request: Request, next: Next) -> Response {
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return refusal(&plain(SprintCode::Internal, "the connection is not known"));
     };
     let caller = match peer.identify(&face.sprint, bearer(request.headers())) {
-        Ok(caller) => caller,
+        Ok(caller) => {
+            span::called_by(&caller);
+            caller
+        }
         Err(error) => {
             let status = of(error);
             audit::refused(&face.sprint, peer.stranger(), method(request.uri()), status.message()).await;

@@ -14,6 +14,7 @@ use axum::routing::{MethodRouter, any, get};
 use sprint_core::access::Permission;
 use tonic::Status;
 
+use self::access::Gatekeeper;
 use super::Face;
 use super::caller::Peer;
 use crate::service::admission::audit;
@@ -40,7 +41,8 @@ const ROUTES: &[Route] = &[
 /// The paths, and an answer for all others.
 pub fn router(face: &Face) -> Router {
     let served = ROUTES.iter().fold(Router::new(), |router, Route { path, permission, serve }| {
-        let check = from_fn_with_state((face.clone(), *permission), access::check);
+        let keeper = Gatekeeper { face: face.clone(), path, permission: *permission };
+        let check = from_fn_with_state(keeper, access::check);
         router.route(path, serve(face).layer(check))
     });
     served.fallback(nothing).with_state(face.clone())

@@ -66,6 +66,13 @@ pub struct SessionHold {
     pub attach: mpsc::Receiver<AttachRequest>,
 }
 
+impl SessionHold {
+    /// The session's number among those of this process.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// The outposts that are connected now, and the terminals that are open.
 pub struct Connections {
     live: Mutex<HashMap<OutpostName, Live>>,

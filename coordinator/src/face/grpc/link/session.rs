@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::super::identity::certificate;
 use super::super::status::{malformed, of, plain, stopping};
@@ -64,7 +66,11 @@ pub(super) async fn open(
     let (session, held, told) = service::fleet::session::Session::open(&face.sprint, hello).await.map_err(of)?;
     tracing::info!(outpost = %held.outpost, "an outpost connected");
     let (down, receiver) = mpsc::channel(DOWN);
-    let connection = Connected { face: face.clone(), outpost: held.outpost.clone(), link, down, session };
+    // It may last for days: what is done in it has spans of its own, which name it.
+    let number = held.number();
+    let span = tracing::info_span!(parent: None, "session", outpost = %held.outpost, session = number, end = Empty);
+    let outpost = held.outpost.clone();
+    let connection = Connected { face: face.clone(), outpost, link, down, session, number, span };
     face.sprint.tasks.spawn(connection.run(input, held, told));
     Ok(ReceiverStream::new(receiver))
 }
@@ -90,12 +96,16 @@ struct Connected {
     link: Link,
     down: Sender,
     session: service::fleet::session::Session,
+    /// The session's number, by which its spans name it.
+    number: u64,
+    span: Span,
 }
 
 impl Connected {
     async fn run(mut self, input: Streaming<v1::OutpostMessage>, mut held: SessionHold, told: Vec<Downlink>) {
         let ended = self.serve(input, &mut held, told).await;
         if let Err(Ended(Some(status))) = ended {
+            self.span.record("end", status.message());
             tracing::warn!(outpost = %self.outpost, %status, "an outpost's session failed");
             record(&self.face, &self.link, "Link/Session", &status).await;
             // The send fails when the outpost is gone, which is no error.
@@ -218,7 +228,15 @@ impl Connected {
         if arrived.is_empty() {
             return Ok(());
         }
-        let told = self.session.hear(&sprint, &self.link.caller, arrived).await.map_err(of)?;
+        let span = tracing::info_span!(
+            parent: None,
+            "reports",
+            outpost = %self.outpost,
+            session = self.number,
+            reports = arrived.len(),
+        );
+        span.follows_from(&self.span);
+        let told = self.session.hear(&sprint, &self.link.caller, arrived).instrument(span).await.map_err(of)?;
         self.send_all(told).await
     }
 
