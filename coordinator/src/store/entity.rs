@@ -18,6 +18,9 @@ use sprint_core::worker::Worker;
 use super::db::Value;
 use super::error::StoreError;
 
+/// What most bodies fit into.
+const BODY: usize = 1024;
+
 /// An entity's rows as they are in memory; none stands for "removed".
 pub(crate) type Rows<E> = HashMap<<E as Entity>::Key, Option<Arc<E>>>;
 
@@ -83,8 +86,12 @@ pub trait Stored: Entity {
     /// # Errors
     /// [`StoreError::Corrupt`].
     fn values(&self) -> Result<Vec<Value>, StoreError> {
-        let body = serde_json::to_string(self).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })?;
-        let mut values = vec![self.key().value()];
+        let mut body = Vec::with_capacity(BODY);
+        serde_json::to_writer(&mut body, self).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })?;
+        let body = String::from_utf8(body)
+            .map_err(|error| StoreError::Corrupt { table: Self::TABLE, error: serde::ser::Error::custom(error) })?;
+        let mut values = Vec::with_capacity(Self::COLUMNS.len() + 2);
+        values.push(self.key().value());
         values.extend(self.columns());
         values.push(body.into());
         Ok(values)

@@ -14,7 +14,7 @@ use sprint_core::outpost::Outpost;
 use sprint_core::time::Timestamp;
 use sprint_core::worker::Worker;
 
-use super::db::{Connection, Shape, Statement, Value};
+use super::db::{Connection, Shape, Statement, Value, Write};
 use super::entity::{Entity as _, Key, Numbered, Slots, Stored, TABLES};
 use super::error::StoreError;
 use super::live::Live;
@@ -74,8 +74,8 @@ struct Batch {
     numbers: Numbers,
     /// The rows that are written already, for what is live.
     written: Slots,
-    /// The statements that were sent already: a connection that breaks before the commit takes them with it.
-    sent: Vec<Statement>,
+    /// What was sent already: a connection that breaks before the commit takes it with it.
+    sent: Vec<Write>,
 }
 
 impl Tx {

@@ -11,7 +11,7 @@ mod writer;
 pub(crate) use failure::DatabaseError;
 pub(crate) use pool::Pool;
 pub use value::Value;
-pub(crate) use value::{Shape, Statement};
+pub(crate) use value::{Rows, Shape, Statement, Write};
 pub(crate) use writer::{Connection, open_postgres, open_sqlite};
 
 /// Readers beside the writer; reads are short, so a few suffice.

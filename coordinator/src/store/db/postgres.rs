@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Pg
 use super::READERS;
 use super::failure::DatabaseError;
 use super::migrations::{MIGRATOR, migrated};
-use super::value::{Shape, Statement, Value};
+use super::value::{Rows, Shape, Statement, Value, Write};
 use crate::store::error::StoreError;
 
 /// PostgreSQL's advisory lock that one coordinator holds: "sprint" in ASCII.
@@ -24,6 +24,10 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// How long one try to connect may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
+/// Rows that one statement writes at most. Powers of two up to this are used, so that few statements are
+/// prepared, and the parameters stay far below PostgreSQL's 65,535.
+const ROWS_PER_STATEMENT: usize = 128;
+
 /// The writer's connection; none after it was lost, until it is made again.
 pub(crate) struct Writer {
     options: PgConnectOptions,
@@ -31,12 +35,32 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) async fn execute(&mut self, statements: Vec<Statement>) -> Result<(), DatabaseError> {
-        for Statement { sql, values } in statements {
-            let connection = self.connection()?;
-            let done = bind(sqlx::query(AssertSqlSafe(sql)), values).execute(connection).await;
-            self.noted(done.map_err(DatabaseError::from))?;
+    /// Writes in order, with as few trips as go; stops at the first that fails.
+    pub(crate) async fn execute(&mut self, writes: &[Write]) -> Result<(), DatabaseError> {
+        for write in writes {
+            match write {
+                Write::Statement(Statement { sql, values }) => self.execute_one(sql.clone(), values).await?,
+                Write::Rows(Rows { table: _, statement, values }) => {
+                    let mut left = values.as_slice();
+                    while !left.is_empty() {
+                        let (now, later) = left.split_at(ROWS_PER_STATEMENT.min(1 << left.len().ilog2()));
+                        self.execute_one(statement(now.len()), now.iter().flatten()).await?;
+                        left = later;
+                    }
+                }
+            }
         }
+        Ok(())
+    }
+
+    async fn execute_one(
+        &mut self,
+        sql: String,
+        values: impl IntoIterator<Item = &Value>,
+    ) -> Result<(), DatabaseError> {
+        let connection = self.connection()?;
+        let done = bind(sqlx::query(AssertSqlSafe(sql)), values).execute(connection).await;
+        self.noted(done.map_err(DatabaseError::from))?;
         Ok(())
     }
 
@@ -45,7 +69,7 @@ impl Writer {
         Statement { sql, values }: Statement,
     ) -> Result<Vec<T>, DatabaseError> {
         let connection = self.connection()?;
-        let rows = bind(sqlx::query(AssertSqlSafe(sql)), values).fetch_all(connection).await;
+        let rows = bind(sqlx::query(AssertSqlSafe(sql)), &values).fetch_all(connection).await;
         let rows = self.noted(rows.map_err(DatabaseError::from))?;
         Ok(rows.iter().map(T::from_row).collect::<Result<_, _>>()?)
     }
@@ -88,11 +112,14 @@ impl Writer {
     }
 }
 
-fn bind(mut query: Query<'_, Postgres, PgArguments>, values: Vec<Value>) -> Query<'_, Postgres, PgArguments> {
+fn bind<'q>(
+    mut query: Query<'q, Postgres, PgArguments>,
+    values: impl IntoIterator<Item = &'q Value>,
+) -> Query<'q, Postgres, PgArguments> {
     for value in values {
         query = match value {
-            Value::Int(number) => query.bind(number),
-            Value::Text(text) => query.bind(text),
+            Value::Int(number) => query.bind(*number),
+            Value::Text(text) => query.bind(text.as_deref()),
         };
     }
     query
@@ -104,7 +131,7 @@ pub(crate) struct Readers(PgPool);
 
 impl Readers {
     pub(crate) async fn fetch<T: Shape>(&self, Statement { sql, values }: Statement) -> Result<Vec<T>, DatabaseError> {
-        let rows = bind(sqlx::query(AssertSqlSafe(sql)), values).fetch_all(&self.0).await?;
+        let rows = bind(sqlx::query(AssertSqlSafe(sql)), &values).fetch_all(&self.0).await?;
         Ok(rows.iter().map(T::from_row).collect::<Result<_, _>>()?)
     }
 

@@ -10,11 +10,11 @@ use tokio::sync::Semaphore;
 use super::READERS;
 use super::failure::DatabaseError;
 use super::migrations::migrate_sqlite;
-use super::value::{Shape, Statement, Value};
+use super::value::{Rows, Shape, Statement, Value, Write};
 use crate::store::error::StoreError;
 
-/// Prepared statements that are kept: each table's upsert for each power of two of rows, and the searches.
-const STATEMENTS: usize = 256;
+/// Prepared statements that are kept: each table's upsert, and the searches.
+const STATEMENTS: usize = 128;
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
@@ -31,10 +31,21 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Executes statements in order; stops at the first that fails.
-    pub(crate) fn execute(&self, statements: &[Statement]) -> Result<(), DatabaseError> {
-        for Statement { sql, values } in statements {
-            self.connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
+    /// Writes in order; stops at the first that fails. Each row has a statement of its own: in this process
+    /// that costs less than one statement of many rows, which SQLite must be able to take back half-made.
+    pub(crate) fn execute(&self, writes: &[Write]) -> Result<(), DatabaseError> {
+        for write in writes {
+            match write {
+                Write::Statement(Statement { sql, values }) => {
+                    self.connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
+                }
+                Write::Rows(Rows { table: _, statement, values }) => {
+                    let mut prepared = self.connection.prepare_cached(&statement(1))?;
+                    for row in values {
+                        prepared.execute(params_from_iter(row))?;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -107,5 +118,5 @@ pub(crate) async fn open(path: &Path) -> Result<(Writer, Readers), StoreError> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.execute_batch("pragma foreign_keys = on;")
+    connection.execute_batch("pragma foreign_keys = on; pragma temp_store = memory;")
 }

@@ -54,6 +54,28 @@ impl Statement {
     }
 }
 
+/// Rows of one table that are written: as the database takes them soonest, each by itself or many at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    pub(crate) table: &'static str,
+    /// The statement that writes so many rows.
+    pub(crate) statement: fn(usize) -> String,
+    pub(crate) values: Vec<Vec<Value>>,
+}
+
+/// A part of what a transaction writes.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    Statement(Statement),
+    Rows(Rows),
+}
+
+impl Write {
+    pub(crate) fn statement(sql: impl Into<String>, values: Vec<Value>) -> Self {
+        Self::Statement(Statement::new(sql, values))
+    }
+}
+
 /// A row shape that both databases can give: a tuple of columns.
 pub(crate) trait Shape: for<'r> FromRow<'r, PgRow> + Send + Unpin + Sized + 'static {
     /// # Errors

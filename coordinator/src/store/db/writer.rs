@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::failure::DatabaseError;
 use super::pool::Pool;
-use super::value::{Shape, Statement};
+use super::value::{Shape, Statement, Write};
 use super::{postgres, sqlite};
 use crate::store::error::StoreError;
 
@@ -22,30 +22,22 @@ pub(crate) enum Connection {
 }
 
 impl Connection {
-    /// Executes statements in order; stops at the first that fails.
-    pub(crate) async fn execute(&mut self, statements: Vec<Statement>) -> Result<(), DatabaseError> {
+    /// Writes in order; stops at the first that fails.
+    pub(crate) async fn execute(&mut self, writes: &[Write]) -> Result<(), DatabaseError> {
         match self {
-            Self::Sqlite(writer) => writer.execute(&statements),
-            Self::Postgres(writer) => writer.execute(statements).await,
+            Self::Sqlite(writer) => writer.execute(writes),
+            Self::Postgres(writer) => writer.execute(writes).await,
         }
     }
 
-    /// Executes statements and commits.
-    pub(crate) async fn commit(&mut self, mut statements: Vec<Statement>) -> Result<(), CommitFailure> {
-        let commit = Statement::new("commit", vec![]);
-        match self {
-            Self::Sqlite(writer) => {
-                statements.push(commit);
-                writer.execute(&statements).map_err(|error| CommitFailure { error, is_unknown: false })
-            }
-            Self::Postgres(writer) => {
-                writer.execute(statements).await.map_err(|error| CommitFailure { error, is_unknown: false })?;
-                writer.execute(vec![commit]).await.map_err(|error| {
-                    let is_unknown = error.is_disconnected();
-                    CommitFailure { error, is_unknown }
-                })
-            }
-        }
+    /// Writes, and commits.
+    pub(crate) async fn commit(&mut self, writes: &[Write]) -> Result<(), CommitFailure> {
+        let commit = [Write::statement("commit", vec![])];
+        self.execute(writes).await.map_err(|error| CommitFailure { error, is_unknown: false })?;
+        self.execute(&commit).await.map_err(|error| {
+            let is_unknown = error.is_disconnected();
+            CommitFailure { error, is_unknown }
+        })
     }
 
     pub(crate) async fn fetch<T: Shape>(&mut self, statement: Statement) -> Result<Vec<T>, DatabaseError> {
@@ -56,12 +48,12 @@ impl Connection {
     }
 
     /// The statement that begins a transaction.
-    pub(crate) fn begin(&self) -> Statement {
+    pub(crate) fn begin(&self) -> Write {
         let sql = match self {
             Self::Sqlite(_) => "begin immediate",
             Self::Postgres(_) => "begin",
         };
-        Statement::new(sql, vec![])
+        Write::statement(sql, vec![])
     }
 
     /// Whether the connection holds; a lost one is to be made again before anything else.

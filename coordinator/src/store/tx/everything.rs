@@ -8,7 +8,7 @@ use sprint_core::token::Token;
 use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
 
-use super::super::db::Statement;
+use super::super::db::Write;
 use super::super::entity::{Everything, Slots, each_entity};
 use super::super::error::StoreError;
 use super::Tx;
@@ -29,9 +29,9 @@ macro_rules! of_every_table {
                 $(self.take_all(everything.$table);)+
             }
 
-            /// The statements that write what the batch changed.
-            pub(super) fn statements_of_entities(&self, into: &mut Vec<Statement>) -> Result<(), StoreError> {
-                $(self.statements_of::<$entity>(into)?;)+
+            /// What the batch changed.
+            pub(super) fn writes_of_entities(&self, into: &mut Vec<Write>) -> Result<(), StoreError> {
+                $(self.writes_of::<$entity>(into)?;)+
                 Ok(())
             }
 

@@ -7,16 +7,14 @@ use sprint_core::ids::Seq;
 use sprint_core::item::Item;
 use sprint_core::time::Timestamp;
 
-use super::super::db::{Statement, Value};
+use super::super::db::{Rows, Value, Write};
 use super::super::entity::{Key as _, Slots, Stored, insert};
 use super::super::error::StoreError;
 use super::super::notice::Notice;
 use super::{Batch, EVENTS, Job, Numbers, Tx};
 use crate::metrics::{Count, METRICS};
 
-/// Rows that one statement writes at most. Powers of two up to this are used, so that
-/// few statements are prepared, and the parameters stay far below SQLite's 32,766.
-const ROWS_PER_STATEMENT: usize = 128;
+const EVENT_COLUMNS: &[&str] = &["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
 
 /// Cached rows before the cache starts anew: some tens of megabytes.
 const CACHE_ROWS: usize = 50_000;
@@ -71,16 +69,16 @@ impl Tx {
         if let Some(why) = &self.away {
             return Err(StoreError::Unavailable(why.clone()));
         }
-        let statements = match self.statements() {
-            Ok(statements) if !self.broken => statements,
+        let writes = match self.writes() {
+            Ok(writes) if !self.broken => writes,
             Ok(_) => return Err(StoreError::CommitFailed("a statement of the batch failed".to_owned())),
             Err(error) => {
                 self.broken = true;
                 return Err(error);
             }
         };
-        if self.begun || !statements.is_empty() {
-            self.commit_statements(statements).await?;
+        if self.begun || !writes.is_empty() {
+            self.commit_writes(writes).await?;
             self.begun = false;
         }
         self.batch.written.absorb(self.batch.rows.share());
@@ -99,12 +97,11 @@ impl Tx {
     }
 
     /// Commits, once more on a new connection where the first was lost before the order to commit.
-    async fn commit_statements(&mut self, statements: Vec<Statement>) -> Result<(), StoreError> {
+    async fn commit_writes(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
         let begin = (!self.begun).then(|| self.connection.begin());
-        let all = begin.into_iter().chain(statements).collect::<Vec<_>>();
-        let again = [self.batch.sent.as_slice(), &all].concat();
+        let writes = begin.into_iter().chain(writes).collect::<Vec<_>>();
         self.begun = true;
-        let failure = match self.connection.commit(all).await {
+        let failure = match self.connection.commit(&writes).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
@@ -119,11 +116,13 @@ impl Tx {
         let lost = |error: StoreError| StoreError::Unavailable(error.to_string());
         self.connection.reconnect().await.map_err(lost)?;
         let (numbers, _) = self.read_numbers().await.map_err(lost)?;
+        let mut again = std::mem::take(&mut self.batch.sent);
+        again.extend(writes);
         let first = first_seq(&again).unwrap_or(self.last_seq().get() + 1);
         if numbers.get(EVENTS).copied() != Some(first) {
             return Err(StoreError::Unavailable(failure.error.to_string()));
         }
-        match self.connection.commit(again).await {
+        match self.connection.commit(&again).await {
             Ok(()) => {
                 self.broken = false;
                 Ok(())
@@ -153,7 +152,7 @@ impl Tx {
         let begun = std::mem::take(&mut self.begun);
         if begun
             && self.connection.is_connected()
-            && let Err(error) = self.connection.execute(vec![Statement::new("rollback", vec![])]).await
+            && let Err(error) = self.connection.execute(&[Write::statement("rollback", vec![])]).await
         {
             // SQLite has rolled back by itself after some failures.
             tracing::debug!(%error, "nothing to roll back");
@@ -205,19 +204,19 @@ impl Tx {
 
     /// Writes what the finished jobs decided into the database's transaction, so that a search sees it.
     pub(super) async fn flush(&mut self) -> Result<(), StoreError> {
-        let statements = self.statements()?;
-        if statements.is_empty() {
+        let writes = self.writes()?;
+        if writes.is_empty() {
             return Ok(());
         }
         if let Some(why) = &self.away {
             return Err(StoreError::Unavailable(why.clone()));
         }
         let begin = (!self.begun).then(|| self.connection.begin());
-        let statements = begin.into_iter().chain(statements).collect::<Vec<_>>();
-        self.batch.sent.extend(statements.iter().cloned());
-        // Also when a later statement fails: then there is something to roll back.
+        let writes = begin.into_iter().chain(writes).collect::<Vec<_>>();
+        // Also when a later one fails: then there is something to roll back.
         self.begun = true;
-        let written = self.connection.execute(statements).await;
+        let written = self.connection.execute(&writes).await;
+        self.batch.sent.extend(writes);
         self.broken |= written.is_err();
         written?;
         self.batch.written.absorb(self.batch.rows.share());
@@ -225,39 +224,41 @@ impl Tx {
         Ok(())
     }
 
-    /// The statements that write the batch; its events and sequences are taken.
-    fn statements(&mut self) -> Result<Vec<Statement>, StoreError> {
-        let mut statements = Vec::new();
+    /// What the batch writes; its events and sequences are taken.
+    fn writes(&mut self) -> Result<Vec<Write>, StoreError> {
+        let mut writes = Vec::new();
         if self.batch.rows.len() == 0 && self.batch.events.is_empty() && self.batch.sequences.is_empty() {
-            return Ok(statements);
+            return Ok(writes);
         }
-        self.statements_of_needs(&mut statements);
-        self.statements_of_entities(&mut statements)?;
-        self.statements_of_events(&mut statements);
+        self.writes_of_needs(&mut writes);
+        self.writes_of_entities(&mut writes)?;
+        self.writes_of_events(&mut writes);
         for (name, next) in std::mem::take(&mut self.batch.sequences) {
             let sql = "insert into sequences (name, next) values ($1, $2)
                 on conflict (name) do update set next = excluded.next";
-            statements.push(Statement::new(sql, vec![name.into(), next.into()]));
+            writes.push(Write::statement(sql, vec![name.into(), next.into()]));
         }
-        Ok(statements)
+        Ok(writes)
     }
 
-    pub(in super::super) fn statements_of<E: Stored>(&self, into: &mut Vec<Statement>) -> Result<(), StoreError> {
+    pub(in super::super) fn writes_of<E: Stored>(&self, into: &mut Vec<Write>) -> Result<(), StoreError> {
         let rows = E::rows(&self.batch.rows);
         let mut values = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             match row {
                 Some(entity) => values.push(entity.values()?),
-                None => into
-                    .push(Statement::new(format!("delete from {} where {} = $1", E::TABLE, E::KEY), vec![key.value()])),
+                None => into.push(Write::statement(
+                    format!("delete from {} where {} = $1", E::TABLE, E::KEY),
+                    vec![key.value()],
+                )),
             }
         }
-        write_rows(into, values, E::upsert);
+        push_rows(into, E::TABLE, values, E::upsert);
         Ok(())
     }
 
     /// Brings the table of needs in line with the items whose needs changed.
-    fn statements_of_needs(&self, into: &mut Vec<Statement>) {
+    fn writes_of_needs(&self, into: &mut Vec<Write>) {
         let mut values = Vec::new();
         for (id, row) in Item::rows(&self.batch.rows) {
             let Some(item) = row else { continue };
@@ -267,50 +268,52 @@ impl Tx {
             values.extend(item.needs.iter().filter(is_new).map(|need| vec![id.get().into(), need.get().into()]));
             for need in before.into_iter().flatten().filter(|need| !item.needs.contains(need)) {
                 let sql = "delete from needs where item = $1 and need = $2";
-                into.push(Statement::new(sql, vec![id.get().into(), need.get().into()]));
+                into.push(Write::statement(sql, vec![id.get().into(), need.get().into()]));
             }
         }
-        write_rows(into, values, |rows| insert("needs", &["item", "need"], rows) + " on conflict do nothing");
+        push_rows(into, "needs", values, |rows| insert("needs", &["item", "need"], rows) + " on conflict do nothing");
     }
 
-    fn statements_of_events(&mut self, into: &mut Vec<Statement>) {
-        let columns = ["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
-        let values = self
-            .batch
-            .events
-            .drain(..)
-            .map(|Event { seq, time, kind, repo, item, actor, origin, data }| {
-                vec![
-                    seq.get().into(),
-                    time.as_millis().into(),
-                    kind.as_str().into(),
-                    Value::Text(repo.map(String::from)),
-                    item.map_or(Value::Int(None), |item| item.get().into()),
-                    actor.into(),
-                    Value::Text(origin),
-                    data.to_string().into(),
-                ]
-            })
-            .collect();
-        write_rows(into, values, |rows| insert(EVENTS, &columns, rows));
+    fn writes_of_events(&mut self, into: &mut Vec<Write>) {
+        let of_event = |Event { seq, time, kind, repo, item, actor, origin, data }| {
+            vec![
+                seq.get().into(),
+                time.as_millis().into(),
+                kind.as_str().into(),
+                Value::Text(repo.map(String::from)),
+                item.map_or(Value::Int(None), |item| item.get().into()),
+                actor.into(),
+                Value::Text(origin),
+                json(&data).into(),
+            ]
+        };
+        let values = self.batch.events.drain(..).map(of_event).collect();
+        push_rows(into, EVENTS, values, |rows| insert(EVENTS, EVENT_COLUMNS, rows));
     }
 }
 
-/// Writes rows with as few statements as go, each for a power of two of rows.
-fn write_rows(into: &mut Vec<Statement>, mut rows: Vec<Vec<Value>>, statement: impl Fn(usize) -> String) {
-    while !rows.is_empty() {
-        let count = ROWS_PER_STATEMENT.min(1 << rows.len().ilog2());
-        let values = rows.drain(..count).flatten().collect();
-        into.push(Statement::new(statement(count), values));
+fn push_rows(into: &mut Vec<Write>, table: &'static str, values: Vec<Vec<Value>>, statement: fn(usize) -> String) {
+    if !values.is_empty() {
+        into.push(Write::Rows(Rows { table, statement, values }));
     }
 }
 
-/// The number of the first event that statements write.
-fn first_seq(statements: &[Statement]) -> Option<u64> {
-    let events = statements.iter().find(|statement| statement.sql.starts_with("insert into events "))?;
-    match events.values.first() {
-        Some(Value::Int(Some(seq))) => u64::try_from(*seq).ok(),
-        Some(Value::Int(None) | Value::Text(_)) | None => None,
+/// As `to_string` says it, and sooner.
+fn json(data: &serde_json::Value) -> String {
+    serde_json::to_string(data).unwrap_or_else(|_| data.to_string())
+}
+
+/// The number of the first event that is written.
+fn first_seq(writes: &[Write]) -> Option<u64> {
+    let of_events = |write: &Write| match write {
+        Write::Rows(Rows { table, values, .. }) if *table == EVENTS => {
+            values.first().and_then(|row| row.first()).cloned()
+        }
+        Write::Rows(_) | Write::Statement(_) => None,
+    };
+    match writes.iter().find_map(of_events)? {
+        Value::Int(Some(seq)) => u64::try_from(seq).ok(),
+        Value::Int(None) | Value::Text(_) => None,
     }
 }
 

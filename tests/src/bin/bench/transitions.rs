@@ -12,26 +12,38 @@ use sprint_core::item::{Item, ItemEvent, Lease, Stage};
 
 use sprint_tests::load::figures::{Figures, rate};
 
+/// The tables that a transition writes, as the coordinator has them.
+const SCHEMA: &str = concat!(
+    include_str!("../../../../migrations/0001_the_record.sql"),
+    "alter table events add column origin text;"
+);
+
 const TIME: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let single = single_commits(&directory.path().join("single.db"))?;
-    let batched = batched_commits(&directory.path().join("batched.db"))?;
+    let alone = same_rows(&directory.path().join("alone.db"), 1)?;
+    let batched = same_rows(&directory.path().join("batched.db"), 64)?;
+    let share = format!("{alone:.0}/s ({:.2} ×)", alone / single);
+    figures.add("floor: the same rows, each transition in a commit of its own", share, one(single).as_str(), "-");
     let store = Arc::new(Store::open(Location::Sqlite(&directory.path().join("sprint.db"))).await?);
-    let one = "single-row commits";
-    let many = "the same rows in commits of 64";
+    let many = format!("{batched:.0}/s the same rows in commits of 64");
     for (callers, floor, beside, aim) in [
-        (1, single, one, "≥ 0.8 × the floor"),
-        (64, batched, many, "≥ 0.5 × the floor, ≥ 25,000/s"),
+        (1, single, one(single), "≥ 0.8 × the floor"),
+        (64, batched, many.clone(), "≥ 0.5 × the floor, ≥ 25,000/s"),
         (256, batched, many, "none"),
     ] {
         let rate = transitions(&store, callers).await?;
         let what = format!("item transitions, {callers} callers");
-        figures.add(&what, format!("{rate:.0}/s ({:.2} ×)", rate / floor), &format!("{floor:.0}/s {beside}"), aim);
+        figures.add(&what, format!("{rate:.0}/s ({:.2} ×)", rate / floor), &beside, aim);
     }
     store.close().await;
     Ok(())
+}
+
+fn one(floor: f64) -> String {
+    format!("{floor:.0}/s single-row commits")
 }
 
 /// A database as the coordinator's, with this table.
@@ -54,21 +66,21 @@ fn single_commits(path: &Path) -> anyhow::Result<f64> {
     Ok(rate(count, began.elapsed()))
 }
 
-/// What a transition writes, in commits of 64: an item's row with its indexes, and an event's.
-fn batched_commits(path: &Path) -> anyhow::Result<f64> {
-    let mut connection = bare(path, include_str!("../../../../migrations/0001_the_record.sql"))?;
-    connection.execute_batch("alter table events add column origin text")?;
+/// What a transition writes, so many in a commit: an item's row with its indexes, and an event's.
+fn same_rows(path: &Path, together: i64) -> anyhow::Result<f64> {
+    let mut connection = bare(path, SCHEMA)?;
     let body = serde_json::to_string(&item(ItemId::new(1)))?;
     let (began, mut count) = (Instant::now(), 0_i64);
     while began.elapsed() < TIME {
         let transaction = connection.transaction()?;
-        for id in 1..=64_i64 {
+        for id in 1..=together {
+            let stage = if count / together % 2 == 0 { "ready" } else { "in_progress" };
             transaction
                 .prepare_cached(
                     "insert into items (id, repo, kind, stage, parent, urgency, body) values (?1, 'web', 'task', ?2, null, 1, ?3)
                      on conflict (id) do update set body = excluded.body, stage = excluded.stage",
                 )?
-                .execute((id, if count % 128 < 64 { "ready" } else { "in_progress" }, &body))?;
+                .execute((id, stage, &body))?;
             count += 1;
             transaction
                 .prepare_cached(
