@@ -47,6 +47,13 @@ crate::words! {
     }
 }
 
+impl StageName {
+    /// Whether nothing more is to become of an item there.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled)
+    }
+}
+
 /// An attempt's right to run on an outpost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

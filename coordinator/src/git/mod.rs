@@ -1,6 +1,7 @@
 //! The coordinator's bare repositories: objects and refs through git2, merges and
 //! transport through the `git` program.
 
+mod ancestry;
 mod archive;
 mod attributes;
 pub mod commands;
@@ -14,6 +15,7 @@ mod repository;
 mod settings;
 mod upstream;
 
+pub use ancestry::Parting;
 pub use archive::Refs;
 pub use commands::RefUpdate;
 pub use error::{GitError, OLDEST_GIT};

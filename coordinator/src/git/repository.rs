@@ -8,6 +8,7 @@ use git2::{Config, ErrorCode, Oid, Repository};
 use sprint_core::ids::{CommitId, TreeId};
 
 use super::GitError;
+use super::ancestry::Ancestry;
 use super::attributes::Attributes;
 use super::merge_tree::{MergeTree, Merged};
 use super::settings::SETTINGS;
@@ -28,6 +29,8 @@ pub struct GitRepo {
     path: PathBuf,
     /// libgit2's handle is not to be shared between threads; every use is short.
     objects: Mutex<Repository>,
+    /// Taken before `objects`, by whoever takes both.
+    ancestry: Mutex<Ancestry>,
     /// Started at the first merge; none after it failed.
     merges: tokio::sync::Mutex<Option<MergeTree>>,
 }
@@ -41,7 +44,7 @@ impl GitRepo {
         remove_locks(&path)?;
         set_up(&path)?;
         let objects = Mutex::new(Repository::open_bare(&path)?);
-        Ok(Self { path, objects, merges: tokio::sync::Mutex::new(None) })
+        Ok(Self { path, objects, ancestry: Mutex::default(), merges: tokio::sync::Mutex::new(None) })
     }
 
     pub fn path(&self) -> &Path {
@@ -50,6 +53,10 @@ impl GitRepo {
 
     pub(super) fn objects(&self) -> MutexGuard<'_, Repository> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ancestry(&self) -> MutexGuard<'_, Ancestry> {
+        self.ancestry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The commit that a ref points to.

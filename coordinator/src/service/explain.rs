@@ -18,7 +18,7 @@ use crate::service::queue::merge::standing;
 use crate::service::{Coordinator, ServiceError};
 
 /// Ready items that an explanation counts at most.
-const EXPLAINED: u32 = 1_000;
+const EXPLAINED: usize = 1_000;
 
 /// Says what an item waits for.
 ///
@@ -82,7 +82,7 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
         let there = sprint.store.live().outposts().into_iter();
         around.paused = there.filter_map(|outpost| Some((outpost.name.clone(), outpost.paused.clone()?))).collect();
     }
-    let ready = sprint.store.assignable((i64::MIN, ItemId::default()), EXPLAINED).await?;
+    let ready = sprint.store.live().assignable((i64::MIN, ItemId::default()), EXPLAINED);
     around.ahead = ready.iter().filter(|other| rank(&request_of(other, role_of(other))) < rank(&request)).count();
     Ok(())
 }

@@ -5,7 +5,6 @@ use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, TrialId
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
-use sprint_core::schedule::urgency;
 use sprint_core::token::Token;
 use sprint_core::trial::Trial;
 use sprint_core::upcast;
@@ -68,7 +67,7 @@ impl Entity for Repo {
 impl Entity for Item {
     type Key = ItemId;
     const KEY: &'static str = "id";
-    const COLUMNS: &'static [&'static str] = &["repo", "kind", "stage", "parent", "urgency"];
+    const COLUMNS: &'static [&'static str] = &["repo", "kind", "stage", "parent"];
     const STATE: Option<&'static str> = Some("stage");
     const LIVE: Option<&'static str> = Some("stage not in ('done', 'cancelled')");
     const NUMBERED: bool = true;
@@ -83,7 +82,6 @@ impl Entity for Item {
             self.kind.as_str().into(),
             self.stage.name().as_str().into(),
             self.parent.map_or(Value::Int(None), |parent| parent.get().into()),
-            urgency(self.priority, self.created_at).into(),
         ]
     }
 }

@@ -88,8 +88,7 @@ pub trait Stored: Entity {
     fn values(&self) -> Result<Vec<Value>, StoreError> {
         let mut body = Vec::with_capacity(BODY);
         serde_json::to_writer(&mut body, self).map_err(|error| StoreError::Corrupt { table: Self::TABLE, error })?;
-        let body = String::from_utf8(body)
-            .map_err(|error| StoreError::Corrupt { table: Self::TABLE, error: serde::ser::Error::custom(error) })?;
+        let body = String::from_utf8(body).map_err(|error| StoreError::corrupt(Self::TABLE, error))?;
         let mut values = Vec::with_capacity(Self::COLUMNS.len() + 2);
         values.push(self.key().value());
         values.extend(self.columns());

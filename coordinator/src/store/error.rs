@@ -41,6 +41,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A row that says something that this version does not know.
+    pub(crate) fn corrupt(table: &'static str, error: impl std::fmt::Display) -> Self {
+        Self::Corrupt { table, error: serde::de::Error::custom(error) }
+    }
+
     /// The same failure for another transaction of the same batch.
     pub(crate) fn of_batch(&self) -> Self {
         match self {

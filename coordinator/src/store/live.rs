@@ -2,21 +2,28 @@
 //!
 //! The writer keeps it: what a commit changed is here before the commit is answered. JSON is decoded for history only.
 
+mod backlog;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use sprint_core::change::Change;
 use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
-use sprint_core::item::{Item, Priority};
+use sprint_core::item::{Item, Priority, StageName};
 use sprint_core::job::Role;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
+use sprint_core::request::ItemFilter;
 use sprint_core::schedule::urgency;
 use sprint_core::token::{Proof, Token};
 use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
 use tokio::sync::watch;
 
+pub(crate) use backlog::Over;
+pub(crate) use backlog::Place;
+
+use self::backlog::Backlog;
 use super::entity::{Rows, Slots, Stored};
 
 /// A change in a merge queue, with its item's priority.
@@ -45,7 +52,7 @@ pub struct Live {
 #[derive(Debug, Default)]
 struct Known {
     repos: BTreeMap<RepoName, Arc<Repo>>,
-    items: HashMap<ItemId, Arc<Item>>,
+    backlog: Backlog,
     changes: BTreeMap<RepoName, BTreeMap<ChangeId, Arc<Change>>>,
     trials: BTreeMap<RepoName, BTreeMap<TrialId, Arc<Trial>>>,
     /// By the outpost whose slots they hold.
@@ -68,12 +75,48 @@ impl Live {
 
     /// An item, if it is neither done nor cancelled.
     pub fn open_item(&self, id: ItemId) -> Option<Arc<Item>> {
-        self.read().items.get(&id).cloned()
+        self.read().backlog.get(id).cloned()
     }
 
     /// The items that are neither done nor cancelled, in no order.
     pub fn open_items(&self) -> Vec<Arc<Item>> {
-        self.read().items.values().cloned().collect()
+        self.read().backlog.open().cloned().collect()
+    }
+
+    /// Up to `limit` items that can be given out, by urgency, after a place: ready, not a container, not part
+    /// of a convoy, with all needs done.
+    pub fn assignable(&self, after: Place, limit: usize) -> Vec<Arc<Item>> {
+        self.read().backlog.assignable(after).take(limit).cloned().collect()
+    }
+
+    /// Features that have children, all of them over, and one at least done.
+    pub fn finished_features(&self) -> Vec<Arc<Item>> {
+        by_id(self.read().backlog.finished_features().cloned().collect())
+    }
+
+    /// Items that wait as part of a convoy which is done.
+    pub fn carried_by_done_convoys(&self) -> Vec<Arc<Item>> {
+        by_id(self.read().backlog.carried_by_done_convoys().cloned().collect())
+    }
+
+    /// The items that a filter for open stages asks for, the newest last.
+    pub(crate) fn found_items(&self, filter: &ItemFilter) -> Vec<Item> {
+        let ItemFilter { repo, stages, labels, parent, limit } = filter;
+        let wanted = |item: &&Arc<Item>| {
+            stages.contains(&item.stage.name())
+                && repo.as_ref().is_none_or(|repo| item.repo == *repo)
+                && parent.is_none_or(|parent| item.parent == Some(parent))
+                && labels.iter().all(|label| item.labels.contains(label))
+        };
+        let mut found = by_id(self.read().backlog.open().filter(wanted).cloned().collect());
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        found.drain(..found.len().saturating_sub(limit));
+        found.iter().map(|item| Item::clone(item)).collect()
+    }
+
+    /// How many items are in each stage, those that are over among them.
+    pub fn item_counts(&self) -> BTreeMap<StageName, u64> {
+        self.read().backlog.counts()
     }
 
     /// A repo's merge queue and its trials, as of one commit.
@@ -82,7 +125,7 @@ impl Live {
         let pending = known.changes.get(repo).into_iter().flat_map(BTreeMap::values);
         let mut changes = pending
             .map(|change| {
-                let item = known.items.get(&change.item);
+                let item = known.backlog.get(change.item);
                 let priority = item.map_or(Priority::Medium, |item| item.priority);
                 let since = item.map_or(change.created_at, |item| item.created_at);
                 (urgency(priority, since), InQueue { change: Arc::clone(change), priority })
@@ -185,13 +228,21 @@ impl Live {
         }
     }
 
-    /// Starts anew from what the database holds.
-    pub(crate) fn replace(&self, all: &Slots) {
+    /// Starts anew from what the database holds: what is live, and the items that are over.
+    pub(crate) fn replace(&self, live: &Slots, over: impl IntoIterator<Item = (ItemId, Over)>) {
         let mut known = Known::default();
-        known.update(all);
+        known.update(live);
+        for (id, over) in over {
+            known.backlog.update_over(id, over);
+        }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         self.access.send_replace(());
     }
+}
+
+fn by_id(mut items: Vec<Arc<Item>>) -> Vec<Arc<Item>> {
+    items.sort_by_key(|item| item.id);
+    items
 }
 
 fn rows<E: Stored>(slots: &Slots) -> &Rows<E> {
@@ -208,10 +259,7 @@ impl Known {
             };
         }
         for (id, item) in rows::<Item>(changed) {
-            match item {
-                Some(item) if !item.is_over() => self.items.insert(*id, Arc::clone(item)),
-                Some(_) | None => self.items.remove(id),
-            };
+            self.backlog.update(*id, item.as_ref());
         }
         for (id, change) in rows::<Change>(changed) {
             let Some(change) = change else { continue };

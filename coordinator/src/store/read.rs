@@ -90,6 +90,9 @@ impl Store {
     /// As [`Store::get`].
     pub async fn items(&self, filter: &ItemFilter) -> Result<Vec<Item>, StoreError> {
         let ItemFilter { repo, stages, labels, parent, limit } = filter;
+        if !stages.is_empty() && stages.iter().all(|stage| !stage.is_over()) {
+            return Ok(self.live().found_items(filter));
+        }
         let mut conditions = Conditions::new();
         if let Some(repo) = repo {
             conditions.equal("repo", repo.as_str());
@@ -191,51 +194,6 @@ impl Store {
         Ok(tokens)
     }
 
-    /// Up to `limit` items that can be given out, by urgency, after the one that `after` names:
-    /// ready, not a container, not part of a convoy, with all needs done.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub async fn assignable(&self, after: (i64, ItemId), limit: u32) -> Result<Vec<Item>, StoreError> {
-        let sql = format!(
-            "select items.body from items
-            left join items as parents on parents.id = items.parent
-            where items.stage = 'ready' and items.kind <> 'feature'
-              and (parents.kind is null or parents.kind <> 'convoy')
-              and (items.urgency > $1 or (items.urgency = $1 and items.id > $2))
-              and not exists (
-                select 1 from needs join items as needed on needed.id = needs.need
-                where needs.item = items.id and needed.stage <> 'done'
-              )
-            order by items.urgency, items.id limit {limit}"
-        );
-        self.bodies(sql, vec![after.0.into(), after.1.get().into()]).await
-    }
-
-    /// Features that have children, all of them over, and one at least done.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub async fn finished_features(&self) -> Result<Vec<Item>, StoreError> {
-        let sql = "select features.body from items as features
-            where features.stage in ('inbox', 'planning', 'ready') and features.kind = 'feature'
-              and exists (select 1 from items where parent = features.id and stage = 'done')
-              and not exists (select 1 from items where parent = features.id and stage not in ('done', 'cancelled'))
-            order by features.id";
-        self.bodies(sql.to_owned(), vec![]).await
-    }
-
-    /// Items that wait as part of a convoy which is done, each with its convoy.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub async fn carried_by_done_convoys(&self) -> Result<Vec<Item>, StoreError> {
-        let sql = "select items.body from items join items as convoys on convoys.id = items.parent
-            where items.stage in ('inbox', 'planning', 'ready') and convoys.kind = 'convoy' and convoys.stage = 'done'
-            order by items.id";
-        self.bodies(sql.to_owned(), vec![]).await
-    }
-
     /// The events that a filter asks for, in order.
     ///
     /// # Errors
@@ -273,16 +231,12 @@ impl Store {
         let rows: Vec<EventRow> = self.pool.fetch(sql, values).await?;
         rows.into_iter()
             .map(|(seq, time, kind, repo, item, actor, origin, data)| {
-                let unreadable = |error: String| StoreError::Corrupt {
-                    table: "events",
-                    error: <serde_json::Error as serde::de::Error>::custom(error),
-                };
                 Ok(Event {
                     seq: Seq::new(u64::try_from(seq).unwrap_or(0)),
                     time: Timestamp::from_millis(time),
                     kind: kind
                         .parse()
-                        .map_err(|error: sprint_core::text::UnknownWord| unreadable(error.to_string()))?,
+                        .map_err(|error: sprint_core::text::UnknownWord| StoreError::corrupt("events", error))?,
                     repo: repo.and_then(|name| name.parse().ok()),
                     item: item.and_then(|id| u64::try_from(id).ok()).map(ItemId::new),
                     actor,
@@ -294,13 +248,13 @@ impl Store {
             .collect()
     }
 
-    /// How many rows of `items`, `workers` and `changes` are in each stage or state.
+    /// How many rows of `workers` and `changes` are in each state.
     ///
     /// # Errors
     /// As [`Store::get`].
-    pub async fn counts(&self) -> Result<[BTreeMap<String, u64>; 3], StoreError> {
-        let mut counts = [BTreeMap::new(), BTreeMap::new(), BTreeMap::new()];
-        let tables = [("items", "stage"), ("workers", "state"), ("changes", "state")];
+    pub async fn counts(&self) -> Result<[BTreeMap<String, u64>; 2], StoreError> {
+        let mut counts = [BTreeMap::new(), BTreeMap::new()];
+        let tables = [("workers", "state"), ("changes", "state")];
         for (count, (table, column)) in counts.iter_mut().zip(tables) {
             let sql = format!("select {column}, count(*) from {table} group by {column}");
             let rows: Vec<(String, i64)> = self.pool.fetch(sql, vec![]).await?;

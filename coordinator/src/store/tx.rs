@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use sprint_core::event::{Event, NewEvent};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
-use sprint_core::item::Item;
+use sprint_core::item::{Item, StageName};
 use sprint_core::outpost::Outpost;
+use sprint_core::text::UnknownWord;
 use sprint_core::time::Timestamp;
 use sprint_core::worker::Worker;
 
 use super::db::{Connection, Shape, Statement, Value, Write};
 use super::entity::{Entity as _, Key, Numbered, Slots, Stored, TABLES};
 use super::error::StoreError;
-use super::live::Live;
+use super::live::{Live, Over};
 use super::notice::Notice;
 use crate::metrics::Count;
 
@@ -231,6 +232,19 @@ impl Tx {
         let found: Vec<E> = self.search(&format!("select body from {} where {condition}", E::TABLE), vec![]).await?;
         E::rows_mut(slots).extend(found.into_iter().map(|entity| (entity.key(), Some(Arc::new(entity)))));
         Ok(())
+    }
+
+    /// What is to be known of the items that are over, without their JSON.
+    pub(super) async fn items_that_are_over(&mut self) -> Result<Vec<(ItemId, Over)>, StoreError> {
+        let sql = "select id, kind, stage, parent from items where stage in ('done', 'cancelled')";
+        let rows: Vec<(i64, String, String, Option<i64>)> = self.rows(sql.to_owned(), vec![]).await?;
+        let id = |number: i64| ItemId::new(u64::try_from(number).unwrap_or(0));
+        rows.into_iter()
+            .map(|(item, kind, stage, parent)| {
+                let kind = kind.parse().map_err(|error: UnknownWord| StoreError::corrupt(Item::TABLE, error))?;
+                Ok((id(item), Over { kind, parent: parent.map(id), is_done: stage == StageName::Done.as_str() }))
+            })
+            .collect()
     }
 
     /// The names of the tables whose keys are numbered, with their keys' columns; events among them.

@@ -1,6 +1,6 @@
 //! What must hold on every database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coordinator::store::{EventFilter, Store, StoreError, Tx};
@@ -9,7 +9,7 @@ use sprint_core::change::ChangeState;
 use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::fixtures::{self, repo_name};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, Seq};
-use sprint_core::item::{Item, ItemKind, Priority, Stage};
+use sprint_core::item::{Item, ItemKind, Priority, Stage, StageName};
 use sprint_core::outpost::Outpost;
 use sprint_core::request::ItemFilter;
 use sprint_core::time::Timestamp;
@@ -55,8 +55,8 @@ pub(crate) async fn assert_gapless(store: &Store, count: u64) {
     assert_eq!(seen, count);
 }
 
-async fn assignable(store: &Store) -> Vec<ItemId> {
-    store.assignable((i64::MIN, ItemId::default()), 100).await.unwrap().iter().map(|item| item.id).collect()
+fn assignable(store: &Store) -> Vec<ItemId> {
+    store.live().assignable((i64::MIN, ItemId::default()), 100).iter().map(|item| item.id).collect()
 }
 
 pub(crate) async fn acknowledged_is_durable(database: &Database) {
@@ -169,7 +169,7 @@ pub(crate) async fn only_free_items_can_be_given_out(database: &Database) {
         (low, urgent, waiting, blocked)
     })
     .await;
-    assert_eq!(assignable(&store).await, [urgent, low], "by urgency, and nothing that waits");
+    assert_eq!(assignable(&store), [urgent, low], "by urgency, and nothing that waits");
     write(&store, move |tx| {
         let mut done = item(low);
         done.stage = Stage::Done { commit: None };
@@ -179,11 +179,47 @@ pub(crate) async fn only_free_items_can_be_given_out(database: &Database) {
         tx.save(free, event(EventKind::ItemRetried, Some(blocked)));
     })
     .await;
-    assert_eq!(assignable(&store).await, [urgent, blocked, waiting], "a met need frees its item");
-    let first = store.assignable((i64::MIN, ItemId::default()), 1).await.unwrap().pop().unwrap();
+    assert_eq!(assignable(&store), [urgent, blocked, waiting], "a met need frees its item");
+    let first = store.live().assignable((i64::MIN, ItemId::default()), 1).pop().unwrap();
     let after = (sprint_core::schedule::urgency(first.priority, first.created_at), first.id);
-    let rest = store.assignable(after, 10).await.unwrap().iter().map(|item| item.id).collect::<Vec<_>>();
+    let rest = store.live().assignable(after, 10).iter().map(|item| item.id).collect::<Vec<_>>();
     assert_eq!(rest, [blocked, waiting], "pages follow one another");
+    store.close().await;
+    let store = database.open().await;
+    assert_eq!(assignable(&store), [urgent, blocked, waiting], "also after a restart");
+    store.close().await;
+}
+
+pub(crate) async fn a_cancelled_need_holds_until_it_is_done(database: &Database) {
+    let store = database.open().await;
+    let cancelled = |id| {
+        let mut need = item(id);
+        need.stage = Stage::Cancelled { reason: "why".to_owned() };
+        need
+    };
+    let (need, waiting) = write(&store, |tx| {
+        let need = add(tx, |_| {});
+        (need, add(tx, |item| item.needs = BTreeSet::from([need])))
+    })
+    .await;
+    write(&store, move |tx| tx.save(cancelled(need), event(EventKind::ItemCancelled, Some(need)))).await;
+    assert_eq!(assignable(&store), []);
+    store.close().await;
+    let store = database.open().await;
+    assert_eq!(assignable(&store), [], "also after a restart");
+    let later = write(&store, move |tx| add(tx, |item| item.needs = BTreeSet::from([need]))).await;
+    assert_eq!(assignable(&store), [], "an item that came later is held, too");
+    write(&store, move |tx| tx.save(item(need), event(EventKind::ItemRetried, Some(need)))).await;
+    assert_eq!(assignable(&store), [need], "cancelled is not for ever");
+    write(&store, move |tx| {
+        let mut done = item(need);
+        done.stage = Stage::Done { commit: None };
+        tx.save(done, event(EventKind::ItemLanded, Some(need)));
+    })
+    .await;
+    assert_eq!(assignable(&store), [waiting, later]);
+    let counts = store.live().item_counts();
+    assert_eq!(counts, BTreeMap::from([(StageName::Ready, 2), (StageName::Done, 1)]));
     store.close().await;
 }
 
@@ -194,7 +230,7 @@ pub(crate) async fn edited_needs_are_followed(database: &Database) {
         (first, add(tx, |item| item.needs = BTreeSet::from([first])))
     })
     .await;
-    assert_eq!(assignable(&store).await, [first]);
+    assert_eq!(assignable(&store), [first]);
     store.close().await;
     // Opened anew, so that nothing is known from before.
     let store = database.open().await;
@@ -209,7 +245,7 @@ pub(crate) async fn edited_needs_are_followed(database: &Database) {
         })
         .await;
     edited.unwrap();
-    assert_eq!(assignable(&store).await, [first, second]);
+    assert_eq!(assignable(&store), [first, second]);
     store.close().await;
 }
 
@@ -228,10 +264,15 @@ pub(crate) async fn features_and_convoys_settle(database: &Database) {
         (done, add(tx, |item| item.parent = Some(convoy)))
     })
     .await;
-    let finished = store.finished_features().await.unwrap();
+    let finished = store.live().finished_features();
     assert_eq!(finished.iter().map(|item| item.id).collect::<Vec<_>>(), [done]);
-    let carried = store.carried_by_done_convoys().await.unwrap();
+    let carried = store.live().carried_by_done_convoys();
     assert_eq!(carried.iter().map(|item| item.id).collect::<Vec<_>>(), [part]);
+    store.close().await;
+    let store = database.open().await;
+    let ids = |items: Vec<std::sync::Arc<Item>>| items.iter().map(|item| item.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.live().finished_features()), [done], "also after a restart");
+    assert_eq!(ids(store.live().carried_by_done_convoys()), [part], "also after a restart");
     store.close().await;
 }
 

@@ -49,7 +49,7 @@ macro_rules! suite {
     ($fresh:expr) => {
         suite!(@each $fresh, checks: acknowledged_is_durable, a_failed_job_changes_nothing, concurrent_jobs_are_serial,
             a_panicking_job_harms_no_other, large_batches_are_written_whole, only_free_items_can_be_given_out,
-            edited_needs_are_followed, features_and_convoys_settle, removed_rows_are_gone, events_are_filtered,
+            edited_needs_are_followed, a_cancelled_need_holds_until_it_is_done, features_and_convoys_settle, removed_rows_are_gone, events_are_filtered,
             the_queue_is_in_order, a_failed_statement_fails_its_whole_batch, committed_events_are_announced);
         suite!(@each $fresh, identity: the_directory_follows_the_record,
             what_is_not_committed_is_not_in_the_directory, the_audit_holds_what_came_from_somewhere)

@@ -52,3 +52,20 @@ async fn the_record_of_before_jobs_is_whole_under_this_version() {
     // A second start finds nothing to do.
     Store::open(Location::Sqlite(&path)).await.unwrap().close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backlog_of_a_database_that_searched_it_is_found_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path(), "0007");
+    let store = Store::open(Location::Sqlite(&path)).await.unwrap();
+    // 3 needs 1, which is done, and 2, which was cancelled; 4 is a feature whose part 5 is done; a worker has 6.
+    let ready = store.live().assignable((i64::MIN, ItemId::default()), 10);
+    assert_eq!(ready.iter().map(|item| item.id.get()).collect::<Vec<_>>(), [7]);
+    let counts = store.live().item_counts();
+    let expected = [(StageName::Ready, 2), (StageName::InProgress, 1), (StageName::Done, 3), (StageName::Cancelled, 1)];
+    assert_eq!(counts, std::collections::BTreeMap::from(expected));
+    let stale: Result<Vec<String>, StoreError> =
+        store.write(|tx| Box::pin(async move { tx.stale_columns().await })).await;
+    assert_eq!(stale.unwrap(), Vec::<String>::new());
+    store.close().await;
+}

@@ -10,10 +10,10 @@ use crate::service::{Actor, Coordinator, ServiceError, transition};
 /// # Errors
 /// What the store says.
 pub async fn settle(sprint: &Coordinator) -> Result<(), ServiceError> {
-    for feature in sprint.store.finished_features().await? {
+    for feature in sprint.store.live().finished_features() {
         apply(sprint, feature.id, ItemEvent::ChildrenDone).await?;
     }
-    for part in sprint.store.carried_by_done_convoys().await? {
+    for part in sprint.store.live().carried_by_done_convoys() {
         let Some(parent) = part.parent else { continue };
         let Some(convoy) = sprint.store.get(&parent).await? else { continue };
         if let Stage::Done { commit: Some(commit) } = convoy.stage {

@@ -20,7 +20,7 @@ use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::{Notice, Tx};
 
 /// Items looked at in one step; more steps follow while slots are free.
-const PAGE: u32 = 256;
+const PAGE: usize = 256;
 
 /// Gives out what can be given out now; answers when the next paused work can go, if any is paused.
 ///
@@ -56,7 +56,7 @@ pub async fn pass(sprint: &Coordinator) -> Result<Option<Duration>, ServiceError
 
     let mut after = (i64::MIN, ItemId::default());
     while !board.is_full() {
-        let page = sprint.store.assignable(after, PAGE).await?;
+        let page = sprint.store.live().assignable(after, PAGE);
         let Some(last) = page.last() else { break };
         after = (urgency(last.priority, last.created_at), last.id);
         // Read after the items: what one of them needs may have landed a moment ago, and it must start from there.
@@ -105,7 +105,7 @@ fn resumed(
     sprint: &Coordinator,
     board: &Board,
     tips: &BTreeMap<RepoName, CommitId>,
-    page: &[Item],
+    page: &[Arc<Item>],
     placements: &[Placement],
 ) -> BTreeMap<ItemId, EarlierWork> {
     let mut resumed = BTreeMap::new();

@@ -11,8 +11,9 @@ use crate::service::{Coordinator, ServiceError};
 /// # Errors
 /// What the store says.
 pub async fn status(sprint: &Coordinator, http: &str) -> Result<CoordinatorStatus, ServiceError> {
-    let [items, workers, changes] = sprint.store.counts().await?;
+    let [workers, changes] = sprint.store.counts().await?;
     let live = sprint.store.live();
+    let items = live.item_counts().into_iter().map(|(stage, count)| (stage.to_string(), count)).collect();
     let mut outposts = BTreeMap::new();
     for outpost in live.outposts() {
         *outposts.entry(outpost.state.to_string()).or_default() += 1;

@@ -100,5 +100,6 @@ macro_rules! shapes {
 shapes!(
     (A: 0),
     (A: 0, B: 1),
+    (A: 0, B: 1, C: 2, D: 3),
     (A: 0, B: 1, C: 2, D: 3, E: 4, F: 5, G: 6, H: 7),
 );

@@ -25,8 +25,8 @@ impl Connection {
     /// Writes in order; stops at the first that fails.
     pub(crate) async fn execute(&mut self, writes: &[Write]) -> Result<(), DatabaseError> {
         match self {
-            Self::Sqlite(writer) => writer.execute(writes),
-            Self::Postgres(writer) => writer.execute(writes).await,
+            Self::Sqlite(connection) => connection.execute(writes),
+            Self::Postgres(connection) => connection.execute(writes).await,
         }
     }
 

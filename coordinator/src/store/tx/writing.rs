@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use sprint_core::event::{Event, NewEvent};
 use sprint_core::ids::Seq;
-use sprint_core::item::Item;
 use sprint_core::time::Timestamp;
 
 use super::super::db::{Rows, Value, Write};
@@ -180,7 +179,8 @@ impl Tx {
         self.batch.numbers = numbers;
         self.now = self.now.max(time);
         let live = self.live_rows().await?;
-        self.live.replace(&live);
+        let over = self.items_that_are_over().await?;
+        self.live.replace(&live, over);
         Ok(())
     }
 
@@ -230,7 +230,6 @@ impl Tx {
         if self.batch.rows.len() == 0 && self.batch.events.is_empty() && self.batch.sequences.is_empty() {
             return Ok(writes);
         }
-        self.writes_of_needs(&mut writes);
         self.writes_of_entities(&mut writes)?;
         self.writes_of_events(&mut writes);
         for (name, next) in std::mem::take(&mut self.batch.sequences) {
@@ -255,23 +254,6 @@ impl Tx {
         }
         push_rows(into, E::TABLE, values, E::upsert);
         Ok(())
-    }
-
-    /// Brings the table of needs in line with the items whose needs changed.
-    fn writes_of_needs(&self, into: &mut Vec<Write>) {
-        let mut values = Vec::new();
-        for (id, row) in Item::rows(&self.batch.rows) {
-            let Some(item) = row else { continue };
-            let known = Item::rows(&self.cache).get(id).and_then(Option::as_ref);
-            let before = known.map(|item| &item.needs);
-            let is_new = |need: &&_| before.is_none_or(|before| !before.contains(*need));
-            values.extend(item.needs.iter().filter(is_new).map(|need| vec![id.get().into(), need.get().into()]));
-            for need in before.into_iter().flatten().filter(|need| !item.needs.contains(need)) {
-                let sql = "delete from needs where item = $1 and need = $2";
-                into.push(Write::statement(sql, vec![id.get().into(), need.get().into()]));
-            }
-        }
-        push_rows(into, "needs", values, |rows| insert("needs", &["item", "need"], rows) + " on conflict do nothing");
     }
 
     fn writes_of_events(&mut self, into: &mut Vec<Write>) {

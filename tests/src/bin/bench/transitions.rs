@@ -15,7 +15,8 @@ use sprint_tests::load::figures::{Figures, rate};
 /// The tables that a transition writes, as the coordinator has them.
 const SCHEMA: &str = concat!(
     include_str!("../../../../migrations/0001_the_record.sql"),
-    "alter table events add column origin text;"
+    "alter table events add column origin text;",
+    include_str!("../../../../migrations/0008_backlog_in_memory.sql")
 );
 
 const TIME: Duration = Duration::from_secs(3);
@@ -77,7 +78,7 @@ fn same_rows(path: &Path, together: i64) -> anyhow::Result<f64> {
             let stage = if count / together % 2 == 0 { "ready" } else { "in_progress" };
             transaction
                 .prepare_cached(
-                    "insert into items (id, repo, kind, stage, parent, urgency, body) values (?1, 'web', 'task', ?2, null, 1, ?3)
+                    "insert into items (id, repo, kind, stage, parent, body) values (?1, 'web', 'task', ?2, null, ?3)
                      on conflict (id) do update set body = excluded.body, stage = excluded.stage",
                 )?
                 .execute((id, stage, &body))?;

@@ -14,7 +14,7 @@ use sprint_core::merge_queue::{Clash, Policy, QueueMode};
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Purpose, Trial, TrialState};
 
-use crate::git::GitRepo;
+use crate::git::{GitRepo, Parting};
 use crate::service::capacity::Board;
 use crate::service::queue::merge::memory::QueueState;
 use crate::service::{Coordinator, ServiceError};
@@ -196,9 +196,8 @@ fn contents(
     tip: &CommitId,
     change: &Change,
 ) -> Result<(Footprint, BTreeSet<CommitId>), ServiceError> {
-    let base = git.merge_base(tip, &change.head)?;
-    let paths = git.changed_paths(base.as_ref(), &change.head)?;
-    let commits = git.commits_since(tip, &change.head)?.into_iter().collect();
+    let Parting { bases, commits } = git.parting(tip, &change.head)?;
+    let paths = git.changed_paths(bases.first(), &change.head)?;
     Ok((rules.footprint(paths.iter().map(String::as_str)), commits))
 }
 

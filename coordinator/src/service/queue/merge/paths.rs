@@ -20,7 +20,7 @@ pub async fn strange_path(
 ) -> Result<Option<String>, ServiceError> {
     let mut intended = BTreeSet::new();
     for Member { head, .. } in members {
-        for base in git.merge_bases(tip, head)? {
+        for base in git.parting(tip, head)?.bases {
             intended.extend(git.changed_paths(Some(&base), head)?);
         }
     }
@@ -39,7 +39,7 @@ pub async fn strange_path(
     let mut moved = BTreeSet::new();
     for Member { head, .. } in members {
         let commits = git.single_commits(std::slice::from_ref(tip), head)?.into_iter();
-        let whole = git.merge_bases(tip, head)?.into_iter().map(|base| (head.clone(), base));
+        let whole = git.parting(tip, head)?.bases.into_iter().map(|base| (head.clone(), base));
         for (to, from) in commits.chain(whole) {
             let touched = git.changed_paths(Some(&from), &to)?;
             let renames = git.renames(&from, tip).await?.into_iter();
