@@ -44,7 +44,8 @@ fn run() -> String {
 }
 
 fn cargo_build(directory: &Path) {
-    let mut cargo = Command::new(env!("CARGO"));
+    // By itself cargo finds the toolchain of the workspace, and gives it to every crate.
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "-p", "coordinator", "-p", "outpost-agent", "-p", "sprintctl", "--bins"]);
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     cargo.arg("--target-dir").arg(directory.parent().expect("target/PROFILE"));
