@@ -25,7 +25,7 @@ use crate::host::paths::{DataDir, WorkerDir};
 /// For how long no worker must have started before the pool fills up again.
 const SETTLE: Duration = Duration::from_millis(100);
 /// How long it waits for such a moment, at most, before each tree.
-const SETTLE_LIMIT: Duration = Duration::from_secs(1);
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 /// How long the pool waits after upkeep failed.
 const TEND_AGAIN: Duration = Duration::from_secs(10);
 
