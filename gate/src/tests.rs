@@ -308,7 +308,7 @@ fn a_report_that_is_not_there_or_not_of_this_run_fails_closed_and_says_what_to_d
     let gate = gate(&[ReportKind::Lcov], &["coverage >= 1"]);
     for (reading, told) in [
         (Reading::Missing, "the report out/lcov is missing; the command must write it, from the repository's root"),
-        (Reading::Stale, "the report out/lcov is older than this run; the command must write it anew each time"),
+        (Reading::Stale, "the report out/lcov is older than this run; the command must write it in each run"),
         (Reading::TooLarge, "the report out/lcov is larger than 32 MiB; have the tool leave out what is not measured"),
         (Reading::Outside, "the report out/lcov leads out of the workspace; the command must write it inside"),
         (Reading::NotAFile, "the report out/lcov is no file; the command must write a plain file"),

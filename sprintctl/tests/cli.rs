@@ -19,7 +19,7 @@ fn token() -> String {
     format!("sprint1_1a2b3c4d_{}_{}", "5e".repeat(20), "f1".repeat(32))
 }
 
-/// A port that is free, and where nobody listens.
+/// A free port without a listener.
 fn silent_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("is bound").to_string()

@@ -132,6 +132,18 @@ fn commands_are_worded_by_the_client_alone() {
 }
 
 #[test]
+fn messages_of_the_coordinator_name_no_flag_of_a_client() {
+    let flag =
+        |line: &str| line.split(" --").skip(1).any(|rest| rest.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    for directory in ["core/src", "coordinator/src/service", "coordinator/src/face"] {
+        let found = offences(directory, &[" --", "\"--"]);
+        // A resolver's prompt has a command line of git.
+        let found = found.into_iter().filter(|line| flag(&line.replace('"', " ")) && !line.contains("merge --no-edit"));
+        assert_eq!(found.collect::<Vec<_>>(), Vec::<String>::new(), "{directory}: say what to set in words");
+    }
+}
+
+#[test]
 fn only_the_store_speaks_sql() {
     let statements = ["select ", "insert into ", "update ", "delete from "];
     for (path, text) in sources(&root().join("coordinator/src")) {

@@ -1,5 +1,5 @@
 //! Records of earlier versions, brought up to date. `samples/NNNN.sql` was written by the last version whose newest
-//! migration is NNNN; whoever adds a migration adds the sample of the version before it.
+//! migration is NNNN; with a migration comes the sample of the version before it.
 
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::ids::{ItemId, TrialId, WorkerId};

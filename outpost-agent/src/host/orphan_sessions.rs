@@ -29,7 +29,7 @@ pub(crate) struct OrphanSessions {
 }
 
 impl OrphanSessions {
-    /// Finds those that an earlier run of the agent has saved and not told of.
+    /// Finds those that an earlier run of the agent has saved and not reported.
     pub(crate) fn open(dir: PathBuf) -> Self {
         let saved = fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let unreported = saved.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
@@ -73,7 +73,7 @@ impl OrphanSessions {
         self.lock().front().cloned()
     }
 
-    /// The first was told of.
+    /// The first was reported.
     pub(crate) fn mark_reported(&self) {
         if let Some(found) = self.lock().pop_front()
             && let Err(error) = fs::write(found.saved_to.with_extension("told"), b"")

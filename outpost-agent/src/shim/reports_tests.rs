@@ -56,7 +56,7 @@ fn a_report_counts_if_the_run_has_written_it() {
         std::thread::sleep(std::time::Duration::from_millis(30));
         write(dir);
     });
-    assert_eq!(again.outcome, GateOutcome::Passed, "the same content, written anew");
+    assert_eq!(again.outcome, GateOutcome::Passed, "the same content, written again");
 }
 
 #[test]

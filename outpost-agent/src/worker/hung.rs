@@ -20,7 +20,7 @@ const SELDOM: Duration = Duration::from_secs(30);
 /// Programs that wait for an answer still read a clock now and then: less than this part of a core is idle.
 const TRIVIAL: u32 = 100;
 
-/// What a worker shows from outside.
+/// The signs of activity of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sign {
     /// Bytes that its terminal has shown.

@@ -123,7 +123,7 @@ async fn nothing_that_a_worker_must_not_do_succeeds() {
         assert!(said.lines().any(|found| found == line), "{what} succeeded:\n{said}");
     }
     assert!(!said.contains(SECRET) && !said.contains("PRIVATE KEY"), "{said}");
-    // And nothing has happened to anybody.
+    // And no process was harmed.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(scene.victim_pid), None).expect("it runs");
     assert!(scene.site.worker_dir(scene.victim).join("workspace/mine.txt").exists());
     assert!(!Path::new("/root/escaped").exists());
@@ -373,7 +373,7 @@ async fn an_ordinary_users_worker_is_confined_as_well() {
     }
     let home = site.path().join("home");
     fs::create_dir_all(home.join(".claude")).expect("is made");
-    // The program lies where nobody may go.
+    // The program lies where the user `nobody` has no access.
     let program = site.outside().join("agent");
     fs::copy(env!("CARGO_BIN_EXE_outpost-agent"), &program).expect("is copied");
     let agent = site.agent_command();

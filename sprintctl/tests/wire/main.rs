@@ -23,7 +23,7 @@ use crate::scripted::{Scripted, in_progress, item};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// What would get in the way of a test's own.
+/// Variables that would override those of a test.
 const VARIABLES: [&str; 3] = ["SPRINT_COORDINATOR", "SPRINT_CONTEXT", "SPRINT_TOKEN"];
 
 fn sprintctl(script: &Scripted, line: &str) -> Command {
