@@ -1,5 +1,6 @@
-//! Where a change parted from a branch, and the commits that it adds. Every change needs this on every tip, so what the branch
-//! holds is remembered and grows with it. Otherwise each answer walks all that has landed since the change began.
+//! Where a change parted from a branch, and the commits that it adds. Every change needs this on every tip, so the
+//! commits of the branch are kept in memory, and the set grows with it. Otherwise each answer walks all that has
+//! landed since the change began.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,6 +1,7 @@
 //! One bare repository: objects, refs, merges.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,29 @@ use super::settings::SETTINGS;
 /// Who the merge queue's commits are by.
 pub(super) const COMMITTER: (&str, &str) = ("Sprint", "sprint@localhost");
 
+/// Uses of a handle, after which it is opened once more: libgit2 keeps the objects that it has read, up to 256 MB.
+const USES: u32 = 20_000;
+
+/// libgit2's handle of a repository.
+pub(super) struct Objects {
+    repository: Repository,
+    uses: u32,
+}
+
+impl Objects {
+    fn open(path: &Path) -> Result<Self, git2::Error> {
+        Ok(Self { repository: Repository::open_bare(path)?, uses: 0 })
+    }
+}
+
+impl Deref for Objects {
+    type Target = Repository;
+
+    fn deref(&self) -> &Repository {
+        &self.repository
+    }
+}
+
 /// What came of moving a ref.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompareAndSwap {
@@ -28,7 +52,7 @@ pub enum CompareAndSwap {
 pub struct GitRepo {
     path: PathBuf,
     /// libgit2's handle is not to be shared between threads; every use is short.
-    objects: Mutex<Repository>,
+    objects: Mutex<Objects>,
     /// Locked before `objects` where both are locked.
     ancestry: Mutex<Ancestry>,
     /// Started at the first merge; none after it failed.
@@ -43,7 +67,7 @@ impl GitRepo {
     pub fn open(path: PathBuf) -> Result<Self, GitError> {
         remove_locks(&path)?;
         set_up(&path)?;
-        let objects = Mutex::new(Repository::open_bare(&path)?);
+        let objects = Mutex::new(Objects::open(&path)?);
         Ok(Self { path, objects, ancestry: Mutex::default(), merges: tokio::sync::Mutex::new(None) })
     }
 
@@ -51,8 +75,15 @@ impl GitRepo {
         &self.path
     }
 
-    pub(super) fn objects(&self) -> MutexGuard<'_, Repository> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn objects(&self) -> MutexGuard<'_, Objects> {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.uses += 1;
+        if objects.uses > USES
+            && let Ok(opened) = Objects::open(&self.path)
+        {
+            *objects = opened;
+        }
+        objects
     }
 
     pub(super) fn ancestry(&self) -> MutexGuard<'_, Ancestry> {

@@ -6,6 +6,7 @@ use sprint_core::change::{Change, ChangeState};
 use sprint_core::footprint::{Footprint, Rules};
 use sprint_core::ids::{ChangeId, CommitId};
 use sprint_core::merge_queue::prior::{Past, Prior, prior};
+use sprint_core::merge_queue::snapshot::Contents;
 use sprint_core::repo::Repo;
 
 use crate::git::GitRepo;
@@ -44,6 +45,7 @@ impl History {
         repo: &Repo,
         tip: &CommitId,
         rules: &Rules,
+        contents: &Contents,
     ) -> Result<(), ServiceError> {
         if self.is_fresh {
             return Ok(());
@@ -52,7 +54,8 @@ impl History {
         let latest = store.settled_changes(&repo.name, LATEST).await?;
         let news = latest.iter().filter(|change| !self.settled.contains(&change.id)).count();
         if news >= NEWS || self.settled.is_empty() {
-            let past = latest.iter().map(|change| past(git, tip, rules, change)).collect::<Result<Vec<_>, _>>()?;
+            let past = latest.iter().map(|change| past(git, tip, rules, contents, change));
+            let past = past.collect::<Result<Vec<_>, _>>()?;
             self.past = past.into_iter().flatten().collect();
             self.settled = latest.into_iter().map(|change| change.id).collect();
             self.priors.clear();
@@ -71,17 +74,28 @@ impl History {
 }
 
 /// What a settled change says; nothing if it was not its gates that decided.
-fn past(git: &GitRepo, tip: &CommitId, rules: &Rules, change: &Change) -> Result<Option<Past>, ServiceError> {
-    // A branch that landed began where the tip of then did.
-    let (good, tip) = match &change.state {
-        ChangeState::Landed { candidate } => (true, &candidate.base),
-        ChangeState::Failed { .. } if git.holds(&change.head)? => (false, tip),
+fn past(
+    git: &GitRepo,
+    tip: &CommitId,
+    rules: &Rules,
+    contents: &Contents,
+    change: &Change,
+) -> Result<Option<Past>, ServiceError> {
+    let (good, base) = match &change.state {
+        ChangeState::Landed { .. } if contents.knows(change.id) => {
+            let footprint = contents.footprint(change.id).clone();
+            return Ok(Some(Past { role: change.role, footprint, good: true }));
+        }
+        // A branch that landed began where the tip of then did.
+        ChangeState::Landed { candidate } => (true, git.merge_base(&candidate.base, &change.head)?),
+        ChangeState::Failed { .. } if git.holds(&change.head)? => {
+            (false, git.parting(tip, &change.head)?.bases.into_iter().next())
+        }
         ChangeState::Failed { .. }
         | ChangeState::Conflicted { .. }
         | ChangeState::Queued
         | ChangeState::Landing { .. } => return Ok(None),
     };
-    let base = git.merge_base(tip, &change.head)?;
     let paths = git.changed_paths(base.as_ref(), &change.head)?;
     let footprint = rules.footprint(paths.iter().map(String::as_str));
     Ok(Some(Past { role: change.role, footprint, good }))

@@ -102,7 +102,8 @@ impl Look {
         let pace =
             if repo.frozen.is_some() || join || !direct.is_empty() { QueueMode::Frozen } else { QueueMode::Open };
         let together = config.merge.method == MergeMethod::Merge && config.merge.together;
-        state.history.load(&sprint.store, git, repo, &tip, &rules).await?;
+        let QueueState { history, contents: known, .. } = state;
+        history.load(&sprint.store, git, repo, &tip, &rules, known).await?;
         let mut priors = BTreeMap::new();
         for InQueue { change, .. } in &changes {
             let footprint = state.contents.footprint(change.id);
