@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resolver_is_told_what_conflicts_with_whom_and_how_to_merge_it() {
+    fn a_resolvers_prompt_names_the_conflicting_items_and_the_merge() {
         let item = Item {
             title: "Greet in French".to_owned(),
             description: "The greeting is French.\n".to_owned(),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_developer_is_told_what_the_item_says() {
+    fn a_developers_prompt_has_the_texts_of_the_item() {
         let item = Item {
             title: "Greet".to_owned(),
             description: "Politely.\n\n".to_owned(),

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_and_assignments_of_before_get_their_jobs() {
+    fn older_workers_and_assignments_get_their_jobs() {
         let mut attempt = json!({ "id": 1, "item": 3, "attempt": 2, "role": "developer", "gate": null });
         job(&mut attempt);
         let wanted = json!({ "kind": "attempt", "item": 3, "attempt": 2, "role": "developer" });

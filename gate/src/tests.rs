@@ -218,7 +218,7 @@ fn coverage_is_read_from_lines_and_the_worst_files_are_named() {
 }
 
 #[test]
-fn a_file_that_is_told_of_twice_is_one() {
+fn a_file_with_two_records_is_one() {
     let text = "TN:a\nSF:a.c\nDA:1,0\nDA:2,1\nend_of_record\nTN:b\nSF:a.c\nDA:1,4\nDA:3,0\nend_of_record\n";
     assert_eq!(metrics(ReportKind::Lcov, text), [(Metric::Coverage, 200.0 / 3.0)]);
     let sums = "SF:a.c\nLF:10\nLH:9\nFNF:4\nFNH:1\nend_of_record\n";

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said_without_its_secrets() {
+    fn an_error_about_a_file_shows_no_secret_of_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.toml");
         std::fs::write(&path, "coordinator = \"a:1\"\ntoken = hunter2 = 3").expect("is written");

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_authenticated_learns_how_to_get_a_token_and_to_log_in() {
+    fn an_unauthenticated_caller_is_shown_how_to_get_a_token_and_to_log_in() {
         let kind = sprint_core::token::TokenKind::Viewer;
         let refused = sprint_core::token::TokenRefused::Unknown { kind };
         let refusal = Refusal { next: refused.next(), ..Refusal::new(refused.code(), refused) };

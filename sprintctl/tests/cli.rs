@@ -76,7 +76,7 @@ fn with_json_a_failure_is_an_object_with_a_code() {
 }
 
 #[test]
-fn something_that_is_no_coordinator_is_told_apart() {
+fn a_server_that_is_no_coordinator_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     // It answers every connection as a web server would answer nonsense.

@@ -34,7 +34,7 @@ fn reporting(run: &str, report: &str, require: &str) -> String {
 }
 
 #[test]
-fn a_gate_is_judged_by_its_report_and_the_next_attempt_is_told_of_what_it_found() {
+fn a_gate_is_judged_by_its_report_and_the_next_attempt_gets_the_findings() {
     let cluster = Cluster::start(1);
     let sarif = r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t"}},"results":[{"level":"error","message":{"text":"is odd"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.txt"},"region":{"startLine":3}}}]}]}]}"#;
     let run = format!(

@@ -40,7 +40,7 @@ fn stopping_a_worker_fails_its_attempt_and_keeps_its_work() {
 }
 
 #[test]
-fn a_worker_hears_signals_as_any_program_does() {
+fn a_worker_gets_signals_as_any_program_does() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
     let mask = "mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/self/status); test $mask = 0000000000000000";

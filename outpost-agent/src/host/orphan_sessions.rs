@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_told_is_told_after_a_restart_and_what_was_told_is_not() {
+    fn a_session_is_reported_once_and_after_a_restart_if_it_was_not_reported_before() {
         let dir = tempfile::tempdir().expect("a directory");
         let open = || OrphanSessions::open(dir.path().join("strangers"));
         let sessions = open();

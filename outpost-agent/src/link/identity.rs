@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_certificate_is_told_from_none() {
+    fn an_expired_certificate_differs_from_a_missing_one() {
         let (dir, authority) = (tempfile::tempdir().expect("a directory"), TestAuthority::make());
         let identity = Identity::open(dir.path().join("identity")).expect("is made");
         identity.keep(certificate(&authority, &identity.key, Duration::ZERO)).expect("is taken");

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_as_frequent_as_the_strictest_worker_needs() {
+    fn samples_are_as_frequent_as_the_strictest_limit_needs() {
         let minutes = |minutes| Duration::from_mins(minutes);
         assert_eq!(interval(std::iter::empty()), None);
         assert_eq!(interval([minutes(1)].into_iter()), Some(Duration::from_secs(6)));

@@ -149,7 +149,7 @@ fn a_worker_is_judged_by_what_it_left() {
 }
 
 #[test]
-fn what_a_resolver_begins_with_is_no_result() {
+fn the_starting_commit_of_a_resolver_is_no_result() {
     let begun = CommitId::new(HEX).expect("a commit");
     let resumed = EarlierWork {
         attempt: Attempt::new(1),

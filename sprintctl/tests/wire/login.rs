@@ -44,7 +44,7 @@ async fn login(home: &Path, running: &Running, token: &TokenText, more: &str) ->
 }
 
 #[tokio::test]
-async fn the_local_context_gets_in_with_its_certificate() {
+async fn the_local_context_authenticates_with_its_certificate() {
     let running = Scripted::default().start().await;
     let who = run(&running.script, "whoami").await;
     let shown = said(&who).replace(&running.address.to_string(), "ADDRESS");
@@ -233,7 +233,7 @@ async fn a_name_that_is_taken_is_not_given_to_another_coordinator() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_is_told_what_to_do() {
+async fn a_refused_login_prints_the_next_act() {
     let script = Scripted::default();
     let running = script.start().await;
     let mut shown = String::new();

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_off_is_told_by_how_much_and_which_way() {
+    fn the_refusal_of_a_wrong_clock_says_by_how_much_and_in_which_direction() {
         let ours = Timestamp::from_millis(10_000_000);
         let at = |seconds: i64| Timestamp::from_millis(10_000_000 + seconds * 1000);
         assert!(check_clock(at(-300), ours).is_ok() && check_clock(at(300), ours).is_ok());

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_reader_misses_nothing_and_hears_of_the_stop_behind_what_it_has_not_read() {
+    async fn a_slow_reader_misses_nothing_and_gets_the_stop_after_the_values_before_it() {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut numbers = numbers(&stop, &tasks, 2);
         assert_eq!(numbers.next().await.unwrap().unwrap(), 0);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_of_the_source_is_the_last_that_its_reader_hears() {
+    async fn an_error_of_the_source_is_the_last_value_of_its_reader() {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let failing = start(&stop, &tasks, 1, |reader| async move {
             reader.send(7).await?;
