@@ -33,7 +33,9 @@ completions zsh zsh/site-functions/_sprintctl
 completions fish fish/vendor_completions.d/sprintctl.fish
 
 mkdir -p "$root/share/man/man1"
-"$from/sprintctl" man "$root/share/man/man1"
+for program in coordinator outpost-agent sprintctl; do
+    "$from/$program" man "$root/share/man/man1"
+done
 
 for unit in "$here"/systemd/*.service; do
     target=$root/share/systemd/user/$(basename "$unit")

@@ -40,7 +40,7 @@ impl App {
     /// Starts a coordinator: lock, store, repositories, loops, faces, in that order.
     ///
     /// # Errors
-    /// A text for people that says what stands in the way.
+    /// A text for people that names the reason.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let data = &config.place.data_dir();
         make_data_dir(data)?;

@@ -1,8 +1,10 @@
 //! The coordinator's command line.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use coordinator::app::App;
 use coordinator::command::backup::{self, BackupArgs, RestoreArgs};
@@ -38,19 +40,22 @@ enum Command {
         #[arg(long, required = true)]
         reference: bool,
     },
-    /// Makes, lists and revokes the tokens with which outposts join and people get in.
+    /// Writes the man pages into a directory, which is created if it is missing.
+    #[command(hide = true)]
+    Man { directory: PathBuf },
+    /// Creates, lists and revokes the tokens with which outposts join and people log in.
     ///
-    /// It works on the data directory: through the coordinator while that runs, else by itself. From other
-    /// machines the same is: sprintctl token.
+    /// It works on the data directory, through the coordinator while that runs. On other machines use
+    /// sprintctl token.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Checks the whole record, and that each landed commit is in its branch; exits with 1 when something is wrong.
+    /// Checks the whole record, and that each landed commit is in its branch; exits with 1 when a check fails.
     ///
     /// It works while the coordinator runs, too.
     Check(CheckArgs),
     /// Writes the record, the repositories, the logs and the keys into one file.
     ///
-    /// It works while the coordinator runs, too; the file is of one moment.
+    /// It works while the coordinator runs, too; the file has the state of one moment.
     Backup(BackupArgs),
     /// Fills an empty data directory from a backup.
     Restore(RestoreArgs),
@@ -65,6 +70,11 @@ fn main() -> ExitCode {
         Command::Config { reference: _ } => {
             print!("{}", config::program(Cli::command()).reference());
             ExitCode::SUCCESS
+        }
+        Command::Man { directory } => {
+            let pages = config::program(Cli::command()).man(&directory);
+            let context = || format!("the man pages cannot be written to {}", directory.display());
+            finish(async { pages.with_context(context) })
         }
         Command::Token(command) => finish(token::run(command)),
         Command::Check(args) => finish(check::run(args)),

@@ -1,4 +1,4 @@
-//! What is measured. Each metric is declared here once: its name with its unit, its label, its help and its row of
+//! The metrics. Each metric is declared here once: its name with its unit, its label, its help and its row of
 //! the reference page.
 
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ impl<M: Clone> Series<M> {
         self.family.get_or_create_owned(&self.labels.split(',').zip(values).collect())
     }
 
-    /// Forgets all series: what is measured anew must not show what is gone.
+    /// Removes all series, so that the next measurement has none of entities that are gone.
     pub fn clear(&self) {
         self.family.clear();
     }
@@ -120,7 +120,7 @@ pub enum Count {
 }
 
 impl Count {
-    /// What an event counts for.
+    /// The counter that an event adds to.
     pub fn of(kind: EventKind, repo: Option<&RepoName>, data: &Value) -> impl Iterator<Item = Self> + use<> {
         let more = repo.and_then(|repo| match GATE_RESULTS.iter().find(|(of, _)| *of == kind) {
             Some((_, result)) => {

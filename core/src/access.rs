@@ -1,4 +1,4 @@
-//! Who calls, and as what.
+//! Callers, their roles and their permissions.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{OutpostName, PersonName};
 
 crate::words! {
-    /// What a token lets its holder become.
+    /// The kind of a token: the role of its holder.
     pub enum TokenKind as "token kind" {
         Outpost => "outpost",
         Admin => "admin",
@@ -17,29 +17,29 @@ crate::words! {
 }
 
 crate::words! {
-    /// What a caller may be to a coordinator.
+    /// The role of a caller.
     pub enum CallerRole as "role" {
-        /// May do everything, also let others in.
+        /// May do everything, including the admission of others.
         Admin => "admin",
         /// Steers the work: items, workers, changes, queues.
         Operator => "operator",
-        /// Looks, and changes nothing.
+        /// Reads, and changes nothing.
         Viewer => "viewer",
         /// A host that runs workers; sees and touches only what is leased to it.
         Outpost => "outpost",
-        /// An agent at work; speaks with its outpost only.
+        /// An agent at work; talks to its outpost only.
         Worker => "worker",
     }
 }
 
 crate::words! {
-    /// What a call may need; each face maps its routes to these.
+    /// A permission; each face maps its routes to these.
     pub enum Permission as "permission" {
         /// To be answered at all; the use case itself checks what the caller shows.
         Enter => "enter",
         /// To learn as whom one is known.
         Identify => "identify",
-        /// To look at everything that is no secret.
+        /// To read everything that is not secret.
         View => "view",
         /// To steer the work.
         Steer => "steer",
@@ -50,7 +50,7 @@ crate::words! {
     }
 }
 
-/// Who has a permission.
+/// The roles that have a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holders {
     Everyone,
@@ -58,7 +58,7 @@ pub enum Holders {
 }
 
 impl Permission {
-    /// Who has it. A worker has none: it speaks with its outpost only.
+    /// The roles that have it. A worker has none: it talks to its outpost only.
     pub const fn holders(self) -> Holders {
         match self {
             Self::Enter => Holders::Everyone,
@@ -92,7 +92,7 @@ impl From<PersonRole> for CallerRole {
     }
 }
 
-/// Who somebody has proved to be.
+/// The proven identity of a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Identity {
     Person {
@@ -100,12 +100,12 @@ pub enum Identity {
         name: PersonName,
     },
     Outpost(OutpostName),
-    /// Nobody that is known.
+    /// A caller without valid credentials.
     Stranger,
 }
 
 impl Identity {
-    /// What it may be called as; a stranger has no role.
+    /// Its role; a stranger has none.
     pub fn role(&self) -> Option<CallerRole> {
         match self {
             Self::Person { role, name: _ } => Some((*role).into()),
@@ -125,7 +125,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Somebody who calls, and the address that the call comes from.
+/// A caller, and the address that the call comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     pub identity: Identity,

@@ -3,7 +3,7 @@
 use crate::access::TokenKind;
 use crate::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
 
-/// Defines [`Act`] with the word of each act, and with what it is done to.
+/// Defines [`Act`] with the word and the target of each act.
 macro_rules! acts {
     (
         plain { $($(#[$pmeta:meta])* $plain:ident => $pword:literal),+ $(,)? }
@@ -28,7 +28,7 @@ macro_rules! acts {
                 }
             }
 
-            /// The number or name of what it is done to.
+            /// The number or name of its target.
             pub fn target(&self) -> Option<String> {
                 match self {
                     $(Self::$plain => None,)+

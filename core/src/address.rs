@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What stands in the place of a secret.
+/// The text in place of a secret.
 const HIDDEN: &str = "***";
 
 /// The address of a git repository, as its owner gave it: a URL, `user@host:path`, or a path.
@@ -15,7 +15,7 @@ const HIDDEN: &str = "***";
 #[serde(transparent)]
 pub struct RepoAddress(String);
 
-/// What an address lets its reader in with.
+/// The credentials in an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     pub user: String,
@@ -44,13 +44,13 @@ pub enum InvalidAddress {
 struct Parts<'a> {
     /// The scheme, with what divides it from what follows.
     before: &'a str,
-    /// What stands before the `@`.
+    /// The part before the `@`.
     user: Option<&'a str>,
     after: &'a str,
 }
 
 impl RepoAddress {
-    /// Takes an address that somebody gives.
+    /// Checks and takes an address.
     ///
     /// # Errors
     /// [`InvalidAddress`].
@@ -73,7 +73,7 @@ impl RepoAddress {
         Self(text)
     }
 
-    /// What git is told, which everybody on its host can read, and what it asks for then.
+    /// The address for git's command line, which all users of the host can read, and the credentials that git asks for.
     pub fn reach(&self) -> (String, Option<Credentials>) {
         let Parts { before, user, after } = self.parts();
         match user.filter(|_| self.is_http()).and_then(credentials) {

@@ -30,7 +30,7 @@ fn an_address_is_shown_without_its_secret() {
 }
 
 #[test]
-fn what_git_is_told_has_no_secret_and_what_it_asks_for_is_unescaped() {
+fn the_address_for_git_has_no_secret_and_the_credentials_are_unescaped() {
     let (url, credentials) = address("https://ann:p%40s%20s@example.org/web.git").reach();
     assert_eq!(url, "https://example.org/web.git");
     assert_eq!(credentials, Some(Credentials { user: "ann".to_owned(), password: "p@s s".to_owned() }));

@@ -1,4 +1,4 @@
-//! What an outpost is asked to run, and what it says of it: the contract between the two sides.
+//! Assignments to an outpost, and its reports: the contract between the two sides.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -139,7 +139,7 @@ pub enum AttemptOutcome {
 pub enum GateRunOutcome {
     /// It ran to an end for this commit and tree: a verdict for each gate, up to the first that did not pass.
     Judged { commit: CommitId, tree: TreeId, verdicts: Vec<GateVerdict> },
-    /// It could not be started as it was asked for.
+    /// It could not be started as assigned.
     Failed { reason: String },
     /// The outpost could not run it, or lost it; the changes are not blamed.
     Lost { reason: String },
@@ -181,11 +181,11 @@ impl Outcome {
     }
 }
 
-/// What an outpost says of one of its workers, in order.
+/// An outpost's report on one of its workers, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     pub worker: WorkerId,
-    /// The job that it speaks for: a report of another one than the worker's is refused.
+    /// The job that it is about: a report about another job than the worker's is refused.
     pub job: Job,
     /// 1, 2, 3, … for each worker.
     pub seq: u64,
@@ -203,7 +203,7 @@ pub enum ReportBody {
     Started { terminal: Option<Terminal> },
     /// The command ended.
     Exited { exit_code: Option<i32> },
-    /// It exited with 0 and left changes uncommitted: it was told so, and runs again.
+    /// It exited with 0 and left changes uncommitted: it got a message about it, and runs again.
     SentBack { reason: String },
     /// Its work is saved; nothing of it is left to do on the outpost.
     Finished {

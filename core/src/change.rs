@@ -72,7 +72,7 @@ impl ChangeState {
     }
 }
 
-/// That a change lands beside the queue, at once, as a person asked for.
+/// A person's request to land a change at once, outside of the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Direct {
     /// Its gates are not run.
@@ -90,10 +90,10 @@ pub struct Change {
     pub attempt: Attempt,
     /// The last commit of the attempt.
     pub head: CommitId,
-    /// Whose work it is; none for what a person brought, and in older records.
+    /// The role of the worker that made it; none for a person's change, and in older records.
     #[serde(default)]
     pub role: Option<Role>,
-    /// What a person named when they brought it; none for what a worker delivered.
+    /// The ref or item that a person named when they brought it; none for a worker's change.
     #[serde(default)]
     pub source: Option<String>,
     #[serde(default)]
@@ -113,7 +113,7 @@ pub enum ChangeEvent {
         candidate: Candidate,
         /// None: it has nothing to bring, or a person landed it ungated.
         trial: Option<TrialId>,
-        /// What passed did not hold the disjoint changes that have landed meanwhile; the union is gated afterwards.
+        /// The tree that passed lacked disjoint changes that landed in the meantime; the union is gated afterwards.
         relaxed: bool,
     },
     /// Its gates failed twice on a tree whose other changes are known to be good.
@@ -128,10 +128,10 @@ pub enum ChangeEvent {
     /// The merge with the tip does not go by itself.
     Conflicted {
         paths: Vec<String>,
-        /// The items whose landed work is in the way.
+        /// The items whose landed work conflicts with it.
         others: Vec<ItemId>,
     },
-    /// The branch was moved by other hands before the landing: it is as if that had not begun.
+    /// The branch was moved outside of the coordinator before the landing: the landing counts as not begun.
     TipMoved,
     /// The branch holds the candidate.
     Landed,
@@ -240,7 +240,7 @@ impl Change {
         self.state = ChangeState::Queued;
     }
 
-    /// Whether a person brought it, and is to hear what comes of it.
+    /// Whether a person brought it, and gets its result.
     pub const fn is_by_hand(&self) -> bool {
         self.source.is_some() || self.direct.is_some()
     }
@@ -267,7 +267,7 @@ pub fn follows(parent: ChangeId) -> String {
     format!("its branch contains change {parent}, which was sent back")
 }
 
-/// What is said of a branch that does not merge.
+/// The sentence about a branch that does not merge.
 pub fn in_paths(paths: &[String]) -> String {
     if paths.is_empty() { "does not hold the tip".to_owned() } else { format!("conflicts in {}", paths.join(", ")) }
 }

@@ -1,4 +1,4 @@
-//! What must hold of the record as a whole, whatever happened to whom and when.
+//! The invariants of the whole record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -27,7 +27,7 @@ pub struct Record {
     pub landings: BTreeMap<ItemId, u64>,
 }
 
-/// What does not hold, each as a sentence; empty for a sound record.
+/// The violated invariants, each as a sentence; empty for a sound record.
 pub fn violations(record: &Record) -> Vec<String> {
     let mut check = Check { record, items: BTreeMap::new(), workers: BTreeMap::new(), found: Vec::new() };
     check.items.extend(record.items.iter().map(|item| (item.id, item)));

@@ -42,7 +42,7 @@ pub struct Awake {
 }
 
 impl Awake {
-    /// The longest time between two looks that counts in full. Whoever waits for a moment looks more often.
+    /// The longest time between two looks that counts in full. Waiting code reads the clock more often.
     pub const STEP: Duration = Duration::from_secs(1);
 
     pub const fn new(at: Duration) -> Self {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_was_stopped_has_waited_for_nobody() {
+    fn time_for_which_the_process_was_stopped_does_not_count_as_waiting() {
         let mut awake = Awake::new(millis(5_000));
         assert_eq!(awake.look(millis(5_400)), millis(400));
         assert_eq!(awake.look(millis(6_400)), millis(1_400));

@@ -19,7 +19,7 @@ crate::words! {
         Merge => "merge",
         /// One commit with all of the change.
         Squash => "squash",
-        /// Each of its commits anew.
+        /// Each of its commits is made again on the tip.
         Rebase => "rebase",
         /// Its commits as they are, and only if the branch can be moved to them.
         FastForward => "fast-forward",
@@ -27,7 +27,7 @@ crate::words! {
 }
 
 crate::words! {
-    /// How exactly what lands is what was gated.
+    /// How closely the tree that lands must match the tree that was gated.
     pub enum Landing as "way of landing" {
         /// The tree that lands is the tree that passed.
         Strict => "strict",

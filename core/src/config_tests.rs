@@ -68,7 +68,7 @@ fn a_file_that_cannot_be_understood_is_an_error_and_not_an_empty_list() {
 }
 
 #[test]
-fn what_is_wrong_with_a_gate_is_said_with_its_name_and_what_is_possible() {
+fn an_error_in_a_gate_names_the_gate_and_the_valid_values() {
     let junit = "report = { kind = \"junit\", path = \"j.xml\" }\n";
     let with = |rest: &str| gate(&format!("{junit}{rest}"));
     for (text, why) in [

@@ -19,7 +19,7 @@ pub struct Conflict {
     pub head: CommitId,
     /// None where only a branch that holds the tip may land.
     pub paths: Vec<String>,
-    /// The items whose landed work is in the way, as far as they are known.
+    /// The items whose landed work conflicts with it, as far as they are known.
     pub others: Vec<ItemId>,
 }
 

@@ -100,7 +100,7 @@ fn a_new_result_or_a_person_ends_it() {
 }
 
 #[test]
-fn who_is_to_resolve_it_is_explained() {
+fn the_explanation_names_the_role_that_resolves_it() {
     let item = conflicted(3);
     let first = |item: &Item, role| {
         let around = ItemSurroundings { role, ..ItemSurroundings::default() };

@@ -118,7 +118,7 @@ pub struct Event {
 /// Who causes an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody who calls; what they do is part of the audit.
+    /// A caller; its acts are part of the audit.
     Caller(Caller),
     /// An outpost's ordinary reports.
     Outpost(OutpostName),

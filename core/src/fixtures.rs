@@ -95,6 +95,7 @@ pub fn item(id: u64, attempt: u32) -> Item {
         feedback: vec![],
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
+        stage_since: Some(Timestamp::default()),
     }
 }
 

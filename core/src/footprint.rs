@@ -1,4 +1,4 @@
-//! What a change touches, and which changes can therefore be in each other's way.
+//! The units that a change touches, and which changes overlap.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -92,7 +92,7 @@ enum Edit {
     Flip(Index, u8),
     Set(Index, u8),
     Cut(Index, usize),
-    /// Puts what stands at one place, so and so long, at another, so and so often.
+    /// Copies the bytes at one place, of a length, to another place, a number of times.
     Copy(Index, usize, Index, usize),
     Insert(Index, Vec<u8>),
     End(Index),

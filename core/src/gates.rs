@@ -157,7 +157,7 @@ pub enum InvalidGates {
     NotMeasured { gate: String, threshold: Threshold, given: String, kinds: String },
 }
 
-/// Checks that gates can be told apart, have something to run, and require only what their reports can say.
+/// Checks that gates have different names, have a command, and require only metrics that their reports have.
 ///
 /// # Errors
 /// [`InvalidGates`] for the first that does not hold.

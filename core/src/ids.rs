@@ -202,7 +202,7 @@ name!(
     PersonName, "a person's name", valid_name, NAME_RULE
 );
 name!(
-    /// The name of a coordinator and the access to it, on somebody's own machine.
+    /// The name of a coordinator and the credentials for it, on a person's own machine.
     ContextName, "a context's name", valid_name, NAME_RULE
 );
 name!(

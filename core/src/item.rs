@@ -137,7 +137,11 @@ pub struct Item {
     pub conflict: Option<Conflict>,
     pub feedback: Vec<Feedback>,
     pub created_at: Timestamp,
+    /// The time of the last event or edit.
     pub updated_at: Timestamp,
+    /// When it entered its stage; unknown in older records until it enters another.
+    #[serde(default)]
+    pub stage_since: Option<Timestamp>,
 }
 
 /// What happens to an item.
@@ -256,6 +260,7 @@ impl Item {
     /// [`Refused`] when the stage does not accept `event` or it speaks for an
     /// older attempt; `self` is unchanged.
     pub fn apply(&mut self, event: ItemEvent, now: Timestamp) -> Result<Vec<ItemEffect>, Refused> {
+        let before = self.stage.name();
         let effects = match (&self.stage, event) {
             (Stage::Inbox | Stage::Planning, ItemEvent::Readied) => {
                 self.stage = Stage::Ready;
@@ -338,7 +343,7 @@ impl Item {
                 self.stage = Stage::Ready;
                 vec![ItemEffect::Schedule]
             }
-            // A pause after an infrastructure failure can be cut short by hand.
+            // A pause after an infrastructure failure can be ended early by a person.
             (Stage::Ready, ItemEvent::Retried) if self.not_before.is_some() => {
                 self.losses = 0;
                 self.not_before = None;
@@ -393,6 +398,9 @@ impl Item {
             self.conflict = None;
         }
         self.updated_at = now;
+        if self.stage.name() != before {
+            self.stage_since = Some(now);
+        }
         Ok(effects)
     }
 

@@ -109,7 +109,7 @@ fn the_last_allowed_failure_blocks_with_the_reason_and_keeps_every_feedback() {
 }
 
 #[test]
-fn infrastructure_blames_nobody() {
+fn infrastructure_failure_counts_against_no_attempt() {
     let mut item = item(Stage::InProgress { lease: lease(7) });
     let lost = ItemEvent::AttemptLost {
         attempt: Attempt::new(2),
@@ -224,4 +224,17 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn stage_since_is_the_time_of_the_last_change_of_stage() {
+    let at = Timestamp::from_millis;
+    let mut item = Item { stage: Stage::Inbox, stage_since: None, ..fixtures::item(1, 0) };
+    item.apply(ItemEvent::Readied, at(5)).unwrap();
+    assert_eq!(item.stage_since, Some(at(5)));
+    item.not_before = Some(at(60));
+    item.apply(ItemEvent::Retried, at(7)).unwrap();
+    assert_eq!((item.stage_since, item.updated_at), (Some(at(5)), at(7)), "it was ready before, too");
+    item.apply(ItemEvent::Cancelled { reason: "no".to_owned() }, at(9)).unwrap();
+    assert_eq!(item.stage_since, Some(at(9)));
 }

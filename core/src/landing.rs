@@ -1,11 +1,11 @@
-//! Whether a person's branch may land: what is looked at first, and what of that a person may skip.
+//! Whether a person's branch may land: the checks before, and which of them a person may skip.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ChangeId, CommitId, ItemId, RepoName, WorkerId};
 
 crate::words! {
-    /// What is looked at before a branch is landed by hand.
+    /// A check before a person's branch lands.
     pub enum LandingCheck as "landing check" {
         /// The merge queue runs and is not frozen.
         Queue => "queue",
@@ -15,17 +15,17 @@ crate::words! {
         Clean => "clean",
         /// It merges with the target branch.
         Merge => "merge",
-        /// What would land passes its gates.
+        /// The tree that would land passes its gates.
         Gates => "gates",
     }
 }
 
 crate::words! {
-    /// What came of a check.
+    /// The result of a check.
     pub enum CheckResult as "result of a check" {
         Passed => "passed",
         Failed => "failed",
-        /// It did not hold, or was not looked at, as the caller wants it.
+        /// It failed or did not run, and the caller skipped it.
         Skipped => "skipped",
         /// It is found out before the landing.
         Pending => "pending",
@@ -51,16 +51,16 @@ pub struct LandingFacts {
     pub uncommitted: Option<CommitId>,
     /// Where it does not merge with the target branch.
     pub conflicts: Vec<String>,
-    /// The gates in force.
+    /// The configured gates.
     pub gates: Vec<String>,
-    /// Why the gates in force are unknown.
+    /// Why the configured gates are unknown.
     pub unreadable: Option<String>,
     /// The very tree that would land has passed, or failed for the given reason.
     pub known: Option<Result<(), String>>,
 }
 
 crate::words! {
-    /// What became of a branch that a person brought.
+    /// The outcome of landing a person's branch.
     pub enum LandingOutcome as "outcome of a landing" {
         /// Nothing was to be done.
         DryRun => "dry_run",
@@ -74,7 +74,7 @@ crate::words! {
     }
 }
 
-/// What a person hears of a branch that they brought.
+/// The report on the landing of a person's branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LandingReport {
     pub outcome: LandingOutcome,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_that_nobody_can_read_are_not_taken_for_none() {
+    fn unreadable_gates_are_not_treated_as_none() {
         let facts = LandingFacts { unreadable: Some("sprint.toml is broken".to_owned()), ..Default::default() };
         assert_eq!(results(&facts, DIRECT)[4], ("gates", "failed"));
         assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[4], ("gates", "skipped"));

@@ -112,7 +112,7 @@ pub struct Snapshot {
     /// In the order of the queue: priority, then age.
     pub changes: Vec<Pending>,
     pub trials: Vec<TrialFacts>,
-    /// Whether the tip's own tree has passed. It has, but after a relaxed landing or a move by other hands.
+    /// Whether the tip's own tree has passed. It has, except after a relaxed landing or a move outside of the coordinator.
     pub tip_is_gated: bool,
     /// How many trials can be gated at a time, those that run now included.
     pub slots: usize,
@@ -182,7 +182,7 @@ pub struct Standing {
     pub with: Vec<ChangeId>,
     /// The chance that it lands, from 0 to 1.
     pub chance: f64,
-    /// What was held of it before anything was known of it.
+    /// The prior chance that it is good.
     pub prior: Option<Prior>,
     /// When it can be expected to land, by how long gates took before.
     #[serde(with = "duration_text::optional")]

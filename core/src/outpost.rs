@@ -42,7 +42,7 @@ pub struct Outpost {
     pub last_seen: Timestamp,
 }
 
-/// What an outpost's host last said of itself; never stored.
+/// The last load report of an outpost's host; never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Load {
     /// One-minute load average.

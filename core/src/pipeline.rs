@@ -11,7 +11,7 @@ pub fn role(repo: &Repo, item: &Item) -> Role {
 
 /// The command line that a role runs for an item; none when neither the item nor the repo has one.
 pub fn command_line(repo: &Repo, item: &Item, role: Role) -> Option<String> {
-    // The item's own command does its work anew, and resolves nothing.
+    // The item's own command does its work again, and resolves nothing.
     let own = item.run.clone().filter(|_| role != Role::Resolver);
     own.or_else(|| repo.run.get(&role).cloned()).or_else(|| {
         // A runtime that is not a shell brings its own command and reads the prompt.

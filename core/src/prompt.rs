@@ -1,4 +1,4 @@
-//! What a worker on an item is told to do: the text for its `context/prompt.md`.
+//! The prompt of a worker on an item: the text for its `context/prompt.md`.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::conflict::Conflict;
 use crate::ids::CommitId;
 use crate::item::Item;
 
-/// So much of the description of each item in the way is told to a resolver, in characters.
+/// The most characters of each conflicting item's description in a resolver's prompt.
 const TOLD: usize = 2_000;
 
 const END: &str = "\nCommit your work in this repository; only commits count. Exit with 0 when you are done.\n";
@@ -41,7 +41,7 @@ pub struct Onto<'a> {
     pub method: MergeMethod,
 }
 
-/// The prompt for resolving a conflict of `item`; `others` are the items in the way.
+/// The prompt for resolving a conflict of `item`; `others` are the conflicting items.
 pub fn of_resolver(item: &Item, conflict: &Conflict, others: &[Item], onto: Onto<'_>) -> String {
     let Onto { branch, tip, method } = onto;
     let Conflict { change: _, attempt, head: _, paths, others: _ } = conflict;
@@ -52,7 +52,7 @@ pub fn of_resolver(item: &Item, conflict: &Conflict, others: &[Item], onto: Onto
     for path in paths {
         let _ = writeln!(text, "- {path}");
     }
-    // A rebase brings each commit anew and leaves merges out, with what they resolved. A worker has a terminal, where
+    // A rebase makes each commit again and leaves merges out, with what they resolved. A worker has a terminal, where
     // git would open an editor.
     let (what, command) = match method {
         MergeMethod::Rebase => (format!("Rebase your branch onto the tip of {branch}"), "rebase"),
@@ -65,7 +65,7 @@ pub fn of_resolver(item: &Item, conflict: &Conflict, others: &[Item], onto: Onto
         "\n{what}; your repository has its commits:\n\n    git {command} {tip}\n\nResolve every conflict so that both sides' work is kept.\n"
     );
     if !others.is_empty() {
-        text.push_str("\n## What is in the way\n");
+        text.push_str("\n## The conflicting items\n");
     }
     for other in others {
         let _ = writeln!(text, "\n### Item {}: {}", other.id, other.title);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resolver_is_told_what_conflicts_with_whom_and_how_to_merge_it() {
+    fn a_resolvers_prompt_names_the_conflicting_items_and_the_merge() {
         let item = Item {
             title: "Greet in French".to_owned(),
             description: "The greeting is French.\n".to_owned(),
@@ -106,11 +106,11 @@ mod tests {
         let told = of_resolver(&item, &conflict, &[long], onto);
         assert_eq!(told.matches('é').count(), TOLD);
         let rebased = of_resolver(&item, &conflict, &[], Onto { method: MergeMethod::Rebase, ..onto });
-        assert!(rebased.contains(&format!("git rebase {tip}")) && !rebased.contains("in the way"), "{rebased}");
+        assert!(rebased.contains(&format!("git rebase {tip}")) && !rebased.contains("conflicting items"), "{rebased}");
     }
 
     #[test]
-    fn a_developer_is_told_what_the_item_says() {
+    fn a_developers_prompt_has_the_texts_of_the_item() {
         let item = Item {
             title: "Greet".to_owned(),
             description: "Politely.\n\n".to_owned(),

@@ -13,7 +13,7 @@ use crate::job::{GateJob, Role};
 use crate::time::Timestamp;
 
 /// Waiting this long lifts work by one level of priority, so that urgent work
-/// never starves old work for ever.
+/// never starves old work.
 pub const AGING: Duration = Duration::from_mins(30);
 
 /// Work that waits for a slot.
@@ -138,7 +138,7 @@ pub fn place(request: &Request, outposts: &[Capacity], limits: &Limits) -> Resul
         .ok_or(Unplaced::NoFreeSlot)
 }
 
-/// What makes an outpost the better place; the smaller, the better.
+/// The rank of an outpost for a placement; the smaller, the better.
 fn preference<'a>(outpost: &'a Capacity, request: &Request) -> (u64, u32, Reverse<u32>, &'a OutpostName) {
     // Load in parts per million, so that the order is total without floating point.
     let load = u64::from(outpost.active) * 1_000_000 / u64::from(outpost.max_workers);
@@ -168,7 +168,7 @@ pub fn urgency(priority: Priority, since: Timestamp) -> i64 {
     since.as_millis() - levels * i64::try_from(AGING.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// What stands between a ready item and a slot, other than the slot.
+/// The reason, other than a missing slot, for which a ready item is not assigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
     /// Not in the stage `ready`.

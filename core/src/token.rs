@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// How far an outpost's clock may be off: certificates are valid from so long before they are made.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
-/// What a token is good for.
+/// The access that a token grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "grants", rename_all = "snake_case")]
 pub enum Grant {
@@ -29,7 +29,7 @@ pub enum Grant {
         /// How many outposts may join with it.
         uses: u32,
         used: u32,
-        /// The names that they may take all begin so.
+        /// The prefix that their names must have.
         name_prefix: String,
     },
     /// Calling as a person.
@@ -46,7 +46,7 @@ pub enum Proof {
     Key(KeyId),
 }
 
-/// A token as the coordinator keeps it: what it is good for, never the secret itself.
+/// A token as the coordinator stores it: its kind and its limits, never the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     pub id: TokenId,
@@ -93,7 +93,7 @@ impl TokenRefused {
         }
     }
 
-    /// What would help.
+    /// The act that would help.
     pub const fn next(&self) -> Option<Act> {
         match self {
             Self::Unknown { kind } | Self::Revoked { kind, .. } | Self::Expired { kind, .. } => {

@@ -41,7 +41,7 @@ fn a_token_is_spent_as_often_as_it_says_and_no_more() {
 }
 
 #[test]
-fn each_reason_to_refuse_a_token_is_told_apart() {
+fn each_reason_to_refuse_a_token_differs() {
     let gpu = outpost("gpu-1");
     assert!(matches!(join(1).spend(&gpu, at(1_000)), Err(TokenRefused::Expired { .. })));
     let mut revoked = join(1);
@@ -77,7 +77,7 @@ fn a_token_does_not_show_its_secret_by_accident() {
 }
 
 #[test]
-fn a_token_that_was_cut_is_told_from_something_else() {
+fn a_token_that_was_cut_differs_from_another_text() {
     let whole = text().reveal();
     assert_eq!(whole[..60].parse::<TokenText>(), Err(InvalidToken::Damaged));
     assert_eq!("hunter2".parse::<TokenText>(), Err(InvalidToken::NoToken));

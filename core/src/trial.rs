@@ -8,7 +8,7 @@ use crate::gates::{Gate, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
 use crate::time::Timestamp;
 
-/// So often a gate may time out, or its command not be found, before that counts as its failure: no outpost can run it.
+/// The number of times that a gate may time out, or its command may be missing, before the gate has failed: no outpost can run it.
 pub const EXCUSES: u32 = 3;
 
 crate::words! {
@@ -18,7 +18,7 @@ crate::words! {
         Queue => "queue",
         /// The tip itself is in doubt.
         Tip => "tip",
-        /// The upstream moved by other hands, and both are to be joined.
+        /// The upstream was moved outside of the coordinator, and both are to be joined.
         Join => "join",
         /// A change is to land beside the queue.
         Direct => "direct",

@@ -102,7 +102,7 @@ fn what_no_outpost_can_run_fails_in_the_end() {
 
 proptest! {
     /// Whatever comes in whatever order: refused events change nothing, a pass needs every gate's own pass, and
-    /// nobody waits for a worker once it is over.
+    /// a trial that is over waits for no worker.
     #[test]
     fn fuzz_a_trial_passes_only_when_each_gate_has(history in proptest::collection::vec((0..8_usize, 0..3_usize, 1..4_u64), 0..60)) {
         let mut trial = trial();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::job::Job;
 
-/// Gives a worker, an assignment or a report of before jobs its job: an item and an attempt, or a gate of a trial.
+/// Adds the job to a worker, an assignment or a report that was written before jobs existed: an item and an attempt, or a gate of a trial.
 pub fn job(body: &mut Value) {
     let Value::Object(fields) = body else { return };
     if fields.contains_key("job") {
@@ -18,7 +18,7 @@ pub fn job(body: &mut Value) {
     fields.insert("job".to_owned(), job);
 }
 
-/// Gives a report of before jobs the job of its worker, and its outcome today's form.
+/// Adds its worker's job to a report that was written before jobs existed, and converts its outcome to the present form.
 pub fn report(body: &mut Value, of: &Job) {
     let Value::Object(fields) = body else { return };
     if fields.contains_key("job") {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_and_assignments_of_before_get_their_jobs() {
+    fn older_workers_and_assignments_get_their_jobs() {
         let mut attempt = json!({ "id": 1, "item": 3, "attempt": 2, "role": "developer", "gate": null });
         job(&mut attempt);
         let wanted = json!({ "kind": "attempt", "item": 3, "attempt": 2, "role": "developer" });

@@ -154,7 +154,7 @@ pub struct ChangeView {
     pub reason: String,
     pub repo: RepoName,
     pub head: CommitId,
-    /// What a person named when they brought it.
+    /// The ref or item that a person named when they brought it.
     pub source: Option<String>,
     /// It lands beside the queue.
     pub direct: Option<Direct>,
@@ -274,7 +274,7 @@ impl From<GateRun> for GateRunView {
     }
 }
 
-/// How a gate did of late.
+/// The recent results of a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateRecord {
     pub name: String,

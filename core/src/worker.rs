@@ -41,7 +41,7 @@ pub enum WorkerState {
         exit_code: Option<i32>,
         reason: String,
     },
-    /// It is gone, and nobody can tell how it ended.
+    /// It is gone, and how it ended is unknown.
     Lost {
         reason: String,
     },
@@ -93,7 +93,7 @@ pub struct Worker {
     /// Earlier work that its workspace starts with.
     #[serde(default)]
     pub resumed: Option<EarlierWork>,
-    /// What it was asked to end for, once it was.
+    /// The reason of the request to end it, if there is one.
     pub stop_reason: Option<String>,
     pub terminal: Option<Terminal>,
     pub assigned_at: Timestamp,
@@ -128,7 +128,7 @@ pub enum WorkerEvent {
     Lost {
         reason: String,
     },
-    /// Somebody wants it to end.
+    /// It is requested to end.
     StopRequested {
         reason: String,
     },
@@ -217,7 +217,7 @@ impl Worker {
         Ok(effects)
     }
 
-    /// Whether its outpost must be told of it: it is to begin there, or to end.
+    /// Whether its outpost must get a message about it: it is to begin there, or to end.
     pub const fn is_to_be_told(&self) -> bool {
         self.state.is_live() && (matches!(self.state, WorkerState::Assigned) || self.stop_reason.is_some())
     }

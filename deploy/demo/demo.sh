@@ -66,7 +66,7 @@ end() {
     done
 }
 
-# Processes that work inside the demo's directory: nobody else's can be there.
+# Processes that work inside the demo's directory: no others can be there.
 leftovers() {
     local link
     for link in /proc/[0-9]*/cwd; do
@@ -112,7 +112,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Prints a port that nobody listens on, outside the range that outgoing connections use.
+# Prints a port without a listener, outside the range that outgoing connections use.
 free_port() {
     local port tries=0
     while [ $tries -lt 200 ]; do

@@ -23,7 +23,7 @@ macro_rules! points {
     };
 }
 
-/// Whose place it is.
+/// The program that has the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Daemon {
     Coordinator,
@@ -33,7 +33,7 @@ pub enum Daemon {
 points! {
     /// A batch of transactions is decided, and not committed.
     CommitBefore => "commit.before" of Coordinator,
-    /// It is committed, and nobody has been answered.
+    /// It is committed, and no caller has been answered.
     CommitAfter => "commit.after" of Coordinator,
     /// A report is applied, and not acknowledged.
     ReportApplied => "report.applied" of Coordinator,
@@ -68,7 +68,7 @@ points! {
     WorkspaceMade => "workspace.made" of Outpost,
     /// The plan is written, and nothing was started.
     PlanWritten => "plan.written" of Outpost,
-    /// The session runs, and nobody knows.
+    /// The session runs, and that is not recorded yet.
     SessionStarted => "session.started" of Outpost,
     /// The command has ended, and nothing of it is saved.
     SaveBefore => "save.before" of Outpost,
@@ -79,7 +79,7 @@ points! {
     /// A snapshot is made, and not pushed.
     SnapshotBefore => "snapshot.before" of Outpost,
     SnapshotAfter => "snapshot.after" of Outpost,
-    /// The end is told, and the worker's directory is still there.
+    /// The end is reported, and the worker's directory is still there.
     RemoveBefore => "remove.before" of Outpost,
     /// The directory is renamed away, and not deleted.
     RemoveAfter => "remove.after" of Outpost,

@@ -60,7 +60,7 @@ struct Sums {
 #[derive(Debug, Default)]
 struct Cobertura<'a> {
     root: &'a str,
-    /// The file of the class at hand.
+    /// The file of the present class.
     file: String,
     files: BTreeMap<String, File>,
     sums: Sums,

@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 /// How many faults a reason tells of.
 const TOLD: usize = 5;
 
-/// What was found where a report should be.
+/// The content at a report's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     Found(Vec<u8>),
@@ -32,7 +32,7 @@ pub enum Reading {
     Unreadable(String),
 }
 
-/// Something that is wrong, as it is told.
+/// A failure, as its text.
 #[derive(Debug)]
 enum Fault {
     /// There is no report that can be read.
@@ -62,7 +62,7 @@ pub fn judge(gate: &Gate, result: &CommandResult, reports: &[Reading], root: &st
         match metrics.get(&threshold.metric) {
             Some(figure) => faults.extend(shortfall(&whole, *threshold, *figure)),
             None if all_read => faults.push(Fault::Report(unmeasured(gate, *threshold))),
-            // One that cannot be read has been told of, and may be the one that measures it.
+            // A report that cannot be read is named already, and may be the one that measures it.
             None => {}
         }
     }
@@ -87,7 +87,7 @@ pub fn judge(gate: &Gate, result: &CommandResult, reports: &[Reading], root: &st
     }
 }
 
-/// What the command's end says against it.
+/// The reason for which the command's end is a failure, if it is one.
 fn ending(gate: &Gate, result: &CommandResult) -> Option<(GateOutcome, String)> {
     let name = &gate.name;
     if result.timed_out {
@@ -118,7 +118,7 @@ fn measure(report: &ReportFile, reading: &Reading, root: &str) -> Result<Measure
             return Err(format!("the report {path} is missing; the command must write it, from the repository's root"));
         }
         Reading::Stale => {
-            return Err(format!("the report {path} is older than this run; the command must write it anew each time"));
+            return Err(format!("the report {path} is older than this run; the command must write it in each run"));
         }
         Reading::Outside => {
             return Err(format!("the report {path} leads out of the workspace; the command must write it inside"));
@@ -132,7 +132,7 @@ fn measure(report: &ReportFile, reading: &Reading, root: &str) -> Result<Measure
     })
 }
 
-/// What must hold of a report whatever is required: no test that runs is not a pass, and no failure is one.
+/// The rules that hold for every report: no test that runs is not a pass, and a failed test is a failure.
 /// A threshold on failures or errors takes the place of its own, none takes that of tests.
 fn always(gate: &Gate, report: &ReportFile, measured: &Measured) -> Vec<Fault> {
     if report.kind != ReportKind::Junit {
@@ -158,7 +158,7 @@ fn always(gate: &Gate, report: &ReportFile, measured: &Measured) -> Vec<Fault> {
     faults
 }
 
-/// How a figure that does not hold is told, with the files that it comes from.
+/// The text for a figure that misses its threshold, with the files that it comes from.
 fn shortfall(measured: &Measured, threshold: Threshold, figure: f64) -> Option<Fault> {
     let told = threshold.shortfall(figure)?;
     let unit = threshold.metric.unit();

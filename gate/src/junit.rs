@@ -10,7 +10,7 @@ use crate::paths::relative;
 use crate::unreadable::Unreadable;
 use crate::xml::{self, Element, Handler, number};
 
-/// How much of the text of a failure is looked at, in bytes.
+/// The most bytes of a failure's text that are read.
 const TEXT: usize = 8 * 1024;
 
 /// Reads a report.

@@ -1,7 +1,7 @@
 //! LCOV, as lcov, cargo-llvm-cov, coverage.py, c8 and others write it.
 //!
-//! What is told of single lines, branches and functions counts, joined for a file that is told of
-//! several times; the sums that tools write beside it count only where nothing else is there.
+//! The records of single lines, branches and functions count, joined for a file that has several
+//! sections; the sums that tools write beside them count only where there are no such records.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Gates judged: what their commands and reports say, held against what is required of them.
 //!
-//! Pure: whoever ran the gate hands in how its command ended and the bytes of its reports.
+//! Pure: the caller passes how the gate's command ended and the bytes of its reports.
 //! Those bytes come from code under test and are not trusted; whatever cannot be read whole
 //! is not a pass.
 

@@ -1,4 +1,4 @@
-//! What ran of a file, joined over all that a report says of it.
+//! The lines of a file that ran, joined over all sections of a report.
 
 /// Lines, or other numbered places, that ran or could have.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl<K: Ord> Places<K> {
         self.places.push((place, ran));
     }
 
-    /// How many ran, and how many there are; one that is told of twice is one, and ran if it ever did.
+    /// The number that ran, and the number of all; a line with two records is one, and ran if either says so.
     pub(crate) fn count(mut self) -> (u64, u64) {
         // What ran goes first, and is the one that is kept.
         self.places.sort_unstable_by(|(one, ran), (other, also)| one.cmp(other).then(also.cmp(ran)));

@@ -1,4 +1,4 @@
-//! What reports measure, before it is held against anything.
+//! The measurements of reports, before they are compared with thresholds.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ const KEPT_FILES: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Tally {
     Count(u64),
-    /// So many of so many.
+    /// A part of a whole.
     Share {
         part: u64,
         whole: u64,
@@ -48,7 +48,7 @@ impl Tally {
     }
 }
 
-/// What one report measured, or several together.
+/// The measurements of one report, or of several together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
     pub(crate) tallies: BTreeMap<Metric, Tally>,
@@ -117,7 +117,7 @@ impl Measured {
         files.into_iter().map(|(file, _, figure)| (file, figure)).collect()
     }
 
-    /// Forgets the files that nobody would name.
+    /// Drops the files that no message would name.
     pub(crate) fn keep_worst(&mut self) {
         let metrics: Vec<Metric> = self.files.keys().copied().collect();
         for metric in metrics {

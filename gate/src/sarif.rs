@@ -185,7 +185,7 @@ pub(crate) fn read(text: &str, root: &str) -> Result<Measured, Unreadable> {
         return Err(Unreadable::Malformed { form: FORM, why: format!("its version is {version:?}") });
     }
     if runs.is_empty() {
-        return Err(Unreadable::Incomplete("it has no run: nothing was looked at"));
+        return Err(Unreadable::Incomplete("it has no run: nothing was analysed"));
     }
     let mut scan = Scan { root, measured: Measured::default(), results: 0, is_rated: false };
     for metric in [Metric::Errors, Metric::Warnings, Metric::Notes, Metric::Findings] {
@@ -224,7 +224,7 @@ impl Scan<'_> {
         }
         let Some(results) = results else {
             return Err(Unreadable::Incomplete(
-                "a run of it has no results, not even an empty list: nothing was looked at",
+                "a run of it has no results, not even an empty list: nothing was analysed",
             ));
         };
         let Tool { driver, extensions } = tool;

@@ -218,7 +218,7 @@ fn coverage_is_read_from_lines_and_the_worst_files_are_named() {
 }
 
 #[test]
-fn a_file_that_is_told_of_twice_is_one() {
+fn a_file_with_two_records_is_one() {
     let text = "TN:a\nSF:a.c\nDA:1,0\nDA:2,1\nend_of_record\nTN:b\nSF:a.c\nDA:1,4\nDA:3,0\nend_of_record\n";
     assert_eq!(metrics(ReportKind::Lcov, text), [(Metric::Coverage, 200.0 / 3.0)]);
     let sums = "SF:a.c\nLF:10\nLH:9\nFNF:4\nFNH:1\nend_of_record\n";
@@ -308,7 +308,7 @@ fn a_report_that_is_not_there_or_not_of_this_run_fails_closed_and_says_what_to_d
     let gate = gate(&[ReportKind::Lcov], &["coverage >= 1"]);
     for (reading, told) in [
         (Reading::Missing, "the report out/lcov is missing; the command must write it, from the repository's root"),
-        (Reading::Stale, "the report out/lcov is older than this run; the command must write it anew each time"),
+        (Reading::Stale, "the report out/lcov is older than this run; the command must write it in each run"),
         (Reading::TooLarge, "the report out/lcov is larger than 32 MiB; have the tool leave out what is not measured"),
         (Reading::Outside, "the report out/lcov leads out of the workspace; the command must write it inside"),
         (Reading::NotAFile, "the report out/lcov is no file; the command must write a plain file"),

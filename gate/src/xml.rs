@@ -1,4 +1,4 @@
-//! XML, element by element, from whoever wrote it: bounded in depth and width, without entities of its own.
+//! XML from untrusted sources, element by element: bounded in depth and width, without entities of its own.
 
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
@@ -24,9 +24,9 @@ impl Element {
     }
 }
 
-/// What takes the elements; `path` names them from the root to the one at hand.
+/// The receiver of the elements; `path` names them from the root to the present one.
 pub(crate) trait Handler {
-    /// What the document is, for messages.
+    /// The name of the format, for messages.
     const FORM: &'static str;
     /// The names that its root may have.
     const ROOTS: &'static [&'static str];

@@ -35,7 +35,7 @@ pub struct Issued {
     pub expires_at: Timestamp,
 }
 
-/// A key that somebody wants a certificate for, and has proved to hold.
+/// A public key from a signing request, whose sender has proved to hold the private key.
 #[derive(Debug)]
 pub struct Requested {
     key: rcgen::SubjectPublicKeyInfo,

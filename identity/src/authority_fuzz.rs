@@ -8,7 +8,7 @@ use super::*;
 static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| [Key::generate(), Key::generate()]);
 
 proptest! {
-    /// A request that was changed is refused, unless what it says is the same: nobody gets a certificate for
+    /// A changed request is refused, unless its content is the same: no certificate is issued for
     /// a key that has not signed for it.
     #[test]
     fn fuzz_a_request_speaks_for_its_own_key_only(der in bytes(KEYS.iter().map(Key::request).collect())) {

@@ -121,8 +121,8 @@ pub async fn connect(
     Ok(InterceptedService::new(channel, Bearer(bearer)))
 }
 
-/// The certificate, as PEM, of the authority that is known by its fingerprint: whoever answers at `address`
-/// shows it, and has one of its own from it.
+/// The certificate, as PEM, of the authority that is known by its fingerprint: the server at `address`
+/// presents it, and its own certificate is issued by it.
 ///
 /// # Errors
 /// [`ConnectError`].
@@ -237,7 +237,7 @@ fn of_certificate(address: String, host: &str, why: &CertificateError) -> Connec
 }
 
 fn of_alert(alert: AlertDescription) -> String {
-    let again = "get in again with a new token";
+    let again = "log in or join again with a new token";
     if alert == AlertDescription::CertificateExpired {
         return format!("it has expired (or the coordinator's clock is off); {again}");
     }

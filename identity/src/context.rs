@@ -1,4 +1,4 @@
-//! Contexts: the coordinators that a person works with, and how they get in. One file for each,
+//! Contexts: the coordinators that a person works with, and their credentials. One file for each,
 //! for its owner's eyes only, in `$SPRINT_CONFIG_DIR`, else `$XDG_CONFIG_HOME/sprint`, else `~/.config/sprint`.
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum ContextError {
     Unknown(ContextName),
 }
 
-/// A coordinator, and how somebody gets in.
+/// A coordinator, and the credentials for it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said_without_its_secrets() {
+    fn an_error_about_a_file_shows_no_secret_of_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.toml");
         std::fs::write(&path, "coordinator = \"a:1\"\ntoken = hunter2 = 3").expect("is written");

@@ -72,7 +72,7 @@ impl Key {
         }
     }
 
-    /// Who the holder of this key is.
+    /// The identity of the key's holder.
     pub fn id(&self) -> KeyId {
         key_id(&self.pair.subject_public_key_info())
     }

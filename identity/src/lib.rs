@@ -1,6 +1,6 @@
-//! Who is who on the wire: keys, certificates, and connections that prove them.
+//! Identities on the wire: keys, certificates, and connections that prove them.
 //!
-//! The coordinator is its own certificate authority. Whoever connects knows that authority
+//! The coordinator is its own certificate authority. A client knows that authority
 //! before the first byte of a secret is sent: by its fingerprint, which every token carries,
 //! or by its certificate, which is kept from then on.
 
@@ -22,7 +22,7 @@ use sprint_core::ids::Fingerprint;
 pub use rustls;
 pub use rustls::pki_types;
 
-/// Chooses the cryptography of this process; the first thing that every `main` does.
+/// Chooses the cryptography of this process; every `main` calls it first.
 pub fn init() {
     // A second call finds it chosen, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -38,7 +38,7 @@ pub fn fingerprint(certificate: &pki_types::CertificateDer<'_>) -> Fingerprint {
     Fingerprint::new(sha256(certificate)).expect("a SHA-256 has 64 digits")
 }
 
-/// So many random bytes, in hexadecimal digits.
+/// Random bytes, in hexadecimal digits.
 pub fn random(bytes: usize) -> String {
     use ring::rand::{SecureRandom as _, SystemRandom};
     let mut buffer = vec![0; bytes];

@@ -1,4 +1,4 @@
-//! Whom a connection trusts: one authority, known before the first contact.
+//! The authority that a connection trusts, known before the first contact.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use webpki::KeyUsage;
 
 use crate::key::KeyError;
 
-/// Whom to take for the coordinator.
+/// How the coordinator's certificate is verified.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// Whoever shows an authority's certificate with this fingerprint, and one of its own from it.
+    /// A server that presents an authority's certificate with this fingerprint, and its own certificate issued by it.
     Fingerprint(Fingerprint),
-    /// Whoever has a certificate from one of these authorities (PEM).
+    /// A server with a certificate from one of these authorities (PEM).
     Authorities(String),
 }
 
@@ -70,10 +70,10 @@ pub fn pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// Checks that the first certificate of a chain is a server's, that it counts at `now`, and that the
-/// chain ends with the authority that it comes from: that one is what clients are told to trust.
+/// chain ends with the authority that issued it: clients are to trust that one.
 ///
 /// # Errors
-/// A text that says what is wrong.
+/// A text with the reason.
 pub fn check_chain(chain: &[CertificateDer<'static>], now: Timestamp) -> Result<(), String> {
     let (Some(leaf), Some(anchor)) = (chain.first(), chain.last()) else {
         return Err("it holds no certificate".to_owned());

@@ -1,5 +1,5 @@
 //! The world that all strategies see: when changes come, which are bad, which overlap and conflict, and how every
-//! gate would end, whoever starts it.
+//! gate would end, whichever planner starts it.
 
 use fastrand::Rng;
 use sprint_core::ids::ChangeId;

@@ -6,7 +6,7 @@ use merge_sim::sweep::{compare, points};
 const WRONGLY: f64 = 0.005;
 
 #[test]
-fn nothing_red_lands_nobody_is_wrongly_sent_back_and_all_get_through() {
+fn nothing_red_lands_no_change_is_wrongly_sent_back_and_all_land() {
     let (mut wrong, mut changes) = (0, 0);
     for point in points(40, 41) {
         let compared = compare(point, 0..2);

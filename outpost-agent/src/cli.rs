@@ -1,4 +1,4 @@
-//! What people type.
+//! The command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,6 +29,9 @@ pub(crate) enum Command {
         #[arg(long, required = true)]
         reference: bool,
     },
+    /// Writes the man pages into a directory, which is created if it is missing.
+    #[command(hide = true)]
+    Man { directory: PathBuf },
     /// Runs one worker: the command of a tmux pane, started by the agent.
     #[command(hide = true)]
     Exec { dir: PathBuf },

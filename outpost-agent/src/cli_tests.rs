@@ -11,9 +11,11 @@ fn load(file: Option<&str>, flags: &[&str]) -> Result<JoinSettings, String> {
     args.extend(flags.iter().map(OsString::from));
     match Cli::load_from(&args).map_err(|error| error.to_string())?.command {
         Command::Join(settings) => Ok(*settings),
-        Command::Config { .. } | Command::Exec { .. } | Command::Within { .. } | Command::Capture { .. } => {
-            Err("another command".to_owned())
-        }
+        Command::Config { .. }
+        | Command::Man { .. }
+        | Command::Exec { .. }
+        | Command::Within { .. }
+        | Command::Capture { .. } => Err("another command".to_owned()),
     }
 }
 
@@ -75,4 +77,14 @@ fn every_setting_has_a_row_a_variable_and_a_help_text() {
     let row =
         "| `--warm N` | `SPRINT_OUTPOST_WARM` | `warm` | `2` | The number of worktrees kept ready for each repo |";
     assert!(table.contains(row), "{table}");
+}
+
+#[test]
+fn man_pages_are_written_for_the_program_and_for_join() {
+    let dir = tempfile::tempdir().expect("a directory");
+    Cli::program().man(dir.path()).expect("is written");
+    let page = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+    assert!(page("outpost-agent.1").contains("join"), "the program");
+    assert!(page("outpost-agent-join.1").contains("max\\-workers"), "the command");
+    assert_eq!(page("outpost-agent-exec.1"), "", "an internal command has no page");
 }

@@ -1,4 +1,4 @@
-//! What every part of the agent shares.
+//! The state that all parts of the agent share.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::tmux::Tmux;
 use crate::worker::{Fleet, Outbox, SnapshotPace};
 use crate::workspace::Repositories;
 
-/// What the agent was started with.
+/// The settings that the agent was started with.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) coordinator: String,
@@ -41,7 +41,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) settings: Settings,
-    /// What confines workers; none when that is switched off.
+    /// The confinement of workers; none when it is switched off.
     pub(crate) policy: Option<Policy>,
     pub(crate) data: DataDir,
     pub(crate) identity: Identity,

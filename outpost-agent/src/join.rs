@@ -38,10 +38,10 @@ const SPANS_LIMIT: Duration = Duration::from_secs(1);
 /// The pause between two tries to enrol, at first and at most.
 const ENROL_PAUSE: Duration = Duration::from_millis(200);
 const ENROL_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Runs the agent until it is told to end, or has drained.
+/// Runs the agent until it is requested to end, or has drained.
 ///
 /// # Errors
-/// What keeps it from joining, in words for a person.
+/// The reason for which it cannot join, as a text for people.
 pub(crate) fn run(options: JoinSettings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {

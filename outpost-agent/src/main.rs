@@ -13,6 +13,7 @@ mod worker;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
@@ -41,7 +42,18 @@ fn main() -> ExitCode {
             print!("{}", Cli::program().reference());
             ExitCode::SUCCESS
         }
+        Command::Man { directory } => man(&directory),
         Command::Join(settings) => join(*settings),
+    }
+}
+
+fn man(directory: &Path) -> ExitCode {
+    match Cli::program().man(directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: the man pages cannot be written to {}: {error}", directory.display());
+            ExitCode::FAILURE
+        }
     }
 }
 

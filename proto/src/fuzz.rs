@@ -244,7 +244,7 @@ fn gate_job() -> v1::Job {
     v1::Job { kind: Some(v1::job::Kind::Gate(v1::GateJob { trial: 3, gate: "test".to_owned() })) }
 }
 
-/// Whether the bytes are a repo whose address is not shown whole, as to whoever asks for it.
+/// Whether the bytes are a repo whose address is shown without its password, as to clients.
 fn has_secret(bytes: &[u8]) -> bool {
     let url = v1::Repo::decode(bytes).ok().and_then(|repo| repo.url);
     url.is_some_and(|url| RepoAddress::as_kept(url.clone()).to_string() != url)

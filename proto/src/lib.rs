@@ -6,6 +6,7 @@ pub mod v1 {
     tonic::include_proto!("sprint.v1");
 }
 
+pub mod advice;
 pub mod convert;
 #[cfg(test)]
 mod fuzz;

@@ -7,6 +7,7 @@ mod file;
 mod reference;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::{ArgMatches, Args, Command};
 
@@ -33,6 +34,15 @@ impl Program {
         command.try_get_matches_from(args)
     }
 
+    /// Writes a man page for the program and one for each subcommand that its help lists.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or a page cannot be written.
+    pub fn man(&self, directory: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(directory)?;
+        clap_mangen::generate_to(self.command.clone(), directory)
+    }
+
     /// The reference table of the settings, in Markdown.
     pub fn reference(&self) -> String {
         let mut command = self.command.clone();
@@ -50,4 +60,25 @@ pub fn defaults<T: Args>() -> T {
     let matches =
         command.mut_args(|arg| arg.env(None::<&'static str>)).get_matches_from(std::iter::empty::<OsString>());
     T::from_arg_matches(&matches).expect("each setting has a default or is optional")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_has_a_man_page_for_itself_and_for_each_listed_subcommand() {
+        let command = Command::new("coordinator")
+            .subcommand(Command::new("serve").about("Runs the coordinator"))
+            .subcommand(Command::new("config").hide(true));
+        let dir = tempfile::tempdir().expect("a directory");
+        let directory = dir.path().join("man1");
+        Program { command, subcommand: "serve" }.man(&directory).expect("is written");
+        let pages = std::fs::read_dir(&directory).expect("is made").flatten();
+        let mut pages = pages.map(|page| page.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>();
+        pages.sort();
+        assert_eq!(pages, ["coordinator-serve.1", "coordinator.1"]);
+        let page = std::fs::read_to_string(directory.join("coordinator-serve.1")).expect("is a page");
+        assert!(page.contains("Runs the coordinator"), "{page}");
+    }
 }

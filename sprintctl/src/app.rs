@@ -1,4 +1,4 @@
-//! What every command works with.
+//! The state that all commands share.
 
 use sprint_core::ids::ContextName;
 

@@ -95,7 +95,7 @@ enum Remote {
     /// Entries of the merge queue
     #[command(subcommand)]
     Change(change::ChangeCommand),
-    /// Run gates by hand, and list their results
+    /// Run gates on request, and list their results
     #[command(subcommand)]
     Gate(gate::GateCommand),
     /// Add a branch of yours to the merge queue, or land it directly
@@ -103,7 +103,7 @@ enum Remote {
     /// The record of everything that happened
     #[command(subcommand)]
     Event(event::EventCommand),
-    /// What people did, from which address, and which requests were refused
+    /// Acts of people with their addresses, and refused requests
     Audit(audit::AuditArgs),
     /// Tokens that admit outposts and people
     #[command(subcommand)]

@@ -72,6 +72,8 @@ enum Kind {
     Disconnected,
     /// The coordinator does not accept the credentials.
     Unauthenticated,
+    /// The coordinator does not have the method.
+    Unimplemented,
     /// The reader of standard output has gone; there is nothing to report.
     Silent,
     Other,
@@ -137,7 +139,7 @@ impl Failure {
         match self.kind {
             Kind::Silent => 0,
             Kind::Usage => 2,
-            Kind::Disconnected | Kind::Unauthenticated | Kind::Other => 1,
+            Kind::Disconnected | Kind::Unauthenticated | Kind::Unimplemented | Kind::Other => 1,
         }
     }
 
@@ -176,30 +178,15 @@ impl Failure {
     /// What the coordinator refused.
     fn of_refusal(error: ErrorView, status: &tonic::Status) -> Self {
         let ErrorView { code, at, next } = error;
-        let (kind, next) = match status.code() {
-            Code::Unavailable => (Kind::Disconnected, next.as_ref().map(advice)),
-            Code::Unauthenticated => {
-                let login = match next.filter(|act| *act != Act::LogIn) {
-                    Some(act) => format!("{}; then {LOG_IN}", advice(&act)),
-                    None => LOG_IN.to_owned(),
-                };
-                (Kind::Unauthenticated, Some(login))
+        let (_, kind) = of_code(status.code());
+        let next = match kind {
+            Kind::Unauthenticated => Some(match next.filter(|act| *act != Act::LogIn) {
+                Some(act) => format!("{}; then {LOG_IN}", advice(&act)),
+                None => LOG_IN.to_owned(),
+            }),
+            Kind::Usage | Kind::Disconnected | Kind::Unimplemented | Kind::Silent | Kind::Other => {
+                next.as_ref().map(advice)
             }
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::InvalidArgument
-            | Code::DeadlineExceeded
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::ResourceExhausted
-            | Code::FailedPrecondition
-            | Code::Aborted
-            | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss => (Kind::Other, next.as_ref().map(advice)),
         };
         Self { code: code.into(), message: status.message().to_owned(), at: at.map(Into::into), next, kind }
     }
@@ -268,66 +255,51 @@ impl From<tonic::Status> for Failure {
         if let Some(source) = std::error::Error::source(&status) {
             return Self::of_transport(source);
         }
-        if let Some(error) = error_of(status.details()).filter(|_| status.code() != Code::Unimplemented) {
+        let (code, kind) = of_code(status.code());
+        if let Some(error) = error_of(status.details()).filter(|_| kind != Kind::Unimplemented) {
             return Self::of_refusal(error, &status);
         }
-        let code = code_of(status.code());
         let (at, message) = place_of(status.message());
-        match status.code() {
-            Code::Unavailable => Self::disconnected(message),
-            Code::Unimplemented => {
-                Self::new(code, "the coordinator does not have this command").with_next(SAME_VERSION)
+        match kind {
+            Kind::Disconnected => Self::disconnected(message),
+            Kind::Unimplemented => {
+                let message = "the coordinator does not have this command";
+                Self { kind, ..Self::new(code, message) }.with_next(SAME_VERSION)
             }
-            Code::Unauthenticated => {
+            Kind::Unauthenticated => {
                 let message = if message.is_empty() { "the coordinator does not know who you are" } else { message };
-                Self { kind: Kind::Unauthenticated, ..Self::new(code, message) }.with_next(LOG_IN)
+                Self { kind, ..Self::new(code, message) }.with_next(LOG_IN)
             }
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::InvalidArgument
-            | Code::DeadlineExceeded
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::ResourceExhausted
-            | Code::FailedPrecondition
-            | Code::Aborted
-            | Code::OutOfRange
-            | Code::Internal
-            | Code::DataLoss => {
-                if message.is_empty() {
-                    let words = status.code().description().to_lowercase();
-                    Self::new(code, format!("the coordinator answered \"{words}\" without a reason"))
-                        .with_next("see the coordinator's log")
-                } else {
-                    Self::new(code, message).at(at)
-                }
+            Kind::Usage | Kind::Silent | Kind::Other if message.is_empty() => {
+                let words = status.code().description().to_lowercase();
+                Self::new(code, format!("the coordinator answered \"{words}\" without a reason"))
+                    .with_next("see the coordinator's log")
             }
+            Kind::Usage | Kind::Silent | Kind::Other => Self::new(code, message).at(at),
         }
     }
 }
 
-/// The code of an answer of an older coordinator, which sends none of its own.
-const fn code_of(code: Code) -> &'static str {
+/// The code of an answer without details, and the kind of the failure: the one table of the codes of gRPC.
+const fn of_code(code: Code) -> (&'static str, Kind) {
     match code {
-        Code::Ok => "ok",
-        Code::Cancelled => "cancelled",
-        Code::Unknown => "unknown",
-        Code::InvalidArgument => "invalid_argument",
-        Code::DeadlineExceeded => "deadline_exceeded",
-        Code::NotFound => "not_found",
-        Code::AlreadyExists => "already_exists",
-        Code::PermissionDenied => "permission_denied",
-        Code::ResourceExhausted => "resource_exhausted",
-        Code::FailedPrecondition => "failed_precondition",
-        Code::Aborted => "aborted",
-        Code::OutOfRange => "out_of_range",
-        Code::Unimplemented => "unimplemented",
-        Code::Internal => "internal",
-        Code::Unavailable => "unavailable",
-        Code::DataLoss => "data_loss",
-        Code::Unauthenticated => "unauthenticated",
+        Code::Ok => ("ok", Kind::Other),
+        Code::Cancelled => ("cancelled", Kind::Other),
+        Code::Unknown => ("unknown", Kind::Other),
+        Code::InvalidArgument => ("invalid_argument", Kind::Other),
+        Code::DeadlineExceeded => ("deadline_exceeded", Kind::Other),
+        Code::NotFound => ("not_found", Kind::Other),
+        Code::AlreadyExists => ("already_exists", Kind::Other),
+        Code::PermissionDenied => ("permission_denied", Kind::Other),
+        Code::ResourceExhausted => ("resource_exhausted", Kind::Other),
+        Code::FailedPrecondition => ("failed_precondition", Kind::Other),
+        Code::Aborted => ("aborted", Kind::Other),
+        Code::OutOfRange => ("out_of_range", Kind::Other),
+        Code::Unimplemented => ("unimplemented", Kind::Unimplemented),
+        Code::Internal => ("internal", Kind::Other),
+        Code::Unavailable => ("unavailable", Kind::Disconnected),
+        Code::DataLoss => ("data_loss", Kind::Other),
+        Code::Unauthenticated => ("unauthenticated", Kind::Unauthenticated),
     }
 }
 
@@ -389,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_authenticated_learns_how_to_get_a_token_and_to_log_in() {
+    fn an_unauthenticated_caller_is_shown_how_to_get_a_token_and_to_log_in() {
         let kind = sprint_core::token::TokenKind::Viewer;
         let refused = sprint_core::token::TokenRefused::Unknown { kind };
         let refusal = Refusal { next: refused.next(), ..Refusal::new(refused.code(), refused) };

@@ -1,4 +1,4 @@
-//! What goes to the terminal, and how.
+//! Output to the terminal.
 
 use std::io::{IsTerminal, Write};
 use std::time::SystemTime;
@@ -51,7 +51,7 @@ impl Output {
         }
     }
 
-    /// Prints one thing: an object, or a text for people.
+    /// Prints one value: an object, or a text for people.
     pub(crate) fn one<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, &Layout) -> String) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.json(value),
@@ -59,7 +59,7 @@ impl Output {
         }
     }
 
-    /// Prints one thing of a stream, on one line.
+    /// Prints one value of a stream, on one line.
     pub(crate) fn line<T: Serialize>(
         &self,
         value: &T,

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_without_being_shown() {
+    fn a_text_that_is_no_token_is_refused_and_not_shown() {
         let failure = parse("--token", "hunter2").unwrap_err();
         assert_eq!(failure.exit_code(), 2);
         insta::assert_snapshot!(failure);

@@ -1,4 +1,4 @@
-//! Which coordinator a command is for, and how it gets in.
+//! The coordinator of a command, and the credentials for it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::render::commas;
 use crate::secret::VARIABLE;
 
-/// What the command line and the environment say.
+/// The values of the command line and the environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TargetOptions {
     pub(crate) coordinator: Option<String>,
@@ -21,7 +21,7 @@ pub(crate) struct TargetOptions {
     pub(crate) token: Option<TokenText>,
 }
 
-/// A coordinator, and how to get in.
+/// A coordinator, and the credentials for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// `HOST:PORT`.
@@ -122,7 +122,7 @@ pub(crate) fn of_address(contexts: &Contexts, address: &str) -> Result<Vec<(Cont
     Ok(found)
 }
 
-/// Whether two addresses are of the same coordinator, as far as can be told from them.
+/// Whether two addresses name the same coordinator, as far as the addresses show.
 pub(crate) fn is_same(left: &str, right: &str) -> bool {
     plain(left) == plain(right)
 }

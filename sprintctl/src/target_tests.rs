@@ -87,7 +87,7 @@ fn of_several_contexts_for_an_address_the_current_one_counts() {
 }
 
 #[test]
-fn what_is_missing_is_said_with_what_to_do() {
+fn a_missing_target_is_named_with_the_next_act() {
     let (_dir, contexts) = contexts();
     let nothing = tempfile::tempdir().unwrap();
     let none = Contexts::at(nothing.path().to_owned());
@@ -119,7 +119,7 @@ fn a_token_and_an_address_do_without_a_home() {
 }
 
 #[test]
-fn a_damaged_context_is_in_the_way_of_its_own_coordinator_only() {
+fn a_damaged_context_affects_its_own_coordinator_only() {
     let (_dir, contexts) = contexts();
     fs::write(contexts.path(&name("a")), "coordinator = 3").unwrap();
     fs::set_permissions(contexts.path(&name("here")), fs::Permissions::from_mode(0o644)).unwrap();

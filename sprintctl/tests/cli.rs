@@ -19,7 +19,7 @@ fn token() -> String {
     format!("sprint1_1a2b3c4d_{}_{}", "5e".repeat(20), "f1".repeat(32))
 }
 
-/// A port that is free, and where nobody listens.
+/// A free port without a listener.
 fn silent_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("is bound").to_string()
@@ -76,7 +76,7 @@ fn with_json_a_failure_is_an_object_with_a_code() {
 }
 
 #[test]
-fn something_that_is_no_coordinator_is_told_apart() {
+fn a_server_that_is_no_coordinator_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     // It answers every connection as a web server would answer nonsense.

@@ -56,7 +56,7 @@ impl Spans {
         Some(layer)
     }
 
-    /// Sends what is left, on a thread that may block for longer than anybody waits.
+    /// Sends what is left, on a thread that may block for longer than the caller waits.
     pub(crate) async fn finish(self, limit: Duration) {
         let Some(provider) = self.0 else { return };
         let (ended, end) = oneshot::channel();

@@ -1,9 +1,13 @@
 //! What tests need of the machine. Something that is missing fails the test, unless `SPRINT_TEST_SKIP` names it:
 //! `SPRINT_TEST_SKIP=postgres,netns make test`.
 
+mod small_disk;
+
 use std::fmt::Display;
 use std::io::Write as _;
 use std::panic::Location;
+
+pub use small_disk::SmallDisk;
 
 /// The needs to skip, separated by commas.
 const SKIP: &str = "SPRINT_TEST_SKIP";

@@ -8,7 +8,7 @@ use sprint_identity::authority::Authority;
 use sprint_identity::key::Key;
 use sprint_identity::trust::pem;
 
-/// A certificate of somebody else's authority, in files.
+/// A certificate of another authority, in files.
 #[derive(Debug)]
 pub struct OwnCertificate {
     pub chain: PathBuf,

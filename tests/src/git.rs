@@ -15,7 +15,7 @@ pub(crate) fn try_git(directory: &Path, args: &[&str]) -> std::process::Output {
     git_as(directory, &[], args)
 }
 
-/// Runs git with a few variables of one's own.
+/// Runs git with additional variables.
 pub fn git_as(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> std::process::Output {
     Command::new("git")
         .args(["-c", "user.name=owner", "-c", "user.email=owner@example.invalid", "-c", "init.defaultBranch=main"])
@@ -52,7 +52,7 @@ impl Repo {
         repo
     }
 
-    /// Commits files to the upstream's main as somebody else would.
+    /// Commits files to the upstream's main as another person would.
     pub fn push(&self, files: &[(&str, &str)]) {
         self.push_to("main", files);
     }

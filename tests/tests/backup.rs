@@ -61,7 +61,7 @@ fn numbers_that_may_have_been_given_after_a_backup_are_not_given_again() {
 }
 
 #[test]
-fn what_is_no_backup_or_has_no_room_is_refused() {
+fn an_invalid_backup_and_a_used_directory_are_refused() {
     let cluster = Cluster::start(0);
     let good = cluster.path().join("good.tar");
     cluster.coordinator_command(&["backup"], &[&good.display().to_string()]).succeeded();

@@ -63,7 +63,7 @@ fn a_git_address_that_is_of_no_use_is_refused_with_the_reason() {
     let empty = cluster.path().join("empty.git").display().to_string();
     git(cluster.path(), &["init", "--quiet", "--bare", &empty]);
     cluster.sprintctl(&["repo", "add", "a", "/no/such/repository.git"]).refused(&["/no/such/repository.git"]);
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     cluster.sprintctl(&["repo", "add", "b", "http://127.0.0.1:1/x.git"]).refused(&["http://127.0.0.1:1/x.git"]);
     cluster.sprintctl(&["repo", "add", "c", ""]).refused(&["not the address of a git repository"]);
     cluster.sprintctl(&["repo", "add", "d", &empty]).refused(&[&empty, "empty"]);
@@ -197,10 +197,8 @@ fn an_agent_with_another_key_does_not_get_a_name_that_is_taken() {
     cluster.add_outpost("other", OutpostOptions { name, ..OutpostOptions::default() });
     eventually("it gives up", || !cluster.outpost_runs("other"));
     let log = cluster.outpost_log("other");
-    assert!(
-        log.contains("an outpost \"local-1\" with another key exists already") && log.contains("remove that one"),
-        "{log}"
-    );
+    assert!(log.contains("an outpost \"local-1\" with another key exists already"), "{log}");
+    assert!(log.contains("; remove it with: sprintctl outpost remove local-1"), "the next act: {log}");
     assert!(cluster.outpost_runs("local-1"));
 }
 
@@ -300,7 +298,7 @@ fn an_outpost_without_a_coordinator_waits_for_one() {
     let mut cluster = Cluster::start(0);
     cluster.kill_coordinator();
     cluster.add_outpost("early", OutpostOptions::default());
-    eventually("it says that nobody answers", || cluster.outpost_log("early").contains("trying again"));
+    eventually("it says that no coordinator answers", || cluster.outpost_log("early").contains("trying again"));
     assert!(cluster.outpost_runs("early"));
     cluster.start_coordinator();
     cluster.online("early");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sprint_test_needs::{Need, have};
+use sprint_test_needs::{Need, SmallDisk, have};
 use sprint_tests::{Cluster, OutpostOptions, commit, eventually};
 
 #[test]
@@ -309,35 +309,13 @@ fn sprintctl() -> String {
     executable.ancestors().nth(2).expect("target/PROFILE").join("sprintctl").display().to_string()
 }
 
-/// A small file system in memory, taken away at the end.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(path: std::path::PathBuf) -> Result<Self, String> {
-        std::fs::create_dir_all(&path).expect("is made");
-        let mount =
-            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(&path).output();
-        let mount = mount.map_err(|error| format!("mount cannot be run: {error}"))?;
-        if !mount.status.success() {
-            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
-        }
-        Ok(Self(path))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        std::process::Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
-    }
-}
-
 #[test]
 fn a_full_disk_fails_the_worker_with_that_reason_and_the_agent_lives() {
     let mut cluster = Cluster::start(0);
-    let Some(disk) = have(Need::Tmpfs, || SmallDisk::mount(cluster.path().join("disk"))) else { return };
-    let data = disk.0.join("data");
+    let Some(disk) = have(Need::Tmpfs, || SmallDisk::mount(cluster.path().join("disk"), "24m")) else { return };
+    let data = disk.path().join("data");
     let repo = cluster.repo("web", &[], &[]);
-    let room = disk.0.join("room");
+    let room = disk.path().join("room");
     std::fs::create_dir(&room).expect("is made");
     let more = vec!["--allow-write".to_owned(), room.display().to_string()];
     cluster

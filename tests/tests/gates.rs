@@ -34,7 +34,7 @@ fn reporting(run: &str, report: &str, require: &str) -> String {
 }
 
 #[test]
-fn a_gate_is_judged_by_its_report_and_the_next_attempt_is_told_of_what_it_found() {
+fn a_gate_is_judged_by_its_report_and_the_next_attempt_gets_the_findings() {
     let cluster = Cluster::start(1);
     let sarif = r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"t"}},"results":[{"level":"error","message":{"text":"is odd"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.txt"},"region":{"startLine":3}}}]}]}]}"#;
     let run = format!(
@@ -113,7 +113,7 @@ fn a_gate_runs_on_the_candidate_and_not_on_the_branch_alone() {
 }
 
 #[test]
-fn a_gate_whose_command_is_missing_is_no_pass_and_blames_nobody() {
+fn a_gate_whose_command_is_missing_is_no_pass_and_rejects_no_change() {
     let cluster = Cluster::start(1);
     let gate = "[[gate]]\nname = \"lint\"\nrun = \"no-such-linter --strict\"\n";
     let repo = cluster.repo("web", &[("sprint.toml", gate)], &["--max-attempts", "1"]);
@@ -121,7 +121,7 @@ fn a_gate_whose_command_is_missing_is_no_pass_and_blames_nobody() {
 }
 
 #[test]
-fn a_gate_that_takes_too_long_is_no_pass_and_blames_nobody() {
+fn a_gate_that_takes_too_long_is_no_pass_and_rejects_no_change() {
     let cluster = Cluster::start(1);
     let gate = "[[gate]]\nname = \"slow\"\nrun = \"sleep 1000\"\ntimeout = \"1s\"\n";
     let repo = cluster.repo("web", &[("sprint.toml", gate)], &["--max-attempts", "1"]);
@@ -194,7 +194,7 @@ fn a_passed_gate_says_which_commit_and_tree_it_was_for() {
 }
 
 #[test]
-fn when_the_branch_itself_fails_nobody_is_blamed_and_what_mends_it_lands() {
+fn when_the_branch_itself_fails_no_change_is_rejected_and_a_repair_lands() {
     let cluster = Cluster::start(2);
     let repo = cluster.repo("web", &[], &["--gate", "mended=test -e mended.txt", "--max-attempts", "1"]);
     let other = cluster.add(&repo, "Other", &commit("a.txt", "a"));

@@ -1,4 +1,4 @@
-//! Who gets in, who stays in, and who is put out.
+//! Admission, renewal and removal of callers.
 
 use sprint_test_needs::{Need, have};
 use sprint_tests::{Cluster, Namespace, OutpostOptions, commit, eventually};
@@ -102,7 +102,7 @@ fn work_that_comes_after_its_attempt_was_given_away_is_kept_as_late() {
     hold.reached();
     cluster.kill_outpost("local-1");
     eventually("its lease lapses", || cluster.count(id, "item_attempt_lost") == 1);
-    // It finishes before anybody can tell it that it is too late.
+    // It finishes before it can be told that it is too late.
     hold.release();
     let work = cluster.outpost_data("local-1").join("workers");
     eventually("the worker ends", || {

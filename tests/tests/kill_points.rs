@@ -60,7 +60,7 @@ fn a_coordinator_that_dies_around_a_commit_goes_on() {
 }
 
 #[test]
-fn a_coordinator_that_dies_while_it_speaks_with_an_outpost_goes_on() {
+fn a_coordinator_that_dies_during_an_outposts_session_goes_on() {
     walk_all(Part::Exchange, &[1, 2]);
 }
 

@@ -1,4 +1,4 @@
-//! What a person brings: through the queue, beside it, and gates by hand.
+//! A person's own branches: through the queue, directly, and gate runs on request.
 
 use serde_json::Value;
 use sprint_tests::{Cluster, Repo, commit, eventually, git};
@@ -178,7 +178,7 @@ fn gates_run_by_hand_as_in_the_queue_and_land_nothing() {
 }
 
 #[test]
-fn gates_that_nobody_waits_for_are_ended() {
+fn gates_whose_caller_left_are_ended() {
     let cluster = Cluster::start(1);
     let hold = cluster.hold("gate");
     let gate = format!("[[gate]]\nname = \"test\"\nrun = '''{}'''\n", hold.run);
@@ -192,7 +192,7 @@ fn gates_that_nobody_waits_for_are_ended() {
 }
 
 #[test]
-fn a_configuration_that_nobody_can_read_is_mended_beside_the_queue_and_that_is_on_record() {
+fn an_unreadable_configuration_is_repaired_by_a_direct_landing_that_is_recorded() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[("sprint.toml", GATE)], &[]);
     repo.push(&[("sprint.toml", "[[gate\n")]);

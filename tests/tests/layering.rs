@@ -51,7 +51,7 @@ fn offences(directory: &str, forbidden: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn core_knows_no_input_and_no_output() {
+fn core_has_no_input_and_no_output() {
     // Proptest is optional: for the inputs that the fuzz targets of all crates share.
     let pure = ["globset", "humantime", "proptest", "serde", "serde_json", "thiserror", "toml"].map(ToOwned::to_owned);
     assert_eq!(dependencies("core"), BTreeSet::from(pure), "a new dependency of core must be pure; then name it here");
@@ -128,6 +128,18 @@ fn commands_are_worded_by_the_client_alone() {
     for directory in ["core/src", "coordinator/src/service", "coordinator/src/face"] {
         let found = offences(directory, &["sprintctl", "coordinator token", "token create --"]);
         assert_eq!(found, Vec::<String>::new(), "{directory}: name an Act instead; sprintctl words it");
+    }
+}
+
+#[test]
+fn messages_of_the_coordinator_name_no_flag_of_a_client() {
+    let flag =
+        |line: &str| line.split(" --").skip(1).any(|rest| rest.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    for directory in ["core/src", "coordinator/src/service", "coordinator/src/face"] {
+        let found = offences(directory, &[" --", "\"--"]);
+        // A resolver's prompt has a command line of git.
+        let found = found.into_iter().filter(|line| flag(&line.replace('"', " ")) && !line.contains("merge --no-edit"));
+        assert_eq!(found.collect::<Vec<_>>(), Vec::<String>::new(), "{directory}: say what to set in words");
     }
 }
 

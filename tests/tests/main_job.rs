@@ -146,7 +146,7 @@ fn a_feature_is_done_when_its_children_are() {
     hold.release();
     cluster.landed(&repo, second);
     cluster.until(feature, "done");
-    assert_eq!(cluster.workers(feature).len(), 0, "nobody works on a feature itself");
+    assert_eq!(cluster.workers(feature).len(), 0, "no worker is on the feature itself");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn two_that_are_good_alone_and_not_together_do_not_both_land() {
 }
 
 #[test]
-fn a_gate_that_fails_once_and_then_passes_blames_nobody_and_is_known_as_flaky() {
+fn a_gate_that_fails_once_and_then_passes_rejects_no_change_and_is_listed_as_flaky() {
     let cluster = Cluster::start(2);
     let mark = cluster.shared().join("failed-once");
     let gate = format!(
@@ -239,7 +239,7 @@ fn a_squash_is_one_commit_by_its_author_and_a_rebase_keeps_each() {
 }
 
 #[test]
-fn a_branch_that_has_nothing_in_common_with_main_is_sent_back_and_holds_up_nobody() {
+fn a_branch_without_common_history_is_sent_back_and_delays_no_other_change() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &["--gate", "ok=true", "--max-attempts", "1"]);
     let orphan = "git checkout -q --orphan other && git rm -rfq . && echo b > b.txt && git add . && git commit -qm b";

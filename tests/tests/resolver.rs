@@ -122,7 +122,7 @@ fn a_resolver_that_fails_blocks_the_item_in_the_end_and_all_work_is_kept() {
     for attempt in 1..=3 {
         assert!(refs.contains(&format!("refs/sprint/work/{late}/{attempt}")), "{refs:?}");
     }
-    // A person has it done anew.
+    // A person retries it.
     cluster.sprintctl(&["item", "retry", &late.to_string()]).succeeded();
     cluster.landed(&repo, late);
     assert_eq!(attempts(&cluster, late).last().map(String::as_str), Some("4 developer"));

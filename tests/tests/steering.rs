@@ -40,7 +40,7 @@ fn stopping_a_worker_fails_its_attempt_and_keeps_its_work() {
 }
 
 #[test]
-fn a_worker_hears_signals_as_any_program_does() {
+fn a_worker_gets_signals_as_any_program_does() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &[]);
     let mask = "mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' /proc/self/status); test $mask = 0000000000000000";
@@ -70,7 +70,7 @@ fn wait_says_by_its_exit_code_how_it_went() {
 fn wait_gives_up_after_its_timeout() {
     let cluster = Cluster::start(0);
     let repo = cluster.repo("web", &[], &[]);
-    let id = cluster.add(&repo, "Nobody is there", "true").to_string();
+    let id = cluster.add(&repo, "No outpost is there", "true").to_string();
     let started = Instant::now();
     cluster.sprintctl(&["wait", &id, "--timeout", "300ms"]).refused(&["timed out", &id, "ready"]);
     assert!(started.elapsed() < LIMIT / 2);

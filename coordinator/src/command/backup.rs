@@ -19,7 +19,7 @@ use crate::service::operate::{backup, check};
 pub struct BackupArgs {
     #[command(flatten)]
     place: Place,
-    /// The file to write; there must be none of that name
+    /// The file to write; it must not exist
     file: PathBuf,
 }
 
@@ -97,7 +97,7 @@ pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
         checked.events,
         data.display()
     );
-    anyhow::ensure!(checked.violations.is_empty(), "{} things do not hold in it", checked.violations.len());
+    anyhow::ensure!(checked.violations.is_empty(), "{} invariants are violated in it", checked.violations.len());
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<()> {
     }
     anyhow::ensure!(
         violations.is_empty(),
-        "{} things do not hold; keep the data directory as it is, and report them with the coordinator's log",
+        "{} invariants are violated; keep the data directory as it is, and report them with the coordinator's log",
         violations.len()
     );
     println!("ok: {items} items, {workers} workers, {changes} changes, {events} events");

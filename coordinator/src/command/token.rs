@@ -16,14 +16,14 @@ use crate::service::admission::access;
 use crate::service::admission::tokens;
 use crate::service::now;
 
-/// What `coordinator token` can do.
+/// The commands of `coordinator token`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TokenCommand {
-    /// Makes a token and prints it: the one time that it is shown
+    /// Creates a token and prints it; it is not shown again
     Create(Create),
-    /// Lists tokens, without their secrets
+    /// Lists the valid tokens
     List(List),
-    /// Takes a token's force away
+    /// Revokes a token; outposts that joined with it stay
     Revoke(Revoke),
 }
 
@@ -31,19 +31,19 @@ pub enum TokenCommand {
 pub struct Create {
     #[command(flatten)]
     place: Place,
-    /// What it lets its holder become: outpost, admin, operator or viewer
+    /// The role of its holder: outpost, admin, operator or viewer
     #[arg(long, value_name = "KIND")]
     kind: TokenKind,
-    /// How long it counts [default: 1h for outposts, 90d for people]
+    /// How long it is valid, such as 1h or 30d [default: 1h for outposts, 90d for people]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
-    /// How many outposts may join with it [default: 1]
+    /// Outposts: the number of outposts that may join with it [default: 1]
     #[arg(long, value_name = "N")]
     uses: Option<u32>,
-    /// The names that outposts may take with it all begin so
+    /// Outposts: the prefix that their names must have
     #[arg(long, value_name = "PREFIX", default_value = "")]
     name_prefix: String,
-    /// Who it is for, as the record names them; for kinds other than outpost
+    /// People: the holder's name in the record [default: the token's id]
     #[arg(long, value_name = "PERSON")]
     name: Option<PersonName>,
 }
@@ -52,7 +52,7 @@ pub struct Create {
 pub struct List {
     #[command(flatten)]
     place: Place,
-    /// Also those that let nobody in any more
+    /// Also those that are expired, used up or revoked
     #[arg(long)]
     all: bool,
 }
@@ -61,7 +61,7 @@ pub struct List {
 pub struct Revoke {
     #[command(flatten)]
     place: Place,
-    /// The token's id, as the list shows it
+    /// The token's id, as "token list" prints it
     id: TokenId,
 }
 

@@ -23,7 +23,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     Err(format!(
-        "other machines can reach it, and plain HTTP shows everything to whoever listens; use a loopback address such as 127.0.0.1:{}, and --listen for others",
+        "other machines can reach it, and plain HTTP can be read by every host on the way; use a loopback address such as 127.0.0.1:{}, and --listen for others",
         address.port()
     ))
 }

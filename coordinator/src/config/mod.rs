@@ -25,7 +25,7 @@ pub use place::Place;
 pub use store::StoreConfig;
 pub use tls::TlsConfig;
 
-/// The settings in force.
+/// The effective settings.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Config {
     #[command(flatten)]

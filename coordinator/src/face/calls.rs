@@ -18,7 +18,7 @@ const HEADERS_BYTES: usize = 16 << 10;
 pub(super) struct Calls {
     face: Face,
     peer: Peer,
-    /// So many at once; HTTP/2 refuses those beyond before anybody here hears of them.
+    /// The number of concurrent calls; HTTP/2 refuses further ones before they reach the coordinator's code.
     most: u32,
     open: AtomicU32,
     /// Whether it is on record that there were so many.

@@ -36,7 +36,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a handshake may take; an honest one takes milliseconds.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a connection may stay without a call from somebody who is known.
+/// The longest time for which a connection may stay open without an authenticated call.
 const STRANGER_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the headers of a request may take.

@@ -1,5 +1,6 @@
-//! Where a change parted from a branch, and what it brings: asked for every change on every tip, so what the branch
-//! holds is remembered and grows with it. Otherwise each answer walks all that has landed since the change began.
+//! Where a change parted from a branch, and the commits that it adds. Every change needs this on every tip, so the
+//! commits of the branch are kept in memory, and the set grows with it. Otherwise each answer walks all that has
+//! landed since the change began.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,7 +14,7 @@ use super::{GitError, GitRepo};
 struct Limits {
     /// Commits of the branch, by first parents, that are remembered at first.
     reach: usize,
-    /// Commits that are remembered before it is begun anew from the tip.
+    /// The number of commits in memory at which the memory is cleared and starts again from the tip.
     most: usize,
     /// Commits that a change may bring before git itself is asked.
     change: usize,

@@ -23,9 +23,22 @@ fn made(objects: &Repository, parents: &[(Vec<usize>, i64)]) -> Vec<Oid> {
     commits
 }
 
+/// A commit and all its ancestors, whatever their times are: libgit2's walk does not hide an ancestor that is younger
+/// than its descendants.
+fn reachable(objects: &Repository, from: Oid) -> HashSet<Oid> {
+    let (mut seen, mut open) = (HashSet::new(), vec![from]);
+    while let Some(commit) = open.pop() {
+        if seen.insert(commit) {
+            open.extend(objects.find_commit(commit).unwrap().parent_ids());
+        }
+    }
+    seen
+}
+
 fn walked(objects: &Repository, tip: Oid, head: Oid) -> (Option<BTreeSet<Oid>>, HashSet<Oid>) {
     let bases = objects.merge_bases(tip, head).ok().map(|bases| bases.iter().copied().collect());
-    (bases, walk(objects, head, tip).unwrap())
+    let (tip, head) = (reachable(objects, tip), reachable(objects, head));
+    (bases, head.difference(&tip).copied().collect())
 }
 
 proptest! {

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_updates_is_refused() {
+    fn a_malformed_list_of_updates_is_refused() {
         for bad in [
             b"zzzz".to_vec(),
             b"0001".to_vec(),

@@ -25,11 +25,11 @@ pub enum GitError {
     Unreachable { url: String, stderr: String },
     #[error("\"{url}\" is empty: it has no commit; push a first commit, then add it again")]
     Empty { url: String },
-    #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them with --branch")]
+    #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them")]
     NoBranch { url: String, branch: String, present: String },
     #[error("the repository has no branch \"{0}\"")]
     NoTip(String),
-    #[error("the repository of {0} is not there; was the data directory changed by hand?")]
+    #[error("the repository of {0} is not there; was the data directory changed by another program?")]
     Missing(RepoName),
     #[error("git merge-tree broke down")]
     BrokeDown,

@@ -12,7 +12,7 @@ use super::{GitError, OLDEST_GIT};
 pub(super) const TRANSFER_LIMIT: Duration = Duration::from_mins(10);
 
 /// `git` in `directory`, with nothing of the environment that could point it elsewhere,
-/// and nobody to ask for a password.
+/// and no prompt for a password.
 pub(super) fn command(directory: &Path) -> Command {
     command_of("git", directory)
 }

@@ -53,7 +53,7 @@ pub struct GitRepo {
     path: PathBuf,
     /// libgit2's handle is not to be shared between threads; every use is short.
     objects: Mutex<Objects>,
-    /// Taken before `objects`, by whoever takes both.
+    /// Locked before `objects` where both are locked.
     ancestry: Mutex<Ancestry>,
     /// Started at the first merge; none after it failed.
     merges: tokio::sync::Mutex<Option<MergeTree>>,
@@ -254,7 +254,7 @@ impl GitRepo {
                 *slot = Some(running);
                 Ok(merged)
             }
-            // Whoever made these commits has to make others: asked again, it would be the same.
+            // Git fails on these commits each time: the change needs other commits, as after a conflict.
             Err(GitError::BrokeDown) => Ok(Merged::Conflict { paths: vec![] }),
             Err(GitError::MergeTree(_)) if base.is_none() && self.are_unrelated(ours, theirs)? => {
                 Ok(Merged::Conflict { paths: vec![] })
@@ -343,8 +343,8 @@ fn set_up(repository: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
-/// Removes the locks of refs that a killed process left behind; nobody else would, and each
-/// blocks its ref for ever. Called before this process, which holds the data directory alone,
+/// Removes the locks of refs that a killed process left behind; no other process does, and each
+/// blocks its ref forever. Called before this process, which holds the data directory alone,
 /// first uses the repository; an orphan that still holds one fails its update and is tried again.
 fn remove_locks(repository: &Path) -> Result<(), GitError> {
     let mut open = vec![repository.join("refs")];

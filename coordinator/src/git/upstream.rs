@@ -29,14 +29,14 @@ pub enum Pushed {
     },
 }
 
-/// Answers git's question for a user and a password from the environment: its arguments everybody on this
-/// host can read.
+/// Answers git's question for a user and a password from the environment: all users of this host can read its
+/// arguments.
 const HELPER: &str = "!f() { test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' \"$SPRINT_GIT_USER\" \"$SPRINT_GIT_PASSWORD\"; }; f";
 
-/// An upstream, as git is told of it.
+/// An upstream, as arguments and environment of git.
 struct Reach<'a> {
     address: &'a RepoAddress,
-    /// What git may be told, and say.
+    /// The address without its secret, for arguments and messages.
     url: String,
     credentials: Option<Credentials>,
 }
@@ -53,7 +53,7 @@ impl<'a> Reach<'a> {
         if let Some(Credentials { user, password }) = &self.credentials {
             command.env("SPRINT_GIT_USER", user).env("SPRINT_GIT_PASSWORD", password);
             let own = format!("credential.{}.helper", origin(&self.url));
-            // Only ours is asked, for this server only: none else learns the secret, or keeps it.
+            // Only this helper is asked, for this server only: no other helper gets the secret, or stores it.
             let settings = [("credential.helper", ""), (own.as_str(), HELPER)];
             command.env("GIT_CONFIG_COUNT", settings.len().to_string());
             for (number, (key, value)) in settings.into_iter().enumerate() {

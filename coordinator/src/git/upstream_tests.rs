@@ -50,11 +50,11 @@ async fn a_password_reaches_the_server_and_no_message() {
 
 #[tokio::test]
 async fn a_token_that_is_refused_is_in_no_message() {
-    // Nobody listens there.
+    // No server listens there.
     let dir = tempfile::tempdir().expect("a directory");
     for url in ["https://hunter2token@127.0.0.1:1/web.git", "https://ann:hunter2token@127.0.0.1:1/web.git"] {
         let address = RepoAddress::new(url).expect("an address");
-        let error = find(dir.path(), &Reach::new(&address), None).await.expect_err("nobody answers");
+        let error = find(dir.path(), &Reach::new(&address), None).await.expect_err("no server answers");
         let text = format!("{error} {error:?}");
         assert!(text.contains("https://***@127.0.0.1:1/web.git") && !text.contains("hunter2"), "{text}");
     }

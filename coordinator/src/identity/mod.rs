@@ -41,7 +41,7 @@ enum Source {
     Given { chain: PathBuf, key: PathBuf },
 }
 
-/// What is shown now.
+/// The certificate that is presented now.
 #[derive(Debug)]
 struct Present {
     shown: Arc<CertifiedKey>,
@@ -50,7 +50,7 @@ struct Present {
     renew_at: Option<Timestamp>,
 }
 
-/// Our authority, and the certificate that is shown to whoever connects.
+/// Our authority, and the certificate that is presented to clients.
 #[derive(Debug)]
 pub struct Certificates {
     pub authority: Authority,
@@ -124,12 +124,12 @@ impl Certificates {
         present.shown.cert.last().cloned().unwrap_or_else(|| self.authority.certificate().clone())
     }
 
-    /// What tokens carry, so that their holders know whom they talk to.
+    /// The fingerprint that tokens carry, so that their holders can verify the coordinator.
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint(&self.anchor())
     }
 
-    /// What clients trust from now on, PEM.
+    /// The authority that clients trust from now on, PEM.
     pub fn trust_pem(&self) -> String {
         let anchor = self.anchor();
         let own = self.authority.pem();

@@ -89,7 +89,7 @@ pub(super) async fn observed<T>(
     let span = tracing::info_span!(parent: None, "pass", "loop" = name, reason = reason.as_str(), error = Empty);
     let (at, began) = (sprint.now(), Instant::now());
     sprint.loops.begin(name, at);
-    // A pass that panics is a bug of that pass; the next one reads the state anew.
+    // A pass that panics is a bug of that pass; the next one reads the state again.
     let result = AssertUnwindSafe(pass.instrument(span.clone())).catch_unwind().await;
     let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("the pass panicked")));
     let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -91,7 +91,7 @@ async fn a_notice_during_a_pass_is_not_lost() {
     let (sprint, _directory) = coordinator().await;
     let driver = start(&sprint, |sprint, pass| {
         if pass == 1 {
-            // Nobody waits for it at this moment.
+            // No task waits for it at this moment.
             sprint.notices().pipeline.notify_one();
         }
         Ok(())

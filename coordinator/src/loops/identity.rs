@@ -26,7 +26,7 @@ impl Loop for Identity {
     async fn pass(&mut self, sprint: &Arc<Coordinator>, _: PassReason) -> anyhow::Result<Next> {
         let refreshed = sprint.certificates.refresh(now()).context("the certificate cannot be renewed");
         if matches!(refreshed, Ok(true)) {
-            tracing::info!(names = ?sprint.certificates.names(), "another certificate is shown from now on");
+            tracing::info!(names = ?sprint.certificates.names(), "another certificate is presented from now on");
         }
         let admin = local_admin::ensure(sprint, &self.local.data_dir, &self.local.address).await;
         audit::settle(sprint).await;

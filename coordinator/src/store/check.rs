@@ -1,4 +1,4 @@
-//! What a check of the record wants of the database beside the entities.
+//! The data that a check of the record reads besides the entities.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ use sprint_core::worker::Worker;
 use super::db::Value;
 use super::error::StoreError;
 
-/// What most bodies fit into.
+/// A size in bytes that most bodies fit into.
 const BODY: usize = 1024;
 
 /// An entity's rows as they are in memory; none stands for "removed".

@@ -41,7 +41,7 @@ impl Store {
         Self::open_with(location, Arc::new(Time::of_this_host())).await
     }
 
-    /// As [`Store::open`], with a time of one's own.
+    /// As [`Store::open`], with a clock of the caller's.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -72,12 +72,12 @@ impl Store {
         }
     }
 
-    /// Who is woken by commits.
+    /// The subscribers that commits wake.
     pub fn notices(&self) -> &Notices {
         &self.notices
     }
 
-    /// What is live, as of the last commit.
+    /// The live rows, as of the last commit.
     pub fn live(&self) -> &Live {
         &self.live
     }

@@ -1,4 +1,4 @@
-//! What is live, in memory and shared: every call and every loop reads it, and none waits for the database.
+//! The live rows, in memory and shared: every call and every loop reads them, and none waits for the database.
 //!
 //! The writer keeps it: what a commit changed is here before the commit is answered. JSON is decoded for history only.
 
@@ -178,7 +178,7 @@ impl Live {
         self.read().workers.get(outpost).is_some_and(|workers| !workers.is_empty())
     }
 
-    /// The workers of an outpost that it must be told of: assigned, or to be stopped.
+    /// The workers of an outpost that it must get a message about: assigned, or to be stopped.
     pub fn pending_workers(&self, outpost: &OutpostName) -> Vec<Arc<Worker>> {
         let known = self.read();
         let live = known.workers.get(outpost).into_iter().flat_map(BTreeMap::values);
@@ -228,7 +228,7 @@ impl Live {
         }
     }
 
-    /// Starts anew from what the database holds: what is live, and the items that are over.
+    /// Starts again from the database: the live rows, and the items that are over.
     pub(crate) fn replace(&self, live: &Slots, over: impl IntoIterator<Item = (ItemId, Over)>) {
         let mut known = Known::default();
         known.update(live);
@@ -250,7 +250,7 @@ fn rows<E: Stored>(slots: &Slots) -> &Rows<E> {
 }
 
 impl Known {
-    /// Takes rows over; says whether somebody gained or lost access by that.
+    /// Applies committed rows; returns whether a caller gained or lost access by them.
     fn update(&mut self, changed: &Slots) -> bool {
         for (name, repo) in rows::<Repo>(changed) {
             match repo {

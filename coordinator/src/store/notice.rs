@@ -1,4 +1,4 @@
-//! Who is told of a commit: loops wake on these, and read the state for themselves.
+//! Notifications of a commit: loops wake on these, and read the state for themselves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sprint_core::ids::{OutpostName, Seq};
 use tokio::sync::{Notify, watch};
 
-/// Somebody who has something to do after a commit.
+/// A subscriber that acts after a commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Notice {
     /// Work or slots have become free.
@@ -17,11 +17,11 @@ pub enum Notice {
     Pipeline,
     /// An outpost went away.
     Supervisor,
-    /// This outpost must be told something.
+    /// This outpost must get a message.
     Outpost(OutpostName),
 }
 
-/// Who is woken by commits.
+/// The subscribers that commits wake.
 pub struct Notices {
     pub scheduler: Notify,
     pub merger: Notify,
@@ -43,7 +43,7 @@ impl Notices {
         }
     }
 
-    /// What wakes one outpost's session.
+    /// The notification of one outpost's session.
     pub fn outpost(&self, name: &OutpostName) -> Arc<Notify> {
         let mut outposts = self.outposts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(outposts.entry(name.clone()).or_default())
@@ -64,7 +64,7 @@ impl Notices {
         }
     }
 
-    /// Wakes everybody: what is live was read anew.
+    /// Wakes all subscribers: the live rows were read again.
     pub(crate) fn wake_all(&self) {
         for waiting in [&self.scheduler, &self.merger, &self.pipeline, &self.supervisor] {
             waiting.notify_one();

@@ -49,7 +49,7 @@ pub struct Tx {
     job: Job,
 }
 
-/// What the running job decided.
+/// The decisions of the running job.
 #[derive(Default)]
 struct Job {
     rows: Slots,
@@ -63,7 +63,7 @@ struct Job {
     numbers: Numbers,
 }
 
-/// What the finished jobs of this batch decided.
+/// The decisions of the finished jobs of this batch.
 #[derive(Default)]
 struct Batch {
     rows: Slots,
@@ -75,7 +75,7 @@ struct Batch {
     numbers: Numbers,
     /// The rows that are written already, for what is live.
     written: Slots,
-    /// What was sent already: a connection that breaks before the commit takes it with it.
+    /// The writes that were sent before the commit: a connection that breaks before the commit loses them.
     sent: Vec<Write>,
 }
 

@@ -27,7 +27,7 @@ const QUEUE: usize = 1024;
 
 type Job = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Answer> + Send>;
 
-/// What became of a job, and how its caller is told once the commit's fate is known.
+/// The result of a job, and the reply to its caller after the commit.
 struct Answer {
     keep: bool,
     reply: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
@@ -153,7 +153,7 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
             if let Err(error) = tx.abandon().await {
                 tracing::error!(%error, "the database does not answer");
             } else {
-                // What is live was read anew: a commit of which nothing is known may have been made.
+                // The live rows were read again: the commit may have been made.
                 notices.wake_all();
             }
             for reply in replies {

@@ -1,7 +1,7 @@
 //! Our merges against the `git` program in a checkout, on generated histories: the same tree, or the same conflicts.
 //!
 //! What is compared with what: a rebase with picking each commit that nothing before it holds, without merges; and of one
-//! branch also with `git rebase --reapply-cherry-picks`, since a queue must not leave out what somebody brings again
+//! branch also with `git rebase --reapply-cherry-picks`, since a queue must not leave out a commit that is brought again
 //! after it was reverted. Where git appends the name of a side to a path, only the path counts. Where git finds
 //! conflicts and breaks down as it writes them to the checkout, they need not be the same.
 //!

@@ -153,7 +153,7 @@ impl History {
         self.main = self.edited(self.main, random);
     }
 
-    /// A tree that somebody may have made of two.
+    /// A tree as a person may have made it of two.
     fn mixed(&self, ours: Place, theirs: Place, random: &mut fastrand::Rng) -> Tree {
         let mut tree = self.commits[ours].tree.clone();
         for (path, entry) in &self.commits[theirs].tree {

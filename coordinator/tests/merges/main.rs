@@ -1,4 +1,4 @@
-//! Merges: against git itself on generated histories, and each method by hand.
+//! Merges: against git itself on generated histories, and each method on small examples.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod differential;

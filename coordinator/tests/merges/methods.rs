@@ -10,7 +10,7 @@ use coordinator::git::{GitRepo, Merged};
 use coordinator::service::Coordinator;
 use coordinator::service::queue::merge::build::{Chain, chain};
 
-/// A coordinator, and a repository whose commits are made by hand.
+/// A coordinator, and a repository whose commits the tests make.
 struct Site {
     sprint: Coordinator,
     git: GitRepo,

@@ -35,9 +35,9 @@ impl Reference {
         git(&self.bare, &["rev-parse", &format!("refs/heads/c{place}")])
     }
 
-    /// Begins anew, at a commit.
+    /// Starts again at a commit.
     pub(crate) fn checkout(&self, commit: &str) {
-        // Whatever is there may be in the way of anything.
+        // Files that are left there could conflict with any checkout.
         for entry in std::fs::read_dir(&self.checkout).unwrap().flatten().filter(|entry| entry.file_name() != ".git") {
             let is_directory = entry.file_type().unwrap().is_dir();
             let removed =

@@ -210,7 +210,7 @@ pub(crate) async fn a_cancelled_need_holds_until_it_is_done(database: &Database)
     let later = write(&store, move |tx| add(tx, |item| item.needs = BTreeSet::from([need]))).await;
     assert_eq!(assignable(&store), [], "an item that came later is held, too");
     write(&store, move |tx| tx.save(item(need), event(EventKind::ItemRetried, Some(need)))).await;
-    assert_eq!(assignable(&store), [need], "cancelled is not for ever");
+    assert_eq!(assignable(&store), [need], "a cancelled item can be retried");
     write(&store, move |tx| {
         let mut done = item(need);
         done.stage = Stage::Done { commit: None };
@@ -232,7 +232,7 @@ pub(crate) async fn edited_needs_are_followed(database: &Database) {
     .await;
     assert_eq!(assignable(&store), [first]);
     store.close().await;
-    // Opened anew, so that nothing is known from before.
+    // Opened again, so that nothing is cached.
     let store = database.open().await;
     let edited: Result<(), StoreError> = store
         .write(move |tx| {

@@ -1,5 +1,5 @@
 //! Records of earlier versions, brought up to date. `samples/NNNN.sql` was written by the last version whose newest
-//! migration is NNNN; whoever adds a migration adds the sample of the version before it.
+//! migration is NNNN; with a migration comes the sample of the version before it.
 
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::ids::{ItemId, TrialId, WorkerId};
@@ -29,7 +29,7 @@ fn every_migration_has_a_sample_of_the_version_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_record_of_before_jobs_is_whole_under_this_version() {
+async fn a_record_from_before_jobs_is_complete_under_this_version() {
     let directory = tempfile::tempdir().unwrap();
     let path = sample(directory.path(), "0005");
     let store = Store::open(Location::Sqlite(&path)).await.unwrap();

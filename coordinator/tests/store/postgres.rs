@@ -63,7 +63,7 @@ impl Cluster {
         .expect("the server ends");
     }
 
-    /// Starts the server anew; after a crash its children may take a moment to end.
+    /// Starts the server again; after a crash its children may take a moment to end.
     pub(crate) fn start_again(&self) {
         let tried = (0..20).map(|_| self.begin()).find(|begun| {
             if begun.is_err() {

@@ -45,28 +45,31 @@ pub fn explain_item(item: &Item, around: &ItemSurroundings) -> Explanation {
 }
 
 fn explain_stage(item: &Item, around: &ItemSurroundings, explanation: &mut Explanation) {
-    let (id, stage) = (item.id, item.stage.name());
+    let (id, stage, since) = (item.id, item.stage.name(), item.stage_since);
     match &item.stage {
-        Stage::Inbox | Stage::Planning => explanation.push(Reason::NotReady { item: id, stage }),
+        Stage::Inbox | Stage::Planning => explanation.push_since(Reason::NotReady { item: id, stage }, since),
         Stage::Ready => explain_ready(item, around, explanation),
         Stage::InProgress { lease } => {
             let (worker, attempt, outpost) = (lease.worker, item.attempt, lease.outpost.clone());
-            match (around.lapses_in, around.assigned_at) {
-                (Some(left), _) => explanation.push(Reason::OutpostCutOff { outpost, worker, attempt, left }),
-                (None, Some(since)) => {
-                    explanation.push_since(Reason::InProgress { worker, attempt, outpost }, since);
-                }
-                (None, None) => explanation.push(Reason::InProgress { worker, attempt, outpost }),
+            if let Some(left) = around.lapses_in {
+                explanation.push(Reason::OutpostCutOff { outpost, worker, attempt, left });
+            } else {
+                let since = around.assigned_at.or(since);
+                explanation.push_since(Reason::InProgress { worker, attempt, outpost }, since);
             }
         }
-        Stage::InReview | Stage::InTests | Stage::InDocs => explanation.push(Reason::InStage { stage }),
+        Stage::InReview | Stage::InTests | Stage::InDocs => explanation.push_since(Reason::InStage { stage }, since),
         Stage::Merging { change } => {
-            explanation.push(Reason::Merging { change: *change });
+            explanation.push_since(Reason::Merging { change: *change }, since);
             explanation.reasons.extend(around.change.iter().flat_map(|inner| inner.reasons.iter().cloned()));
         }
-        Stage::Done { commit } => explanation.push(Reason::Done { commit: commit.clone() }),
-        Stage::Blocked { reason } => explanation.push(Reason::ItemBlocked { item: id, why: reason.clone() }),
-        Stage::Cancelled { reason } => explanation.push(Reason::ItemCancelled { item: id, why: reason.clone() }),
+        Stage::Done { commit } => explanation.push_since(Reason::Done { commit: commit.clone() }, since),
+        Stage::Blocked { reason } => {
+            explanation.push_since(Reason::ItemBlocked { item: id, why: reason.clone() }, since);
+        }
+        Stage::Cancelled { reason } => {
+            explanation.push_since(Reason::ItemCancelled { item: id, why: reason.clone() }, since);
+        }
     }
 }
 
@@ -75,7 +78,7 @@ fn explain_ready(item: &Item, around: &ItemSurroundings, explanation: &mut Expla
         Some(Hold::Container) if around.children.is_empty() => explanation.push(Reason::NoChildren { item: item.id }),
         Some(Hold::Container) => {
             for child in &around.children {
-                explanation.push(Reason::Child { item: child.id, stage: child.stage.name() });
+                explanation.push_since(Reason::Child { item: child.id, stage: child.stage.name() }, child.stage_since);
             }
         }
         Some(Hold::InConvoy { convoy }) => explanation.push(Reason::InConvoy { convoy: *convoy }),
@@ -86,7 +89,9 @@ fn explain_ready(item: &Item, around: &ItemSurroundings, explanation: &mut Expla
             }
         }
         Some(Hold::Pause { until }) => {
-            explanation.push(Reason::Paused { item: item.id, until: *until, why: item.reason().to_owned() });
+            // The loss that began the pause put it into stage ready.
+            let paused = Reason::Paused { item: item.id, until: *until, why: item.reason().to_owned() };
+            explanation.push_since(paused, item.stage_since);
         }
         Some(Hold::NotReady) | None if around.nothing_to_run => {
             explanation.push(Reason::NoCommand { item: item.id, repo: item.repo.clone() });

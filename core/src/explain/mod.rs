@@ -18,7 +18,7 @@ pub use item::{ItemSurroundings, explain_item};
 pub use reason::{Reason, ReasonCode};
 
 crate::words! {
-    /// How much a reason matters to somebody who waits.
+    /// The severity of a reason.
     pub enum Severity as "severity" {
         /// What happens now, or what became of it.
         Info => "info",
@@ -59,8 +59,8 @@ impl Explanation {
         self.reasons.push(reason.into());
     }
 
-    fn push_since(&mut self, reason: Reason, since: Timestamp) {
-        self.reasons.push(DatedReason { reason, since: Some(since) });
+    fn push_since(&mut self, reason: Reason, since: impl Into<Option<Timestamp>>) {
+        self.reasons.push(DatedReason { reason, since: since.into() });
     }
 }
 

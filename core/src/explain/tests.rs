@@ -54,6 +54,27 @@ fn an_item_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_reason_of_a_stage_is_dated_where_its_beginning_is_known() {
+    let (at, until) = (Timestamp::from_millis(5), Timestamp::from_millis(60_000));
+    let since = |item: &Item, around: &ItemSurroundings| {
+        explain_item(item, around).reasons.iter().map(|dated| dated.since).collect::<Vec<_>>()
+    };
+    let none = ItemSurroundings::default();
+    let edited = Timestamp::from_millis(9);
+    let entered = |stage| Item { stage_since: Some(at), updated_at: edited, ..item(stage) };
+    assert_eq!(since(&entered(Stage::Inbox), &none), [Some(at)], "an edit does not count");
+    assert_eq!(since(&entered(Stage::Merging { change: ChangeId::new(5) }), &none), [Some(at)]);
+    let paused = ItemSurroundings { hold: Some(Hold::Pause { until }), ..none.clone() };
+    assert_eq!(since(&entered(Stage::Ready), &paused), [Some(at)], "the loss that began the pause");
+    let child = entered(Stage::Blocked { reason: "no".to_owned() });
+    let container = ItemSurroundings { hold: Some(Hold::Container), children: vec![child], ..none.clone() };
+    assert_eq!(since(&item(Stage::Ready), &container), [Some(at)], "the child's stage");
+    assert_eq!(since(&entered(Stage::Ready), &none), [None], "when the slots were taken is not known");
+    let older = Item { stage_since: None, ..entered(Stage::Inbox) };
+    assert_eq!(since(&older, &none), [None], "an older record does not say");
+}
+
+#[test]
 fn a_change_says_what_it_waits_for() {
     let change = || fixtures::change(5, 1, ChangeState::Queued);
     let standing = Standing {

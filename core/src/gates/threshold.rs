@@ -153,7 +153,7 @@ impl Threshold {
         })
     }
 
-    /// How a figure that does not hold is told: `Coverage 65% < 80%`. None when it holds.
+    /// The text for a figure that misses the threshold, such as `Coverage 65% < 80%`; none when it holds.
     pub fn shortfall(&self, figure: f64) -> Option<String> {
         if self.holds(figure) {
             return None;

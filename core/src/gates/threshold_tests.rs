@@ -52,7 +52,7 @@ fn nonsense_is_refused_with_what_is_possible() {
 }
 
 #[test]
-fn a_figure_that_falls_short_is_told_against_its_bound() {
+fn a_figure_that_falls_short_is_printed_with_its_bound() {
     for (text, figure, told) in [
         ("coverage >= 80", 65.0, Some("Coverage 65% < 80%")),
         ("coverage >= 80", 79.999, Some("Coverage 79.99% < 80%")),

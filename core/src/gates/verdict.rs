@@ -1,4 +1,4 @@
-//! What a gate's run came to.
+//! The result of a gate's run.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ crate::words! {
     }
 }
 
-/// One thing that a report says is wrong.
+/// One problem that a report names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// From the root of the repository where the report says so; empty when it names none.
@@ -43,7 +43,7 @@ pub struct Finding {
     pub message: String,
 }
 
-/// What a gate's run came to, and why.
+/// The result of a gate's run, and its reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateVerdict {
     pub gate: String,
@@ -57,7 +57,7 @@ pub struct GateVerdict {
     pub duration_ms: u64,
 }
 
-/// What the verdicts on a list of gates come to.
+/// The result of a list of verdicts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Settled<'a> {
     /// There is a verdict for each gate, and each passed.

@@ -1,10 +1,10 @@
-//! What the trials so far tell about each change: the chance that it is good, by Bayes' rule.
+//! The chance that each change is good, given the trials so far, by Bayes' rule.
 
 use super::bits::Bits;
 use super::board::{Board, Row};
 use super::{Fit, TrialProgress};
 
-/// What a pass on the tip says of a change, and a pass on a tip that has changed under it since.
+/// The chance that a change is good after a pass on the tip, and after a pass on a tip that has moved since.
 const PROVEN: f64 = 0.99;
 const PROVEN_ONCE: f64 = 0.97;
 /// From here on a change counts as good.
@@ -12,7 +12,7 @@ pub(super) const GOOD: f64 = 0.965;
 /// Below this a change is taken to be on its way out.
 pub(super) const DOUBTED: f64 = 0.5;
 
-/// Who is sent back is innocent with at most this chance, if there is a way to find out.
+/// The largest chance that a change that is sent back is good, where a trial could tell.
 const CERTAIN: f64 = 0.02;
 
 /// A set that failed or does not merge, and the chance that this was not its own fault.

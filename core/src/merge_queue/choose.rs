@@ -17,7 +17,7 @@ const VERDICT: f64 = 0.9;
 const LEAST: f64 = 0.05;
 /// A set of unknown changes is not gated together when the chance of a pass is smaller.
 const BATCH: f64 = 0.35;
-/// A beginning of the line that holds with a smaller chance is not looked at.
+/// A prefix of the line that passes with a smaller chance is not considered.
 const UNLIKELY: f64 = 0.01;
 /// An urgent change weighs as many others.
 const URGENT: f64 = 8.0;

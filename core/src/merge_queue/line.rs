@@ -25,8 +25,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Those that are known to be good go first, then the others in the order of the queue, then those for whom
-    /// somebody must leave; nobody passes an earlier change that it overlaps, unless that one is on its way out.
+    /// Changes that are known to be good go first, then the others in the order of the queue, then those that land only
+    /// after an earlier change leaves. No change passes an earlier one that it overlaps, unless that one is leaving.
     pub(super) fn new(board: &Board, belief: &Belief) -> Self {
         let mut out = Bits::empty(board.len());
         for place in 0..board.len() {
@@ -76,13 +76,13 @@ impl Line {
     }
 }
 
-/// A landing for which somebody must leave is worth this much of one now.
+/// The value of a landing that needs an earlier change to leave, relative to one without.
 pub(super) const LATER: f64 = 0.5;
 /// A running gate with a smaller chance than this is not built on.
 const TRUNK: f64 = 0.4;
 
-/// How far in front each may stand: known to be good, unknown, and the same again for those for whom somebody must
-/// leave; none of them before an earlier change that it overlaps.
+/// The foremost rank of each change: known to be good, unknown, and the same again for those that need an earlier
+/// change to leave; none before an earlier change that it overlaps.
 fn ranks(board: &Board, belief: &Belief, out: &Bits) -> Vec<Option<usize>> {
     let mut ranks = vec![None; board.len()];
     let mut at_least: [Bits; 4] = std::array::from_fn(|_| Bits::empty(board.len()));
@@ -104,8 +104,8 @@ enum Free {
     No,
 }
 
-/// What the gates that run on this tip are built on, in their order: a landing spoils all gates that it is no part of,
-/// so what is gated next had better go on from there.
+/// The changes that the running gates on this tip contain, in their order. A landing makes every gate that does not
+/// contain it useless, so the next gate should extend this sequence.
 fn trunk(board: &Board, belief: &Belief, free: Free) -> Vec<usize> {
     let mut rows: Vec<(f64, &Row)> = board
         .rows

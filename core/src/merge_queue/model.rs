@@ -8,7 +8,7 @@ use super::{
 };
 use crate::ids::{ChangeId, TrialId};
 
-/// What is true of trees, however the planner sees it.
+/// The true state of the trees, which the planner does not see.
 pub trait World {
     /// Whether `members` merge onto a tip that these landed on.
     fn merges(&self, landed: &[ChangeId], members: &[ChangeId]) -> bool;
@@ -236,7 +236,7 @@ impl Model {
         trial.members
     }
 
-    /// Somebody else moved the branch.
+    /// The branch was moved outside of the coordinator.
     pub fn move_by_hand(&mut self, world: &impl World, id: ChangeId) {
         self.moved(world, &[id], false);
     }

@@ -10,8 +10,8 @@ use super::{Action, Plan, QueueMode, Snapshot, TrialProgress};
 
 /// Says what to do now.
 ///
-/// What is decided goes first: while there is something to land or somebody to send back, the plan is just that, and
-/// the next snapshot brings the rest. Landings and gates never hang on anything but the snapshot.
+/// What is decided goes first: while there is a change to land or to send back, the plan is just that, and
+/// the next snapshot brings the rest. Landings and gates depend on the snapshot alone.
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let board = Board::new(snapshot);
     let belief = Belief::new(&board);

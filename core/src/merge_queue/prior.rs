@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::footprint::Footprint;
 use crate::job::Role;
 
-/// What the whole is held for when there is no history: nine of ten are good.
+/// The prior without any history: nine of ten changes are good.
 const USUAL: f64 = 0.9;
 
-/// So many changes must speak before they weigh as much as what is held of the larger group that they are of.
+/// The number of changes at which a group's own rate weighs as much as the rate of the larger group.
 const WEIGHT: f64 = 10.0;
 
 /// What became of a change of the same repo.
@@ -20,12 +20,12 @@ pub struct Past {
     pub good: bool,
 }
 
-/// The chance that a change is good, and the changes like it that speak for that.
+/// The chance that a change is good, and the number of similar changes that it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Prior {
     /// From 0 to 1.
     pub chance: f64,
-    /// How many of late were made by the same role and touch what it touches.
+    /// The number of recent changes by the same role that touch the same files.
     pub like_it: u32,
     /// How many of those were good.
     pub good: u32,

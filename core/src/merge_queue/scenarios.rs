@@ -1,4 +1,4 @@
-//! What the queue does in situations that people name.
+//! The queue's steps in named situations.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn ids(numbers: &[u64]) -> Vec<ChangeId> {
     numbers.iter().copied().map(ChangeId::new).collect()
 }
 
-/// A world in which each thing is said.
+/// A world in which each fact is set.
 #[derive(Debug, Default, Clone)]
 struct Told {
     bad: BTreeSet<u64>,
@@ -167,13 +167,13 @@ fn innocent_changes_behind_two_failures_land() {
 }
 
 #[test]
-fn trial_that_failed_with_several_unknown_changes_blames_nobody() {
+fn trial_that_failed_with_several_unknown_changes_rejects_none() {
     let mut scene = Scene::new(1, Told { everything_overlaps: true, ..Told::bad(&[1]) });
     scene.arrive(&[1]);
     scene.arrive(&[2, 3]);
     let alone = scene.trial(&[1]);
     scene.finish(alone, false);
-    assert!(scene.left().is_empty(), "nobody is blamed for what failed once");
+    assert!(scene.left().is_empty(), "no change is rejected for one failure");
     while scene.left().is_empty() {
         assert!(scene.step());
     }
@@ -311,7 +311,7 @@ fn paused_queue_does_nothing() {
 }
 
 #[test]
-fn flaky_then_pass_blames_nobody() {
+fn flaky_then_pass_rejects_no_change() {
     let mut scene = Scene::new(1, Told::default());
     scene.arrive(&[1]);
     let trial = scene.trial(&[1]);
@@ -342,7 +342,7 @@ fn changes_land_one_by_one_where_history_is_linear() {
 }
 
 #[test]
-fn one_that_can_land_neither_alone_nor_with_others_holds_up_nobody() {
+fn change_that_can_land_neither_alone_nor_with_others_delays_no_other() {
     let mut scene = Scene::new(1, Told { everything_overlaps: true, ..Told::default() });
     scene.arrive(&[1, 2]);
     let mut snapshot = scene.model.snapshot.clone();
@@ -381,7 +381,7 @@ fn relaxed_landing_gates_the_union_afterwards() {
 }
 
 #[test]
-fn nobody_is_blamed_on_a_tip_that_is_red() {
+fn no_change_is_rejected_on_a_red_tip() {
     let mut scene = Scene::new(4, Told::bad(&[7]));
     scene.model.move_by_hand(&scene.world, id(7));
     scene.arrive(&[1, 2]);

@@ -1,4 +1,4 @@
-//! What is decided already: landings, changes to be sent back, gates that cannot matter any more.
+//! The steps that are certain: landings, changes to send back, gates that no longer matter.
 
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ fn failed(row: &Row) -> bool {
     }
 }
 
-/// Whom to send back, with those that follow.
+/// The changes to send back, with those that follow them.
 pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Action> {
     let passed: HashSet<&Bits> = board
         .rows
@@ -47,7 +47,7 @@ pub(super) fn departures(board: &Board, belief: &Belief) -> Vec<Action> {
         // Where gates often fail for no reason, it is gated once more, on what the tip has become.
         let once_more = row.fit != Fit::Exact && belief.is_arguable(culprit);
         // It passed with others, and lands with them once the queue is not frozen. One that can land neither alone
-        // nor with them would hold up everybody for good.
+        // nor with them would delay all others without end.
         let lands_with_others = board.policy.together
             && passed.iter().any(|members| members.contains(culprit) && board.missing(members).is_empty());
         if !once_more && !gone.contains(culprit) && !lands_with_others {

@@ -1,4 +1,4 @@
-//! What the planner sees, made of the record and of what git knows.
+//! The planner's input, from the record and from git.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::trial::{self, Purpose};
 pub struct Move {
     pub from: CommitId,
     pub to: CommitId,
-    /// The changes that it landed; none when the branch was moved by other hands.
+    /// The changes that it landed; none when the branch was moved outside of the coordinator.
     pub landed: Option<Vec<ChangeId>>,
 }
 
@@ -64,12 +64,12 @@ impl Contents {
         }
     }
 
-    /// Whether two changes are in each other's way; what is unknown is.
+    /// Whether two changes overlap; an unknown change overlaps every other.
     pub fn overlap(&self, one: ChangeId, other: ChangeId) -> bool {
         !self.knows(other) || self.overlaps.get(&one).is_none_or(|others| others.contains(&other))
     }
 
-    /// The changes that a change is in the way of, of those that are known; none if it is not known itself.
+    /// The known changes that overlap a change; none if it is not known itself.
     fn overlaps_of(&self, change: ChangeId) -> Option<&BTreeSet<ChangeId>> {
         self.known.get(&change).and_then(|_| self.overlaps.get(&change))
     }
@@ -97,7 +97,7 @@ pub struct Queue<'a> {
     /// The moves of the branch that are still known, the oldest first; the last one led to `tip`.
     pub moves: &'a [Move],
     pub tip: &'a CommitId,
-    /// The gates in force at the tip.
+    /// The gates that are configured at the tip.
     pub gates: &'a [Gate],
     pub contents: &'a Contents,
     /// The commits of the branch whose trees have passed.

@@ -22,7 +22,7 @@ pub struct NewItem {
     pub stage: StageName,
 }
 
-/// What an edit changes of an item; what is absent stays.
+/// An edit of an item; an absent field stays as it is.
 #[derive(Debug, Clone)]
 pub struct ItemEdit {
     pub id: ItemId,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::ids::{OutpostName, WorkerId};
 use crate::job::Job;
 
-/// What an outpost says of itself when it connects.
+/// An outpost's description of itself when it connects.
 #[derive(Debug, Clone)]
 pub struct Hello {
     pub outpost: OutpostName,
@@ -24,7 +24,7 @@ pub struct InventoryEntry {
     pub finished: bool,
 }
 
-/// What is set on an outpost; what is absent stays.
+/// A change of an outpost's settings; an absent field stays as it is.
 #[derive(Debug, Clone)]
 pub struct OutpostPatch {
     pub name: OutpostName,

@@ -1,4 +1,4 @@
-//! What callers ask for, decoded: each face makes these of what came over its wire, and a use case carries them out.
+//! The requests of callers, decoded: each face makes these from its wire format, and a use case carries them out.
 
 mod admission;
 mod backlog;

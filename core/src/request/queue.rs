@@ -1,7 +1,7 @@
 use crate::ids::{ItemId, RepoName};
 use crate::landing::LandingWish;
 
-/// What a person wants to land, and how.
+/// A request to land a branch.
 #[derive(Debug, Clone)]
 pub struct LandRequest {
     /// An item's number, `ITEM/ATTEMPT`, or a branch, ref or commit of a repo.
@@ -15,7 +15,7 @@ pub struct LandRequest {
     pub reason: String,
 }
 
-/// What a person wants gated.
+/// A request to run gates.
 #[derive(Debug, Clone, Default)]
 pub struct GateRunRequest {
     /// The repo, if there are several.

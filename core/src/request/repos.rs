@@ -30,7 +30,7 @@ pub struct WorkerSettings {
     pub hung_after: Option<Option<Duration>>,
 }
 
-/// What is set on a repo; what is absent stays.
+/// A change of a repo's settings; an absent field stays as it is.
 #[derive(Debug, Clone)]
 pub struct RepoPatch {
     pub name: RepoName,

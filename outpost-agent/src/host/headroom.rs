@@ -7,7 +7,7 @@ const MAX_JOURNALS: u64 = 64 << 20;
 /// Of a small file system only this part has to be free: 1/20.
 const SMALL: u64 = 20;
 
-/// What the person in charge wants.
+/// The configured limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskPolicy {
     /// Bytes that are to stay free on the disk.
@@ -16,7 +16,7 @@ pub(crate) struct DiskPolicy {
     pub(crate) most: Option<u64>,
 }
 
-/// What there is.
+/// The measured space, and the workers whose reports are not delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Headroom {
     pub(super) total: u64,

@@ -1,4 +1,4 @@
-//! What the host has to spare.
+//! The load of the host.
 
 use std::fs;
 use std::path::Path;

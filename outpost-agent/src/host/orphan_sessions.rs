@@ -29,7 +29,7 @@ pub(crate) struct OrphanSessions {
 }
 
 impl OrphanSessions {
-    /// Finds those that an earlier run of the agent has saved and not told of.
+    /// Finds those that an earlier run of the agent has saved and not reported.
     pub(crate) fn open(dir: PathBuf) -> Self {
         let saved = fs::read_dir(&dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let unreported = saved.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
@@ -73,7 +73,7 @@ impl OrphanSessions {
         self.lock().front().cloned()
     }
 
-    /// The first was told of.
+    /// The first was reported.
     pub(crate) fn mark_reported(&self) {
         if let Some(found) = self.lock().pop_front()
             && let Err(error) = fs::write(found.saved_to.with_extension("told"), b"")
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_told_is_told_after_a_restart_and_what_was_told_is_not() {
+    fn a_session_is_reported_once_and_after_a_restart_if_it_was_not_reported_before() {
         let dir = tempfile::tempdir().expect("a directory");
         let open = || OrphanSessions::open(dir.path().join("strangers"));
         let sessions = open();

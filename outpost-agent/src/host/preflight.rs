@@ -1,4 +1,4 @@
-//! What a host must have before it joins.
+//! The requirements of a host before it joins.
 
 use std::process::Command;
 

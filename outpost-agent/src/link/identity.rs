@@ -1,4 +1,4 @@
-//! Who this outpost is: its key, its certificate, and the authority that it trusts.
+//! The identity of this outpost: its key, its certificate, and the authority that it trusts.
 
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -18,6 +18,7 @@ use thiserror::Error;
 use tonic::Status;
 use tonic::transport::Endpoint;
 
+use super::refusal::sentence;
 use crate::workspace::remote::TlsFiles;
 
 /// Why this outpost cannot authenticate to the coordinator.
@@ -33,8 +34,8 @@ pub(crate) enum IdentityError {
     Expired { at: Timestamp },
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The coordinator's own words.
-    #[error("{}", .0.message())]
+    /// The coordinator's message, and its next act.
+    #[error("{}", sentence(.0))]
     Refused(Box<Status>),
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -62,7 +63,7 @@ impl IdentityError {
     }
 }
 
-/// What is shown and trusted now.
+/// The present certificate and trust.
 #[derive(Debug, Clone)]
 struct Certificate {
     chain_pem: String,
@@ -118,7 +119,7 @@ impl Identity {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What git needs to be this outpost.
+    /// The files with which git authenticates as this outpost.
     pub(crate) fn tls_files(&self) -> TlsFiles {
         TlsFiles { certificate: self.certificate_path(), key: self.dir.join("key.pem"), trust: self.trust_path() }
     }
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_certificate_is_told_from_none() {
+    fn an_expired_certificate_differs_from_a_missing_one() {
         let (dir, authority) = (tempfile::tempdir().expect("a directory"), TestAuthority::make());
         let identity = Identity::open(dir.path().join("identity")).expect("is made");
         identity.keep(certificate(&authority, &identity.key, Duration::ZERO)).expect("is taken");

@@ -42,7 +42,7 @@ struct Shipment {
     file: Option<Arc<File>>,
 }
 
-/// Ships logs for ever; ends when it is dropped.
+/// Ships logs until it is dropped.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let mut backoff = Backoff::new();
     loop {
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_has_a_turn_before_anybody_has_two() {
+    fn each_log_has_one_turn_before_any_has_two() {
         let (one, two) = (WorkerId::new(1), WorkerId::new(2));
         let mut turns = Turns::default();
         turns.add(one);

@@ -4,6 +4,7 @@ mod backoff;
 mod connection;
 mod identity;
 mod logs;
+mod refusal;
 mod session;
 mod terminal;
 pub(crate) mod token;

@@ -19,6 +19,7 @@ use tracing::field::Empty;
 use super::backoff::Backoff;
 use super::connection::{causes, connect};
 use super::identity::IdentityError;
+use super::refusal::sentence;
 use super::terminal;
 use crate::context::Agent;
 use crate::host::load;
@@ -61,7 +62,7 @@ impl From<Status> for SessionEnd {
         }
         match status.code() {
             Code::FailedPrecondition | Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated => {
-                Self::Refused(status.message().to_owned())
+                Self::Refused(sentence(&status))
             }
             Code::Ok
             | Code::Cancelled
@@ -75,12 +76,12 @@ impl From<Status> for SessionEnd {
             | Code::Unimplemented
             | Code::Internal
             | Code::Unavailable
-            | Code::DataLoss => Self::Lost(status.message().to_owned()),
+            | Code::DataLoss => Self::Lost(sentence(&status)),
         }
     }
 }
 
-/// Holds a session for ever; ends when it is dropped.
+/// Holds a session until it is dropped.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let mut backoff = Backoff::new();
     let mut said = String::new();

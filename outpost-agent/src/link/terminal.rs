@@ -20,7 +20,7 @@ use crate::tmux::{Presence, Tmux};
 
 /// Screens, at most; a slow person slows tmux down, not the agent.
 const UP: usize = 16;
-/// How long the coordinator may take to close its side once it was told the end.
+/// How long the coordinator may take to close its side after the end was sent.
 const LAST_MESSAGE_LIMIT: Duration = Duration::from_secs(5);
 /// Used where a person's tool does not say how large the terminal is.
 const DEFAULT_SIZE: (u16, u16) = (24, 80);

@@ -1,4 +1,4 @@
-//! What keeps a worker in: its own directory, and of the host only what it needs to read.
+//! The confinement of a worker: its own directory, and the parts of the host that it needs to read.
 //!
 //! The agent decides once what this host can do ([`probe`]) and for each worker
 //! what it may touch ([`policy`]); the decision travels in `exec.json`. The shim
@@ -7,6 +7,7 @@
 
 pub(crate) mod cgroup;
 mod confinement;
+mod grants;
 mod limits;
 pub(crate) mod policy;
 pub(crate) mod probe;

@@ -1,15 +1,15 @@
-//! What a worker may touch: the system and its tools to read, its own directories to write.
+//! The paths that a worker may use: the system and its tools to read, its own directories to write.
 //!
 //! A list of what is allowed, never of what is denied: what the list does not name is out of reach.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::Group;
+use super::grants::{HiddenIn, List};
 use super::limits::Limits;
-use super::spec::{Access, Grant, Mechanisms, Sandbox};
+use super::spec::{Access, Mechanisms, Sandbox};
 use crate::host::paths::{DataDir, WorkerDir};
 
 /// Programs, libraries and what they need to know of the host; its resolver lives in `/run`.
@@ -84,7 +84,7 @@ const TOOLS: &[&str] = &[
     "sdk",
 ];
 
-/// In the home directory: what its own program changes all the time.
+/// In the home directory: files that their own programs change all the time.
 const STATE: &[&str] = &[
     ".bun",
     ".bundle",
@@ -135,10 +135,10 @@ const HOME_SECRETS: &[&str] = &[
 
 /// In the home directory: small files that a worker gets a copy of.
 const COPIED: &[&str] = &[".claude.json", ".gitconfig"];
-/// What is larger is no configuration.
+/// The largest file that counts as a configuration.
 const COPIED_MOST: u64 = 4 << 20;
 
-/// What holds for every worker of this outpost.
+/// The part of the policy that is the same for every worker of this outpost.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) mechanisms: Mechanisms,
@@ -154,7 +154,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// What confines the worker of a directory, with the host as it is now.
+    /// The sandbox of the worker of a directory, with the host as it is now.
     pub(crate) fn sandbox(&self, data: &DataDir, dir: &WorkerDir, mirror: &Path) -> Sandbox {
         let mut list = List::default();
         self.own(&mut list, dir, mirror);
@@ -233,7 +233,7 @@ impl Policy {
         list.hide(data.root(), HiddenIn::InAnyWay);
     }
 
-    /// Makes the directories that a sandbox speaks of, and the worker's copies.
+    /// Makes the directories that a sandbox names, and the worker's copies.
     ///
     /// # Errors
     /// Those of the file system.
@@ -265,130 +265,6 @@ impl Policy {
 fn host_keys() -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir("/etc/ssh").into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| path.extension().is_none() && path.to_string_lossy().contains("ssh_host_"))
-}
-
-/// How a directory is granted in which something is to be hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HiddenIn {
-    AsItIs,
-    /// Also if another stands in its place.
-    InAnyWay,
-}
-
-/// Grants in the making; the first that names a path stays.
-#[derive(Debug, Default)]
-struct List {
-    grants: Vec<Grant>,
-    links: BTreeSet<(PathBuf, PathBuf)>,
-}
-
-impl List {
-    /// Adds what is there, by its real path, with the links that lead to it.
-    fn add(&mut self, path: &Path, access: Access) {
-        let Ok(real) = path.canonicalize() else { return };
-        if real != path {
-            self.links.extend(links(path));
-        }
-        self.insert(real, access);
-    }
-
-    fn insert(&mut self, path: PathBuf, access: Access) {
-        if !self.grants.iter().any(|grant| grant.path == path) {
-            self.grants.push(Grant { path, access });
-        }
-    }
-
-    /// Hides what lies in something that is granted.
-    fn hide(&mut self, path: &Path, within: HiddenIn) {
-        let Ok(path) = path.canonicalize() else { return };
-        let shown = |access: &Access| match access {
-            Access::Read | Access::Write | Access::Layered { .. } => true,
-            Access::Private { .. } => within == HiddenIn::InAnyWay,
-            Access::Named | Access::Hidden => false,
-        };
-        let nearest = self
-            .grants
-            .iter()
-            .filter(|grant| grant.path != path && path.starts_with(&grant.path))
-            .max_by_key(|grant| grant.path.components().count());
-        if nearest.is_some_and(|grant| shown(&grant.access)) && readable(&path) {
-            self.insert(path, Access::Hidden);
-        }
-    }
-
-    /// The list, parents first, without what a parent grants already.
-    fn finish(&mut self, view: bool) -> Vec<Grant> {
-        let mut grants = std::mem::take(&mut self.grants);
-        grants.sort_by(|a, b| a.path.cmp(&b.path));
-        if !view {
-            grants = without_hidden(&grants);
-        }
-        let mut kept: Vec<Grant> = vec![];
-        for grant in grants {
-            let parent = kept.iter().rev().find(|parent| grant.path.starts_with(&parent.path));
-            if grant.access != Access::Read || parent.is_none_or(|parent| parent.access != Access::Read) {
-                kept.push(grant);
-            }
-        }
-        kept
-    }
-}
-
-/// What is hidden on a host without views: instead of a directory that holds it, each other entry is granted.
-fn without_hidden(grants: &[Grant]) -> Vec<Grant> {
-    let hidden: Vec<&Path> =
-        grants.iter().filter(|grant| grant.access == Access::Hidden).map(|grant| grant.path.as_path()).collect();
-    let mut kept = vec![];
-    let mut open: Vec<Grant> = grants.iter().filter(|grant| grant.access != Access::Hidden).cloned().collect();
-    while let Some(grant) = open.pop() {
-        let own_inside = grants.iter().any(|own| own.path == grant.path && own.access == Access::Named);
-        if hidden.contains(&grant.path.as_path()) && !own_inside {
-            continue;
-        }
-        if grant.access != Access::Named && hidden.iter().any(|path| path.starts_with(&grant.path)) {
-            for entry in fs::read_dir(&grant.path).into_iter().flatten().flatten() {
-                // A link is granted by what it leads to, or not at all.
-                if !entry.path().is_symlink() {
-                    open.push(Grant { path: entry.path(), access: grant.access.clone() });
-                }
-            }
-        } else {
-            kept.push(grant);
-        }
-    }
-    kept.sort_by(|a, b| a.path.cmp(&b.path));
-    kept
-}
-
-/// Whether there is anything to hide: what this user cannot read needs no hiding.
-fn readable(path: &Path) -> bool {
-    nix::unistd::access(path, nix::unistd::AccessFlags::R_OK).is_ok()
-}
-
-/// The symbolic links that a path leads through, and what they say.
-fn links(path: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let mut found = vec![];
-    let mut open = path.to_owned();
-    // As many as the kernel follows.
-    for _ in 0..40 {
-        let mut walked = PathBuf::new();
-        let mut components = open.components();
-        let link = loop {
-            let Some(component) = components.next() else { return found };
-            walked.push(component);
-            if let Ok(target) = fs::read_link(&walked) {
-                break target;
-            }
-        };
-        let rest = components.as_path();
-        let parent = walked.parent().unwrap_or(Path::new("/"));
-        let parent = parent.canonicalize().unwrap_or_else(|_| parent.to_owned());
-        // Joined as the kernel does: an absolute target starts anew. `..` is left to the real path.
-        let next = parent.join(&link).join(rest);
-        found.push((walked, link));
-        open = next;
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::os::unix::fs::symlink;
 
+use super::super::grants::links;
 use super::super::spec::Namespace;
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What this host can do to confine a worker: tried out once, when the agent starts.
+//! The host's means to confine a worker, tested once when the agent starts.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::shim::plan::Plan;
 /// The label of an outpost that says how its workers are confined.
 pub(crate) const LABEL: &str = "sandbox";
 
-/// What people ask of the sandbox.
+/// The sandbox settings.
 #[derive(Debug)]
 pub(crate) struct SandboxSettings {
     pub(crate) mode: SandboxMode,

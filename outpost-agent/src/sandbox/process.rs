@@ -1,4 +1,4 @@
-//! What a process takes with it: limits, open files, capabilities.
+//! The attributes that a process inherits: limits, open files, capabilities.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What confines a worker, as data: decided by the agent, written to `exec.json`, applied by the shim.
+//! The confinement of a worker, as data: decided by the agent, written to `exec.json`, applied by the shim.
 
 use std::io;
 use std::path::PathBuf;

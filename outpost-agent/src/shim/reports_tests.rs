@@ -56,11 +56,11 @@ fn a_report_counts_if_the_run_has_written_it() {
         std::thread::sleep(std::time::Duration::from_millis(30));
         write(dir);
     });
-    assert_eq!(again.outcome, GateOutcome::Passed, "the same content, written anew");
+    assert_eq!(again.outcome, GateOutcome::Passed, "the same content, written again");
 }
 
 #[test]
-fn a_report_of_before_is_stale_whatever_time_it_claims() {
+fn a_report_of_an_earlier_run_is_stale_whatever_time_it_claims() {
     refused(&verdict("out/j.xml", write, |_| {}), "the report out/j.xml is older than this run");
     let in_future = |dir: &Path| {
         write(dir);
@@ -104,7 +104,7 @@ fn no_report_leads_out_of_the_workspace() {
 }
 
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn a_report_that_is_no_file_does_not_block() {
     let no_file = "is no file";
     refused(&verdict("j", |_| {}, |dir| mkfifo(&dir.join("j"), Mode::S_IRWXU).expect("is made")), no_file);
     refused(&verdict("j", |dir| mkfifo(&dir.join("j"), Mode::S_IRWXU).expect("is made"), |_| {}), no_file);

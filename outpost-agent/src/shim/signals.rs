@@ -8,12 +8,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What woke the shim.
+/// The event that woke the shim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     /// A child ended; which one, `waitpid` tells.
     Child,
-    /// Somebody wants the worker to end.
+    /// The worker is requested to end.
     Terminate,
     /// The terminal is gone.
     HangUp,

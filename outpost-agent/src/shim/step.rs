@@ -27,9 +27,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// in any case; doubling in between.
 const FIRST_LOOK: Duration = Duration::from_millis(40);
 const LAST_LOOK: Duration = Duration::from_millis(2_560);
-/// So many more on the host, and a command is limited at once: one of them may be forking without end.
+/// The number of new processes on the host at which a command is limited at once: it may be forking without end.
 const MANY: usize = 2_000;
-/// How often what forks faster than it is killed is listed again.
+/// The pause between two listings of processes that fork faster than they are killed.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
 /// The exit codes that shells use for a command that cannot be run.

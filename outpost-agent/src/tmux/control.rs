@@ -27,7 +27,7 @@ pub(super) struct TmuxRequest {
     pub(super) reply: oneshot::Sender<Result<String, TmuxError>>,
 }
 
-/// What the rest of the agent learns without asking.
+/// The notifications for the rest of the agent.
 #[derive(Debug, Default)]
 pub(crate) struct News {
     /// Sessions came or went, or the server was lost.

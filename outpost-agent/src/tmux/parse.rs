@@ -1,6 +1,6 @@
 //! What a tmux control-mode client reads, line by line; no I/O.
 
-/// One thing that tmux said.
+/// One message of tmux.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     /// A command of ours ended well, with its output.

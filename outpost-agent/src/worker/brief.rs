@@ -1,4 +1,4 @@
-//! What a worker is given: its context files, its environment, its commands.
+//! The input of a worker: its context files, its environment, its commands.
 
 use std::collections::BTreeMap;
 use std::fs;

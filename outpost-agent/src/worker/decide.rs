@@ -1,6 +1,6 @@
 //! What a worker needs next, decided from what is known of it; no I/O.
 //!
-//! The decision is made anew each time, so that an agent that starts in the
+//! The decision is made from the facts each time, so that an agent that starts in the
 //! middle of a worker's life goes on where the one before it ended.
 
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub(crate) enum RoundEnd {
     NeverStarted,
 }
 
-/// The one thing to do next.
+/// The one step to take next.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Next {
     /// Write the assignment down and tell.

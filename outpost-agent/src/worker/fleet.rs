@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::handle::WorkerHandle;
 
-/// What became of a worker that was to be taken in.
+/// The result of taking a worker in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Addition {
     Added,

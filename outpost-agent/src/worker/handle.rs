@@ -1,4 +1,4 @@
-//! What the rest of the agent holds of a worker.
+//! The handle of a worker for the rest of the agent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub(crate) enum Origin {
     Adopted,
 }
 
-/// What others know of a worker and say to it.
+/// The shared state of a worker, and the requests to it.
 #[derive(Debug)]
 pub(crate) struct WorkerHandle {
     pub(crate) assignment: Assignment,

@@ -20,7 +20,7 @@ const SELDOM: Duration = Duration::from_secs(30);
 /// Programs that wait for an answer still read a clock now and then: less than this part of a core is idle.
 const TRIVIAL: u32 = 100;
 
-/// What a worker shows from outside.
+/// The signs of activity of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sign {
     /// Bytes that its terminal has shown.
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_as_frequent_as_the_strictest_worker_needs() {
+    fn samples_are_as_frequent_as_the_strictest_limit_needs() {
         let minutes = |minutes| Duration::from_mins(minutes);
         assert_eq!(interval(std::iter::empty()), None);
         assert_eq!(interval([minutes(1)].into_iter()), Some(Duration::from_secs(6)));

@@ -14,7 +14,7 @@ use crate::workspace::save::Remains;
 /// The exit code of a command that does not exist, as shells have it.
 const NOT_FOUND: i32 = 127;
 
-/// What is known when a round has ended.
+/// The facts when a round has ended.
 #[derive(Debug)]
 pub(crate) struct Evidence<'a> {
     pub(crate) assignment: &'a Assignment,
@@ -145,7 +145,7 @@ fn uncommitted(left: &Remains) -> String {
     )
 }
 
-/// The first thing that was wrong with the steps.
+/// The first problem of the steps.
 #[derive(Debug)]
 enum Fault<'a> {
     RoundEnd {

@@ -112,7 +112,7 @@ fn gates_that_were_not_judged_are_no_pass_and_charge_no_attempt() {
     assert_eq!(of(&gates, exited(vec![])), "there is no verdict on gate \"lint\"");
     let other = exited(vec![result("lint", 0), result("other", 0)]);
     assert_eq!(of(&gates, other), "there is no verdict on gate \"test\"");
-    // As a shim of before leaves it.
+    // As an older shim leaves it.
     assert_eq!(of(&gates, Exit { verdicts: vec![], ..both() }), "there is no verdict on gate \"lint\"");
     let denied = Exit { steps: vec![result("lint", 0), result("test", 1)], ..both() };
     assert_eq!(of(&gates, denied), "the record of gate \"test\" contradicts itself");
@@ -149,7 +149,7 @@ fn a_worker_is_judged_by_what_it_left() {
 }
 
 #[test]
-fn what_a_resolver_begins_with_is_no_result() {
+fn the_starting_commit_of_a_resolver_is_no_result() {
     let begun = CommitId::new(HEX).expect("a commit");
     let resumed = EarlierWork {
         attempt: Attempt::new(1),

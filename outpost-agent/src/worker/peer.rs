@@ -1,4 +1,4 @@
-//! Who asks at a worker's socket: only what descends from the worker's shim is answered.
+//! The caller at a worker's socket: only descendants of the worker's shim are answered.
 
 use std::io;
 use std::os::fd::AsFd;

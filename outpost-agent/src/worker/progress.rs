@@ -1,4 +1,4 @@
-//! What the coordinator has been told of a worker; everything else follows from it and the disk.
+//! The reports on a worker that were made so far; everything else follows from them and the disk.
 
 use sprint_core::assignment::{Assignment, Report, ReportBody};
 

@@ -15,10 +15,10 @@ use crate::workspace::scratch::Scratch;
 /// How often something on this host is tried that has no reason to fail.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long to wait between pushes, at most; they go on for ever, since work is never given up.
+/// The longest wait between tries to push; they continue without end, since work is never given up.
 const PUSH_PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// What became of a worker's work.
+/// The result of saving a worker's work.
 #[derive(Debug, Default)]
 pub(super) struct SaveResult {
     /// The snapshot of what was not committed, if there was anything.

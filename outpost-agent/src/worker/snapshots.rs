@@ -25,7 +25,7 @@ use crate::workspace::scratch::Scratch;
 /// How long a worker's end waits for a push of its last snapshot; its own push would hardly be faster.
 const PUSH_LIMIT: Duration = Duration::from_secs(5);
 
-/// So many more files, and it is looked again what is ignored among them.
+/// The number of new files after which the list of ignored files is read again.
 const MANY: usize = 1_000;
 
 /// What a snapshot holds.
@@ -86,7 +86,7 @@ impl Snapshots {
     }
 }
 
-/// What became of one try.
+/// The result of one try.
 enum Try {
     /// Nothing was new, or what was new is at the coordinator.
     Done,

@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 16;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 enum Request {
-    /// What am I to do?
+    /// A request for the worker's item.
     Show,
 }
 

@@ -8,7 +8,7 @@ use super::git::Git;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
     base_url: String,
-    /// For addresses that speak TLS.
+    /// For addresses with TLS.
     tls: Option<TlsFiles>,
 }
 

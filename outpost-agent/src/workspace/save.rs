@@ -24,7 +24,7 @@ use super::tree::repository;
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
 
-/// How long git may take within a confinement, where a worker could have it wait for ever.
+/// How long git may take within a confinement, where a worker could make it wait without end.
 const LIMIT: Duration = Duration::from_mins(15);
 /// How many paths a message names.
 const NAMED: usize = 5;
@@ -117,7 +117,7 @@ impl Workspace {
         OwnGit::open(&self.path()).ok().map(|own| own.state())
     }
 
-    /// Makes the two git directories anew; says what the worker's HEAD is.
+    /// Makes the two git directories again; returns the worker's HEAD.
     ///
     /// # Errors
     /// Those of the file system.
@@ -142,7 +142,7 @@ impl Workspace {
         self.empty(scratch)
     }
 
-    /// Makes the git directory anew that takes commits over.
+    /// Makes the git directory again that takes commits over.
     ///
     /// # Errors
     /// Those of the file system.

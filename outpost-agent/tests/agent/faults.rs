@@ -1,14 +1,12 @@
 //! What is not lost when something dies.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sprint_core::assignment::{AttemptOutcome, Outcome, ReportBody};
 use sprint_core::ids::WorkerId;
-use sprint_test_needs::{Need, have};
+use sprint_test_needs::{Need, SmallDisk, have};
 
 use crate::support::{Site, eventually, lost, names, processes_of};
 
@@ -141,7 +139,7 @@ async fn work_is_kept_until_the_coordinator_can_take_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_commit_that_cannot_be_had_blames_nobody() {
+async fn a_start_commit_that_cannot_be_fetched_is_not_counted_as_a_failure() {
     let site = Site::start(&[]).await;
     let mut assignment = site.item(7, "true");
     assignment.base = "0123456789012345678901234567890123456789".parse().expect("a commit");
@@ -174,28 +172,6 @@ async fn nothing_is_left_of_a_forgotten_worker() {
     let mirror = site.data().join("mirrors/web.git");
     eventually("its ref goes", || crate::support::git(&mirror, &["for-each-ref"]).is_empty()).await;
     assert_eq!(site.tmux(&["list-sessions", "-F", "#{session_name}"]).as_deref(), Some("control\n"));
-}
-
-/// A small file system in memory, taken away at the end.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(path: &'a Path, size: &str) -> Result<Self, String> {
-        std::fs::create_dir_all(path).expect("is made");
-        let option = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "none"]).arg(path).output();
-        let mount = mount.map_err(|error| format!("mount cannot be run: {error}"))?;
-        if !mount.status.success() {
-            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
-        }
-        Ok(Self(path))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        Command::new("umount").args(["--lazy"]).arg(self.0).status().ok();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

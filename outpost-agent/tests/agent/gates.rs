@@ -47,7 +47,7 @@ async fn tests_are_judged_by_their_report() {
     assert_eq!(refused(&finished.outcome), (GateOutcome::Failed, "gate \"test\": Failures 1 > 0; in a b"));
     let Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) = &finished.outcome else { panic!("{finished:?}") };
     assert_eq!(verdicts[0].findings[0].to_string(), "a.py:3: a b: no");
-    // Whoever looks at the terminal sees it, too.
+    // The terminal shows it, too.
     site.logged(bad, "gate \"test\": Failures 1 > 0").await;
 
     let outcome = site.finished(both).await.outcome;

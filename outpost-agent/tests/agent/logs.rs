@@ -76,7 +76,7 @@ async fn a_terminal_that_does_not_run_cannot_be_attached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_reads_its_prompt_as_its_runtime_wants_it() {
+async fn a_worker_gets_its_prompt_in_the_way_that_its_runtime_sets() {
     use sprint_core::assignment::PromptDelivery;
     let site = Site::start(&[]).await;
     let mut by_stdin = site.item(5, "");

@@ -61,7 +61,7 @@ async fn an_attempt_that_adds_nothing_delivers_the_branch_it_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn work_that_is_gone_blames_nobody() {
+async fn an_attempt_whose_earlier_work_is_gone_is_not_counted_as_failed() {
     let site = Site::start(&[]).await;
     let commit: CommitId = "0123456789012345678901234567890123456789".parse().expect("a commit");
     let from_ref = "refs/sprint/wip/105/1".to_owned();

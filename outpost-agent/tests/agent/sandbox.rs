@@ -123,7 +123,7 @@ async fn nothing_that_a_worker_must_not_do_succeeds() {
         assert!(said.lines().any(|found| found == line), "{what} succeeded:\n{said}");
     }
     assert!(!said.contains(SECRET) && !said.contains("PRIVATE KEY"), "{said}");
-    // And nothing has happened to anybody.
+    // And no process was harmed.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(scene.victim_pid), None).expect("it runs");
     assert!(scene.site.worker_dir(scene.victim).join("workspace/mine.txt").exists());
     assert!(!Path::new("/root/escaped").exists());
@@ -306,7 +306,7 @@ async fn required_confinement_that_is_not_to_be_had_keeps_the_agent_from_startin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_host_lacks_is_said_in_its_label_and_its_log() {
+async fn the_label_and_the_log_name_what_a_host_lacks() {
     let cases = [
         (vec![LANDLOCK_CREATE_RULESET], "namespace"),
         (vec![MOUNT_SETATTR], "landlock-abi"),
@@ -347,7 +347,7 @@ async fn with_landlock_alone_files_and_processes_are_safe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_cannot_be_confined_does_not_run_and_is_not_blamed() {
+async fn a_worker_that_cannot_be_confined_does_not_run_and_does_not_count_as_failed() {
     let site = Site::start(&["--warm", "0"]).await;
     // A stage that is no directory any more.
     let broken = site.worker_dir(WorkerId::new(1)).join("stage");
@@ -373,7 +373,7 @@ async fn an_ordinary_users_worker_is_confined_as_well() {
     }
     let home = site.path().join("home");
     fs::create_dir_all(home.join(".claude")).expect("is made");
-    // The program lies where nobody may go.
+    // The program lies where the user `nobody` has no access.
     let program = site.outside().join("agent");
     fs::copy(env!("CARGO_BIN_EXE_outpost-agent"), &program).expect("is copied");
     let agent = site.agent_command();

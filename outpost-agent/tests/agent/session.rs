@@ -104,7 +104,7 @@ fn a_wrong_command_line_is_a_usage_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_no_workers_is_saved_and_reported_once_and_left_alone() {
+async fn an_orphan_session_is_saved_reported_once_and_left_alone() {
     let mut site = Site::start(&[]).await;
     let worker = site.assign(site.item(1, "echo ready; sleep 1000")).await;
     site.logged(worker, "ready").await;

@@ -198,7 +198,7 @@ async fn a_worker_can_ask_its_socket_what_it_is_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_workers_socket_answers_nobody_else() {
+async fn a_workers_socket_answers_no_other_process() {
     use std::io::{Read as _, Write as _};
     let site = Site::start(&[]).await;
     let worker = site.assign(site.item(19, "sleep 1000")).await;

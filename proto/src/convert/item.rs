@@ -30,6 +30,7 @@ impl From<Item> for v1::Item {
             feedback,
             created_at,
             updated_at,
+            stage_since,
         } = item;
         Self {
             id: id.get(),
@@ -56,6 +57,7 @@ impl From<Item> for v1::Item {
                 .collect(),
             created_at_ms: created_at.as_millis(),
             updated_at_ms: updated_at.as_millis(),
+            stage_since_ms: time_ms(stage_since),
         }
     }
 }
@@ -86,6 +88,7 @@ impl TryFrom<v1::Item> for Item {
             created_at_ms,
             updated_at_ms,
             conflict,
+            stage_since_ms,
         } = item;
         Ok(Self {
             id: ItemId::new(id),
@@ -112,6 +115,7 @@ impl TryFrom<v1::Item> for Item {
                 .collect(),
             created_at: Timestamp::from_millis(created_at_ms),
             updated_at: Timestamp::from_millis(updated_at_ms),
+            stage_since: time(stage_since_ms),
         })
     }
 }

@@ -51,7 +51,7 @@ impl GateCommand {
     }
 }
 
-/// Runs gates and waits for them; what ends is said at once to a person who watches.
+/// Runs gates and waits for them; a person sees each result as soon as it arrives.
 async fn run(args: GateRunArgs, app: &App) -> Result<(), Failure> {
     let GateRunArgs { repo, what, gates, again } = args;
     let request = v1::RunGatesRequest { repo: repo.map(Into::into), what, gates, again };

@@ -28,7 +28,7 @@ pub(crate) enum RepoCommand {
     Add(Box<RepoAddArgs>),
     /// List the repos
     List,
-    /// Show a repo: its settings, its tip and the gates in force
+    /// Show a repo: its settings, its tip and its configured gates
     Show {
         /// The repo's name
         name: RepoName,

@@ -33,7 +33,7 @@ pub(crate) struct PlaceArgs {
 pub(crate) enum EventFilter {
     All,
     Item(ItemId),
-    /// What people did, and what was refused.
+    /// The acts of people, and refused requests.
     Audit,
     /// Of these, what was refused.
     Refused,

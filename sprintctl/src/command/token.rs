@@ -132,7 +132,7 @@ fn token_id(typed: &Hidden) -> Result<TokenId, Failure> {
     })
 }
 
-/// Prints the token alone, so that `$(…)` holds it, and tells a person what it is for.
+/// Prints the token alone, so that `$(…)` holds it, and prints its purpose for a person.
 fn created(app: &App, view: TokenView, text: String) -> Result<(), Failure> {
     match app.output.format {
         Format::Json => {

@@ -61,7 +61,7 @@ pub(crate) async fn ask(
         let request = v1::WaitRequest {
             ids: ids.iter().map(|id| id.get()).collect(),
             stage: stage.to_string(),
-            // 0 means for ever, and a time that is over is not that.
+            // 0 means no limit, which a time that is over is not.
             timeout_ms: left.map_or(0, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
         };
         let mut items = app.client.items();

@@ -1,4 +1,4 @@
-//! Who the caller is to a coordinator, as people and scripts see it.
+//! The caller's identity at a coordinator, as people and scripts see it.
 
 use serde::Serialize;
 use sprint_core::ids::ContextName;

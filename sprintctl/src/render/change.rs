@@ -47,7 +47,7 @@ pub(crate) fn list(changes: &[ChangeView], layout: &Layout) -> String {
     table(layout, &columns, rows.collect())
 }
 
-/// What becomes of a change now, in a few words.
+/// The present step of a change, in a few words.
 fn outlook(change: &ChangeView) -> String {
     let Some(standing) = &change.standing else {
         return match (&change.candidate, change.reason.as_str()) {

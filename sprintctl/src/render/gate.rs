@@ -9,7 +9,7 @@ use sprint_core::view::{GateRecord, TrialView};
 use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
 
 pub(crate) fn trial(trial: &TrialView, layout: &Layout) -> String {
-    let same = trial.same_as.map(|same| format!("trial {same} was of the same tree and gates; --again runs them anew"));
+    let same = trial.same_as.map(|same| format!("trial {same} had the same tree and gates; --again runs them again"));
     let what = fields(&[
         ("trial", trial.id.to_string()),
         ("repo", trial.repo.to_string()),

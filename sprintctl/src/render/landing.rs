@@ -7,7 +7,7 @@ use sprint_core::landing::{LandingOutcome, LandingReport};
 
 use crate::render::{Cell, Column, Layout, fields, table};
 
-/// So many files are named; the JSON has them all.
+/// The most files that are named; the JSON has them all.
 const NAMED_PATHS: usize = 12;
 
 pub(crate) fn report(report: &LandingReport, layout: &Layout) -> String {

@@ -37,7 +37,7 @@ pub(crate) fn list(outposts: &[OutpostView], layout: &Layout) -> String {
     table(layout, &columns, rows.collect())
 }
 
-/// What a person should know of it.
+/// The notes on an outpost in a list.
 fn note(outpost: &OutpostView) -> String {
     match (&outpost.paused, outpost.lapses_in) {
         (Some(why), _) => format!("takes nothing new: {why}"),

@@ -16,7 +16,7 @@ pub(crate) struct RepoDetails {
     #[serde(flatten)]
     pub(crate) repo: Repo,
     pub(crate) tip: Option<CommitId>,
-    /// The gates in force, wherever they come from.
+    /// The configured gates, from `sprint.toml` or from the repo's settings.
     pub(crate) gates_in_force: Vec<Gate>,
     /// The notices as texts, with what to do.
     pub(crate) warnings: Vec<String>,
@@ -77,7 +77,7 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
         ("limits", commas(repo.limits.iter().map(|(role, limit)| format!("{role}: {limit}")))),
         ("added", repo.created_at.to_string()),
     ]);
-    text += &section("gates in force", &gates(gates_in_force));
+    text += &section("configured gates", &gates(gates_in_force));
     text
 }
 
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repo_shows_its_settings_and_the_gates_in_force() {
+    fn a_repo_shows_its_settings_and_its_configured_gates() {
         let view = RepoDetails {
             repo: Repo {
                 name: RepoName::new("web").unwrap(),

@@ -18,10 +18,10 @@ use crate::admission::Seen;
 use crate::scripted::{Running, Scripted};
 use crate::{LONG, VARIABLES, ended, run, sprintctl, sprintctl_at, text};
 
-/// The part of every token here that nobody may read anywhere.
+/// The part of every token here that must be printed nowhere.
 pub(crate) const SECRET: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 
-/// A token that leads to whoever has this authority.
+/// A token that is for the coordinator with this authority.
 pub(crate) fn token(authority: &TestAuthority) -> TokenText {
     let id = TokenId::new("1a2b3c4d").expect("is an id");
     TokenText::new(id, SECRET.to_owned(), authority.authority.fingerprint()).expect("is a token")
@@ -44,7 +44,7 @@ async fn login(home: &Path, running: &Running, token: &TokenText, more: &str) ->
 }
 
 #[tokio::test]
-async fn the_local_context_gets_in_with_its_certificate() {
+async fn the_local_context_authenticates_with_its_certificate() {
     let running = Scripted::default().start().await;
     let who = run(&running.script, "whoami").await;
     let shown = said(&who).replace(&running.address.to_string(), "ADDRESS");
@@ -148,11 +148,11 @@ async fn a_token_is_taken_from_standard_input() {
     assert!(said(&nowhere).contains("name it with --coordinator HOST:PORT"), "{}", said(&nowhere));
 }
 
-/// Somebody at a terminal who is asked for a token, and types `keys`; all that was shown, and how it ended.
+/// A login at a terminal that asks for a token and gets `keys`; returns what was shown, and how it ended.
 async fn typed_at_the_prompt(script: &Scripted, running: &Running, keys: String) -> (String, Option<i32>) {
     let (mut pty, pts) = pty_process::open().expect("a pty");
     pty.resize(Size::new(30, 200)).expect("takes a size");
-    // While somebody holds it, it does not hang up: what was printed last can still be read.
+    // The terminal stays open while this end is held: what was printed last can still be read.
     let _held = pts.as_fd().try_clone_to_owned().expect("is shared");
     let mut command = pty_process::Command::new(env!("CARGO_BIN_EXE_sprintctl"));
     for variable in VARIABLES {
@@ -233,7 +233,7 @@ async fn a_name_that_is_taken_is_not_given_to_another_coordinator() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_is_told_what_to_do() {
+async fn a_refused_login_prints_the_next_act() {
     let script = Scripted::default();
     let running = script.start().await;
     let mut shown = String::new();

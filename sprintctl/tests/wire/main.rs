@@ -23,7 +23,7 @@ use crate::scripted::{Scripted, in_progress, item};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// What would get in the way of a test's own.
+/// Variables that would override those of a test.
 const VARIABLES: [&str; 3] = ["SPRINT_COORDINATOR", "SPRINT_CONTEXT", "SPRINT_TOKEN"];
 
 fn sprintctl(script: &Scripted, line: &str) -> Command {
@@ -227,7 +227,7 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
 }
 
 #[tokio::test]
-async fn a_refusal_is_said_in_the_coordinators_words_and_a_silent_one_in_our_own() {
+async fn a_refusal_is_printed_in_the_coordinators_words_and_an_empty_one_in_our_own() {
     let running = Scripted::default().start().await;
     let refused = run(&running.script, "item show 9").await;
     assert_eq!(text(&refused.stderr), "error: there is no item 9; see those there are with: sprintctl item list\n");

@@ -38,7 +38,7 @@ impl Cluster {
         left
     }
 
-    /// The refs that are nobody's: every attempt may have its work and what it left uncommitted.
+    /// The refs that belong to no attempt: every attempt may have its work and what it left uncommitted.
     fn stray_refs(&self, repo: &str) -> Vec<String> {
         let items = self.json(&["item", "list"]);
         let attempts = |item: &str| {

@@ -233,7 +233,7 @@ async fn accounted(site: &Site, items: &BTreeSet<u64>, fleet: &Fleet) -> anyhow:
         .max_decoding_message_size(sprint_proto::MAX_MESSAGE_BYTES);
     for item in client.list(v1::ListItemsRequest::default()).await?.into_inner().items {
         let stage = item.stage.context("a stage")?.name;
-        ensure!(items.contains(&item.id), "item {} is nobody's", item.id);
+        ensure!(items.contains(&item.id), "item {} is unknown", item.id);
         let once = (stage.as_str(), item.attempt, item.failures, item.losses) == ("blocked", 1, 1, 0);
         ensure!(
             once,

@@ -228,7 +228,7 @@ impl Site {
     }
 }
 
-/// Where outposts get in.
+/// The address that outposts connect to.
 #[derive(Debug, Clone)]
 pub struct Door(v1::identity_client::IdentityClient<Connection>);
 

@@ -73,7 +73,7 @@ impl Stub {
         Self { name, address, trust, credential, max_workers, heartbeat, pace, seen, state: State::default() }
     }
 
-    /// Holds a session for ever, over as many connections as it takes.
+    /// Holds a session without end, over as many connections as are needed.
     pub async fn run(mut self) -> anyhow::Result<Infallible> {
         let (first, longest) = PAUSES;
         let mut pause = first;

@@ -35,7 +35,7 @@ pub(super) fn generate(changes: usize, seed: u64, start: &str) -> Vec<Planned> {
         .collect::<Vec<_>>();
     random.shuffle(&mut functions);
     let (mut pairs, mut lines) = (0..project::pairs(changes), 0..project::pairs(changes));
-    // Whoever begins here cannot know of the other.
+    // A worker that begins here does not have the other's commit.
     let begin = format!("git reset -q --hard {start}");
     let mut planned: Vec<Planned> = Vec::new();
     // Two that build on the same change would conflict.
@@ -104,10 +104,10 @@ impl Planned {
 fn clash(pair: usize) -> [String; 2] {
     let old = format!("pair_{pair}_old");
     let change = if pair.is_multiple_of(2) {
-        // Whoever calls it does not compile any more.
+        // Its callers no longer compile.
         format!("sed -i 's|{old}|pair_{pair}_new|' src/pair_{pair}.c src/pair_{pair}.h tests/pair_{pair}.c")
     } else {
-        // Whoever counts on what it said is wrong.
+        // Its dependants compute a wrong result.
         format!("sed -i 's|return x + 1;|return x + 2;|' src/pair_{pair}.c")
     };
     let caller = format!(

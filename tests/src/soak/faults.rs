@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sprint_test_needs::SmallDisk;
 
-use super::site::{CLOCKED, OUTPOSTS, SMALL, Site, SmallDisk};
+use super::site::{CLOCKED, OUTPOSTS, SMALL, Site};
 use crate::git::git_as;
 use crate::netns::Link;
 
@@ -108,7 +109,7 @@ impl Faults {
         Self { began: Instant::now(), random, grace, bag, lasting, moves: 0, planted: vec![], struck }
     }
 
-    /// Files that were committed to the upstream by hand.
+    /// Files that were committed to the upstream outside of the queue.
     pub(super) fn moves(&self) -> usize {
         self.moves
     }
@@ -281,7 +282,7 @@ impl Site {
         }
     }
 
-    /// Commits to the upstream's main by hand, however often others are quicker.
+    /// Commits to the upstream's main outside of the queue, and tries again when another push was first.
     fn move_upstream(&self, number: usize) {
         let clone = tempfile::tempdir().expect("a directory");
         let url = self.repo.upstream.display().to_string();

@@ -1,10 +1,9 @@
 //! Four outposts, each of which something else can happen to.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use sprint_test_needs::{Need, have};
+use sprint_test_needs::{Need, SmallDisk, have};
 use tokio::runtime::Runtime;
 
 use super::proxy::Proxy;
@@ -60,7 +59,7 @@ impl Site {
             cluster.start_coordinator();
         }
         let repo = cluster.repo("web", &[], &["--gate", "ok=sleep 0.1", "--max-attempts", "50"]);
-        let disk = have(Need::Tmpfs, || SmallDisk::mount(cluster.outpost_data(SMALL)));
+        let disk = have(Need::Tmpfs, || SmallDisk::mount(cluster.outpost_data(SMALL), "128m"));
         let mut proxies = vec![];
         for name in OUTPOSTS {
             let far = namespace.as_ref().filter(|_| name == FAR);
@@ -141,36 +140,4 @@ fn set_clock(directory: &Path, whose: &str, seconds: i64) {
     // At once: a half written time is none.
     std::fs::write(&new, format!("{seconds:+}\n")).expect("is written");
     std::fs::rename(new, file).expect("is renamed");
-}
-
-/// A small file system in memory, taken away at the end.
-#[derive(Debug)]
-pub(super) struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(path: PathBuf) -> Result<Self, String> {
-        std::fs::create_dir_all(&path).expect("is made");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=128m,mode=700", "none"]).arg(&path).output();
-        let mount = mount.map_err(|error| format!("mount cannot be run: {error}"))?;
-        if !mount.status.success() {
-            return Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned());
-        }
-        Ok(Self(path))
-    }
-
-    pub(super) fn fill(&self) {
-        let file = self.0.join("filler");
-        // Until there is no room.
-        Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", file.display())).output().ok();
-    }
-
-    pub(super) fn free(&self) {
-        std::fs::remove_file(self.0.join("filler")).ok();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("--lazy").arg(&self.0).output().ok();
-    }
 }

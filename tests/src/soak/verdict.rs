@@ -16,7 +16,7 @@ const STALLED: Duration = Duration::from_mins(2);
 pub(super) fn check(site: &Site, load: &Load, faults: &Faults) {
     converge(site);
     let moves = faults.moves();
-    // Work went on in spite of them; nobody promises to remove them.
+    // Work continued in spite of them; no component promises to remove them.
     faults.remove_planted();
     let items = site.cluster.json(&["item", "list"]);
     let items = items.as_array().expect("a list");

@@ -36,15 +36,15 @@ fn outcome(answer: Result<(), Status>) -> Outcome {
 /// What a caller shows.
 #[derive(Clone, Copy)]
 enum As {
-    Nobody,
-    /// Somebody with a token of this role.
+    Stranger,
+    /// A person with a token of this role.
     Person(&'static str),
     Outpost,
 }
 
 async fn call_as(site: Arc<Site>, from: IpAddr, who: As, path: &'static str) -> Outcome {
     let (credential, request) = match who {
-        As::Nobody => (Credential::None, Request::new(())),
+        As::Stranger => (Credential::None, Request::new(())),
         As::Person(role) => {
             let (_, token) = site.person(role, "ann").await;
             (Credential::None, with_token((), &token))
@@ -78,10 +78,10 @@ fn parts(token: &str) -> [&str; 4] {
     token.split('_').collect::<Vec<_>>().try_into().expect("four parts")
 }
 
-const NOBODY: &str = "the call is not authenticated";
+const UNAUTHENTICATED: &str = "the call is not authenticated";
 
-fn nobody(name: &'static str, path: &'static str) -> Attack {
-    attack(name, STRANGER, NOBODY, NOBODY, move |site, from| call_as(site, from, As::Nobody, path))
+fn unauthenticated(name: &'static str, path: &'static str) -> Attack {
+    attack(name, STRANGER, UNAUTHENTICATED, UNAUTHENTICATED, move |site, from| call_as(site, from, As::Stranger, path))
 }
 
 fn person(name: &'static str, role: &'static str, path: &'static str) -> Attack {
@@ -93,29 +93,35 @@ fn person(name: &'static str, role: &'static str, path: &'static str) -> Attack 
 
 pub(crate) fn strangers() -> Vec<Attack> {
     vec![
-        nobody("nobody reads the queue", "/sprint.v1.Items/List"),
-        nobody("nobody reads the record", "/sprint.v1.Events/Tail"),
-        nobody("nobody reads a worker's log", "/sprint.v1.Workers/Logs"),
-        nobody("nobody steers", "/sprint.v1.Items/Add"),
-        nobody("nobody types into a terminal", "/sprint.v1.Workers/Attach"),
-        nobody("nobody makes a token", "/sprint.v1.Identity/CreateToken"),
-        nobody("nobody speaks as an outpost", "/sprint.v1.Link/Session"),
-        nobody("nobody learns what there is to call", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
-        nobody("nobody asks who is well", "/grpc.health.v1.Health/List"),
-        nobody("nobody calls what is not there", "/sprint.v1.Items/Unheard"),
-        nobody("nobody calls by another spelling", "/sprint.v1.Items//List"),
-        nobody("nobody calls beyond what is for anyone", "/sprint.v1.Identity/Enrol/../CreateToken"),
-        attack("nobody calls by HTTP/1", STRANGER, "", NOBODY, async |site: Arc<Site>, from| {
+        unauthenticated("a stranger reads the queue", "/sprint.v1.Items/List"),
+        unauthenticated("a stranger reads the record", "/sprint.v1.Events/Tail"),
+        unauthenticated("a stranger reads a worker's log", "/sprint.v1.Workers/Logs"),
+        unauthenticated("a stranger adds an item", "/sprint.v1.Items/Add"),
+        unauthenticated("a stranger types into a terminal", "/sprint.v1.Workers/Attach"),
+        unauthenticated("a stranger makes a token", "/sprint.v1.Identity/CreateToken"),
+        unauthenticated("a stranger opens an outpost's session", "/sprint.v1.Link/Session"),
+        unauthenticated("a stranger lists the methods", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+        unauthenticated("a stranger lists the services' health", "/grpc.health.v1.Health/List"),
+        unauthenticated("a stranger calls a method that does not exist", "/sprint.v1.Items/Unheard"),
+        unauthenticated("a stranger spells a path differently", "/sprint.v1.Items//List"),
+        unauthenticated("a stranger leaves a public path by dots", "/sprint.v1.Identity/Enrol/../CreateToken"),
+        attack("a stranger calls by HTTP/1", STRANGER, "", UNAUTHENTICATED, async |site: Arc<Site>, from| {
             let mut stream = site.tls(from, &Credential::None, &[b"http/1.1"]).await?;
             let head = "POST /sprint.v1.Items/List HTTP/1.1\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n";
             let answer = http1(&mut stream, head, b"").await?;
             // gRPC's own refusal is an HTTP success without a body.
             if answer.body.is_empty() { Err("an empty answer".to_owned()) } else { Ok(format!("{answer:?}")) }
         }),
-        attack("nobody looks around", STRANGER, "404", "there is nothing there", async |site: Arc<Site>, from| {
-            let mut stream = site.tls(from, &Credential::None, &[b"http/1.1"]).await?;
-            refused(http1(&mut stream, "GET /admin HTTP/1.1\r\n", b"").await)
-        }),
+        attack(
+            "a stranger requests an unknown path",
+            STRANGER,
+            "404",
+            "there is nothing there",
+            async |site: Arc<Site>, from| {
+                let mut stream = site.tls(from, &Credential::None, &[b"http/1.1"]).await?;
+                refused(http1(&mut stream, "GET /admin HTTP/1.1\r\n", b"").await)
+            },
+        ),
         attack("a token with another secret", STRANGER, "not known here", "not known here", |site, from| {
             token_but(site, from, |token| {
                 let [begin, id, _, authority] = parts(&token);
@@ -152,10 +158,16 @@ pub(crate) fn strangers() -> Vec<Attack> {
         attack("nothing in the place of a token", STRANGER, "not a token", "not a token", |site, from| {
             showing(site, from, "Bearer  ".to_owned())
         }),
-        attack("a token by another scheme", STRANGER, NOBODY, NOBODY, async |site: Arc<Site>, from| {
-            let (_, token) = site.person("admin", "ann").await;
-            showing(site, from, format!("Token {token}")).await
-        }),
+        attack(
+            "a token by another scheme",
+            STRANGER,
+            UNAUTHENTICATED,
+            UNAUTHENTICATED,
+            async |site: Arc<Site>, from| {
+                let (_, token) = site.person("admin", "ann").await;
+                showing(site, from, format!("Token {token}")).await
+            },
+        ),
         attack("a token that has expired", STRANGER, "expired at", "expired at", async |site: Arc<Site>, from| {
             let request =
                 v1::CreateTokenRequest { kind: "admin".to_owned(), ttl_ms: 1, ..v1::CreateTokenRequest::default() };
@@ -286,7 +298,7 @@ pub(crate) fn people() -> Vec<Attack> {
                 let mut items = v1::items_client::ItemsClient::new(channel);
                 let (waited, ()) =
                     tokio::join!(tokio::time::timeout(LIMIT, items.wait(with_token(request, &text))), async {
-                        // That somebody waits, nothing shows.
+                        // Nothing shows that a caller waits.
                         tokio::time::sleep(Duration::from_secs(1)).await;
                         site.revoke(&token).await;
                     });

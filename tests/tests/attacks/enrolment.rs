@@ -226,7 +226,7 @@ pub(crate) fn table() -> Vec<Attack> {
             "makes no sense",
             "makes no sense",
             |site, from| {
-                // The key is another's, the signature one's own.
+                // The key is another's; the signature is by the sender's own key.
                 join_but(site, from, |joining| {
                     let other = Key::generate().request();
                     let end = other.len().min(joining.csr.len()) - 80;

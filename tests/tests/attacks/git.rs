@@ -87,7 +87,7 @@ async fn git(site: Arc<Site>, credential: &Credential, directory: &Path, args: &
     if output.status.success() { Ok(text(&output.stdout) + &text(&output.stderr)) } else { Err(text(&output.stderr)) }
 }
 
-/// A push of one's own commit by `a`.
+/// A push of its own commit by `a`.
 fn push(work: &Arc<Work>, name: &'static str, told: &'static str, refspecs: Vec<String>) -> Attack {
     let work = Arc::clone(work);
     attack(name, "outpost/a", told, told, async move |site: Arc<Site>, _| {
@@ -109,7 +109,7 @@ pub(crate) fn pushes(work: &Arc<Work>) -> Vec<Attack> {
     let not_own = "is not one of outpost \"a\"";
     vec![
         push(work, "a push to main", not_a_ref, to("refs/heads/main")),
-        push(work, "a push to a branch of one's own", not_a_ref, to("refs/heads/mine")),
+        push(work, "a push to a branch of its own", not_a_ref, to("refs/heads/mine")),
         push(work, "a push to a tag", not_a_ref, to("refs/tags/v1")),
         push(work, "a push to a candidate", not_a_ref, to("refs/sprint/candidate/1")),
         push(work, "a push to what was seen of the upstream", not_a_ref, to("refs/sprint/upstream/main")),
@@ -144,7 +144,7 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
             attack(name, who, told, recorded, move |site, _| run(site, work)).one_by_one()
         };
     vec![
-        row("the deletion of one's own work", "outpost/a", "is not deleted", "is not deleted", |site, work| {
+        row("the deletion of its own work", "outpost/a", "is not deleted", "is not deleted", |site, work| {
             Box::pin(async move {
                 let (url, own) = (site.cluster.git_url("web"), work.own_ref());
                 let a = &work.a.credential;
@@ -198,13 +198,13 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
                 })
             },
         ),
-        row("a push by nobody", STRANGER, "", "code is served to callers", |site, work| {
+        row("a push without credentials", STRANGER, "", "code is served to callers", |site, work| {
             Box::pin(async move {
                 let url = site.cluster.git_url("web");
                 git(site, &Credential::None, &work.clone, &["push", &url, "HEAD:refs/heads/main"]).await
             })
         }),
-        row("a clone by nobody", STRANGER, "", "code is served to callers", |site, work| {
+        row("a clone without credentials", STRANGER, "", "code is served to callers", |site, work| {
             Box::pin(async move {
                 let url = site.cluster.git_url("web");
                 git(site, &Credential::None, &work.clone, &["clone", &url, "../stolen"]).await
@@ -383,7 +383,7 @@ pub(crate) fn raw(work: &Arc<Work>) -> Vec<Attack> {
         raw_push(work, "garbage in the place of a push", "400", invalid, "", |_| b"zzzz\xff\xfe\x00garbage".to_vec()),
         raw_push(work, "a line that is longer than what comes", "400", "ended in the middle", "", |_| b"ffff".to_vec()),
         raw_push(work, "a line of no length", "400", invalid, "", |_| b"0001".to_vec()),
-        raw_push(work, "more refs than anybody pushes", "400", "updates too many refs", "", |work| {
+        raw_push(work, "more refs than a push may have", "400", "updates too many refs", "", |work| {
             line(&format!("{ZERO} {} refs/heads/main", work.head())).repeat(2000).into_bytes()
         }),
         raw_push(work, "a pack that is none", "unpack ", "git did not take what was pushed", "", |work| {

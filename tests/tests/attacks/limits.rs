@@ -88,7 +88,7 @@ pub(crate) fn table() -> Vec<Attack> {
             "connection",
             frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xff; 64]),
         ),
-        bad_frames("data of a call that nobody made", "goaway 1", "connection", frame(DATA, END_STREAM, 5, b"x")),
+        bad_frames("data of a call that was never opened", "goaway 1", "connection", frame(DATA, END_STREAM, 5, b"x")),
         bad_frames(
             "a frame that is longer than any may be",
             "goaway 6",

@@ -206,7 +206,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
             Up::Renew(v1::Renew { csr: pair.b.key().request().into() }),
         ),
         ending(
-            "a certificate for a key that nobody has",
+            "a certificate for a key that no caller holds",
             "for a key that is not its own",
             Up::Renew(v1::Renew { csr: Key::generate().request().into() }),
         ),
@@ -256,7 +256,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
                     data: b"forged".to_vec().into(),
                 };
                 let ack = log(&site, from, &pair.a, chunk).await;
-                // It is told that all is well, so that it does not send the same for ever.
+                // It is acknowledged, so that it is not sent again without end.
                 if log_of(&site, pair.of_b.worker) == before {
                     Err(format!("{ack:?}, but worker {} is not one of this outpost's", pair.of_b.worker))
                 } else {
@@ -291,7 +291,7 @@ pub(crate) fn reports(pair: &OfPair) -> Vec<Attack> {
                 take_terminal(&site, from, &pair.a, number).await
             })
         }),
-        with("a terminal that nobody wants", "no viewer waits for this terminal", |site, from, pair| {
+        with("a terminal that no viewer waits for", "no viewer waits for this terminal", |site, from, pair| {
             Box::pin(async move { take_terminal(&site, from, &pair.a, u64::MAX).await })
         }),
         with("a message that is longer than any may be", "too large", |site, from, pair| {
@@ -314,7 +314,7 @@ async fn own_work(site: &Site, from: IpAddr, pair: &Pair) -> Result<(Session, v1
 /// Ends a worker in good order.
 async fn end(session: &mut Session, work: &v1::Assignment, seq: u64) {
     let refused = session.report(report(work, seq, failed())).await.expect("it goes on");
-    assert_eq!(refused, None, "the end of one's own worker is taken");
+    assert_eq!(refused, None, "the end of its own worker is accepted");
 }
 
 /// What an outpost has left once it was removed, or its certificate has expired; each on its own outpost.
@@ -416,7 +416,7 @@ pub(crate) fn put_out() -> Vec<Attack> {
                             return Err(status.message().to_owned());
                         }
                     }
-                    Ok("it counts for ever".to_owned())
+                    Ok("it is valid without end".to_owned())
                 })
             },
         )),

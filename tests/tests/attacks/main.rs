@@ -118,7 +118,7 @@ async fn nothing_passes_through_the_terminal_of_a_removed_outpost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn code_goes_where_the_merge_queue_wants_it_and_to_whom_it_was_given() {
+async fn code_is_pushed_and_fetched_only_as_the_permissions_allow() {
     let site = Site::start(&["--max-push-mib", "1"]);
     let work = git::Work::make(&site).await;
     let before = git::refs(&site, "web");

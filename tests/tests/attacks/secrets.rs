@@ -17,7 +17,7 @@ use tokio_stream::StreamExt as _;
 use crate::site::Site;
 use crate::table::{Attack, STRANGER, attack};
 
-/// What nobody may see, and what it is.
+/// A secret, and its name.
 struct Secrets(Vec<(String, String)>);
 
 impl Secrets {
@@ -157,7 +157,7 @@ pub(crate) async fn upstream_that_does_not_answer() {
     let adding = tokio::spawn(async move { repos.add(request).await });
     let waiting = tokio::task::spawn_blocking(move || {
         let (stream, _): (TcpStream, _) = silent.accept().expect("git comes");
-        // Git and what it has started for it show their arguments to everybody now.
+        // All users of this host can see the arguments of git and of its child processes now.
         let shown = sprint_tests::mentioning(&host.to_string()).into_iter().map(arguments).collect::<Vec<_>>();
         assert!(shown.iter().any(|line| line.contains("ls-remote")), "git is at it: {shown:?}");
         assert!(shown.iter().any(|line| line.contains("remote-http")), "and its helper: {shown:?}");
@@ -231,7 +231,7 @@ fn run(program: &str, home: &Path, args: &[&str]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// A token goes to the coordinator that made it, and to nobody else who listens at its address.
+/// A token goes to the coordinator that made it, and to no other server at its address.
 pub(crate) async fn impostor() {
     let site = Site::start(&[]);
     let impostor = TestAuthority::make();
@@ -278,7 +278,7 @@ pub(crate) async fn impostor() {
     );
 }
 
-/// The other coordinator's side of it: that somebody came, and went, is on record there.
+/// The other coordinator's side of it: it records a connection that was opened and closed.
 pub(crate) fn mistaken() -> Vec<Attack> {
     let row = |name, program: &'static str, kind: &'static str| {
         attack(

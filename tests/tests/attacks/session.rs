@@ -1,4 +1,4 @@
-//! An outpost's session, spoken by hand.
+//! An outpost's session, message by message.
 
 use sprint_proto::v1;
 use sprint_proto::v1::link_client::LinkClient;
@@ -61,7 +61,7 @@ impl Session {
             if let Some(Down::Assign(assignment)) = self.next().await.expect("it goes on") {
                 let report = report(&assignment, 1, v1::report::Body::Accepted(v1::Accepted {}));
                 let refused = self.report(report).await.expect("it goes on");
-                assert_eq!(refused, None, "a report of one's own worker is taken");
+                assert_eq!(refused, None, "a report of its own worker is accepted");
                 return assignment;
             }
         }

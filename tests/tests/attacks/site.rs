@@ -78,7 +78,7 @@ impl Site {
         self.cluster.address().parse().expect("an address")
     }
 
-    /// An address that nobody else of this test calls from.
+    /// An address that no other part of this test calls from.
     pub(crate) fn fresh_source(&self) -> IpAddr {
         Ipv4Addr::new(127, 9, 0, self.subnets.fetch_add(1, Ordering::Relaxed)).into()
     }
@@ -147,7 +147,7 @@ impl Site {
         self.token(v1::CreateTokenRequest { kind, uses, name_prefix, ..v1::CreateTokenRequest::default() }).await
     }
 
-    /// A token of somebody with a role.
+    /// A token of a person with a role.
     pub(crate) async fn person(&self, role: &str, name: &str) -> (v1::Token, String) {
         let (kind, name) = (role.to_owned(), name.to_owned());
         self.token(v1::CreateTokenRequest { kind, name, ..v1::CreateTokenRequest::default() }).await

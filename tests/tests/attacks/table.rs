@@ -47,13 +47,13 @@ where
 }
 
 impl Attack {
-    /// Makes the record say that somebody else did it.
+    /// Makes the record name another actor.
     pub(crate) fn by(mut self, who: &'static str) -> Self {
         self.who = who;
         self
     }
 
-    /// Makes it come from where everybody calls from, after the rows before it.
+    /// Makes the call come from the shared address, after the rows before it.
     pub(crate) fn one_by_one(mut self) -> Self {
         self.apart = false;
         self

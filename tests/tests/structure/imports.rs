@@ -1,4 +1,4 @@
-//! Which file imports which: an import leads to the file that defines what it names, whoever exports it again.
+//! Which file imports which: an import leads to the file that defines what it names, even through a re-export.
 
 use std::collections::{BTreeMap, BTreeSet};
 

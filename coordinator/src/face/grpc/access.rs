@@ -1,4 +1,4 @@
-//! Who may call what. What is not listed is refused.
+//! The permission that each method needs. A method that is not listed is refused.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_mins(1);
 pub(super) struct Call {
     pub(super) sprint: Arc<Coordinator>,
     pub(super) peer: Peer,
-    /// What was shown with the call.
+    /// The credentials of the call.
     pub(super) token: Option<String>,
     pub(super) caller: Caller,
     pub(super) method: String,

@@ -22,7 +22,7 @@ use tonic::{Request, Status};
 
 use super::{Face, caller};
 
-/// What strangers may send at most: a token, a name and a certificate signing request.
+/// The most bytes that a stranger may send: a token, a name and a certificate signing request.
 const MAX_IDENTITY_BYTES: usize = 64 << 10;
 
 /// The services, behind the check of who may call them.
@@ -59,14 +59,14 @@ pub fn router(face: &Face) -> anyhow::Result<Router> {
     Ok(routes.prepare().into_axum_router().layer(from_fn_with_state(face.clone(), access::check)))
 }
 
-/// Who makes a call: the access check has put it there.
+/// The caller; the access check has set it.
 fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {
     caller::of(request.extensions()).ok_or_else(|| {
         status::plain(sprint_core::refusal::Code::Internal, "the access check did not run for this call")
     })
 }
 
-/// Who makes a call, as the cause of events.
+/// The caller, as the actor of events.
 fn caller<T>(request: &Request<T>) -> Result<Actor, Status> {
     caller_of(request).map(caller::actor)
 }

@@ -1,4 +1,4 @@
-//! Who may call which path.
+//! The permission that each path needs.
 
 use std::time::Instant;
 

@@ -27,7 +27,7 @@ use crate::service::repos;
 use crate::service::repos::git_access;
 use crate::service::repos::git_access::{Commands, commands};
 
-/// What is read of a refused push, so that its client comes to hear of it.
+/// The most bytes of a refused push that are read, so that its client reads the refusal.
 const DRAINED_BYTES: usize = 64 << 20;
 
 /// The longest list of what a client that fetches wants and has; git's program takes no more either.
@@ -170,7 +170,7 @@ async fn refuse_push(commands: &Commands, why: &str, mut body: BodyDataStream) -
 fn answer(status: StatusCode, why: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{why}\n")));
     *response.status_mut() = status;
-    // Of plain text only does git show its user what is said.
+    // Git shows its user the message only when it is plain text.
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     if status == StatusCode::UNAUTHORIZED {
         let scheme = header::HeaderValue::from_static("Basic realm=\"sprint: a token as the password\"");

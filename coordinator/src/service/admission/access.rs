@@ -15,7 +15,7 @@ use crate::store::Live;
 /// Why a call without proof is refused.
 pub const NO_CALLER: &str = "the call is not authenticated; it carries neither a certificate nor a token";
 
-/// What a caller proves itself with.
+/// The credentials of a caller.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Credentials<'a> {
     /// The key of its certificate, which TLS has verified.
@@ -24,7 +24,7 @@ pub struct Credentials<'a> {
     pub token: Option<&'a str>,
 }
 
-/// Finds out who somebody is; who shows nothing is a stranger.
+/// Identifies a caller by certificate or token; a caller without credentials is a stranger.
 ///
 /// # Errors
 /// A proof that is not accepted: its caller is not treated as a stranger.
@@ -80,8 +80,8 @@ fn person(token: &Token) -> Result<Identity, ServiceError> {
     Ok(Identity::Person { role, name: name.clone() })
 }
 
-/// Checks a token's secret against what is on record. A wrong secret and an unknown token are told
-/// alike, and a comparison takes the same time wherever the first difference is.
+/// Checks a token's secret against the hash on record. A wrong secret and an unknown token get the same
+/// answer, and the comparison takes constant time.
 pub(crate) fn known(found: Option<&Token>, shown: &TokenText, kind: TokenKind) -> Result<(), TokenRefused> {
     let hash = hash(shown);
     match found {
@@ -93,17 +93,17 @@ pub(crate) fn known(found: Option<&Token>, shown: &TokenText, kind: TokenKind) -
     }
 }
 
-/// What is kept of a token's secret.
+/// The hash of a token's secret, which is stored.
 pub(crate) fn hash(token: &TokenText) -> SecretHash {
     SecretHash::new(sprint_identity::sha256(token.secret().as_bytes())).expect("a SHA-256 has 64 digits")
 }
 
-/// Rings whenever somebody may have been let in or shut out.
+/// Notifies after every transaction that may have admitted or excluded a caller.
 pub fn changes(sprint: &Coordinator) -> watch::Receiver<()> {
     sprint.store.live().access_changes()
 }
 
-/// Whoever has the data directory, and needs no call: what they do is part of the audit, too.
+/// A person with access to the data directory, who needs no call: their acts are part of the audit, too.
 pub fn local_admin() -> Actor {
     let name = PersonName::new("local").expect("a name");
     let identity = Identity::Person { role: PersonRole::Admin, name };

@@ -9,7 +9,7 @@ use sprint_core::event::{Actor, EventKind, NewEvent};
 use crate::service::admission::refusals::{cut, host};
 use crate::service::{Coordinator, ServiceError};
 
-/// Records that somebody was refused something.
+/// Records a refusal.
 pub async fn refused(sprint: &Coordinator, caller: Caller, what: &str, why: &str) {
     let (what, why) = (cut(what), cut(why));
     let address = host(&caller.from).to_owned();

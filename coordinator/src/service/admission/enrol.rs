@@ -18,7 +18,7 @@ use crate::service::admission::access;
 use crate::service::{Actor, Coordinator, ServiceError};
 use crate::store::Tx;
 
-/// A certificate for an outpost, and what it is to trust from now on.
+/// A certificate for an outpost, and the authority that it is to trust.
 #[derive(Debug)]
 pub struct Enrolled {
     pub issued: Issued,
@@ -63,14 +63,14 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
     }
     if let Some(other) = tx.outposts().await?.into_iter().find(|other| other.key.as_ref() == Some(&key)) {
         let why = format!(
-            "this key belongs to outpost \"{}\"; each outpost needs a key and a --data-dir of its own",
+            "this key belongs to outpost \"{}\"; each outpost needs its own key and its own data directory",
             other.name
         );
         return Err(ServiceError::new(Code::OutpostKeyInUse, why));
     }
     if known.as_ref().is_some_and(|known| known.key.is_some()) {
         let why = format!(
-            "an outpost \"{name}\" with another key exists already; join with another --name, or have an admin remove that one first"
+            "an outpost \"{name}\" with another key exists already; join with another name, or have an admin remove that one first"
         );
         return Err(Refusal::new(Code::OutpostExists, why).next(Act::RemoveOutpost(name)).into());
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_off_is_told_by_how_much_and_which_way() {
+    fn the_refusal_of_a_wrong_clock_says_by_how_much_and_in_which_direction() {
         let ours = Timestamp::from_millis(10_000_000);
         let at = |seconds: i64| Timestamp::from_millis(10_000_000 + seconds * 1000);
         assert!(check_clock(at(-300), ours).is_ok() && check_clock(at(300), ours).is_ok());

@@ -87,7 +87,7 @@ async fn create(sprint: &Coordinator, key: KeyId) -> Result<(), ServiceError> {
         .await
 }
 
-/// The certificate of before while it is good for long enough, else a new one.
+/// The present certificate while it is valid for long enough, else a new one.
 fn certificate(sprint: &Coordinator, key: &Key, before: Option<&Context>) -> Result<String, KeyError> {
     let authority = &sprint.certificates.authority;
     let good = before.and_then(|before| before.certificate.as_ref()).filter(|pem| {

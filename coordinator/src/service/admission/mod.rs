@@ -1,4 +1,4 @@
-//! Who may come in, and what was refused.
+//! Admission of callers, and the record of refusals.
 
 pub mod access;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! Refusals of late, counted by address: a flood must not fill the record.
+//! Recent refusals, counted by address: a flood must not fill the record.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 /// The time in which refusals from one address are counted together.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Refusals from one address in a window that have an event of their own: whoever is refused more
-/// often is counted, so that no address can fill the record with refusals.
+/// Refusals from one address in a window that have an event of their own: further ones
+/// are counted, so that no address can fill the record with refusals.
 const EVENTS_PER_WINDOW: u32 = 60;
 
-/// Addresses that are told apart at once; those beyond are counted as one.
+/// The most addresses that are counted separately; the others are counted as one.
 const ADDRESSES: usize = 4096;
 
-/// The address that stands for all that are not told apart.
+/// The name of the addresses that are counted as one.
 const OTHERS: &str = "(others)";
 
 /// Texts from outside are cut to this before they are recorded.
 const LONGEST: usize = 200;
 
-/// Who was refused how often of late.
+/// The number of recent refusals of each address.
 #[derive(Debug, Default)]
 pub struct Refusals {
     recent: Mutex<HashMap<String, Recent>>,
@@ -71,7 +71,7 @@ pub(crate) fn host(from: &str) -> &str {
     from.rsplit_once(':').map_or(from, |(host, _)| host)
 }
 
-/// What came from outside, on one line and not too long.
+/// A text from outside, on one line and cut to the limit.
 pub(crate) fn cut(text: &str) -> String {
     let plain = text.chars().map(|char| if char.is_control() { ' ' } else { char });
     plain.take(LONGEST).collect()
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_knocks_too_often_is_counted_and_not_recorded_each_time() {
+    fn an_address_that_is_refused_too_often_is_counted_and_not_recorded_each_time() {
         let refusals = Refusals::default();
         let now = Instant::now();
         let own = (0..100).filter(|_| refusals.note("10.0.0.1", "Link/Session", "no certificate", now)).count();

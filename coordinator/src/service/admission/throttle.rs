@@ -1,4 +1,4 @@
-//! How often somebody may fail before they have to wait.
+//! Limits the failed tries to join from one address.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,13 +8,13 @@ const WINDOW: Duration = Duration::from_mins(1);
 
 /// Failed tries from one address in a window. Those that succeed are not counted: a thousand
 /// outposts may join from behind one address. Fewer than the refusals that have an event of their own, so that
-/// the record tells of the flood at once.
+/// the flood is on record at once.
 const MOST: u32 = 30;
 
-/// Addresses that are told apart at once.
+/// The most addresses that are counted separately.
 const ADDRESSES: usize = 4096;
 
-/// The failed tries of late, by address.
+/// The recent failed tries, by address.
 #[derive(Debug, Default)]
 pub struct EnrolmentThrottle {
     failed: Mutex<HashMap<String, (Instant, u32)>>,
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_fails_too_often_waits_a_minute_and_others_do_not() {
+    fn an_address_with_too_many_failures_waits_a_minute_and_others_do_not() {
         let attempts = EnrolmentThrottle::default();
         let now = Instant::now();
         for _ in 0..MOST {

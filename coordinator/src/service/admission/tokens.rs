@@ -36,7 +36,7 @@ pub async fn create(sprint: &Coordinator, new: NewToken, by: Actor) -> Result<(T
     let ttl = new.ttl.unwrap_or(ttl);
     if ttl.is_zero() || ttl > LONGEST_TTL {
         let why = format!(
-            "a token cannot be valid for {}; set --ttl to more than 0 and at most {}",
+            "a token cannot be valid for {}; choose more than 0 and at most {}",
             humantime::format_duration(ttl),
             humantime::format_duration(LONGEST_TTL)
         );
@@ -65,12 +65,12 @@ fn grant(new: &NewToken, id: &TokenId) -> Result<(Grant, Duration), ServiceError
     let role = match new.kind {
         TokenKind::Outpost => {
             if new.name.is_some() {
-                let why = "--name names a person; an outpost chooses its name when it joins";
+                let why = "a token of kind outpost takes no name; an outpost chooses its name when it joins";
                 return Err(Refusal::new(Code::TokenInvalid, why).field("name").into());
             }
             let uses = new.uses.unwrap_or(1);
             if !(1..=MOST_USES).contains(&uses) {
-                let why = format!("--uses {uses} is not between 1 and {MOST_USES}");
+                let why = format!("the number of uses is {uses}; choose one between 1 and {MOST_USES}");
                 return Err(Refusal::new(Code::TokenInvalid, why).field("uses").into());
             }
             let grant = Grant::Join { uses, used: 0, name_prefix: new.name_prefix.clone() };
@@ -82,7 +82,7 @@ fn grant(new: &NewToken, id: &TokenId) -> Result<(Grant, Duration), ServiceError
     };
     if new.uses.is_some() || !new.name_prefix.is_empty() {
         let why = format!(
-            "--uses and --name-prefix are for tokens of kind outpost; one of kind {} is valid until it expires or is revoked",
+            "a number of uses and a name prefix are for tokens of kind outpost; one of kind {} is valid until it expires or is revoked",
             new.kind
         );
         return Err(Refusal::new(Code::TokenInvalid, why).field("uses").into());
@@ -107,7 +107,7 @@ pub(crate) fn event(kind: EventKind, token: &Token, by: Actor) -> NewEvent {
     NewEvent { kind, repo: None, item: None, actor: by, data }
 }
 
-/// The tokens that still let somebody in, or all.
+/// The tokens that still admit callers, or all.
 ///
 /// # Errors
 /// What the store says.
@@ -121,7 +121,7 @@ pub async fn list(sprint: &Coordinator, all: bool) -> Result<Vec<Token>, Service
     Ok(tokens)
 }
 
-/// Takes a token's force away. Outposts that joined with it stay: `outpost remove` is for those.
+/// Revokes a token. Outposts that joined with it stay: `outpost remove` is for those.
 ///
 /// # Errors
 /// [`Code::TokenNotFound`].

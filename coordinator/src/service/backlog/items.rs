@@ -145,6 +145,7 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
         feedback: vec![],
         created_at: tx.now(),
         updated_at: tx.now(),
+        stage_since: Some(tx.now()),
     };
     validate(&item)?;
     Ok(item)
@@ -217,7 +218,7 @@ pub async fn list(sprint: &Coordinator, filter: &ItemFilter) -> Result<Vec<Item>
     Ok(sprint.store.items(filter).await?)
 }
 
-/// Changes an item's texts, needs and labels. Work that is under way goes on as it was given out.
+/// Changes an item's texts, needs and labels. A running worker keeps its assignment as it is.
 ///
 /// # Errors
 /// What [`add`] would refuse, too.

@@ -29,7 +29,7 @@ async fn apply(sprint: &Coordinator, id: ItemId, event: ItemEvent) -> Result<(),
         .write(move |tx| Box::pin(async move { transition::apply(tx, id, event, &Actor::Pipeline).await.map(|_| ()) }))
         .await;
     match applied {
-        // Somebody else moved it between the look and the decision; the next look tells.
+        // It has moved between the read and the decision; the next pass reads it again.
         Err(ServiceError::Refused(_)) => Ok(()),
         other => other,
     }

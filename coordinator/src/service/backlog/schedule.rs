@@ -159,7 +159,7 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
     let lease = Lease { worker, outpost: outpost.clone() };
     match transition::apply(tx, id, ItemEvent::Leased { attempt, lease }, &Actor::Scheduler).await {
         Ok(_) => {}
-        // Cancelled or edited since the look: the next pass decides anew.
+        // Cancelled or edited since it was read: the next pass decides again.
         Err(ServiceError::Refused(_)) => return Ok(()),
         Err(error) => return Err(error),
     }

@@ -1,4 +1,4 @@
-//! What an outpost is told about a worker: derived from the record each time it is sent.
+//! The assignment of a worker, as it is sent to an outpost: derived from the record each time.
 
 use sprint_core::assignment::{Assignment, Command, Runtime};
 use sprint_core::conflict::Conflict;

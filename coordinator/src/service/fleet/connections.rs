@@ -1,4 +1,4 @@
-//! The outposts that are connected now. Nothing here is worth keeping: a restart finds it anew.
+//! The outposts that are connected now. Nothing here is stored: after a restart the outposts connect again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +89,7 @@ struct Heard {
 }
 
 impl Connections {
-    /// Nobody is connected; `at` is the time that has passed since some moment.
+    /// An empty table; `at` is the present time of a monotonic clock.
     pub fn new(at: Duration) -> Self {
         Self {
             live: Mutex::default(),
@@ -99,7 +99,7 @@ impl Connections {
         }
     }
 
-    /// Notes that an outpost speaks.
+    /// Records that a message of an outpost arrived.
     pub fn hear(&self, outpost: &OutpostName, at: Duration) {
         let mut heard = self.heard();
         let now = heard.awake.look(at);

@@ -107,13 +107,13 @@ pub async fn set_draining(
         .await
 }
 
-/// Forgets an outpost: its certificate counts for nothing from the commit on. By force also one that is connected or holds workers, which are lost with it.
+/// Removes an outpost: its certificate is refused from the commit on. With force, also one that is connected or has workers, which are lost.
 ///
 /// # Errors
 /// [`Code::OutpostConnected`] or [`Code::OutpostBusy`] when force would be needed.
 pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Actor) -> Result<Outpost, ServiceError> {
     if sprint.fleet.is_live(&name) && !force {
-        let why = format!("outpost \"{name}\" is connected; stop its agent first, or add --force");
+        let why = format!("outpost \"{name}\" is connected; stop its agent first, or remove it by force");
         return Err(ServiceError::new(Code::OutpostConnected, why));
     }
     sprint
@@ -124,7 +124,7 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
                 let outpost = tx.get(&name).await?.ok_or_else(|| ServiceError::no_outpost(&name))?;
                 if !live.is_empty() && !force {
                     let why = format!(
-                        "outpost \"{name}\" has {} workers; drain it and wait for them, or add --force",
+                        "outpost \"{name}\" has {} workers; drain it and wait for them, or remove it by force",
                         live.len()
                     );
                     return Err(Refusal::new(Code::OutpostBusy, why).next(Act::DrainOutpost(name)).into());

@@ -32,12 +32,12 @@ pub enum Reconcile {
 /// [`Code::OutpostConnected`] while another agent is connected under the same name.
 pub async fn connect(sprint: &Coordinator, hello: Hello) -> Result<(SessionHold, Vec<Reconcile>), ServiceError> {
     if hello.max_workers == 0 {
-        let why = "an outpost offers at least one slot; set --max-workers to 1 or more";
+        let why = "an outpost offers at least one slot; set its number of workers to 1 or more";
         return Err(Refusal::new(Code::OutpostInvalid, why).field("max_workers").into());
     }
     let held = sprint.fleet.hold(&hello.outpost, &hello.instance).ok_or_else(|| {
         let why = format!(
-            "another agent is connected as outpost \"{}\"; stop that one, or join with another --name",
+            "another agent is connected as outpost \"{}\"; stop that one, or join with another name",
             hello.outpost
         );
         ServiceError::new(Code::OutpostConnected, why)

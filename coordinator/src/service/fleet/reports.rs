@@ -149,7 +149,7 @@ async fn one(
     Ok(answer(None))
 }
 
-/// Records a report that counts for nothing; that is part of the audit.
+/// Records a report that was refused; the event is part of the audit.
 fn refuse(
     tx: &mut Tx,
     caller: &Actor,
@@ -225,7 +225,7 @@ impl Finish<'_> {
         }
     }
 
-    /// What a gate came to, as its trial is told. What becomes of the changes is the merge queue's decision.
+    /// Applies the result of a gate to its trial. The merge queue decides about the changes.
     async fn gate(
         self,
         tx: &mut Tx,
@@ -249,7 +249,7 @@ impl Finish<'_> {
                 let (event, reason) = lost(reason);
                 return lost_as(tx, worker, event, reason, actor).await;
             }
-            // It could not be started as it was asked for: others may do better, and if not, it counts as failed.
+            // It could not be started as assigned: it runs on another outpost and, if that fails too, counts as failed.
             GateRunOutcome::Failed { reason } => {
                 let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
                 transition::apply_to(tx, worker, event, actor).await?;
@@ -296,7 +296,7 @@ impl Finish<'_> {
     }
 }
 
-/// What the next attempt at an item is told of a gate that failed: what its reports found, and the end of its output.
+/// The details of a failed gate for the next attempt: the findings of its reports, or else the end of its output.
 fn detail(verdict: &GateVerdict, log_tail: &str) -> String {
     let findings = verdict.findings.iter().fold(String::new(), |text, finding| text + &finding.to_string() + "\n");
     if findings.is_empty() { log_tail.to_owned() } else { format!("{findings}\n{log_tail}") }
@@ -306,7 +306,7 @@ async fn max_attempts(tx: &mut Tx, repo: &sprint_core::ids::RepoName) -> Result<
     Ok(tx.get(repo).await?.map_or(sprint_core::repo::DEFAULT_MAX_ATTEMPTS, |repo| repo.max_attempts))
 }
 
-/// Takes a worker for lost: its slot and its work are free again, and nobody is blamed.
+/// Marks a worker as lost: its slot and its work are free again, and no attempt counts as failed.
 pub(crate) async fn lose(tx: &mut Tx, worker: Worker, reason: String, actor: &Actor) -> Result<(), ServiceError> {
     lost_as(tx, worker, WorkerEvent::Lost { reason: reason.clone() }, reason, actor).await
 }

@@ -1,4 +1,4 @@
-//! One outpost's session: what it says is applied, and it is told whatever the record says it must be told.
+//! One outpost's session: its reports are applied, and the messages that the record demands are sent to it.
 //!
 //! Level-triggered: what was lost on the way is found again by the next look, or by the next session.
 
@@ -19,7 +19,7 @@ use crate::service::fleet::reports::Acknowledged;
 use crate::service::fleet::{assignment, leases};
 use crate::service::{Coordinator, ServiceError};
 
-/// Something that an outpost is told.
+/// A message to an outpost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Downlink {
     Assign(Box<Assignment>),
@@ -57,7 +57,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Takes an outpost in; answers also what it must be told at once.
+    /// Takes an outpost in; returns also the messages that it must get at once.
     ///
     /// # Errors
     /// As [`presence::connect`].

@@ -35,7 +35,7 @@ const FORMAT: u32 = 1;
 /// Events in one entry of the archive.
 const EVENTS: u32 = 500;
 
-/// How often the branches are looked at for a moment in which none of them moves.
+/// The number of tries to find a moment in which no branch moves.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -60,8 +60,8 @@ struct Moment {
     refs: BTreeMap<RepoName, Refs>,
 }
 
-/// Reads the record between two looks at the branches that saw the same: what it says has landed is
-/// there, and nothing is there that it does not know.
+/// Reads the record between two equal readings of the branches: every landing on record is in its branch, and
+/// no branch has a landing that is not on record.
 async fn moment(sprint: &Coordinator) -> Result<Moment, ServiceError> {
     for _ in 0..TRIES {
         let before = refs(sprint).await?;

@@ -55,7 +55,8 @@ fn set_ages(sprint: &Coordinator) {
     let (live, now) = (sprint.store.live(), sprint.now());
     let age = |since: Option<Timestamp>| since.map_or(0.0, |since| now.since(since).as_secs_f64());
     let items = live.open_items();
-    let ready = items.iter().filter(|item| item.stage.name() == StageName::Ready).map(|item| item.updated_at).min();
+    let ready = items.iter().filter(|item| item.stage.name() == StageName::Ready);
+    let ready = ready.map(|item| item.stage_since.unwrap_or(item.updated_at)).min();
     METRICS.oldest_item.only().set(age(ready));
     let repos = live.busy_repos().into_iter().map(|repo| live.queue(&repo));
     let queued = repos.flat_map(|queue| queue.changes).map(|entry| entry.change.created_at).min();

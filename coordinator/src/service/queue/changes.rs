@@ -20,7 +20,7 @@ use crate::service::queue::merge::standing;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::{Notice, RepoQueue};
 
-/// So many trials tell how gates do.
+/// The number of recent trials from which the results of gates are counted.
 const GATE_HISTORY: u32 = 500;
 
 /// # Errors
@@ -114,7 +114,7 @@ pub async fn why(sprint: &Coordinator, id: ChangeId) -> Result<Vec<Event>, Servi
     Ok(events.into_iter().filter(about).collect())
 }
 
-/// How the gates of a repo did of late.
+/// The recent results of a repo's gates.
 ///
 /// # Errors
 /// The change or the repo does not exist.

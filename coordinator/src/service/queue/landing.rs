@@ -46,7 +46,7 @@ struct Found {
 pub async fn submit(sprint: &Coordinator, wanted: LandRequest, by: Actor) -> Result<LandingReport, ServiceError> {
     let LandingWish { direct, force, skip_gates } = wanted.wish;
     if (force || skip_gates) && !direct {
-        let why = "only a direct landing skips checks or gates; add --direct";
+        let why = "only a direct landing skips checks or gates; land directly, or skip nothing";
         return Err(Refusal::new(Code::LandingInvalid, why).field("direct").into());
     }
     let found = find(sprint, &wanted).await?;
@@ -91,7 +91,7 @@ fn refuse(checks: &[Checked], wanted: &LandRequest) -> Result<(), ServiceError> 
     }
     let skips = wanted.wish.force || wanted.wish.skip_gates;
     if skips && wanted.reason.trim().is_empty() {
-        let why = "a skipped check is recorded with a reason; give one with --reason \"...\"";
+        let why = "a skipped check is recorded with a reason, and none is given; give one";
         return Err(Refusal::new(Code::LandingInvalid, why).field("reason").into());
     }
     Ok(())
@@ -271,7 +271,7 @@ fn new_item(repo: RepoName) -> NewItem {
         parent: None,
         needs: vec![],
         run: None,
-        // Nobody else is to work on it.
+        // No other worker may take it.
         stage: StageName::Inbox,
     }
 }

@@ -13,7 +13,7 @@ use crate::git::GitError;
 pub use crate::git::commands::{self, Commands, RefUpdate};
 use crate::service::{Coordinator, ServiceError};
 
-/// Whether somebody may fetch from a repo: people may, and outposts with a worker of it.
+/// Whether a caller may fetch from a repo: people may, and outposts with a worker of it.
 ///
 /// # Errors
 /// [`Code::GitForbidden`], or what the store says.
@@ -68,7 +68,7 @@ pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, Servi
     Ok(kept)
 }
 
-/// Whether somebody may ask what a push to a repo would start from: outposts that have, or had, a worker of it.
+/// Whether a caller may list the refs of a repo before a push: outposts that have, or had, a worker of it.
 ///
 /// # Errors
 /// [`Code::GitForbidden`], or what the store says.

@@ -22,7 +22,7 @@ use crate::service::repos::halt::event;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
-/// How long a removal waits for workers that were told to end: a worker is ended within 10 s, and saves after that.
+/// How long a removal waits for workers that were requested to end: a worker is ended within 10 s, and saves after that.
 const SAVING: Duration = Duration::from_secs(30);
 
 /// Refuses settings under which no worker could run.
@@ -266,7 +266,7 @@ async fn cancel_all(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                 tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if !open.is_empty() && !force {
                     let why = format!(
-                        "repo \"{name}\" has {} open items; cancel or finish them first, or add --force to cancel them",
+                        "repo \"{name}\" has {} open items; cancel or finish them first, or remove the repo by force, which cancels them",
                         open.len()
                     );
                     return Err(ServiceError::new(Code::RepoBusy, why));

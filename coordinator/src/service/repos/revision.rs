@@ -37,7 +37,7 @@ pub(crate) async fn repo_or_only(
         [only] => repo(sprint, &only.name).await,
         several => {
             let names = several.iter().map(|repo| repo.name.to_string()).collect::<Vec<_>>().join(", ");
-            let why = format!("there are several repos ({names}); name one of them with --repo");
+            let why = format!("there are several repos ({names}); name one of them");
             Err(Refusal::new(Code::RepoAmbiguous, why).field("repo").into())
         }
     }

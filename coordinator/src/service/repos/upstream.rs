@@ -13,7 +13,7 @@ use crate::git::{CompareAndSwap, GitRepo, Pushed};
 use crate::service::repos::halt::set_halted;
 use crate::service::{Actor, Coordinator, ServiceError};
 
-/// What came of a look at the upstream.
+/// The result of reading the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Followed {
     /// It holds nothing that our branch does not.
@@ -29,7 +29,7 @@ pub(crate) enum Followed {
 pub(crate) enum Push {
     /// It is where ours is, or there is nothing to be done about it now.
     Settled,
-    /// It has moved by other hands meanwhile.
+    /// It was moved outside of the coordinator in the meantime.
     Refused,
 }
 

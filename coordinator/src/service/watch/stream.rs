@@ -1,7 +1,7 @@
-//! The one rule for whoever reads a stream.
+//! The one rule for readers of a stream.
 //!
 //! A task of the coordinator is the source, and a bounded channel leads to the reader. A reader that is slow holds
-//! its own source back and nobody else's. Sources read the record, or a file, from where the reader is; so a reader
+//! its own source back and no other. Sources read the record, or a file, from where the reader is; so a reader
 //! that lags misses nothing. The source ends when the reader is gone and when the coordinator stops.
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl<E: Into<ServiceError>> From<E> for EarlyEnd {
     }
 }
 
-/// Whoever reads a stream, as its source sees them.
+/// The reader of a stream, as its source sees it.
 #[derive(Debug)]
 pub struct Reader<T> {
     values: mpsc::Sender<T>,
@@ -53,7 +53,7 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Waits for something for as long as somebody reads.
+    /// Waits for a future for as long as the reader stays.
     ///
     /// # Errors
     /// As [`Reader::send`].
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_reader_misses_nothing_and_hears_of_the_stop_behind_what_it_has_not_read() {
+    async fn a_slow_reader_misses_nothing_and_gets_the_stop_after_the_values_before_it() {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut numbers = numbers(&stop, &tasks, 2);
         assert_eq!(numbers.next().await.unwrap().unwrap(), 0);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_of_the_source_is_the_last_that_its_reader_hears() {
+    async fn an_error_of_the_source_is_the_last_value_of_its_reader() {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let failing = start(&stop, &tasks, 1, |reader| async move {
             reader.send(7).await?;

@@ -158,7 +158,7 @@ pub(crate) async fn open(url: &str) -> Result<(Writer, Readers), StoreError> {
     Ok((Writer { options, connection: Some(connection) }, Readers(pool)))
 }
 
-/// How this process shows in `pg_stat_activity`: whoever is refused is told who holds the database.
+/// The name of this process in `pg_stat_activity`: a coordinator that is refused prints it as the holder.
 fn application() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     format!("sprint-coordinator {}@{host}", std::process::id())

@@ -1,4 +1,4 @@
-//! What statements are given, and what rows answer, on either database.
+//! The parameters of statements and the columns of rows, on either database.
 
 use rusqlite::types::FromSql;
 use sqlx::FromRow;

@@ -10,7 +10,7 @@ use sprint_core::schedule::urgency;
 /// The place of a ready item among the others: the most urgent first, then the oldest.
 pub(crate) type Place = (i64, ItemId);
 
-/// What is known of an item that is over.
+/// The facts about an item that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Over {
     pub(crate) kind: ItemKind,

@@ -15,7 +15,7 @@ use crate::metrics::{Count, METRICS};
 
 const EVENT_COLUMNS: &[&str] = &["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
 
-/// Cached rows before the cache starts anew: some tens of megabytes.
+/// The number of cached rows at which the cache is cleared: some tens of megabytes.
 const CACHE_ROWS: usize = 50_000;
 
 impl Tx {
@@ -299,7 +299,7 @@ fn first_seq(writes: &[Write]) -> Option<u64> {
     }
 }
 
-/// What a commit tells the rest of the coordinator.
+/// The result of a commit, for the rest of the coordinator.
 pub(crate) struct Committed {
     pub(crate) last: Seq,
     pub(crate) notices: BTreeSet<Notice>,

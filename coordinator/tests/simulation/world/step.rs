@@ -79,7 +79,7 @@ impl World {
             }
             Event::Merger => {
                 let Some(sprint) = &self.sprint else { return Ok(()) };
-                // What stands in the way is tried again by the next step.
+                // A failure is tried again by the next step.
                 let _ = merge::drive(sprint, &fixtures::repo_name()).await;
             }
             Event::Fault => self.strike().await,
@@ -470,7 +470,7 @@ impl World {
     ) -> Option<(u64, bool)> {
         let mut at = self.now + self.random.u64(1..20);
         if blocked > self.now + KEEPALIVE {
-            // Nobody sends it again in time.
+            // It is not sent again in time.
             return None;
         }
         at = at.max(blocked);

@@ -59,7 +59,7 @@ impl World {
     }
 
     fn part(&mut self, outpost: usize, up: bool, down: bool) -> bool {
-        // Some are over before anybody notices, some outlast every lease.
+        // Some end before they are noticed, some last longer than every lease.
         let length =
             if self.random.bool() { self.random.u64(100..KEEPALIVE) } else { self.random.u64(KEEPALIVE..100_000) };
         let until = self.now + length;

@@ -63,13 +63,13 @@ pub(super) async fn record(face: &Face, link: &Link, method: &str, status: &Stat
     }
 }
 
-/// What ends the calls of an outpost that was removed.
+/// The status that ends the calls of a removed outpost.
 pub(super) fn removed() -> Status {
     let why = "this outpost was removed; join again with a new token";
     refuse(&refusal::Refusal::new(refusal::Code::OutpostRemoved, why).next(Act::CreateToken(TokenKind::Outpost)))
 }
 
-/// What ends a call whose certificate has expired; the outpost calls again with its next one.
+/// The status that ends a call whose certificate has expired; the outpost calls again with its next one.
 pub(super) fn expired() -> Status {
     plain(refusal::Code::CertificateExpired, "the certificate has expired; connect again with the next one")
 }

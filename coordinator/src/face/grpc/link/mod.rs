@@ -1,4 +1,4 @@
-//! What outposts speak: a session for control, a stream for logs, one for each open terminal.
+//! The calls of outposts: a session for control, a stream for logs, one for each open terminal.
 
 mod call;
 mod logs;

@@ -1,5 +1,5 @@
-//! One outpost's session: its reports are applied in batches, and it is told whatever the
-//! record says it must be told. Level-triggered: a lost message is found again by the next look.
+//! One outpost's session: its reports are applied in batches, and the messages that the record demands are sent to
+//! it. Level-triggered: a lost message is sent again by the next pass.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ const DOWN: usize = 256;
 /// Reports applied in one transaction at most.
 const REPORTS: usize = 128;
 
-/// So many heartbeats may fail to come before the session counts as dead; and never after less than this.
+/// The number of missed heartbeats after which the session counts as dead, and the shortest silence before it does.
 const HEARTBEATS_MISSED: u32 = 3;
 const SILENCE: Duration = Duration::from_secs(8);
 

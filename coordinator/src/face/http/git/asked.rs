@@ -1,4 +1,4 @@
-//! What a client asks of git, read as strictly as git's own client writes it.
+//! A client's request to git, parsed as strictly as git's own client writes it.
 
 use axum::http::{HeaderMap, Method, header};
 use base64::Engine as _;
@@ -24,7 +24,7 @@ impl Service {
     }
 }
 
-/// What a request is for. Nothing else of a repository is served, above all not its files.
+/// The purpose of a request. Nothing else of a repository is served, in particular not its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) repo: RepoName,
@@ -52,7 +52,7 @@ impl Asked {
         asked.filter(|_| *method == wanted).map(|service| Self { repo, service, begins })
     }
 
-    /// What `git http-backend` is told: method, path and query.
+    /// The input of `git http-backend`: method, path and query.
     pub(super) fn for_backend(&self) -> (&'static str, String, String) {
         let (repo, service) = (&self.repo, self.service.name());
         if self.begins {

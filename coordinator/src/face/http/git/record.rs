@@ -1,4 +1,4 @@
-//! What git's own program refuses is part of the audit, too: it is read off what passes.
+//! Records the refusals of git's own program in the audit; they are read from its answer.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ const VERDICT_BYTES: usize = 64 << 10;
 const TAKEN: &[u8] = b"unpack ok";
 const NOT_UPDATED: &[u8] = b"ng refs/";
 
-/// Who asked for what.
+/// The caller and the request.
 #[derive(Clone)]
 pub(super) struct Record {
     sprint: Arc<Coordinator>,

@@ -1,4 +1,4 @@
-//! Whose git program runs when: there are so many at once, and nobody has all of them.
+//! Limits the git programs that run at once, in total and for each caller.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +39,7 @@ impl Turns {
     /// Waits for a caller's turn.
     pub(super) async fn take(&self, caller: &Caller) -> Turn {
         let own = self.of(&caller.identity);
-        // First among its own, so that whoever waits there keeps nobody else waiting. None is ever closed.
+        // The caller's own limit first, so that a caller that waits there does not delay others. None is ever closed.
         let own = own.acquire_owned().await.ok();
         Turn { _own: own, _all: Arc::clone(&self.all).acquire_owned().await.ok() }
     }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_keeps_others_from_their_turn() {
+    fn one_caller_does_not_delay_others() {
         let turns = Turns::default();
         let (slow, other) = (outpost("slow"), outpost("other"));
         let mut held = (0..OF_ONE).map(|_| turns.take(&slow).now_or_never().expect("has room")).collect::<Vec<_>>();

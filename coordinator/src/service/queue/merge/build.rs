@@ -94,7 +94,7 @@ pub(crate) async fn join(
         Merged::Conflict { paths } => {
             let places = if paths.is_empty() { String::new() } else { format!(", in {}", paths.join(", ")) };
             let reason = format!(
-                "the upstream's {} was moved by other hands to {}, which does not merge with what has landed{places}; merge both, push the result to the upstream",
+                "the upstream's {} was moved outside of the coordinator to {}, which does not merge with what has landed{places}; merge both, push the result to the upstream",
                 repo.branch,
                 theirs.short(),
             );
@@ -193,7 +193,7 @@ async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &M
     Ok(Ok(git.commit(&new)?))
 }
 
-/// Brings each commit anew, but for those that `landed` brought under other names. Merges within the branch are left
+/// Makes each commit again, except those that `landed` brought under other names. Merges within the branch are left
 /// out: what they brought comes with the commits themselves.
 async fn rebased(
     sprint: &Coordinator,
@@ -231,7 +231,7 @@ async fn rebased(
     Ok(Ok(at))
 }
 
-/// The heads of what has landed of late: a rebase brought their commits under other names.
+/// The heads of recent landings: a rebase made their commits again under other names.
 async fn landed_heads(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<CommitId>, ServiceError> {
     let settled = sprint.store.settled_changes(repo, HISTORY).await?.into_iter();
     let landed = settled.filter(|change| matches!(change.state, ChangeState::Landed { .. }));

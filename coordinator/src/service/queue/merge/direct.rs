@@ -61,7 +61,7 @@ pub async fn preview(
     Ok(Preview::Merges { known })
 }
 
-/// Does the next thing for the first of the changes that land directly.
+/// Carries out the next step of the first of the changes that land directly.
 pub(crate) async fn step(
     sprint: &Coordinator,
     git: &GitRepo,

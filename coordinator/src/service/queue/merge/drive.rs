@@ -23,10 +23,10 @@ use crate::service::{Coordinator, ServiceError};
 use crate::store::RepoQueue;
 
 /// Works a repo's queue until nothing can be done, then brings the upstream up to date.
-/// What stood in the way is kept for explanations until it works again.
+/// The failure is kept for explanations until the queue works again.
 ///
 /// # Errors
-/// What stood in the way; the next call tries again.
+/// The failure; the next call tries again.
 pub async fn drive(sprint: &Coordinator, name: &RepoName) -> Result<(), ServiceError> {
     let worked: Result<(), ServiceError> = async {
         let queue = sprint.queues.of(name);
@@ -34,7 +34,7 @@ pub async fn drive(sprint: &Coordinator, name: &RepoName) -> Result<(), ServiceE
         state.begin();
         loop {
             while step(sprint, name, &mut state).await? == Progress::Made {}
-            // One that the upstream refused is followed by a look at what it has instead.
+            // After a push that the upstream refused, its present tip is read.
             match upstream::push(sprint, name).await? {
                 Push::Settled => return Ok(()),
                 Push::Refused => {}
@@ -52,7 +52,7 @@ pub fn busy(sprint: &Coordinator) -> Vec<RepoName> {
     sprint.store.live().busy_repos()
 }
 
-/// Does the next thing for a repo's queue.
+/// Carries out the next step of a repo's queue.
 async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> Result<Progress, ServiceError> {
     let Some(repo) = sprint.store.live().repo(name) else { return Ok(Progress::Idle) };
     let git = sprint.git.get(name)?;

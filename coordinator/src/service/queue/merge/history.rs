@@ -1,4 +1,4 @@
-//! What became of a repo's changes of late, and what that says of those in its queue.
+//! The recent outcomes of a repo's changes, and the prior that they give to those in its queue.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,10 +13,10 @@ use crate::git::GitRepo;
 use crate::service::ServiceError;
 use crate::store::Store;
 
-/// So many changes are looked back on.
+/// The number of recent changes that the rates come from.
 const LATEST: u32 = 100;
 
-/// So many more must have settled before it is worth to look anew: every prior is then made again.
+/// The number of newly settled changes after which every prior is computed again.
 const NEWS: usize = 8;
 
 #[derive(Default)]

@@ -44,9 +44,9 @@ pub(crate) async fn begin(
         }
     };
     let relaxed = look.config.merge.landing == Landing::Relaxed && fit == Fit::Disjoint;
-    // What lands is exactly what passed. A merge that comes out differently on the new tip is gated anew.
+    // What lands is exactly what passed. A merge whose tree differs on the new tip is gated again.
     if candidate.tree != trial.candidate.tree && !relaxed {
-        tracing::warn!(repo = %repo.name, trial = %trial.id, "its changes merge to another tree on the new tip; it is gated anew");
+        tracing::warn!(repo = %repo.name, trial = %trial.id, "its changes merge to another tree on the new tip; it is gated again");
         return apply(sprint, trial.id, TrialEvent::Retired).await;
     }
     intend_checked(sprint, git, repo, &look.tip, &members, candidate, Some(trial)).await
@@ -147,7 +147,7 @@ pub(crate) async fn joined(
         }
         TrialState::Failed { reason, .. } | TrialState::Cancelled { reason } => {
             let reason = format!(
-                "the upstream's {} was moved by other hands, and what has landed does not pass on top of that: {reason}; bring both in order, push the result to the upstream",
+                "the upstream's {} was moved outside of the coordinator, and what has landed does not pass on top of that: {reason}; repair the merge of both, push the result to the upstream",
                 repo.branch
             );
             apply(sprint, join.id, TrialEvent::Retired).await?;

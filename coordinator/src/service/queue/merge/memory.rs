@@ -21,10 +21,10 @@ use crate::service::ServiceError;
 use crate::service::repos::config::{config_at, rules};
 use crate::store::{InQueue, Store};
 
-/// So many settled changes tell how likely another one is good, and where the branch came from.
+/// The number of settled changes that are read for the rates and for the branch's history.
 pub(crate) const HISTORY: u32 = 500;
 
-/// So many trials tell how long one takes.
+/// The number of trials that the expected duration comes from.
 const DURATIONS: usize = 50;
 
 /// The queues of all repos, as they are remembered.
@@ -131,7 +131,7 @@ impl QueueState {
         f64::from(self.flaky + 1) / f64::from(self.passed + 100)
     }
 
-    /// How long a trial takes, by those that passed of late.
+    /// The expected duration of a trial, from those that passed recently.
     pub(crate) fn usual_duration(&self) -> Option<Duration> {
         let mut sorted = self.durations.clone();
         sorted.sort_unstable();
@@ -220,7 +220,7 @@ struct Configured {
 }
 
 impl QueueState {
-    /// The configuration at the tip, read anew only when it has changed.
+    /// The configuration at the tip, read again only when it has changed.
     pub(crate) fn configured(
         &mut self,
         git: &GitRepo,

@@ -1,6 +1,6 @@
 //! The merge queue: gates trials and lands changes, for each repo by itself.
 //!
-//! Each step reads the record and git, and has core decide; then it does the next thing and records it. A landing is
+//! Each step reads the record and git, and lets core decide; then it carries out the next step and records it. A landing is
 //! intent, compare-and-swap, record, upstream push, and can be resumed after each.
 
 pub mod build;

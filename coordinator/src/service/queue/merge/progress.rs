@@ -22,7 +22,7 @@ pub(crate) async fn apply(sprint: &Coordinator, id: TrialId, event: TrialEvent) 
         })
         .await;
     match applied {
-        // A report came in since the look: the next one decides anew.
+        // A report arrived since the state was read: the next pass decides again.
         Err(ServiceError::Refused(_)) => Ok(()),
         applied => applied,
     }

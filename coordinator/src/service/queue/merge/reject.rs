@@ -27,7 +27,7 @@ pub(crate) async fn unfit(
 ) -> Result<Option<Progress>, ServiceError> {
     let mut found = None;
     for InQueue { change, .. } in changes {
-        // Once is enough: later tips are looked at when the change is built on them.
+        // Once is enough: a later tip is checked when the change is built on it.
         if state.fits.contains_key(&change.id) {
             continue;
         }
