@@ -2,13 +2,11 @@
 //! commits of the branch are kept in memory, and the set grows with it. Otherwise each answer walks all that has
 //! landed since the change began.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use git2::{Oid, Repository, Sort};
-use sprint_core::ids::CommitId;
 
-use super::repository::{commit_id, oid};
-use super::{GitError, GitRepo};
+use super::GitError;
 
 /// How much is remembered, and looked at.
 struct Limits {
@@ -21,16 +19,6 @@ struct Limits {
 }
 
 const LIMITS: Limits = Limits { reach: 2_000, most: 50_000, change: 1_000 };
-
-/// How a change stands to a tip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parting {
-    /// The places where the two histories part: none when they have nothing in common, more than one where they
-    /// merged each other before.
-    pub bases: Vec<CommitId>,
-    /// The commits that the change has and the tip has not.
-    pub commits: BTreeSet<CommitId>,
-}
 
 /// What a tip is known to hold: one commit, and all commits that descend from it and that the tip reaches.
 /// No commit before that one is in it.
@@ -47,15 +35,15 @@ impl Default for Ancestry {
 }
 
 /// The commits that were found before those that are held.
-struct Found {
-    new: HashSet<Oid>,
+pub(super) struct Found {
+    pub(super) new: HashSet<Oid>,
     /// The commits that are held, and that those lead to.
-    met: Vec<Oid>,
+    pub(super) met: Vec<Oid>,
 }
 
 impl Ancestry {
     /// Makes it that of a tip.
-    fn advance(&mut self, objects: &Repository, tip: Oid) -> Result<(), GitError> {
+    pub(super) fn advance(&mut self, objects: &Repository, tip: Oid) -> Result<(), GitError> {
         if self.tip == Some(tip) {
             return Ok(());
         }
@@ -87,7 +75,7 @@ impl Ancestry {
 
     /// What leads from a commit to those that are held; none when that cannot be told from them: a way goes past
     /// them, or is long.
-    fn beyond(&self, objects: &Repository, from: Oid) -> Result<Option<Found>, GitError> {
+    pub(super) fn beyond(&self, objects: &Repository, from: Oid) -> Result<Option<Found>, GitError> {
         let mut found = Found { new: HashSet::new(), met: Vec::new() };
         let mut open = vec![from];
         while let Some(commit) = open.pop() {
@@ -117,35 +105,6 @@ fn walk(objects: &Repository, tip: Oid, hidden: Oid) -> Result<HashSet<Oid>, Git
     walk.push(tip)?;
     walk.hide(hidden)?;
     Ok(walk.collect::<Result<_, _>>()?)
-}
-
-impl GitRepo {
-    /// How a change stands to the tip of its branch. Soon where the change began within the last thousands of
-    /// commits.
-    ///
-    /// # Errors
-    /// As [`GitRepo::resolve`].
-    pub fn parting(&self, tip: &CommitId, head: &CommitId) -> Result<Parting, GitError> {
-        let known = {
-            let mut ancestry = self.ancestry();
-            let objects = self.objects();
-            ancestry.advance(&objects, oid(tip.as_str())?)?;
-            ancestry.beyond(&objects, oid(head.as_str())?)?
-        };
-        match known {
-            Some(Found { new, met }) => {
-                let bases = match met.as_slice() {
-                    [base] => vec![commit_id(*base)],
-                    _ => self.merge_bases(tip, head)?,
-                };
-                Ok(Parting { bases, commits: new.into_iter().map(commit_id).collect() })
-            }
-            None => Ok(Parting {
-                bases: self.merge_bases(tip, head)?,
-                commits: self.commits_since(tip, head)?.into_iter().collect(),
-            }),
-        }
-    }
 }
 
 #[cfg(test)]

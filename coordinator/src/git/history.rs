@@ -7,6 +7,7 @@ use git2::{Commit, DiffOptions, Repository, Signature, Sort, Time};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
+use super::ancestry::Found;
 use super::repository::{COMMITTER, commit_id, oid};
 use super::{GitError, GitRepo, program};
 
@@ -24,7 +25,44 @@ pub struct NewCommit<'a> {
     pub at: Timestamp,
 }
 
+/// How a change stands to a tip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parting {
+    /// The places where the two histories part: none when they have nothing in common, more than one where they
+    /// merged each other before.
+    pub bases: Vec<CommitId>,
+    /// The commits that the change has and the tip has not.
+    pub commits: BTreeSet<CommitId>,
+}
+
 impl GitRepo {
+    /// How a change stands to the tip of its branch. Soon where the change began within the last thousands of
+    /// commits.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn parting(&self, tip: &CommitId, head: &CommitId) -> Result<Parting, GitError> {
+        let known = {
+            let mut ancestry = self.ancestry();
+            let objects = self.objects();
+            ancestry.advance(&objects, oid(tip.as_str())?)?;
+            ancestry.beyond(&objects, oid(head.as_str())?)?
+        };
+        match known {
+            Some(Found { new, met }) => {
+                let bases = match met.as_slice() {
+                    [base] => vec![commit_id(*base)],
+                    _ => self.merge_bases(tip, head)?,
+                };
+                Ok(Parting { bases, commits: new.into_iter().map(commit_id).collect() })
+            }
+            None => Ok(Parting {
+                bases: self.merge_bases(tip, head)?,
+                commits: self.commits_since(tip, head)?.into_iter().collect(),
+            }),
+        }
+    }
+
     /// Where two histories part; none when they have nothing in common.
     ///
     /// # Errors

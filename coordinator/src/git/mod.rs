@@ -15,11 +15,10 @@ mod repository;
 mod settings;
 mod upstream;
 
-pub use ancestry::Parting;
 pub use archive::Refs;
 pub use commands::RefUpdate;
 pub use error::{GitError, OLDEST_GIT};
-pub use history::NewCommit;
+pub use history::{NewCommit, Parting};
 pub use merge_tree::Merged;
 pub use repos::GitRepos;
 pub use repository::{CompareAndSwap, GitRepo};

@@ -135,11 +135,22 @@ impl Site {
 
     /// Starts an outpost and waits until it is online; answers its data directory.
     pub async fn outpost(&mut self, name: &str, max_workers: u32, warm: u32) -> anyhow::Result<PathBuf> {
+        self.outpost_with(name, max_workers, warm, &[]).await
+    }
+
+    /// As [`Site::outpost`], with more arguments.
+    pub async fn outpost_with(
+        &mut self,
+        name: &str,
+        max_workers: u32,
+        warm: u32,
+        more: &[String],
+    ) -> anyhow::Result<PathBuf> {
         let data = self.path().join(name);
         let words = ["join", "--coordinator", &self.address, "--name", name, "--data-dir", &data.display().to_string()]
             .map(ToOwned::to_owned);
         let sizes = ["--max-workers".to_owned(), max_workers.to_string(), "--warm".to_owned(), warm.to_string()];
-        let args = words.into_iter().chain(sizes).collect();
+        let args = words.into_iter().chain(sizes).chain(more.iter().cloned()).collect();
         let token = self.token(1).await?;
         self.agents.push(Agent { name: name.to_owned(), data: data.clone(), args, token, child: None });
         self.start_agent(name)?;
@@ -156,7 +167,7 @@ impl Site {
         let command = Command::new(binary("outpost-agent"))
             .args(&agent.args)
             .env("RUST_LOG", "error")
-            .env("SPRINT_TOKEN", &agent.token)
+            .env("SPRINT_OUTPOST_TOKEN", &agent.token)
             .stdin(Stdio::null())
             .spawn()?;
         agent.child = Some(command);

@@ -9,10 +9,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use sprint_tests::load::figures::{Figures, rate};
 use sprint_tests::load::site::Site;
 
-const ITEMS: usize = 6_000;
+use crate::extent::Extent;
+
 const SLOTS: u32 = 256;
 
-pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
+pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
+    let items: usize = extent.of(6_000, 50);
     let site = Site::start().await?;
     site.add_repo(&site.upstream(10)?).await?;
     let (up, messages) = mpsc::channel(4_096);
@@ -26,9 +28,9 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     up.send(v1::OutpostMessage { body: Some(Up::Hello(hello)) }).await?;
     let mut link = v1::link_client::LinkClient::new(site.stub("stub", &site.token(1).await?).await?);
     let mut down = link.session(ReceiverStream::new(messages)).await?.into_inner();
-    site.add_items(ITEMS, "true").await?;
+    site.add_items(items, "true").await?;
     let (mut finished, mut began) = (0, None);
-    while finished < ITEMS {
+    while finished < items {
         let Some(message) = down.message().await? else { anyhow::bail!("the session ended") };
         match message.body {
             Some(Down::Assign(assignment)) => {
@@ -53,7 +55,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
         }
     }
     let time = began.map(|began| began.elapsed()).unwrap_or_default();
-    let rate = rate(ITEMS as u64, time);
+    let rate = rate(items as u64, time);
     figures.add("durable dispatches", format!("{rate:.0}/s"), "0.9 k/s, HyperQueue without durability", "≥ 1,900/s");
     Ok(())
 }

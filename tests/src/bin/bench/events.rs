@@ -7,9 +7,10 @@ use sprint_proto::v1;
 use sprint_tests::load::figures::{Figures, Times};
 use sprint_tests::load::site::Site;
 
-const EVENTS: usize = 500;
+use crate::extent::Extent;
 
-pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
+pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
+    let count = extent.of(500, 5);
     let site = Site::start().await?;
     site.add_repo(&site.upstream(10)?).await?;
     let id = site.add_items(1, "true").await?.pop().unwrap_or_default();
@@ -17,8 +18,8 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
     let request = v1::TailRequest { since: None, follow: true, item: Some(id), ..v1::TailRequest::default() };
     let mut tail = events.tail(request).await?.into_inner();
     let mut items = v1::items_client::ItemsClient::new(site.channel.clone());
-    let mut times = Vec::with_capacity(EVENTS);
-    for number in 0..EVENTS {
+    let mut times = Vec::with_capacity(count);
+    for number in 0..count {
         let edit = v1::EditItemRequest { id, title: Some(format!("title {number}")), ..v1::EditItemRequest::default() };
         // The clock starts before the call: the commit itself is within what is measured.
         let began = Instant::now();

@@ -27,59 +27,68 @@ use sprint_tests::load::figures::{Figures, millis, rate};
 use sprint_tests::load::site::{git, make_repository};
 use sprint_tests::load::usage::resident_mib;
 
-const FILES: usize = 5_000;
-const CHANGES: u64 = 200;
+use crate::extent::Extent;
 
-/// So many landings for a look at memory, so many at a time in the queue.
-const MANY: u64 = 10_000;
-const AT_ONCE: u64 = 500;
+/// How large the repository is, and how much lands in it.
+struct Amount {
+    files: usize,
+    /// Landings that are timed.
+    changes: u64,
+    /// Landings for a look at memory, and how many of them are in the queue at a time.
+    many: u64,
+    at_once: u64,
+}
+
+const WHOLE: Amount = Amount { files: 5_000, changes: 200, many: 10_000, at_once: 500 };
+const SHORT: Amount = Amount { files: 50, changes: 5, many: 15, at_once: 5 };
 
 /// Each change lands by itself: the results are there already, for a branch without gates all of them.
 const ONE_BY_ONE: &str = "[merge]\ntogether = false\n";
 
-pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
+pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
+    let Amount { files, changes, many, at_once } = extent.of(WHOLE, SHORT);
     let directory = tempfile::tempdir()?;
     let upstream = directory.path().join("upstream");
-    make_repository(&upstream, FILES)?;
+    make_repository(&upstream, files)?;
     std::fs::write(upstream.join("sprint.toml"), ONE_BY_ONE)?;
     git(&upstream, &["add", "-A"])?;
     git(&upstream, &["commit", "--quiet", "--message", "One by one"])?;
-    let heads = branches(&upstream, MANY)?;
-    let some = &heads[..usize::try_from(CHANGES)?];
+    let heads = branches(&upstream, many)?;
+    let some = &heads[..usize::try_from(changes)?];
     let floor = plumbing(directory.path(), &upstream, some)?;
     let engine = Engine::open(directory.path(), &upstream).await?;
     let ours = engine.land(some).await?;
     figures.add(
-        "landings, results known, 5,000 files",
-        format!("{:.0}/s", rate(CHANGES, ours)),
-        &format!("{:.0}/s merge-tree + commit-tree + update-ref", rate(CHANGES, floor)),
+        &format!("landings, results known, {files} files"),
+        format!("{:.0}/s", rate(changes, ours)),
+        &format!("{:.0}/s merge-tree + commit-tree + update-ref", rate(changes, floor)),
         "≥ 100/s",
     );
     figures.add(
         "work of a landing",
-        format!("{} ({:.2} ×)", each(ours), ours.as_secs_f64() / floor.as_secs_f64()),
-        &format!("{} merge-tree + commit-tree + update-ref", each(floor)),
+        format!("{} ({:.2} ×)", each(ours, changes), ours.as_secs_f64() / floor.as_secs_f64()),
+        &format!("{} merge-tree + commit-tree + update-ref", each(floor, changes)),
         "≤ 1.5 × the floor",
     );
     let mut memory = Vec::new();
     let began = Instant::now();
-    for batch in heads[some.len()..].chunks(usize::try_from(AT_ONCE)?) {
+    for batch in heads[some.len()..].chunks(usize::try_from(at_once)?) {
         engine.land(batch).await?;
         memory.push(resident_mib(std::process::id())?);
     }
     let (first, last) = (memory.first().copied().unwrap_or_default(), memory.last().copied().unwrap_or_default());
     figures.add(
-        "memory after 700 and 10,000 landings",
+        &format!("memory after {} and {many} landings", changes + at_once),
         format!("{first} and {last} MiB"),
-        &format!("{:.0}/s over all of them", rate(MANY - CHANGES, began.elapsed())),
+        &format!("{:.0}/s over all of them", rate(many - changes, began.elapsed())),
         "flat",
     );
     engine.sprint.store.close().await;
     Ok(())
 }
 
-fn each(time: Duration) -> String {
-    millis(time / u32::try_from(CHANGES).unwrap_or(u32::MAX))
+fn each(time: Duration, changes: u64) -> String {
+    millis(time / u32::try_from(changes).unwrap_or(u32::MAX))
 }
 
 /// One branch for each change, each of which touches a file of its own.

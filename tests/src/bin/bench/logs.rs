@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use sprint_tests::load::figures::{Figures, rate};
 use sprint_tests::load::site::{Site, run as run_command, until};
 
-const TOTAL: usize = 192 << 20;
+use crate::extent::Extent;
 
-pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
-    for workers in [1, 16] {
-        let bytes = TOTAL / workers;
+pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
+    for workers in extent.of([1, 16], [1, 2]) {
+        let bytes = extent.of(192 << 20, 1 << 20) / workers;
         let directory = tempfile::tempdir()?;
         let text = directory.path().join("text");
         std::fs::write(&text, "a line of a worker's terminal, as long as such lines are\n".repeat(bytes / 57))?;
@@ -83,7 +83,9 @@ fn sizes(directory: &Path) -> Vec<u64> {
 
 async fn streamed(text: &Path, workers: usize) -> anyhow::Result<f64> {
     let mut site = Site::start().await?;
-    site.outpost("bench", u32::try_from(workers)?, 2).await?;
+    // A worker reads no file of another user unless its outpost allows it.
+    let read = ["--allow-read".to_owned(), text.display().to_string()];
+    site.outpost_with("bench", u32::try_from(workers)?, 2, &read).await?;
     site.add_repo(&site.upstream(10)?).await?;
     site.add_items(workers, &format!("cat {}; exit 1", text.display())).await?;
     let logs = site.path().join("coordinator/logs");

@@ -1,10 +1,12 @@
 //! `make bench`: each figure beside its floor, both measured in this run.
 //!
 //! A floor is what the parts below cost without us: tmux, git, the disk. Nothing is asserted;
-//! docs/internals/benchmarks.md says how to read the figures.
+//! docs/internals/benchmarks.md says how to read the figures. `bench --short PART…` runs the same code
+//! for seconds, so that it does not rot; its figures say nothing.
 
 mod dispatch;
 mod events;
+mod extent;
 mod idle;
 mod landing;
 mod logs;
@@ -17,41 +19,50 @@ use std::time::Duration;
 use sprint_tests::load::figures::Figures;
 use sprint_tests::load::fleet::{self, Scale, Watch};
 
+use crate::extent::Extent;
+
+const PARTS: [&str; 9] = ["transitions", "landing", "dispatch", "events", "start", "logs", "fleet", "recovery", "idle"];
+
 fn main() -> anyhow::Result<()> {
-    let wanted = std::env::args().skip(1).collect::<Vec<_>>();
+    let (flags, wanted): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    anyhow::ensure!(flags.iter().all(|flag| flag == "--short"), "bench knows no flag but --short");
+    let unknown = wanted.iter().filter(|part| !PARTS.contains(&part.as_str())).collect::<Vec<_>>();
+    anyhow::ensure!(unknown.is_empty(), "no part is called {unknown:?}; there are {PARTS:?}");
+    let extent = if flags.is_empty() { Extent::Whole } else { Extent::Short };
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|want| want == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut figures = Figures::default();
     runtime.block_on(async {
         if runs("transitions") {
-            transitions::run(&mut figures).await?;
+            transitions::run(&mut figures, extent).await?;
         }
         if runs("landing") {
-            landing::run(&mut figures).await?;
+            landing::run(&mut figures, extent).await?;
         }
         if runs("dispatch") {
-            dispatch::run(&mut figures).await?;
+            dispatch::run(&mut figures, extent).await?;
         }
         if runs("events") {
-            events::run(&mut figures).await?;
+            events::run(&mut figures, extent).await?;
         }
         if runs("start") {
-            start::run(&mut figures).await?;
+            start::run(&mut figures, extent).await?;
         }
         if runs("logs") {
-            logs::run(&mut figures).await?;
+            logs::run(&mut figures, extent).await?;
         }
         if runs("fleet") {
-            let scale = Scale { outposts: 1_000, workers: 10, heartbeat: Duration::from_secs(5) };
-            let watch =
-                Watch { time: Duration::from_secs(30), ends_per_second: 50, kills: 0, kill_every: Duration::ZERO };
+            let scale =
+                Scale { outposts: extent.of(1_000, 5), workers: extent.of(10, 2), heartbeat: Duration::from_secs(5) };
+            let time = Duration::from_secs(extent.of(30, 1));
+            let watch = Watch { time, ends_per_second: extent.of(50, 4), kills: 0, kill_every: Duration::ZERO };
             fleet::run(&mut figures, scale, watch).await?;
         }
         if runs("recovery") {
-            recovery::run(&mut figures).await?;
+            recovery::run(&mut figures, extent).await?;
         }
         if runs("idle") {
-            idle::run(&mut figures).await?;
+            idle::run(&mut figures, extent).await?;
         }
         anyhow::Ok(())
     })?;

@@ -12,6 +12,8 @@ use sprint_core::item::{Item, ItemEvent, Lease, Stage};
 
 use sprint_tests::load::figures::{Figures, rate};
 
+use crate::extent::Extent;
+
 /// The tables that a transition writes, as the coordinator has them.
 const SCHEMA: &str = concat!(
     include_str!("../../../../migrations/0001_the_record.sql"),
@@ -19,13 +21,12 @@ const SCHEMA: &str = concat!(
     include_str!("../../../../migrations/0008_backlog_in_memory.sql")
 );
 
-const TIME: Duration = Duration::from_secs(3);
-
-pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
+pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
+    let time = Duration::from_millis(extent.of(3_000, 50));
     let directory = tempfile::tempdir()?;
-    let single = single_commits(&directory.path().join("single.db"))?;
-    let alone = same_rows(&directory.path().join("alone.db"), 1)?;
-    let batched = same_rows(&directory.path().join("batched.db"), 64)?;
+    let single = single_commits(&directory.path().join("single.db"), time)?;
+    let alone = same_rows(&directory.path().join("alone.db"), 1, time)?;
+    let batched = same_rows(&directory.path().join("batched.db"), 64, time)?;
     let share = format!("{alone:.0}/s ({:.2} ×)", alone / single);
     figures.add("floor: the same rows, each transition in a commit of its own", share, one(single).as_str(), "-");
     let store = Arc::new(Store::open(Location::Sqlite(&directory.path().join("sprint.db"))).await?);
@@ -35,7 +36,7 @@ pub(crate) async fn run(figures: &mut Figures) -> anyhow::Result<()> {
         (64, batched, many.clone(), "≥ 0.5 × the floor, ≥ 25,000/s"),
         (256, batched, many, "none"),
     ] {
-        let rate = transitions(&store, callers).await?;
+        let rate = transitions(&store, callers, time).await?;
         let what = format!("item transitions, {callers} callers");
         figures.add(&what, format!("{rate:.0}/s ({:.2} ×)", rate / floor), &beside, aim);
     }
@@ -56,11 +57,11 @@ fn bare(path: &Path, table: &str) -> anyhow::Result<rusqlite::Connection> {
 }
 
 /// One row in each commit.
-fn single_commits(path: &Path) -> anyhow::Result<f64> {
+fn single_commits(path: &Path, time: Duration) -> anyhow::Result<f64> {
     let connection = bare(path, "create table rows (id integer primary key, body text not null)")?;
     let began = Instant::now();
     let mut count = 0;
-    while began.elapsed() < TIME {
+    while began.elapsed() < time {
         connection.prepare_cached("insert into rows (body) values (?1)")?.execute(["a row"])?;
         count += 1;
     }
@@ -68,11 +69,11 @@ fn single_commits(path: &Path) -> anyhow::Result<f64> {
 }
 
 /// What a transition writes, so many in a commit: an item's row with its indexes, and an event's.
-fn same_rows(path: &Path, together: i64) -> anyhow::Result<f64> {
+fn same_rows(path: &Path, together: i64, time: Duration) -> anyhow::Result<f64> {
     let mut connection = bare(path, SCHEMA)?;
     let body = serde_json::to_string(&item(ItemId::new(1)))?;
     let (began, mut count) = (Instant::now(), 0_i64);
-    while began.elapsed() < TIME {
+    while began.elapsed() < time {
         let transaction = connection.transaction()?;
         for id in 1..=together {
             let stage = if count / together % 2 == 0 { "ready" } else { "in_progress" };
@@ -129,7 +130,7 @@ async fn transition(store: &Store, id: ItemId) -> Result<(), StoreError> {
         .await
 }
 
-async fn transitions(store: &Arc<Store>, callers: u64) -> anyhow::Result<f64> {
+async fn transitions(store: &Arc<Store>, callers: u64, time: Duration) -> anyhow::Result<f64> {
     let mut ids = Vec::new();
     for _ in 0..callers {
         let template = item(ItemId::default());
@@ -157,7 +158,7 @@ async fn transitions(store: &Arc<Store>, callers: u64) -> anyhow::Result<f64> {
         let store = Arc::clone(store);
         tasks.spawn(async move {
             let mut count = 0;
-            while began.elapsed() < TIME {
+            while began.elapsed() < time {
                 transition(&store, id).await?;
                 count += 1;
             }

@@ -1,0 +1,41 @@
+//! The benchmark runs, each part in a short form: one that is not run rots. No figure is asserted.
+
+use std::process::Command;
+
+/// Runs a part, and says that it showed each of these figures.
+fn shows(part: &str, figures: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench")).args(["--short", part]).output().expect("bench runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{part} failed:\n{out}\n{err}");
+    for figure in figures {
+        assert!(out.contains(&format!("| {figure}")), "{part} does not show \"{figure}\":\n{out}");
+    }
+}
+
+macro_rules! parts {
+    ($($part:ident: $($figure:literal),+;)+) => {
+        $(#[test]
+        fn $part() {
+            shows(stringify!($part), &[$($figure),+]);
+        })+
+    };
+}
+
+parts! {
+    transitions: "floor: the same rows", "item transitions, 1 callers", "item transitions, 64 callers";
+    landing: "landings, results known", "work of a landing", "memory after";
+    dispatch: "durable dispatches";
+    events: "call made";
+    start: "item added → command running, a new tree", "item added → command running, a warm tree", "workers started";
+    logs: "log bytes to the coordinator's disk, 1 workers", "log bytes to the coordinator's disk, 2 workers";
+    fleet: "joining";
+    recovery: "coordinator killed", "agent killed", "a worker's process killed", "a lease lapsed";
+    idle: "idle coordinator";
+}
+
+#[test]
+fn an_unknown_part_is_refused_with_the_names_of_all() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench")).args(["--short", "landings"]).output().expect("bench runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("landings") && said.contains("transitions"), "{said}");
+}
