@@ -99,7 +99,7 @@ async fn refs(sprint: &Coordinator) -> Result<BTreeMap<RepoName, Refs>, ServiceE
     Ok(all)
 }
 
-/// The archive in pieces, as [`write`] makes it.
+/// The archive in pieces, as [`write()`] makes it.
 ///
 /// # Errors
 /// When there is no pipe left for it.
