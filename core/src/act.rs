@@ -77,6 +77,7 @@ acts! {
         SetRepoCommand(RepoName) => "set_repo_command",
         /// Give the repo a gate.
         SetRepoGates(RepoName) => "set_repo_gates",
+        ForceRemoveRepo(RepoName) => "force_remove_repo",
         /// Let the repo's merge queue continue after a halt or a freeze.
         UnpauseRepo(RepoName) => "unpause_repo",
         /// Read what a worker printed.
@@ -86,6 +87,7 @@ acts! {
         RetryChange(ChangeId) => "retry_change",
         DrainOutpost(OutpostName) => "drain_outpost",
         RemoveOutpost(OutpostName) => "remove_outpost",
+        ForceRemoveOutpost(OutpostName) => "force_remove_outpost",
         CreateToken(TokenKind) => "create_token",
     }
 }

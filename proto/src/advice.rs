@@ -27,6 +27,7 @@ pub fn advice(act: &Act) -> String {
         Act::RetryChange(_) => "return it to the queue with",
         Act::DrainOutpost(_) => "drain it with",
         Act::RemoveOutpost(_) => "remove it with",
+        Act::ForceRemoveOutpost(_) | Act::ForceRemoveRepo(_) => "remove it all the same with",
         Act::CreateToken(_) => "create one on the coordinator's host with",
     };
     format!("{purpose}: {}", command(act))
@@ -59,6 +60,8 @@ pub fn command(act: &Act) -> String {
         Act::RetryChange(id) => format!("sprintctl change retry {id}"),
         Act::DrainOutpost(name) => format!("sprintctl outpost drain {name}"),
         Act::RemoveOutpost(name) => format!("sprintctl outpost remove {name}"),
+        Act::ForceRemoveOutpost(name) => format!("sprintctl outpost remove {name} --force"),
+        Act::ForceRemoveRepo(name) => format!("sprintctl repo remove {name} --force"),
         Act::CreateToken(kind) => format!("coordinator token create --kind {kind}"),
     }
 }

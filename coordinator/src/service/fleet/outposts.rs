@@ -114,7 +114,7 @@ pub async fn set_draining(
 pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Actor) -> Result<Outpost, ServiceError> {
     if sprint.fleet.is_live(&name) && !force {
         let why = format!("outpost \"{name}\" is connected; stop its agent first, or remove it by force");
-        return Err(ServiceError::new(Code::OutpostConnected, why));
+        return Err(Refusal::new(Code::OutpostConnected, why).next(Act::ForceRemoveOutpost(name)).into());
     }
     sprint
         .store

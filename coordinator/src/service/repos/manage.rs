@@ -230,7 +230,7 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                 let repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 if open > 0 {
                     let why = format!("repo \"{name}\" got {open} new items meanwhile; try again");
-                    return Err(ServiceError::new(Code::RepoBusy, why));
+                    return Err(Refusal::new(Code::RepoBusy, why).next(Act::ForceRemoveRepo(name)).into());
                 }
                 tx.remove(&name, event(EventKind::RepoRemoved, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)
