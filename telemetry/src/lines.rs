@@ -13,7 +13,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Log lines on standard error. They carry their identifiers themselves: spans are none of their business.
+/// Log lines on standard error. Each line has its identifiers as fields of its own, and none of a span.
 pub(crate) fn layer(format: LogFormat) -> BoxedLayer {
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Without the hint, no level of events would be off from the start.

@@ -8,20 +8,20 @@ use git2::{Oid, Repository, Sort};
 
 use super::GitError;
 
-/// How much is remembered, and looked at.
+/// How many commits are kept in memory, and visited.
 struct Limits {
-    /// Commits of the branch, by first parents, that are remembered at first.
+    /// First parents between the tip and the oldest commit that is kept, at the start.
     reach: usize,
     /// The number of commits in memory at which the memory is cleared and starts again from the tip.
     most: usize,
-    /// Commits that a change may bring before git itself is asked.
+    /// Commits of a change that are visited at most; libgit2 walks the histories of a larger one.
     change: usize,
 }
 
 const LIMITS: Limits = Limits { reach: 2_000, most: 50_000, change: 1_000 };
 
-/// What a tip is known to hold: one commit, and all commits that descend from it and that the tip reaches.
-/// No commit before that one is in it.
+/// The newest part of a branch's history: one commit, and every commit of the branch that it does not reach.
+/// None of its ancestors is in it.
 pub(super) struct Ancestry {
     tip: Option<Oid>,
     held: HashSet<Oid>,
@@ -34,15 +34,16 @@ impl Default for Ancestry {
     }
 }
 
-/// The commits that were found before those that are held.
+/// The result of a walk from a commit back to those that are held.
 pub(super) struct Found {
+    /// The commits on the way.
     pub(super) new: HashSet<Oid>,
-    /// The commits that are held, and that those lead to.
+    /// The held commits at which the walk ended.
     pub(super) met: Vec<Oid>,
 }
 
 impl Ancestry {
-    /// Makes it that of a tip.
+    /// Follows the branch to a tip.
     pub(super) fn advance(&mut self, objects: &Repository, tip: Oid) -> Result<(), GitError> {
         if self.tip == Some(tip) {
             return Ok(());
@@ -53,7 +54,9 @@ impl Ancestry {
             let new = match self.beyond(objects, tip)? {
                 Some(found) if found.met.contains(&before) => Some(found.new),
                 Some(_) => None,
-                None if objects.graph_descendant_of(tip, before)? => Some(walk(objects, tip, before)?),
+                None if objects.graph_descendant_of(tip, before)? => {
+                    Some(added(objects, tip, &[before])?.into_iter().collect())
+                }
                 None => None,
             };
             if let Some(new) = new {
@@ -67,14 +70,12 @@ impl Ancestry {
             let Some(parent) = objects.find_commit(first)?.parent_ids().next() else { break };
             first = parent;
         }
-        self.held = walk(objects, tip, first)?;
-        self.held.extend([first, tip]);
+        self.held = added(objects, tip, &[first])?.into_iter().chain([first]).collect();
         self.tip = Some(tip);
         Ok(())
     }
 
-    /// What leads from a commit to those that are held; none when that cannot be told from them: a way goes past
-    /// them, or is long.
+    /// Walks from a commit back to those that are held; none when a way leads past all of them, or is too long.
     pub(super) fn beyond(&self, objects: &Repository, from: Oid) -> Result<Option<Found>, GitError> {
         let mut found = Found { new: HashSet::new(), met: Vec::new() };
         let mut open = vec![from];
@@ -98,13 +99,36 @@ impl Ancestry {
     }
 }
 
-/// The commits that `tip` has and `hidden` has not.
-fn walk(objects: &Repository, tip: Oid, hidden: Oid) -> Result<HashSet<Oid>, GitError> {
+/// The commits that `head` has and none of `others` has, the oldest first.
+///
+/// libgit2 goes by the times of commits: it also lists an ancestor of `others` that is younger than its descendants.
+/// So a commit without a listed parent is confirmed; the descendants of a new commit are new.
+pub(super) fn added(objects: &Repository, head: Oid, others: &[Oid]) -> Result<Vec<Oid>, GitError> {
     let mut walk = objects.revwalk()?;
-    walk.set_sorting(Sort::TOPOLOGICAL)?;
-    walk.push(tip)?;
-    walk.hide(hidden)?;
-    Ok(walk.collect::<Result<_, _>>()?)
+    walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+    walk.push(head)?;
+    for other in others {
+        walk.hide(*other)?;
+    }
+    let (mut new, mut known) = (Vec::new(), HashSet::new());
+    for commit in walk {
+        let commit = commit?;
+        let follows = objects.find_commit(commit)?.parent_ids().any(|parent| known.contains(&parent));
+        if follows || !is_held(objects, commit, others)? {
+            known.insert(commit);
+            new.push(commit);
+        }
+    }
+    Ok(new)
+}
+
+fn is_held(objects: &Repository, commit: Oid, others: &[Oid]) -> Result<bool, GitError> {
+    for other in others {
+        if *other == commit || objects.graph_descendant_of(*other, commit)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use git2::{Commit, DiffOptions, Repository, Signature, Sort, Time};
+use git2::{Commit, DiffOptions, Repository, Signature, Time};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
-use super::ancestry::Found;
+use super::ancestry::{Found, added};
 use super::repository::{COMMITTER, commit_id, oid};
 use super::{GitError, GitRepo, program};
 
@@ -25,19 +25,19 @@ pub struct NewCommit<'a> {
     pub at: Timestamp,
 }
 
-/// How a change stands to a tip.
+/// Where a change parted from a branch, and the commits that it adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parting {
-    /// The places where the two histories part: none when they have nothing in common, more than one where they
-    /// merged each other before.
+    /// The merge bases: none when the histories have no commit in common, more than one where they merged each other
+    /// before.
     pub bases: Vec<CommitId>,
-    /// The commits that the change has and the tip has not.
+    /// The commits of the change that the tip does not reach.
     pub commits: BTreeSet<CommitId>,
 }
 
 impl GitRepo {
-    /// How a change stands to the tip of its branch. Soon where the change began within the last thousands of
-    /// commits.
+    /// Where a change parted from the tip of its branch, and the commits that it adds. The answer comes from memory
+    /// when the change began within the last 2,000 landings; otherwise libgit2 walks the histories.
     ///
     /// # Errors
     /// As [`GitRepo::resolve`].
@@ -126,11 +126,8 @@ impl GitRepo {
     /// As [`GitRepo::resolve`].
     pub fn commits_since(&self, base: &CommitId, head: &CommitId) -> Result<Vec<CommitId>, GitError> {
         let objects = self.objects();
-        let mut walk = objects.revwalk()?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
-        walk.push(oid(head.as_str())?)?;
-        walk.hide(oid(base.as_str())?)?;
-        walk.map(|found| Ok(commit_id(found?))).collect()
+        let commits = added(&objects, oid(head.as_str())?, &[oid(base.as_str())?])?;
+        Ok(commits.into_iter().map(commit_id).collect())
     }
 
     /// The commits that `head` has and none of `others` has, each with its only parent, the oldest first; merges are
@@ -140,18 +137,16 @@ impl GitRepo {
     /// As [`GitRepo::resolve`].
     pub fn single_commits(&self, others: &[CommitId], head: &CommitId) -> Result<Vec<(CommitId, CommitId)>, GitError> {
         let objects = self.objects();
-        let mut walk = objects.revwalk()?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
-        walk.push(oid(head.as_str())?)?;
+        let mut here = Vec::with_capacity(others.len());
         for other in others {
             let other = oid(other.as_str())?;
             if objects.find_commit(other).is_ok() {
-                walk.hide(other)?;
+                here.push(other);
             }
         }
         let mut found = Vec::new();
-        for commit in walk {
-            let commit = objects.find_commit(commit?)?;
+        for commit in added(&objects, oid(head.as_str())?, &here)? {
+            let commit = objects.find_commit(commit)?;
             if commit.parent_count() == 1 {
                 found.push((commit_id(commit.id()), commit_id(commit.parent_id(0)?)));
             }

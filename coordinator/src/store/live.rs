@@ -101,17 +101,8 @@ impl Live {
 
     /// The items that a filter for open stages asks for, the newest last.
     pub(crate) fn found_items(&self, filter: &ItemFilter) -> Vec<Item> {
-        let ItemFilter { repo, stages, labels, parent, limit } = filter;
-        let wanted = |item: &&Arc<Item>| {
-            stages.contains(&item.stage.name())
-                && repo.as_ref().is_none_or(|repo| item.repo == *repo)
-                && parent.is_none_or(|parent| item.parent == Some(parent))
-                && labels.iter().all(|label| item.labels.contains(label))
-        };
-        let mut found = by_id(self.read().backlog.open().filter(wanted).cloned().collect());
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        found.drain(..found.len().saturating_sub(limit));
-        found.iter().map(|item| Item::clone(item)).collect()
+        let found = self.read().backlog.open().filter(|item| filter.matches(item)).cloned().collect();
+        filter.newest(by_id(found)).iter().map(|item| Item::clone(item)).collect()
     }
 
     /// How many items are in each stage, those that are over among them.

@@ -109,10 +109,8 @@ impl Store {
         }
         // Labels have no column: which items are the newest with them is seen in their bodies.
         let mut items = self.found::<Item>(conditions, None).await?;
-        items.retain(|item| labels.iter().all(|label| item.labels.contains(label)));
-        let older = limit.and_then(|limit| items.len().checked_sub(usize::try_from(limit).ok()?));
-        items.drain(..older.unwrap_or_default());
-        Ok(items)
+        items.retain(|item| filter.matches(item));
+        Ok(filter.newest(items))
     }
 
     /// # Errors

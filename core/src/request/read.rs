@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::ids::{ItemId, OutpostName, RepoName, Seq, WorkerId};
-use crate::item::StageName;
+use crate::item::{Item, StageName};
 
 /// Which items to list; what is absent does not matter.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,24 @@ pub struct ItemFilter {
     pub parent: Option<ItemId>,
     /// The newest so many.
     pub limit: Option<u32>,
+}
+
+impl ItemFilter {
+    /// Whether an item is wanted, whatever the limit.
+    pub fn matches(&self, item: &Item) -> bool {
+        let Self { repo, stages, labels, parent, limit: _ } = self;
+        repo.as_ref().is_none_or(|repo| item.repo == *repo)
+            && (stages.is_empty() || stages.contains(&item.stage.name()))
+            && labels.iter().all(|label| item.labels.contains(label))
+            && parent.is_none_or(|parent| item.parent == Some(parent))
+    }
+
+    /// The newest of the items that were found, as many as are wanted.
+    pub fn newest<T>(&self, mut found: Vec<T>) -> Vec<T> {
+        let older = self.limit.and_then(|limit| found.len().checked_sub(usize::try_from(limit).ok()?));
+        found.drain(..older.unwrap_or_default());
+        found
+    }
 }
 
 /// Which workers to list; what is absent does not matter.

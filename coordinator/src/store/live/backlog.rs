@@ -138,3 +138,7 @@ impl Backlog {
 fn place(item: &Item) -> Place {
     (urgency(item.priority, item.created_at), item.id)
 }
+
+#[cfg(test)]
+#[path = "backlog_tests.rs"]
+mod tests;

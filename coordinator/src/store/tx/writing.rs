@@ -266,7 +266,7 @@ impl Tx {
                 item.map_or(Value::Int(None), |item| item.get().into()),
                 actor.into(),
                 Value::Text(origin),
-                json(&data).into(),
+                data.to_string().into(),
             ]
         };
         let values = self.batch.events.drain(..).map(of_event).collect();
@@ -278,11 +278,6 @@ fn push_rows(into: &mut Vec<Write>, table: &'static str, values: Vec<Vec<Value>>
     if !values.is_empty() {
         into.push(Write::Rows(Rows { table, statement, values }));
     }
-}
-
-/// As `to_string` says it, and sooner.
-fn json(data: &serde_json::Value) -> String {
-    serde_json::to_string(data).unwrap_or_else(|_| data.to_string())
 }
 
 /// The number of the first event that is written.
