@@ -21,7 +21,7 @@ pub(super) struct Calls {
     /// The number of concurrent calls; HTTP/2 refuses further ones before they reach the coordinator's code.
     most: u32,
     open: AtomicU32,
-    /// Whether it is on record that there were so many.
+    /// Whether it is on record that there were too many.
     recorded: AtomicBool,
 }
 

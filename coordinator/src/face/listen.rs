@@ -42,7 +42,7 @@ const STRANGER_LIMIT: Duration = Duration::from_secs(10);
 /// How long the headers of a request may take.
 const HEADERS_LIMIT: Duration = Duration::from_secs(10);
 
-/// Headers beyond so many bytes HTTP/2 does not even hand over; [`Calls`] says no, and why, much earlier.
+/// HTTP/2 hands over no headers that are longer than this; [`Calls`] says no, and why, much earlier.
 const HEADERS_CEILING: u32 = 128 << 10;
 
 /// How long accepting waits when the process has no file left for another connection.

@@ -48,7 +48,7 @@ fn start(sprint: &Arc<Coordinator>, first: fn(&Coordinator, u32) -> anyhow::Resu
     tokio::spawn(run(Scripted { passes: Arc::default(), first }, Arc::clone(sprint)))
 }
 
-/// The loop's last pass, once it has made so many.
+/// The loop's last pass, once it has made this number of passes.
 async fn after(sprint: &Coordinator, passes: u64) -> (LoopPass, u64) {
     let look = || sprint.loops.list().into_iter().find(|status| status.passes >= passes);
     let patience = Duration::from_secs(20);

@@ -11,7 +11,7 @@ pub struct ItemFilter {
     /// An item must have all of them.
     pub labels: Vec<String>,
     pub parent: Option<ItemId>,
-    /// The newest so many.
+    /// The largest number of items; the newest are kept.
     pub limit: Option<u32>,
 }
 

@@ -58,7 +58,7 @@ impl Statement {
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     pub(crate) table: &'static str,
-    /// The statement that writes so many rows.
+    /// The statement that writes this number of rows.
     pub(crate) statement: fn(usize) -> String,
     pub(crate) values: Vec<Vec<Value>>,
 }
