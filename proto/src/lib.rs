@@ -11,6 +11,9 @@ pub mod convert;
 #[cfg(test)]
 mod fuzz;
 
+// `each_service!` gives the list of all services to a macro.
+include!(concat!(env!("OUT_DIR"), "/services.rs"));
+
 /// The descriptors of every service, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

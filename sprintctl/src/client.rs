@@ -3,15 +3,7 @@
 use std::time::Duration;
 
 use sprint_identity::connect::{Connection, connect};
-use sprint_proto::MAX_MESSAGE_BYTES;
-use sprint_proto::v1::changes_client::ChangesClient;
-use sprint_proto::v1::events_client::EventsClient;
-use sprint_proto::v1::identity_client::IdentityClient;
-use sprint_proto::v1::items_client::ItemsClient;
-use sprint_proto::v1::outposts_client::OutpostsClient;
-use sprint_proto::v1::repos_client::ReposClient;
-use sprint_proto::v1::system_client::SystemClient;
-use sprint_proto::v1::workers_client::WorkersClient;
+use sprint_proto::{MAX_MESSAGE_BYTES, each_service, v1};
 
 use crate::failure::Failure;
 use crate::target::Target;
@@ -27,16 +19,6 @@ pub(crate) struct Client {
     connection: Connection,
 }
 
-macro_rules! services {
-    ($($name:ident -> $client:ident),+ $(,)?) => {
-        $(pub(crate) fn $name(&self) -> $client<Connection> {
-            $client::new(self.connection.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(MAX_MESSAGE_BYTES)
-        })+
-    };
-}
-
 impl Client {
     /// Connects, and makes sure that it is the coordinator that is trusted.
     pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
@@ -46,18 +28,22 @@ impl Client {
         });
         Ok(Self { connection: connection.await? })
     }
-
-    services! {
-        repos -> ReposClient,
-        items -> ItemsClient,
-        outposts -> OutpostsClient,
-        workers -> WorkersClient,
-        changes -> ChangesClient,
-        events -> EventsClient,
-        system -> SystemClient,
-        identity -> IdentityClient,
-    }
 }
+
+macro_rules! clients {
+    ($($name:ident $module:ident $client:ident $server_module:ident $server:ident;)+) => {
+        #[expect(dead_code, reason = "not every service is for people")]
+        impl Client {
+            $(pub(crate) fn $name(&self) -> v1::$module::$client<Connection> {
+                v1::$module::$client::new(self.connection.clone())
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES)
+            })+
+        }
+    };
+}
+
+each_service!(clients);
 
 /// The pauses of something that goes on until the coordinator is back.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use sprint_core::access::Caller;
 use sprint_core::event::Actor;
-use sprint_proto::{DESCRIPTORS, MAX_MESSAGE_BYTES, v1};
+use sprint_proto::{DESCRIPTORS, MAX_MESSAGE_BYTES, each_service, v1};
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
@@ -35,28 +35,26 @@ pub fn router(face: &Face) -> anyhow::Result<Router> {
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    macro_rules! service {
-        ($server:path, $max:expr) => {{ <$server>::new(face.clone()).max_decoding_message_size($max).max_encoding_message_size(MAX_MESSAGE_BYTES) }};
-        ($server:path) => {
-            service!($server, MAX_MESSAGE_BYTES)
+    macro_rules! add_services {
+        ($($name:ident $client_module:ident $client:ident $module:ident $server:ident;)+) => {
+            Routes::new(health_service).add_service(reflection)$(.add_service(
+                v1::$module::$server::new(face.clone())
+                    .max_decoding_message_size(max_bytes(v1::$module::SERVICE_NAME))
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            ))+
         };
     }
-    let routes = Routes::new(health_service)
-        .add_service(reflection)
-        .add_service(service!(v1::items_server::ItemsServer<_>))
-        .add_service(service!(v1::workers_server::WorkersServer<_>))
-        .add_service(service!(v1::changes_server::ChangesServer<_>))
-        .add_service(service!(v1::repos_server::ReposServer<_>))
-        .add_service(service!(v1::outposts_server::OutpostsServer<_>))
-        .add_service(service!(v1::events_server::EventsServer<_>))
-        .add_service(service!(v1::system_server::SystemServer<_>))
-        .add_service(service!(v1::identity_server::IdentityServer<_>, MAX_IDENTITY_BYTES))
-        .add_service(service!(v1::link_server::LinkServer<_>));
+    let routes = each_service!(add_services);
     face.sprint.tasks.spawn(async move {
         health.set_service_status("", tonic_health::ServingStatus::Serving).await;
         health.set_serving::<v1::items_server::ItemsServer<Face>>().await;
     });
     Ok(routes.prepare().into_axum_router().layer(from_fn_with_state(face.clone(), access::check)))
+}
+
+/// The most bytes of a message that a service takes.
+fn max_bytes(service: &str) -> usize {
+    if service == v1::identity_server::SERVICE_NAME { MAX_IDENTITY_BYTES } else { MAX_MESSAGE_BYTES }
 }
 
 /// The caller; the access check has set it.
