@@ -13,33 +13,32 @@ use sprint_core::worker::Worker;
 use super::db::Value;
 use super::entity::{Entity, Key, Numbered};
 
-/// The keys: each leads to its entity.
-macro_rules! keys {
-    ($($key:ty => $entity:ty, |$name:ident| $value:expr;)+) => {
+/// Keys that are names, each with its entity.
+macro_rules! named {
+    ($($key:ident => $entity:ident),+ $(,)?) => {
         $(impl Key for $key {
             type Entity = $entity;
 
             fn value(&self) -> Value {
-                let $name = self;
-                $value.into()
+                self.as_str().into()
             }
         })+
     };
 }
 
-keys! {
-    RepoName => Repo, |name| name.as_str();
-    ItemId => Item, |id| id.get();
-    WorkerId => Worker, |id| id.get();
-    ChangeId => Change, |id| id.get();
-    TrialId => Trial, |id| id.get();
-    OutpostName => Outpost, |name| name.as_str();
-    TokenId => Token, |id| id.as_str();
-}
-
+/// Keys that the store numbers, each with its entity.
 macro_rules! numbered {
-    ($($key:ident),+) => {
-        $(impl Numbered for $key {
+    ($($key:ident => $entity:ident),+ $(,)?) => {
+        $(impl Key for $key {
+            type Entity = $entity;
+            const NUMBERED: bool = true;
+
+            fn value(&self) -> Value {
+                self.get().into()
+            }
+        }
+
+        impl Numbered for $key {
             fn of(number: u64) -> Self {
                 Self::new(number)
             }
@@ -47,7 +46,18 @@ macro_rules! numbered {
     };
 }
 
-numbered!(ItemId, WorkerId, ChangeId, TrialId);
+named! {
+    RepoName => Repo,
+    OutpostName => Outpost,
+    TokenId => Token,
+}
+
+numbered! {
+    ItemId => Item,
+    WorkerId => Worker,
+    ChangeId => Change,
+    TrialId => Trial,
+}
 
 impl Entity for Repo {
     type Key = RepoName;
@@ -70,7 +80,6 @@ impl Entity for Item {
     const COLUMNS: &'static [&'static str] = &["repo", "kind", "stage", "parent"];
     const STATE: Option<&'static str> = Some("stage");
     const LIVE: Option<&'static str> = Some("stage not in ('done', 'cancelled')");
-    const NUMBERED: bool = true;
 
     fn key(&self) -> ItemId {
         self.id
@@ -92,7 +101,6 @@ impl Entity for Worker {
     const COLUMNS: &'static [&'static str] = &["item", "repo", "role", "outpost", "state", "live"];
     const STATE: Option<&'static str> = Some("state");
     const LIVE: Option<&'static str> = Some("live = 1");
-    const NUMBERED: bool = true;
 
     fn key(&self) -> WorkerId {
         self.id
@@ -120,7 +128,6 @@ impl Entity for Change {
     const COLUMNS: &'static [&'static str] = &["repo", "item", "state", "pending"];
     const STATE: Option<&'static str> = Some("state");
     const LIVE: Option<&'static str> = Some("pending = 1");
-    const NUMBERED: bool = true;
 
     fn key(&self) -> ChangeId {
         self.id
@@ -142,7 +149,6 @@ impl Entity for Trial {
     const COLUMNS: &'static [&'static str] = &["repo", "tree", "state", "retired"];
     const STATE: Option<&'static str> = Some("state");
     const LIVE: Option<&'static str> = Some("retired = 0");
-    const NUMBERED: bool = true;
 
     fn key(&self) -> TrialId {
         self.id

@@ -7,13 +7,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sprint_core::change::Change;
-use sprint_core::item::Item;
-use sprint_core::outpost::Outpost;
-use sprint_core::repo::Repo;
-use sprint_core::token::Token;
-use sprint_core::trial::Trial;
-use sprint_core::worker::Worker;
 
 use super::db::Value;
 use super::error::StoreError;
@@ -27,6 +20,8 @@ pub(crate) type Rows<E> = HashMap<<E as Entity>::Key, Option<Arc<E>>>;
 /// The key of an entity: `tx.get(&id)` knows what it answers.
 pub trait Key: Clone + Eq + Hash + Ord + Send + Sync + 'static {
     type Entity: Stored<Key = Self>;
+    /// Whether the store gives it out; see [`Numbered`].
+    const NUMBERED: bool = false;
 
     fn value(&self) -> Value;
 }
@@ -48,8 +43,6 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     const STATE: Option<&'static str> = None;
     /// The rows that are kept in memory for as long as they meet this; none for an entity of which none is.
     const LIVE: Option<&'static str> = None;
-    /// Whether the store numbers its keys.
-    const NUMBERED: bool = false;
 
     /// Brings what an earlier version wrote to today's form.
     fn upcast(_: &mut serde_json::Value) {}
@@ -125,13 +118,13 @@ pub(crate) fn insert(table: &str, columns: &[&str], rows: usize) -> String {
 macro_rules! each_entity {
     ($made:ident) => {
         $made! {
-            repos: Repo,
-            items: Item,
-            workers: Worker,
-            changes: Change,
-            trials: Trial,
-            outposts: Outpost,
-            tokens: Token,
+            repos: sprint_core::repo::Repo,
+            items: sprint_core::item::Item,
+            workers: sprint_core::worker::Worker,
+            changes: sprint_core::change::Change,
+            trials: sprint_core::trial::Trial,
+            outposts: sprint_core::outpost::Outpost,
+            tokens: sprint_core::token::Token,
         }
     };
 }
@@ -229,7 +222,7 @@ pub(crate) struct Table {
 
 impl Table {
     const fn of<E: Stored>() -> Self {
-        Self { name: E::TABLE, key: E::KEY, numbered: E::NUMBERED }
+        Self { name: E::TABLE, key: E::KEY, numbered: E::Key::NUMBERED }
     }
 }
 

@@ -1,13 +1,5 @@
 //! What a transaction does with every table.
 
-use sprint_core::change::Change;
-use sprint_core::item::Item;
-use sprint_core::outpost::Outpost;
-use sprint_core::repo::Repo;
-use sprint_core::token::Token;
-use sprint_core::trial::Trial;
-use sprint_core::worker::Worker;
-
 use super::super::db::Write;
 use super::super::entity::{Everything, Slots, each_entity};
 use super::super::error::StoreError;
