@@ -46,9 +46,9 @@ pub async fn check(sprint: &Coordinator) -> Result<Checked, ServiceError> {
     })
 }
 
-/// What of the record the rules of core are about.
+/// What of the record the rules of core are about; no rule is about the rest.
 fn record(everything: Everything, counts: EventCounts) -> Record {
-    let Everything { repos, items, workers, changes, trials, outposts, tokens: _ } = everything;
+    let Everything { repos, items, workers, changes, trials, outposts, .. } = everything;
     let EventCounts { events, last: last_event, landings } = counts;
     Record { repos, items, workers, changes, trials, outposts, events, last_event, landings }
 }
