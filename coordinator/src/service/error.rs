@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use sprint_core::Refused;
 use sprint_core::act::Act;
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
+use sprint_core::ids::{OutpostName, RepoName, WorkerId};
 pub use sprint_core::refusal::Kind;
 use sprint_core::refusal::{At, Code, Refusal};
 use sprint_core::token::TokenRefused;
@@ -88,22 +88,6 @@ impl ServiceError {
 
     pub fn no_repo(name: &RepoName) -> Self {
         Refusal::new(Code::RepoNotFound, format!("there is no repo \"{name}\"")).next(Act::ListRepos).into()
-    }
-
-    pub fn no_item(id: ItemId) -> Self {
-        Refusal::new(Code::ItemNotFound, format!("there is no item {id}")).next(Act::ListItems).into()
-    }
-
-    pub fn no_worker(id: WorkerId) -> Self {
-        Refusal::new(Code::WorkerNotFound, format!("there is no worker {id}")).next(Act::ListWorkers).into()
-    }
-
-    pub fn no_change(id: ChangeId) -> Self {
-        Refusal::new(Code::ChangeNotFound, format!("there is no change {id}")).next(Act::ListChanges).into()
-    }
-
-    pub fn no_trial(id: TrialId) -> Self {
-        Refusal::new(Code::TrialNotFound, format!("there is no trial {id}")).next(Act::ListChanges).into()
     }
 
     pub fn no_outpost(name: &OutpostName) -> Self {

@@ -4,10 +4,12 @@
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use sprint_core::Refused;
+use sprint_core::act::Act;
 use sprint_core::change::{Change, ChangeEffect, ChangeEvent};
 use sprint_core::event::{NewEvent, Recorded};
 use sprint_core::ids::{ItemId, RepoName};
 use sprint_core::item::{Item, ItemEffect, ItemEvent};
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use sprint_core::trial::{Trial, TrialEffect, TrialEvent};
 use sprint_core::worker::{Worker, WorkerEffect, WorkerEvent};
@@ -35,7 +37,16 @@ pub(crate) trait Machine: Stored {
     fn carry_out<'t>(&'t self, effect: Self::Effect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t>;
 
     /// There is none with this key.
-    fn missing(key: &Self::Key) -> ServiceError;
+    fn missing(key: &Self::Key) -> Refusal;
+}
+
+/// There is no entity with this key.
+pub(crate) fn missing<K>(key: &K) -> ServiceError
+where
+    K: Key,
+    K::Entity: Machine,
+{
+    K::Entity::missing(key).into()
 }
 
 /// Applies an event to the entity with a key, and carries out what follows.
@@ -50,7 +61,7 @@ where
     K::Entity: Machine,
 {
     Box::pin(async move {
-        let entity = tx.get(&key).await?.ok_or_else(|| K::Entity::missing(&key))?;
+        let entity = tx.get(&key).await?.ok_or_else(|| missing(&key))?;
         apply_to(tx, entity, event, actor).await
     })
 }
@@ -117,8 +128,8 @@ impl Machine for Item {
         }
     }
 
-    fn missing(key: &Self::Key) -> ServiceError {
-        ServiceError::no_item(*key)
+    fn missing(key: &Self::Key) -> Refusal {
+        Refusal::new(Code::ItemNotFound, format!("there is no item {key}")).next(Act::ListItems)
     }
 }
 
@@ -146,8 +157,8 @@ impl Machine for Worker {
         }
     }
 
-    fn missing(key: &Self::Key) -> ServiceError {
-        ServiceError::no_worker(*key)
+    fn missing(key: &Self::Key) -> Refusal {
+        Refusal::new(Code::WorkerNotFound, format!("there is no worker {key}")).next(Act::ListWorkers)
     }
 }
 
@@ -173,8 +184,8 @@ impl Machine for Change {
         }
     }
 
-    fn missing(key: &Self::Key) -> ServiceError {
-        ServiceError::no_change(*key)
+    fn missing(key: &Self::Key) -> Refusal {
+        Refusal::new(Code::ChangeNotFound, format!("there is no change {key}")).next(Act::ListChanges)
     }
 }
 
@@ -214,7 +225,7 @@ impl Machine for Trial {
         }
     }
 
-    fn missing(key: &Self::Key) -> ServiceError {
-        ServiceError::no_trial(*key)
+    fn missing(key: &Self::Key) -> Refusal {
+        Refusal::new(Code::TrialNotFound, format!("there is no trial {key}")).next(Act::ListChanges)
     }
 }

@@ -209,7 +209,7 @@ async fn resolve(
 /// # Errors
 /// [`Code::ItemNotFound`].
 pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError> {
-    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))
+    sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }
 
 /// # Errors
@@ -228,7 +228,7 @@ pub async fn edit(sprint: &Coordinator, edit: ItemEdit, by: Actor) -> Result<Ite
         .write(move |tx| {
             Box::pin(async move {
                 let ItemEdit { id, title, description, priority, run, needs, labels, acceptance, requires } = edit;
-                let mut item = tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?;
+                let mut item = tx.get(&id).await?.ok_or_else(|| transition::missing(&id))?;
                 let changed = [
                     ("title", title.is_some()),
                     ("description", description.is_some()),

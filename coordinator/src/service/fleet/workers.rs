@@ -7,14 +7,14 @@ use sprint_core::request::WorkerFilter;
 use sprint_core::worker::Worker;
 
 use crate::service::fleet::connections::{ScreenOutput, TerminalEnd, Typed};
-use crate::service::{Coordinator, ServiceError};
+use crate::service::{Coordinator, ServiceError, transition};
 
 pub use crate::service::fleet::outposts::stop_worker as stop;
 
 /// # Errors
 /// [`Code::WorkerNotFound`].
 pub async fn get(sprint: &Coordinator, id: WorkerId) -> Result<Worker, ServiceError> {
-    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_worker(id))
+    sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }
 
 /// # Errors

@@ -26,7 +26,7 @@ const GATE_HISTORY: u32 = 500;
 /// # Errors
 /// The change or the repo does not exist.
 pub async fn get(sprint: &Coordinator, id: ChangeId) -> Result<Change, ServiceError> {
-    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))
+    sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }
 
 /// # Errors
@@ -49,8 +49,8 @@ pub async fn retry(sprint: &Coordinator, id: ChangeId, by: Actor) -> Result<Chan
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let change = tx.get(&id).await?.ok_or_else(|| ServiceError::no_change(id))?;
-                let item = tx.get(&change.item).await?.ok_or_else(|| ServiceError::no_item(change.item))?;
+                let change = tx.get(&id).await?.ok_or_else(|| transition::missing(&id))?;
+                let item = tx.get(&change.item).await?.ok_or_else(|| transition::missing(&change.item))?;
                 if !matches!(item.stage, Stage::Blocked { .. } | Stage::Ready) || item.attempt != change.attempt {
                     let why = format!(
                         "change {id} is of attempt {}, and item {} is in stage {} with attempt {}; only the newest attempt of an item in stage ready or blocked can return to the queue",

@@ -44,7 +44,7 @@ pub async fn begin(sprint: &Coordinator, wanted: GateRunRequest, by: Actor) -> R
 /// # Errors
 /// [`Code::TrialNotFound`].
 pub async fn get(sprint: &Coordinator, id: TrialId) -> Result<Trial, ServiceError> {
-    sprint.store.get(&id).await?.ok_or_else(|| ServiceError::no_trial(id))
+    sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }
 
 /// Cancels a trial whose caller is gone; one that is over stays as it is.

@@ -232,7 +232,7 @@ async fn bring(
         .write(move |tx| {
             Box::pin(async move {
                 let item = match item {
-                    Some(id) => tx.get(&id).await?.ok_or_else(|| ServiceError::no_item(id))?,
+                    Some(id) => tx.get(&id).await?.ok_or_else(|| transition::missing(&id))?,
                     None => items::insert_one(tx, new, by.clone()).await?,
                 };
                 let brought = Brought { item, attempt, head, source, direct: direct.clone() };

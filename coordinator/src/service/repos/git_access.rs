@@ -11,7 +11,7 @@ use sprint_core::worker::Worker;
 
 use crate::git::GitError;
 pub use crate::git::commands::{self, Commands, RefUpdate};
-use crate::service::{Coordinator, ServiceError};
+use crate::service::{Coordinator, ServiceError, transition};
 
 /// Whether a caller may fetch from a repo: people may, and outposts with a worker of it.
 ///
@@ -49,7 +49,7 @@ fn stranger() -> ServiceError {
 /// # Errors
 /// [`Code::ItemNotFound`], or what git says.
 pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, ServiceError> {
-    let found = sprint.store.get(&item).await?.ok_or_else(|| ServiceError::no_item(item))?;
+    let found = sprint.store.get(&item).await?.ok_or_else(|| transition::missing(&item))?;
     let git = match sprint.git.get(&found.repo) {
         Ok(git) => git,
         // A repo that was removed keeps its repository aside.

@@ -21,7 +21,7 @@ use crate::service::queue::merge::progress::Progress;
 use crate::service::queue::merge::reject;
 use crate::service::repos::config::config_at;
 use crate::service::repos::upstream;
-use crate::service::{Actor, Coordinator, ServiceError};
+use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
 /// What came of building a trial.
@@ -247,7 +247,7 @@ async fn message(sprint: &Coordinator, members: &[Member]) -> Result<String, Ser
     let mut items: Vec<Item> = Vec::new();
     for Member { item, .. } in members {
         let found = sprint.store.get(item).await?;
-        items.push(found.ok_or_else(|| ServiceError::no_item(*item))?);
+        items.push(found.ok_or_else(|| transition::missing(item))?);
     }
     let title = |item: &Item| item.title.lines().next().unwrap_or_default().to_owned();
     let text = match items.as_slice() {
