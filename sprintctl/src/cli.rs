@@ -7,9 +7,7 @@ use sprint_identity::context::Contexts;
 
 use crate::app::App;
 use crate::client::Client;
-use crate::command::{
-    audit, change, completions, context, event, gate, item, land, login, outpost, repo, status, token, wait, worker,
-};
+use crate::command::{Remote, completions, context, login};
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::secret;
@@ -77,45 +75,6 @@ enum Command {
     Man(completions::ManArgs),
 }
 
-/// The commands that need a coordinator.
-#[derive(Debug, Subcommand)]
-enum Remote {
-    /// Git repositories under management
-    #[command(subcommand)]
-    Repo(repo::RepoCommand),
-    /// Units of work
-    #[command(subcommand)]
-    Item(item::ItemCommand),
-    /// Hosts that run workers
-    #[command(subcommand)]
-    Outpost(outpost::OutpostCommand),
-    /// Agents at work
-    #[command(subcommand)]
-    Worker(worker::WorkerCommand),
-    /// Entries of the merge queue
-    #[command(subcommand)]
-    Change(change::ChangeCommand),
-    /// Run gates on request, and list their results
-    #[command(subcommand)]
-    Gate(gate::GateCommand),
-    /// Add a branch of yours to the merge queue, or land it directly
-    Land(land::LandArgs),
-    /// The record of everything that happened
-    #[command(subcommand)]
-    Event(event::EventCommand),
-    /// Acts of people with their addresses, and refused requests
-    Audit(audit::AuditArgs),
-    /// Tokens that admit outposts and people
-    #[command(subcommand)]
-    Token(token::TokenCommand),
-    /// Show the identity and role that the coordinator knows you by
-    Whoami,
-    /// Summarise items, workers, outposts, merge queues and loops
-    Status(status::StatusArgs),
-    /// Wait until items reach a stage
-    Wait(wait::WaitArgs),
-}
-
 impl Cli {
     /// The form in which answers and failures are printed.
     pub(crate) const fn format(&self) -> Format {
@@ -134,27 +93,11 @@ impl Cli {
             Command::Context(command) => return command.run(&output),
             Command::Remote(command) => command,
         };
-        if let Remote::Token(command) = &command {
-            command.check()?;
-        }
+        command.check()?;
         let options = TargetOptions { coordinator, context, token: secret::from_environment()? };
         let target = Target::resolve(options, Contexts::of_environment())?;
         let client = Client::connect(&target).await?;
         let app = App { client, output, address: target.address, context: target.context };
-        match command {
-            Remote::Repo(command) => command.run(&app).await,
-            Remote::Item(command) => command.run(&app).await,
-            Remote::Outpost(command) => command.run(&app).await,
-            Remote::Worker(command) => command.run(&app).await,
-            Remote::Change(command) => command.run(&app).await,
-            Remote::Gate(command) => command.run(&app).await,
-            Remote::Land(args) => land::land(args, &app).await,
-            Remote::Event(command) => command.run(&app).await,
-            Remote::Audit(args) => audit::audit(args, &app).await,
-            Remote::Token(command) => command.run(&app).await,
-            Remote::Whoami => login::whoami(&app).await,
-            Remote::Status(args) => status::status(args, &app).await,
-            Remote::Wait(args) => wait::wait(args, &app).await,
-        }
+        command.run(&app).await
     }
 }
