@@ -26,7 +26,8 @@ parts! {
     landing: "landings, results known", "work of a landing", "memory after";
     dispatch: "durable dispatches";
     events: "call made";
-    start: "item added → command running, a new tree", "item added → command running, a warm tree", "workers started";
+    start: "item added → command running, a new tree", "item added → command running, a warm tree";
+    burst: "workers started";
     logs: "log bytes to the coordinator's disk, 1 workers", "log bytes to the coordinator's disk, 2 workers";
     fleet: "joining";
     recovery: "coordinator killed", "agent killed", "a worker's process killed", "a lease lapsed";

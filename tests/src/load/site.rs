@@ -52,14 +52,19 @@ pub fn git(directory: &Path, args: &[&str]) -> anyhow::Result<String> {
 }
 
 /// Waits until `done` gives something.
-pub async fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+pub async fn until<T>(what: &str, done: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    until_by(Duration::from_millis(2), what, done).await
+}
+
+/// The same with a pause of the caller's between two looks, where looking costs what is being measured.
+pub async fn until_by<T>(pause: Duration, what: &str, mut done: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
     let began = Instant::now();
     loop {
         if let Some(found) = done() {
             return Ok(found);
         }
         anyhow::ensure!(began.elapsed() < Duration::from_mins(3), "{what} did not come to pass");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -21,7 +21,8 @@ use sprint_tests::load::fleet::{self, Scale, Watch};
 
 use crate::extent::Extent;
 
-const PARTS: [&str; 9] = ["transitions", "landing", "dispatch", "events", "start", "logs", "fleet", "recovery", "idle"];
+const PARTS: [&str; 10] =
+    ["transitions", "landing", "dispatch", "events", "start", "burst", "logs", "fleet", "recovery", "idle"];
 
 fn main() -> anyhow::Result<()> {
     let (flags, wanted): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
@@ -47,6 +48,9 @@ fn main() -> anyhow::Result<()> {
         }
         if runs("start") {
             start::run(&mut figures, extent).await?;
+        }
+        if runs("burst") {
+            start::burst(&mut figures, extent).await?;
         }
         if runs("logs") {
             logs::run(&mut figures, extent).await?;
