@@ -1,6 +1,5 @@
 //! Watches the sessions on the private tmux server: workers' that have gone, and orphans, which are saved and left alone.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,9 @@ use crate::tmux::Tmux;
 /// How long a burst of ended sessions is collected before tmux is asked.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Wakes workers whose sessions have gone: those that end by themselves are known
+/// Wakes workers that have no session: those that end by themselves are known
 /// by their exit, this is for the others. Saves the contents of orphan sessions.
 pub(crate) async fn run(agent: Arc<Agent>) {
-    let mut known = BTreeSet::new();
     loop {
         let (now, others) = loop {
             tokio::time::sleep(SETTLE).await;
@@ -23,10 +21,9 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 break sessions;
             }
         };
-        for handle in agent.fleet.all() {
-            if known.contains(&handle.id()) && !now.contains(&handle.id()) {
-                handle.wake.notify_one();
-            }
+        // Also one that no list has shown: a session may come and go between two of them.
+        for handle in agent.fleet.all().into_iter().filter(|handle| !now.contains(&handle.id())) {
+            handle.wake.notify_one();
         }
         let unknown = now.iter().filter(|worker| agent.fleet.get(**worker).is_none()).map(|w| Tmux::session(*w));
         for orphan in others.into_iter().chain(unknown) {
@@ -34,7 +31,6 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 save(&agent, &orphan).await;
             }
         }
-        known = now;
         agent.tmux.sessions_changed().await;
     }
 }

@@ -19,8 +19,10 @@ use crate::shim::processes;
 use crate::workspace::save::{Remains, Workspace, tree_of};
 use crate::workspace::scratch::Scratch;
 
-/// How long the capture may take to write the last bytes of a terminal.
+/// How long the shim may take to write the last bytes of a terminal, and how long it is waited for where it has
+/// most likely died itself.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
+const LOG_LIMIT_VANISHED: Duration = Duration::from_secs(1);
 impl Life {
     /// Brings a round to its end. Whatever stops this in the middle, it can be done again.
     pub(super) async fn finish(&mut self, ended: &RoundEnd) {
@@ -137,15 +139,15 @@ impl Life {
 
     /// Waits for the last bytes of the terminal, and makes sure that its session is gone.
     async fn close_terminal(&self, ended: &RoundEnd) {
-        match ended {
-            RoundEnd::NotRun(_) | RoundEnd::NeverStarted => {}
-            RoundEnd::Exited(_) | RoundEnd::Vanished(_) => {
-                let end = self.handle.dir.log_end(self.progress.round());
-                let limit = Instant::now() + LOG_LIMIT;
-                while !end.exists() && Instant::now() < limit {
-                    self.pause(LOG_LIMIT / 10).await;
-                }
-            }
+        let limit = match ended {
+            RoundEnd::NotRun(_) | RoundEnd::NeverStarted => Duration::ZERO,
+            RoundEnd::Exited(_) => LOG_LIMIT,
+            RoundEnd::Vanished(_) => LOG_LIMIT_VANISHED,
+        };
+        let end = self.handle.dir.log_end(self.progress.round());
+        let deadline = Instant::now() + limit;
+        while !end.exists() && Instant::now() < deadline {
+            self.pause(limit / 10).await;
         }
         self.agent.tmux.kill_session(self.handle.id()).await;
     }
