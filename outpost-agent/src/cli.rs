@@ -43,9 +43,6 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Appends standard input to a worker's log: started by tmux.
-    #[command(hide = true)]
-    Capture { log: PathBuf, limit: u64, end: PathBuf },
 }
 
 impl Cli {

@@ -11,11 +11,9 @@ fn load(file: Option<&str>, flags: &[&str]) -> Result<JoinSettings, String> {
     args.extend(flags.iter().map(OsString::from));
     match Cli::load_from(&args).map_err(|error| error.to_string())?.command {
         Command::Join(settings) => Ok(*settings),
-        Command::Config { .. }
-        | Command::Man { .. }
-        | Command::Exec { .. }
-        | Command::Within { .. }
-        | Command::Capture { .. } => Err("another command".to_owned()),
+        Command::Config { .. } | Command::Man { .. } | Command::Exec { .. } | Command::Within { .. } => {
+            Err("another command".to_owned())
+        }
     }
 }
 

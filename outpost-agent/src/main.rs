@@ -20,15 +20,10 @@ use crate::cli::{Cli, Command};
 use crate::settings::{FORMER_TOKEN_VARIABLE, JoinSettings, TOKEN_VARIABLE};
 
 fn main() -> ExitCode {
-    // Two of these for each worker: they must start at once, without a parser for people's options.
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).take(5).collect();
+    // One of these for each worker: it must start at once, without a parser for people's options.
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).take(4).collect();
     match arguments.as_slice() {
         [command, dir] if command == "exec" => return shim::run(dir.into()),
-        [command, log, limit, end] if command == "capture" => {
-            if let Some(limit) = limit.to_str().and_then(|limit| limit.parse().ok()) {
-                return shim::capture(log.as_ref(), limit, end.as_ref());
-            }
-        }
         [command, dir, more, _, ..] if command == "within" => {
             return shim::within(dir.into(), more.into(), std::env::args_os().skip(4).collect());
         }
@@ -37,7 +32,6 @@ fn main() -> ExitCode {
     match Cli::load().command {
         Command::Within { dir, more, command } => shim::within(dir, more, command),
         Command::Exec { dir } => shim::run(dir),
-        Command::Capture { log, limit, end } => shim::capture(&log, limit, &end),
         Command::Config { reference: _ } => {
             print!("{}", Cli::program().reference());
             ExitCode::SUCCESS

@@ -1,10 +1,12 @@
 //! The shim, `outpost-agent exec DIR`: the command of a worker's pane.
 //!
-//! It runs the steps, ends whatever they leave behind, and records how they
-//! ended, whether or not an agent is there to see it. It has no threads and no
-//! async runtime: one is started for each worker, and must start at once.
+//! It runs the steps, ends whatever they leave behind, keeps what they print, and
+//! records how they ended, whether or not an agent is there to see it. It has no
+//! threads and no async runtime: one is started for each worker, and must start at once.
 
-mod capture;
+mod backlog;
+mod keeper;
+mod log;
 pub(crate) mod plan;
 pub(crate) mod processes;
 mod reports;
@@ -14,6 +16,5 @@ mod step;
 mod terminal;
 mod within;
 
-pub(crate) use capture::run as capture;
 pub(crate) use run::run;
 pub(crate) use within::run as within;

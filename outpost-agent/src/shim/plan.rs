@@ -20,6 +20,9 @@ pub(crate) struct Plan {
     /// The whole environment of the steps, apart from `TERM`.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) steps: Vec<PlanStep>,
+    /// The most bytes that the log holds; a plan of an earlier release does not say.
+    #[serde(default = "Plan::any_log")]
+    pub(crate) log_limit: u64,
     /// What confines the steps; none when that is switched off.
     pub(crate) sandbox: Option<Sandbox>,
 }
@@ -33,8 +36,13 @@ impl Plan {
             prompt_file: dir.prompt(),
             env: BTreeMap::new(),
             steps: vec![],
+            log_limit: Self::any_log(),
             sandbox,
         }
+    }
+
+    fn any_log() -> u64 {
+        u64::MAX
     }
 }
 

@@ -8,11 +8,13 @@ use std::process::ExitCode;
 
 use sprint_core::gates::GateOutcome;
 
+use super::keeper::Keeper;
+use super::log::Log;
 use super::plan::{Cause, Exit, Plan};
 use super::reports::Before;
 use super::signals::Signals;
 use super::step::{Runner, say};
-use super::terminal;
+use super::terminal::{self, Side, WorkerSide};
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
 use crate::sandbox::cgroup::Group;
@@ -25,7 +27,7 @@ const BYTES_PER_VERDICT: usize = 32 * 1024;
 /// Runs what `DIR/exec.json` says.
 pub(crate) fn run(dir: PathBuf) -> ExitCode {
     match attempt(&WorkerDir::new(dir)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say(&format!("the worker cannot run: {error}"));
             ExitCode::FAILURE
@@ -33,10 +35,26 @@ pub(crate) fn run(dir: PathBuf) -> ExitCode {
     }
 }
 
-fn attempt(dir: &WorkerDir) -> io::Result<()> {
-    let signals = Signals::block()?;
+fn attempt(dir: &WorkerDir) -> io::Result<ExitCode> {
+    // Held back in both processes, until each reads its own.
+    Signals::block()?;
     let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
-    let record = Record::claim(dir, &plan)?;
+    match terminal::split() {
+        Ok(Side::Keeper { worker, terminal, done }) => {
+            let log = Log::open(&dir.log(), plan.log_limit).ok();
+            Keeper::new(worker, terminal, done, log)?.run(&dir.log_end(plan.round))
+        }
+        Ok(Side::Worker(terminal)) => work(dir, &plan, Ok(terminal)),
+        Err(error) => {
+            File::create(dir.log_end(plan.round)).ok();
+            work(dir, &plan, Err(io::Error::other(format!("it has no terminal: {error}"))))
+        }
+    }
+}
+
+fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::Result<ExitCode> {
+    let signals = Signals::block()?;
+    let record = Record::claim(dir, plan)?;
     let mut exit = Exit {
         round: plan.round,
         cause: Cause::Completed,
@@ -46,14 +64,21 @@ fn attempt(dir: &WorkerDir) -> io::Result<()> {
         disk_full: false,
         message: None,
     };
-    if let Err(error) = run_steps(&signals, dir, &plan, &mut exit) {
-        say(&format!("the worker cannot go on: {error}"));
+    let ran = terminal.and_then(|terminal| {
+        let ran = run_steps(&signals, dir, plan, &mut exit);
+        if let Err(error) = &ran {
+            say(&format!("the worker cannot go on: {error}"));
+        }
+        // Its result counts also without the last of its output.
+        terminal.close().ok();
+        ran
+    });
+    if let Err(error) = ran {
         exit.cause = Cause::Broken;
         exit.message = Some(error.to_string());
     }
-    // Without its terminal there is no output to wait for; the result counts all the same.
-    terminal::drain().ok();
-    record.finish(dir, &exit)
+    record.finish(dir, &exit)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -> io::Result<()> {

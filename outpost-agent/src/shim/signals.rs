@@ -1,7 +1,7 @@
 //! The signals of the shim, read as messages instead of interrupting it.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,14 +17,16 @@ pub(crate) enum Wake {
     Terminate,
     /// The terminal is gone.
     HangUp,
+    /// The terminal has another size.
+    Resized,
     /// The time is up, or a signal came that is the step's business, not the shim's.
     Nothing,
 }
 
 /// The blocked signals of this process.
 ///
-/// The shim shares its process group with the step, so that an attached person's
-/// Ctrl-C reaches the step; the shim itself must outlive it.
+/// The worker's process shares its group with the step, so that an attached person's
+/// Ctrl-C reaches the step; the process itself must outlive it.
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: SignalFd,
@@ -41,6 +43,7 @@ impl Signals {
             Signal::SIGCHLD,
             Signal::SIGTERM,
             Signal::SIGHUP,
+            Signal::SIGWINCH,
             Signal::SIGINT,
             Signal::SIGQUIT,
             Signal::SIGTSTP,
@@ -70,6 +73,19 @@ impl Signals {
             Err(nix::errno::Errno::EINTR) => return Ok(Wake::Nothing),
             Err(error) => return Err(error.into()),
         }
+        self.read()
+    }
+
+    /// What to wait for together with other files.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Takes the next signal, if there is one.
+    ///
+    /// # Errors
+    /// Those of the system calls.
+    pub(crate) fn read(&self) -> io::Result<Wake> {
         let Some(info) = self.fd.read_signal()? else { return Ok(Wake::Nothing) };
         let is = |signal: Signal| i64::from(info.ssi_signo) == i64::from(signal as i32);
         Ok(if is(Signal::SIGCHLD) {
@@ -78,6 +94,8 @@ impl Signals {
             Wake::Terminate
         } else if is(Signal::SIGHUP) {
             Wake::HangUp
+        } else if is(Signal::SIGWINCH) {
+            Wake::Resized
         } else {
             Wake::Nothing
         })

@@ -103,7 +103,7 @@ impl Runner<'_> {
                 look = limit(main, &groups, after, before);
             }
             match self.signals.wait(look.map_or(deadline, |after| deadline.min(began + after)))? {
-                Wake::Child | Wake::Nothing => {}
+                Wake::Child | Wake::Resized | Wake::Nothing => {}
                 wake @ (Wake::Terminate | Wake::HangUp) => {
                     self.note(wake);
                     grace = GRACE;
@@ -158,7 +158,7 @@ impl Runner<'_> {
             Wake::Terminate => self.cause = Cause::Terminated,
             // A hang-up that follows a SIGTERM is part of the same end.
             Wake::HangUp if self.cause == Cause::Completed => self.cause = Cause::HungUp,
-            Wake::HangUp | Wake::Child | Wake::Nothing => {}
+            Wake::HangUp | Wake::Child | Wake::Resized | Wake::Nothing => {}
         }
     }
 

@@ -1,59 +1,80 @@
-//! The end of a terminal's output, made sure of.
+//! The worker's own terminal, in front of its pane.
 //!
-//! When a pane's command ends, tmux reads what the kernel shows it and closes the
-//! pane; under load the kernel still holds up to 64 KiB back, and they are lost
-//! (seen with tmux 3.3a: 5 of 16 MB in one of ten runs with 16 workers). So the
-//! shim asks the terminal for its status before it ends: output and question keep
-//! their order, so that the answer says that tmux has read all of it. The capture
-//! takes the question out again.
+//! The pane's process splits in two. The *worker* leads a session on a terminal of its own, runs the steps
+//! there, and records how they ended. The *keeper* holds the other end: it appends what is printed to the log,
+//! shows it in the pane, and passes on what is typed. So the log is whole whatever tmux does, a step's last
+//! words after its pane was closed included, and costs no further program.
 
-use std::io::{self, Write as _};
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-use nix::unistd::{getpgrp, tcsetpgrp};
+use nix::pty::{ForkptyResult, Winsize, forkpty};
+use nix::sys::termios::{Termios, tcgetattr};
+use nix::unistd::Pid;
+use rustix::termios::tcgetwinsize;
 
-/// A private message that no terminal shows, then the question (DSR 5).
-pub(super) const QUESTION: &[u8] = b"\x1b^sprint:end\x1b\\\x1b[5n";
-/// "All is well."
-const ANSWER: &[u8] = b"\x1b[0n";
-/// How long tmux may take; it answers within a millisecond unless it is loaded or gone.
+/// How long the keeper may take to read the last output; it takes a millisecond unless the host is loaded.
 const LIMIT: Duration = Duration::from_secs(5);
+/// The size of a terminal whose pane does not say its own.
+const DEFAULT_SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
 
-/// Waits until tmux has read everything that was printed.
+/// Which of the two processes this is.
+pub(super) enum Side {
+    Worker(WorkerSide),
+    Keeper { worker: Pid, terminal: OwnedFd, done: UnixStream },
+}
+
+/// The worker's way to tell its keeper that no more output comes.
+pub(super) struct WorkerSide {
+    done: UnixStream,
+}
+
+/// Opens a terminal like the pane's and splits this process, which may have one thread only.
 ///
 /// # Errors
-/// The terminal is gone or does not answer: nothing more can be done for its output.
-pub(super) fn drain() -> io::Result<()> {
-    let stdin = io::stdin();
-    // A step may have left another group in the foreground, and any mode set.
-    tcsetpgrp(&stdin, getpgrp())?;
-    let mut mode = tcgetattr(&stdin)?;
-    cfmakeraw(&mut mode);
-    tcsetattr(&stdin, SetArg::TCSANOW, &mode)?;
-    let mut out = io::stdout().lock();
-    out.write_all(QUESTION)?;
-    out.flush()?;
-    let deadline = Instant::now() + LIMIT;
-    let mut answer = vec![];
-    let mut piece = [0; 1024];
-    while !answer.windows(ANSWER.len()).any(|window| window == ANSWER) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => {}
-            Err(nix::errno::Errno::EINTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        // Around the answer comes what a person types.
-        match nix::unistd::read(&stdin, &mut piece)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => answer.extend_from_slice(&piece[..read]),
-        }
+/// Those of the system calls, such as when the host has no further terminal; then this is still one process.
+pub(super) fn split() -> io::Result<Side> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let pane = io::stdin();
+    let size = tcgetwinsize(&pane).map_or(DEFAULT_SIZE, |size| Winsize {
+        ws_row: size.ws_row,
+        ws_col: size.ws_col,
+        ws_xpixel: size.ws_xpixel,
+        ws_ypixel: size.ws_ypixel,
+    });
+    // Without a pane, as after a restart of tmux, the kernel's own mode is used.
+    let mode = tcgetattr(&pane).ok();
+    Ok(match fork(size, mode.as_ref())? {
+        ForkptyResult::Child => Side::Worker(WorkerSide { done: theirs }),
+        ForkptyResult::Parent { child, master } => Side::Keeper { worker: child, terminal: master, done: ours },
+    })
+}
+
+#[expect(unsafe_code, reason = "a process is split without a further program, and only fork is there")]
+fn fork(size: Winsize, mode: Option<&Termios>) -> io::Result<ForkptyResult> {
+    // SAFETY: in a process with several threads the child may call async-signal-safe functions only. The shim
+    // has one thread.
+    Ok(unsafe { forkpty(Some(&size), mode) }?)
+}
+
+impl WorkerSide {
+    /// Lets go of the terminal, and waits until all that was printed is in the log.
+    ///
+    /// The session keeps its leader meanwhile: the kernel may discard unread output when a leader ends.
+    ///
+    /// # Errors
+    /// The keeper is gone or too slow: nothing more can be done for the output.
+    pub(super) fn close(mut self) -> io::Result<()> {
+        let nothing = File::options().read(true).write(true).open("/dev/null")?;
+        nix::unistd::dup2_stdin(&nothing)?;
+        nix::unistd::dup2_stdout(&nothing)?;
+        nix::unistd::dup2_stderr(&nothing)?;
+        self.done.shutdown(Shutdown::Write)?;
+        self.done.set_read_timeout(Some(LIMIT))?;
+        self.done.read_to_end(&mut vec![]).map(drop)
     }
-    Ok(())
 }

@@ -18,14 +18,14 @@ use crate::host::environment;
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LAST: Duration = Duration::from_secs(2);
 
-/// A command line for tmux, and who waits for the answer.
+/// A command for tmux, and who waits for the answer.
 #[derive(Debug)]
 pub(super) struct TmuxRequest {
-    /// Commands separated by `;`: tmux answers each, up to the first that fails.
     pub(super) line: String,
-    pub(super) commands: usize,
-    pub(super) reply: oneshot::Sender<Result<String, TmuxError>>,
+    pub(super) reply: Reply,
 }
+
+pub(super) type Reply = oneshot::Sender<Result<String, TmuxError>>;
 
 /// The notifications for the rest of the agent.
 #[derive(Debug, Default)]
@@ -42,14 +42,6 @@ pub(super) struct Connection {
     pub(super) cwd: PathBuf,
     pub(super) requests: mpsc::Receiver<TmuxRequest>,
     pub(super) news: Arc<News>,
-}
-
-/// A request that tmux has and has not answered yet.
-#[derive(Debug)]
-struct Pending {
-    left: usize,
-    output: String,
-    reply: oneshot::Sender<Result<String, TmuxError>>,
 }
 
 impl Connection {
@@ -109,7 +101,8 @@ impl Connection {
     async fn serve(&mut self) -> std::io::Result<()> {
         let (_child, mut input, mut output) = self.connect()?;
         let mut parser = Parser::default();
-        let mut pending: VecDeque<Pending> = VecDeque::new();
+        // The commands that tmux has not answered yet, which it does in their order.
+        let mut pending: VecDeque<Reply> = VecDeque::new();
         let mut line = vec![];
         loop {
             tokio::select! {
@@ -120,38 +113,26 @@ impl Connection {
                     }
                     let said = parser.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
                     line.clear();
-                    match said {
-                        Some(Message::Done(text)) => settle(&mut pending, text),
-                        Some(Message::Failed(text)) => {
-                            if let Some(first) = pending.pop_front() {
-                                first.reply.send(Err(TmuxError::Refused(text))).ok();
-                            }
+                    let answer = match said {
+                        Some(Message::Done(text)) => Ok(text),
+                        Some(Message::Failed(text)) => Err(TmuxError::Refused(text)),
+                        Some(Message::SessionsChanged) => {
+                            self.news.sessions.notify_one();
+                            continue;
                         }
-                        Some(Message::SessionsChanged) => self.news.sessions.notify_one(),
-                        None => {}
+                        None => continue,
+                    };
+                    if let Some(first) = pending.pop_front() {
+                        first.send(answer).ok();
                     }
                 }
                 request = self.requests.recv() => {
-                    let Some(TmuxRequest { line, commands, reply }) = request else { return Ok(()) };
-                    pending.push_back(Pending { left: commands, output: String::new(), reply });
+                    let Some(TmuxRequest { line, reply }) = request else { return Ok(()) };
+                    pending.push_back(reply);
                     input.write_all(line.as_bytes()).await?;
                     input.write_all(b"\n").await?;
                 }
             }
         }
-    }
-}
-
-/// Counts an answer for the oldest request, and passes its output on when it was the last.
-fn settle(pending: &mut VecDeque<Pending>, text: String) {
-    let Some(mut first) = pending.pop_front() else { return };
-    if !text.is_empty() {
-        first.output = text;
-    }
-    first.left = first.left.saturating_sub(1);
-    if first.left == 0 {
-        first.reply.send(Ok(first.output)).ok();
-    } else {
-        pending.push_front(first);
     }
 }

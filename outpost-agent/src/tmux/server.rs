@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::control::{Connection, News, TmuxRequest};
 use super::error::TmuxError;
-use super::parse::{quoted, shell_quoted, unformatted, untimed};
+use super::parse::{quoted, unformatted};
 use crate::host::disk::{self, Durability};
 
 /// Nothing of a person's own configuration, and nothing that costs without use.
@@ -39,8 +39,6 @@ pub(crate) struct NewSession<'a> {
     pub(crate) cwd: &'a Path,
     /// The pane's command, started without a shell.
     pub(crate) command: &'a [String],
-    /// Reads the pane's output; a word list for `/bin/sh`.
-    pub(crate) capture: &'a [String],
 }
 
 /// Whether a worker has a session.
@@ -98,26 +96,22 @@ impl Tmux {
         self.news.sessions.notified().await;
     }
 
-    /// Starts a session with its capture chained to it, so that no first byte is lost.
+    /// Starts a session.
     ///
     /// # Errors
     /// [`TmuxError`]; a session of that name that exists is one.
     pub(crate) async fn new_session(&self, new: &NewSession<'_>) -> Result<(), TmuxError> {
-        let NewSession { worker, cwd, command, capture } = new;
+        let NewSession { worker, cwd, command } = new;
         let session = Self::session(*worker);
         let cwd = quoted(&unformatted(&cwd.to_string_lossy()));
         let command = command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        let capture = capture.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ");
-        let capture = quoted(&untimed(&format!("exec {capture}")));
-        let line = format!(
-            "new-session -d -s {session} -x 200 -y 50 -c {cwd} -- {command} ; pipe-pane -O -t ={session}: {capture}"
-        );
-        self.ask(line, 2).await.map(drop)
+        let line = format!("new-session -d -s {session} -x 200 -y 50 -c {cwd} -- {command}");
+        self.ask(line).await.map(drop)
     }
 
     /// Whether a worker's session is there.
     pub(crate) async fn presence(&self, worker: WorkerId) -> Presence {
-        match self.ask(format!("has-session -t ={}", Self::session(worker)), 1).await {
+        match self.ask(format!("has-session -t ={}", Self::session(worker))).await {
             Ok(_) => Presence::Alive,
             Err(TmuxError::Refused(_)) => Presence::Gone,
             Err(TmuxError::Disconnected) => Presence::Unknown,
@@ -126,7 +120,7 @@ impl Tmux {
 
     /// Ends a worker's session, if it is there; its pane is hung up.
     pub(crate) async fn kill_session(&self, worker: WorkerId) {
-        match self.ask(format!("kill-session -t ={}", Self::session(worker)), 1).await {
+        match self.ask(format!("kill-session -t ={}", Self::session(worker))).await {
             Ok(_) => tracing::debug!(%worker, "the session was ended"),
             // Usual: the session ended with its command.
             Err(TmuxError::Refused(_) | TmuxError::Disconnected) => {}
@@ -138,7 +132,7 @@ impl Tmux {
     /// # Errors
     /// [`TmuxError`].
     pub(crate) async fn sessions(&self) -> Result<(BTreeSet<WorkerId>, Vec<String>), TmuxError> {
-        let list = self.ask("list-sessions -F '#{session_name}'".to_owned(), 1).await?;
+        let list = self.ask("list-sessions -F '#{session_name}'".to_owned()).await?;
         let mut workers = BTreeSet::new();
         let mut others = vec![];
         for name in list.lines().filter(|name| *name != CONTROL) {
@@ -159,16 +153,16 @@ impl Tmux {
     pub(crate) async fn shown(&self, session: &str) -> Result<String, TmuxError> {
         let panes = format!("list-panes -s -t {} -F '#{{pane_id}}'", quoted(&format!("={session}")));
         let mut shown = String::new();
-        for pane in self.ask(panes, 1).await?.lines() {
-            shown.push_str(&self.ask(format!("capture-pane -p -S - -t {}", quoted(pane)), 1).await?);
+        for pane in self.ask(panes).await?.lines() {
+            shown.push_str(&self.ask(format!("capture-pane -p -S - -t {}", quoted(pane))).await?);
             shown.push('\n');
         }
         Ok(shown)
     }
 
-    async fn ask(&self, line: String, commands: usize) -> Result<String, TmuxError> {
+    async fn ask(&self, line: String) -> Result<String, TmuxError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(TmuxRequest { line, commands, reply }).await.map_err(|_| TmuxError::Disconnected)?;
+        self.requests.send(TmuxRequest { line, reply }).await.map_err(|_| TmuxError::Disconnected)?;
         answer.await.map_err(|_| TmuxError::Disconnected)?
     }
 }

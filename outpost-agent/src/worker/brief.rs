@@ -64,6 +64,7 @@ pub(crate) fn plan(
     progress: &Progress,
     dir: &WorkerDir,
     sandbox: Option<Sandbox>,
+    log_limit: u64,
 ) -> Result<Plan, BadTemplate> {
     Ok(Plan {
         round: progress.round(),
@@ -71,6 +72,7 @@ pub(crate) fn plan(
         prompt_file: dir.prompt(),
         env: variables(assignment, progress, dir, sandbox.as_ref()),
         steps: steps(assignment, dir)?,
+        log_limit,
         sandbox,
     })
 }

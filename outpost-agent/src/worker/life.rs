@@ -216,7 +216,13 @@ impl Life {
         }
         pass(Point::WorkspaceMade);
         let sandbox = self.sandbox();
-        let plan = match brief::plan(&handle.assignment, &self.progress, &handle.dir, sandbox) {
+        let plan = match brief::plan(
+            &handle.assignment,
+            &self.progress,
+            &handle.dir,
+            sandbox,
+            self.agent.settings.log_limit,
+        ) {
             Ok(plan) => plan,
             Err(error) => {
                 self.trouble = Some(Trouble::Assignment(error.to_string()));
@@ -262,15 +268,12 @@ impl Life {
         }
         let program = agent.program();
         let dir = handle.dir.path().to_string_lossy().into_owned();
-        let log = handle.dir.log().to_string_lossy().into_owned();
-        let end = handle.dir.log_end(round).to_string_lossy().into_owned();
         let started = agent
             .tmux
             .new_session(&NewSession {
                 worker: handle.id(),
                 cwd: &handle.dir.workspace(),
-                command: &[program.clone(), "exec".to_owned(), dir],
-                capture: &[program, "capture".to_owned(), log, agent.settings.log_limit.to_string(), end],
+                command: &[program, "exec".to_owned(), dir],
             })
             .await;
         match started {

@@ -9,4 +9,5 @@ mod session;
 mod snapshots;
 mod speed;
 mod support;
+mod terminal;
 mod work;
