@@ -2,17 +2,59 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use sprint_core::Refused;
 use sprint_core::act::Act;
+use sprint_core::change::ChangeEvent;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
-use sprint_core::item::{Item, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
+use sprint_core::item::{Item, ItemEffect, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
 use sprint_core::needs::find_cycle;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::{ItemEdit, ItemFilter, NewItem};
+use sprint_core::time::Timestamp;
+use sprint_core::worker::WorkerEvent;
 
+use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::{Notice, Tx};
+
+impl Machine for Item {
+    type Event = ItemEvent;
+    type Effect = ItemEffect;
+
+    fn step(&mut self, event: ItemEvent, now: Timestamp) -> Result<Vec<ItemEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), Some(self.id))
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("stage".to_owned(), json!(self.stage.name()));
+    }
+
+    fn carry_out<'t>(&'t self, effect: ItemEffect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t> {
+        let reason = || format!("item {} was cancelled", self.id);
+        match effect {
+            ItemEffect::Schedule => transition::notify(tx, [Notice::Scheduler]),
+            ItemEffect::StopWorker { worker } => {
+                let stop = transition::apply(tx, worker, WorkerEvent::StopRequested { reason: reason() }, actor);
+                Box::pin(async move { stop.await.map(|_| ()) })
+            }
+            ItemEffect::DropChange { change } => {
+                let drop = transition::apply(tx, change, ChangeEvent::Dropped { reason: reason() }, actor);
+                Box::pin(async move { drop.await.map(|_| ()) })
+            }
+            ItemEffect::Settle => transition::notify(tx, [Notice::Scheduler, Notice::Pipeline]),
+        }
+    }
+
+    fn missing(key: &Self::Key) -> Refusal {
+        Refusal::new(Code::ItemNotFound, format!("there is no item {key}")).next(Act::ListItems)
+    }
+}
 
 /// Adds items, all or none.
 ///

@@ -5,3 +5,4 @@ pub mod entries;
 pub mod gates;
 pub mod landing;
 pub mod merge;
+mod trials;
