@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::event::{EventKind, Recorded};
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::job::Role;
@@ -151,8 +152,15 @@ pub enum ChangeEvent {
     },
 }
 
-impl ChangeEvent {
-    pub const fn name(&self) -> &'static str {
+impl EventKind {
+    pub const CHANGE_QUEUED: Self = Self::new("change_queued");
+    pub const CHANGE_LANDED: Self = Self::new("change_landed");
+}
+
+impl Recorded for ChangeEvent {
+    const ENTITY: &'static str = "change";
+
+    fn name(&self) -> &'static str {
         match self {
             Self::LandingBegun { .. } => "landing_begun",
             Self::GatesFailed { .. } => "gates_failed",

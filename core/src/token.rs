@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::access::PersonRole;
 pub use crate::access::TokenKind;
 use crate::act::Act;
+use crate::event::EventKind;
 use crate::ids::{Fingerprint, KeyId, OutpostName, PersonName, SecretHash, TokenId};
 use crate::refusal::Code;
 use crate::time::Timestamp;
@@ -57,6 +58,12 @@ pub struct Token {
     /// Who made it.
     pub created_by: String,
     pub revoked_at: Option<Timestamp>,
+}
+
+impl EventKind {
+    pub const TOKEN_CREATED: Self = Self::new("token_created");
+    pub const TOKEN_USED: Self = Self::new("token_used");
+    pub const TOKEN_REVOKED: Self = Self::new("token_revoked");
 }
 
 /// Why a token does not admit its holder.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sprint_core::change::Change;
 use sprint_core::event::Event;
-use sprint_core::ids::{ItemId, RepoName, Seq, TreeId};
+use sprint_core::ids::{InvalidId, ItemId, RepoName, Seq, TreeId};
 use sprint_core::item::Item;
 use sprint_core::request::{ChangeFilter, ItemFilter, WorkerFilter};
 use sprint_core::time::Timestamp;
@@ -232,9 +232,7 @@ impl Store {
                 Ok(Event {
                     seq: Seq::new(u64::try_from(seq).unwrap_or(0)),
                     time: Timestamp::from_millis(time),
-                    kind: kind
-                        .parse()
-                        .map_err(|error: sprint_core::text::UnknownWord| StoreError::corrupt("events", error))?,
+                    kind: kind.parse().map_err(|error: InvalidId| StoreError::corrupt("events", error))?,
                     repo: repo.and_then(|name| name.parse().ok()),
                     item: item.and_then(|id| u64::try_from(id).ok()).map(ItemId::new),
                     actor,

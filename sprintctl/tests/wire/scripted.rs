@@ -173,7 +173,7 @@ fn event(seq: u64) -> v1::Event {
     Event {
         seq: Seq::new(seq),
         time: Timestamp::from_millis(0),
-        kind: EventKind::ItemReadied,
+        kind: EventKind::ITEM_READIED,
         repo: None,
         item: Some(ItemId::new(seq % 2 + 1)),
         actor: "overseer".to_owned(),

@@ -80,7 +80,7 @@ async fn create(sprint: &Coordinator, key: KeyId) -> Result<(), ServiceError> {
                     created_by: Actor::Coordinator.to_string(),
                     revoked_at: None,
                 };
-                tx.save(token.clone(), tokens::event(EventKind::TokenCreated, &token, Actor::Coordinator));
+                tx.save(token.clone(), tokens::event(EventKind::TOKEN_CREATED, &token, Actor::Coordinator));
                 Ok(())
             })
         })

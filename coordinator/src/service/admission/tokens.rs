@@ -53,7 +53,7 @@ pub async fn create(sprint: &Coordinator, new: NewToken, by: Actor) -> Result<(T
                 let expires_at = created_at.plus(ttl);
                 let created_by = by.to_string();
                 let token = Token { id, proof, grant, expires_at, created_at, created_by, revoked_at: None };
-                tx.save(token.clone(), event(EventKind::TokenCreated, &token, by));
+                tx.save(token.clone(), event(EventKind::TOKEN_CREATED, &token, by));
                 Ok::<_, ServiceError>(token)
             })
         })
@@ -136,7 +136,7 @@ pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Toke
                 })?;
                 if token.revoked_at.is_none() {
                     token.revoked_at = Some(tx.now());
-                    tx.save(token.clone(), event(EventKind::TokenRevoked, &token, by));
+                    tx.save(token.clone(), event(EventKind::TOKEN_REVOKED, &token, by));
                 }
                 Ok(token)
             })

@@ -106,7 +106,7 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
     }
     for item in &items {
         let data = json!({ "title": item.title, "kind": item.kind, "stage": item.stage.name(), "needs": item.needs });
-        tx.save(item.clone(), about(item, EventKind::ItemAdded, data, &by));
+        tx.save(item.clone(), about(item, EventKind::ITEM_ADDED, data, &by));
     }
     tx.notify(Notice::Scheduler);
     Ok(items)
@@ -297,7 +297,7 @@ pub async fn edit(sprint: &Coordinator, edit: ItemEdit, by: Actor) -> Result<Ite
                 }
                 validate(&item)?;
                 item.updated_at = tx.now();
-                let record = about(&item, EventKind::ItemEdited, json!({ "changed": changed }), &by);
+                let record = about(&item, EventKind::ITEM_EDITED, json!({ "changed": changed }), &by);
                 tx.save(item.clone(), record);
                 tx.notify(Notice::Scheduler);
                 Ok(item)

@@ -260,7 +260,7 @@ pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, Ser
     }
     let Restored { record, events } = restored;
     let data = json!({ "made_at": manifest.made_at, "last_event": manifest.last_event });
-    let event = NewEvent { kind: EventKind::RecordRestored, repo: None, item: None, actor: local_admin(), data };
+    let event = NewEvent { kind: EventKind::RECORD_RESTORED, repo: None, item: None, actor: local_admin(), data };
     sprint
         .store
         .write(move |tx| {

@@ -50,7 +50,7 @@ impl Tx {
         for NewEvent { kind, repo, item, actor, data } in events {
             let seq = Seq::new(*next);
             *next += 1;
-            self.batch.counts.extend(Count::of(kind, repo.as_ref(), &data));
+            self.batch.counts.extend(Count::of(&kind, repo.as_ref(), &data));
             let origin = actor.origin().map(ToOwned::to_owned);
             let actor = actor.to_string();
             self.batch.events.push(Event { seq, time: self.now, kind, repo, item, actor, origin, data });
