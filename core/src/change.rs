@@ -105,6 +105,8 @@ pub struct Change {
     pub updated_at: Timestamp,
 }
 
+crate::noun!(Change, "change", "number");
+
 /// What happens to a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -145,6 +145,8 @@ pub struct Item {
     pub stage_since: Option<Timestamp>,
 }
 
+crate::noun!(Item, "item", "number");
+
 /// What happens to an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

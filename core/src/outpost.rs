@@ -43,6 +43,8 @@ pub struct Outpost {
     pub last_seen: Timestamp,
 }
 
+crate::noun!(Outpost, "outpost", "name");
+
 impl EventKind {
     pub const OUTPOST_JOINED: Self = Self::new("outpost_joined");
     pub const OUTPOST_CONNECTED: Self = Self::new("outpost_connected");

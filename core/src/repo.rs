@@ -91,6 +91,8 @@ pub struct Repo {
     pub created_at: Timestamp,
 }
 
+crate::noun!(Repo, "repo", "name", "List the repos, or add one.");
+
 impl EventKind {
     pub const REPO_ADDED: Self = Self::new("repo_added");
     pub const REPO_CHANGED: Self = Self::new("repo_changed");

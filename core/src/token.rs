@@ -60,6 +60,8 @@ pub struct Token {
     pub revoked_at: Option<Timestamp>,
 }
 
+crate::noun!(Token, "token", "id", "List the tokens and use an id from the list.");
+
 impl EventKind {
     pub const TOKEN_CREATED: Self = Self::new("token_created");
     pub const TOKEN_USED: Self = Self::new("token_used");

@@ -204,6 +204,8 @@ pub struct Trial {
     pub updated_at: Timestamp,
 }
 
+crate::noun!(Trial, "trial", "number", "Look at the queue of the repo.");
+
 /// What happens to a trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -107,6 +107,8 @@ pub struct Worker {
     pub log_bytes: Option<u64>,
 }
 
+crate::noun!(Worker, "worker", "number");
+
 /// What happens to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,12 +1,15 @@
 //! Applying an event to an entity: the state machine decides, the record keeps it, and
 //! the effects are carried out in the same transaction.
 
+use std::fmt::Display;
+
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use sprint_core::Refused;
+use sprint_core::act::Act;
 use sprint_core::event::{NewEvent, Recorded};
 use sprint_core::ids::{ItemId, RepoName};
-use sprint_core::refusal::Refusal;
+use sprint_core::refusal::{Noun as _, Refusal};
 use sprint_core::time::Timestamp;
 
 use crate::service::{Actor, ServiceError};
@@ -19,6 +22,8 @@ pub(crate) type Done<'t> = BoxFuture<'t, Result<(), ServiceError>>;
 pub(crate) trait Machine: Stored {
     type Event: Recorded + Send;
     type Effect: Send;
+    /// What a person can do to see those that there are.
+    const LISTED_BY: Option<Act> = None;
 
     /// The event taken, and what it demands.
     fn step(&mut self, event: Self::Event, now: Timestamp) -> Result<Vec<Self::Effect>, Refused>;
@@ -31,18 +36,16 @@ pub(crate) trait Machine: Stored {
 
     /// Carries an effect out, in the transaction that demanded it.
     fn carry_out<'t>(&'t self, effect: Self::Effect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t>;
-
-    /// There is none with this key.
-    fn missing(key: &Self::Key) -> Refusal;
 }
 
 /// There is no entity with this key.
 pub(crate) fn missing<K>(key: &K) -> ServiceError
 where
-    K: Key,
+    K: Key + Display,
     K::Entity: Machine,
 {
-    K::Entity::missing(key).into()
+    let refusal = Refusal::new(K::Entity::NOT_FOUND, format!("there is no {} {key}", K::Entity::NAME));
+    Refusal { next: K::Entity::LISTED_BY, ..refusal }.into()
 }
 
 /// Applies an event to the entity with a key, and carries out what follows.
@@ -53,7 +56,7 @@ pub(crate) fn apply<'t, K>(
     actor: &'t Actor,
 ) -> BoxFuture<'t, Result<K::Entity, ServiceError>>
 where
-    K: Key,
+    K: Key + Display,
     K::Entity: Machine,
 {
     Box::pin(async move {

@@ -11,6 +11,7 @@ use sprint_core::change::Change;
 use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
+use sprint_core::refusal::Noun;
 use sprint_core::repo::Repo;
 use sprint_core::token::Token;
 use sprint_core::trial::Trial;
@@ -41,7 +42,7 @@ pub trait Numbered: Key {
 }
 
 /// Something that has a table.
-pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Entity: Noun + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     type Key: Key<Entity = Self>;
 
     /// The key's column.

@@ -91,3 +91,34 @@ fn entities_of<E: Stored>(lines: impl std::io::Read) -> Result<Vec<E>, StoreErro
         .collect::<Result<_, _>>()
         .map_err(|error| StoreError::Corrupt { table: E::TABLE, error })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sprint_core::refusal::{Code, Noun as _};
+
+    use super::*;
+
+    macro_rules! not_found {
+        ($($table:ident: $entity:ty, $by:ident $key:ty;)+) => {
+            [$(<$entity>::NOT_FOUND),+]
+        };
+    }
+
+    #[test]
+    fn each_code_of_the_table_and_of_the_entities_stands_once_in_the_reference_with_its_words() {
+        let page = include_str!("../../../docs/reference/errors.md");
+        let all = Code::ALL.iter().copied().chain(each_entity!(not_found)).collect::<Vec<_>>();
+        let codes = all.iter().map(|code| code.as_str()).collect::<BTreeSet<_>>();
+        assert_eq!(codes.len(), all.len(), "a code stands twice in the table");
+        let row =
+            |code: &Code| format!("| `{}` | {} | {} | {} |", code.as_str(), code.kind(), code.meaning(), code.remedy());
+        let missing = all.iter().map(row).filter(|row| !page.contains(row.as_str())).collect::<Vec<_>>();
+        assert!(missing.is_empty(), "docs/reference/errors.md lacks these rows:\n{}", missing.join("\n"));
+        let section = page.split("\n## ").find(|section| section.starts_with("Refusals")).expect("a section");
+        let listed = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let unknown = listed.filter(|code| !codes.contains(code)).collect::<Vec<_>>();
+        assert!(unknown.is_empty(), "docs/reference/errors.md lists codes that do not exist: {unknown:?}");
+    }
+}

@@ -7,7 +7,7 @@ use sprint_core::access::PersonRole;
 use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{PersonName, TokenId};
-use sprint_core::refusal::{Code, Refusal};
+use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::request::NewToken;
 use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenKind, TokenText};
 
@@ -124,7 +124,7 @@ pub async fn list(sprint: &Coordinator, all: bool) -> Result<Vec<Token>, Service
 /// Revokes a token. Outposts that joined with it stay: `outpost remove` is for those.
 ///
 /// # Errors
-/// [`Code::TokenNotFound`].
+/// There is no such token.
 pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Token, ServiceError> {
     sprint
         .store
@@ -132,7 +132,7 @@ pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Toke
             Box::pin(async move {
                 let mut token = tx.get(&id).await?.ok_or_else(|| {
                     let why = format!("there is no token {id}");
-                    ServiceError::from(Refusal::new(Code::TokenNotFound, why).next(Act::ListTokens))
+                    ServiceError::from(Refusal::new(Token::NOT_FOUND, why).next(Act::ListTokens))
                 })?;
                 if token.revoked_at.is_none() {
                     token.revoked_at = Some(tx.now());

@@ -10,7 +10,7 @@ use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
 use sprint_core::item::{Item, ItemEffect, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
 use sprint_core::needs::find_cycle;
-use sprint_core::refusal::{Code, Refusal};
+use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::request::{ItemEdit, ItemFilter, NewItem};
 use sprint_core::time::Timestamp;
 use sprint_core::worker::WorkerEvent;
@@ -22,6 +22,7 @@ use crate::store::{Notice, Tx};
 impl Machine for Item {
     type Event = ItemEvent;
     type Effect = ItemEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListItems);
 
     fn step(&mut self, event: ItemEvent, now: Timestamp) -> Result<Vec<ItemEffect>, Refused> {
         self.apply(event, now)
@@ -49,10 +50,6 @@ impl Machine for Item {
             }
             ItemEffect::Settle => transition::notify(tx, [Notice::Scheduler, Notice::Pipeline]),
         }
-    }
-
-    fn missing(key: &Self::Key) -> Refusal {
-        Refusal::new(Code::ItemNotFound, format!("there is no item {key}")).next(Act::ListItems)
     }
 }
 
@@ -243,13 +240,13 @@ async fn resolve(
         }
         None => {
             let why = format!("its {what} {id} does not exist");
-            Err(Refusal::new(Code::ItemNotFound, why).next(Act::ListItems).into())
+            Err(Refusal::new(Item::NOT_FOUND, why).next(Act::ListItems).into())
         }
     }
 }
 
 /// # Errors
-/// [`Code::ItemNotFound`].
+/// There is no such item.
 pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }

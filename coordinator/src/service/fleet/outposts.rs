@@ -59,7 +59,7 @@ pub fn list(sprint: &Coordinator) -> Vec<Status> {
 /// Changes an outpost's settings.
 ///
 /// # Errors
-/// [`Code::OutpostNotFound`].
+/// There is no such outpost.
 pub async fn set(sprint: &Coordinator, patch: OutpostPatch, by: Actor) -> Result<Outpost, ServiceError> {
     let OutpostPatch { name, disconnect_grace } = patch;
     sprint
@@ -80,7 +80,7 @@ pub async fn set(sprint: &Coordinator, patch: OutpostPatch, by: Actor) -> Result
 /// Gives an outpost nothing new, or lets it have work again.
 ///
 /// # Errors
-/// [`Code::OutpostNotFound`].
+/// There is no such outpost.
 pub async fn set_draining(
     sprint: &Coordinator,
     name: OutpostName,
@@ -150,7 +150,7 @@ pub fn is_member(sprint: &Coordinator, name: &OutpostName, key: &KeyId) -> bool 
 /// Asks for a worker's end.
 ///
 /// # Errors
-/// [`Code::WorkerNotFound`], or [`ServiceError::Refused`] when it has ended.
+/// There is no such worker, or [`ServiceError::Refused`] when it has ended.
 pub async fn stop_worker(
     sprint: &Coordinator,
     id: WorkerId,

@@ -19,6 +19,7 @@ pub use crate::service::fleet::outposts::stop_worker as stop;
 impl Machine for Worker {
     type Event = WorkerEvent;
     type Effect = WorkerEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListWorkers);
 
     fn step(&mut self, event: WorkerEvent, now: Timestamp) -> Result<Vec<WorkerEffect>, Refused> {
         self.apply(event, now)
@@ -39,14 +40,10 @@ impl Machine for Worker {
             WorkerEffect::FreeSlot => transition::notify(tx, [Notice::Scheduler, Notice::Merger]),
         }
     }
-
-    fn missing(key: &Self::Key) -> Refusal {
-        Refusal::new(Code::WorkerNotFound, format!("there is no worker {key}")).next(Act::ListWorkers)
-    }
 }
 
 /// # Errors
-/// [`Code::WorkerNotFound`].
+/// There is no such worker.
 pub async fn get(sprint: &Coordinator, id: WorkerId) -> Result<Worker, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }

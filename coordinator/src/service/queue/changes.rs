@@ -28,6 +28,7 @@ const GATE_HISTORY: u32 = 500;
 impl Machine for Change {
     type Event = ChangeEvent;
     type Effect = ChangeEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListChanges);
 
     fn step(&mut self, event: ChangeEvent, now: Timestamp) -> Result<Vec<ChangeEffect>, Refused> {
         self.apply(event, now)
@@ -45,10 +46,6 @@ impl Machine for Change {
         match effect {
             ChangeEffect::Merge => transition::notify(tx, [Notice::Merger]),
         }
-    }
-
-    fn missing(key: &Self::Key) -> Refusal {
-        Refusal::new(Code::ChangeNotFound, format!("there is no change {key}")).next(Act::ListChanges)
     }
 }
 

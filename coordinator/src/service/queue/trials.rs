@@ -4,7 +4,6 @@ use serde_json::{Map, Value, json};
 use sprint_core::Refused;
 use sprint_core::act::Act;
 use sprint_core::ids::{ItemId, RepoName};
-use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use sprint_core::trial::{Trial, TrialEffect, TrialEvent};
 use sprint_core::worker::WorkerEvent;
@@ -16,6 +15,7 @@ use crate::store::{Notice, Tx};
 impl Machine for Trial {
     type Event = TrialEvent;
     type Effect = TrialEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListChanges);
 
     fn step(&mut self, event: TrialEvent, now: Timestamp) -> Result<Vec<TrialEffect>, Refused> {
         self.apply(event, now)
@@ -47,9 +47,5 @@ impl Machine for Trial {
                 Ok(())
             }),
         }
-    }
-
-    fn missing(key: &Self::Key) -> Refusal {
-        Refusal::new(Code::TrialNotFound, format!("there is no trial {key}")).next(Act::ListChanges)
     }
 }

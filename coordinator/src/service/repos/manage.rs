@@ -137,7 +137,7 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
 }
 
 /// # Errors
-/// [`Code::RepoNotFound`].
+/// There is no such repo.
 pub async fn get(sprint: &Coordinator, name: &RepoName) -> Result<Described, ServiceError> {
     let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     describe(sprint, repo)
@@ -158,7 +158,7 @@ pub fn http_backend(sprint: &Coordinator, name: &RepoName, refs: &[RefUpdate]) -
 /// Changes a repo's settings.
 ///
 /// # Errors
-/// [`Code::RepoNotFound`], or [`Code::RepoInvalid`] for gates that cannot be.
+/// There is no such repo, or [`Code::RepoInvalid`] for gates that cannot be.
 pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<Described, ServiceError> {
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
     check_workers(&change.workers)?;
