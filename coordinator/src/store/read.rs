@@ -80,6 +80,22 @@ impl Store {
         rows.iter().map(|(body,)| E::decode(body)).collect()
     }
 
+    /// The newest `limit` entities whose columns have these values, or all, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn list<E: Stored>(
+        &self,
+        columns: &[(&'static str, Value)],
+        limit: Option<u32>,
+    ) -> Result<Vec<E>, StoreError> {
+        let mut conditions = Conditions::new();
+        for (column, value) in columns {
+            conditions.equal(column, value.clone());
+        }
+        self.found(conditions, limit).await
+    }
+
     async fn found<E: Stored>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Vec<E>, StoreError> {
         let sql = newest::<E>(&conditions, limit);
         let sql = format!("select body from ({sql}) as found");
@@ -155,9 +171,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn trials(&self, repo: &RepoName, limit: Option<u32>) -> Result<Vec<Trial>, StoreError> {
-        let mut conditions = Conditions::new();
-        conditions.equal("repo", repo.as_str());
-        self.found(conditions, limit).await
+        self.list(&[("repo", repo.as_str().into())], limit).await
     }
 
     /// The trials of a repo that gated a tree, newest last.
@@ -165,10 +179,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn trials_of_tree(&self, repo: &RepoName, tree: &TreeId) -> Result<Vec<Trial>, StoreError> {
-        let mut conditions = Conditions::new();
-        conditions.equal("repo", repo.as_str());
-        conditions.equal("tree", tree.as_str());
-        self.found(conditions, None).await
+        self.list(&[("repo", repo.as_str().into()), ("tree", tree.as_str().into())], None).await
     }
 
     /// The newest changes of a repo that landed, or left the queue without it.
