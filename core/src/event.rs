@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::access::Caller;
-use crate::ids::{InvalidId, ItemId, OutpostName, RepoName, Seq};
+use crate::ids::{InvalidId, ItemId, OutpostName, RepoName};
 use crate::time::Timestamp;
 
 /// What happened, as the record has it: what it happened to and a past participle, such as `item_added`.
@@ -71,6 +71,11 @@ impl From<EventKind> for String {
         kind.0.into_owned()
     }
 }
+
+crate::ids::number!(
+    /// An event's place in the record: 1, 2, 3, … without a gap.
+    Seq, "an event sequence number"
+);
 
 /// One line of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprint_core::change::Change;
-use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
 use sprint_core::refusal::Noun;
 use sprint_core::repo::Repo;
-use sprint_core::token::Token;
+use sprint_core::token::{Token, TokenId};
 use sprint_core::trial::Trial;
 use sprint_core::upcast;
 use sprint_core::worker::Worker;
@@ -135,7 +135,7 @@ macro_rules! each_entity {
             changes: sprint_core::change::Change, numbered sprint_core::ids::ChangeId;
             trials: sprint_core::trial::Trial, numbered sprint_core::ids::TrialId;
             outposts: sprint_core::outpost::Outpost, named sprint_core::ids::OutpostName;
-            tokens: sprint_core::token::Token, named sprint_core::ids::TokenId;
+            tokens: sprint_core::token::Token, named sprint_core::token::TokenId;
         }
     };
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sprint_core::change::Change;
-use sprint_core::event::Event;
-use sprint_core::ids::{InvalidId, ItemId, RepoName, Seq, TreeId};
+use sprint_core::event::{Event, Seq};
+use sprint_core::ids::{InvalidId, ItemId, RepoName, TreeId};
 use sprint_core::item::Item;
 use sprint_core::request::{ChangeFilter, ItemFilter, WorkerFilter};
 use sprint_core::time::Timestamp;

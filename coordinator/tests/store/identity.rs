@@ -4,10 +4,10 @@ use serde_json::json;
 use sprint_core::access::{Caller, Identity, PersonRole};
 use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::fixtures;
-use sprint_core::ids::{KeyId, OutpostName, SecretHash, TokenId};
+use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::Outpost;
 use sprint_core::time::Timestamp;
-use sprint_core::token::{Grant, Proof, Token};
+use sprint_core::token::{Grant, Proof, SecretHash, Token, TokenId};
 
 use coordinator::store::{EventFilter, StoreError};
 

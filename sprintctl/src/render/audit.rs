@@ -35,7 +35,8 @@ fn done(event: &Event) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use sprint_core::ids::{ItemId, Seq};
+    use sprint_core::event::Seq;
+    use sprint_core::ids::ItemId;
     use sprint_core::time::Timestamp;
 
     use super::*;

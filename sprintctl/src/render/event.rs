@@ -65,8 +65,8 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use sprint_core::event::EventKind;
-    use sprint_core::ids::{ItemId, RepoName, Seq};
+    use sprint_core::event::{EventKind, Seq};
+    use sprint_core::ids::{ItemId, RepoName};
     use sprint_core::time::Timestamp;
 
     use super::*;

@@ -1,8 +1,7 @@
 //! Tokens for others, and the audit of what they do.
 
 use pty_process::Size;
-use sprint_core::event::{Event, EventKind};
-use sprint_core::ids::Seq;
+use sprint_core::event::{Event, EventKind, Seq};
 use sprint_core::time::Timestamp;
 use sprint_proto::v1;
 use tokio::io::AsyncReadExt;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sprint_core::access::PersonRole;
 use sprint_core::event::{Actor, EventKind};
-use sprint_core::ids::{ContextName, KeyId, PersonName, TokenId};
-use sprint_core::token::{Grant, Proof, Token};
+use sprint_core::ids::{ContextName, KeyId, PersonName};
+use sprint_core::token::{Grant, Proof, Token, TokenId};
 use sprint_identity::authority::Requested;
 use sprint_identity::context::{Context, ContextError, Contexts};
 use sprint_identity::key::{Key, KeyError, expiry_of};

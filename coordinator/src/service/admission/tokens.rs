@@ -6,10 +6,10 @@ use serde_json::json;
 use sprint_core::access::PersonRole;
 use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::ids::{PersonName, TokenId};
+use sprint_core::ids::PersonName;
 use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::request::NewToken;
-use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenKind, TokenText};
+use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenId, TokenKind, TokenText};
 
 use crate::service::admission::access;
 use crate::service::{Actor, Coordinator, ServiceError};

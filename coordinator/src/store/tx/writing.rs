@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sprint_core::event::{Event, NewEvent};
-use sprint_core::ids::Seq;
+use sprint_core::event::{Event, NewEvent, Seq};
 use sprint_core::time::Timestamp;
 
 use super::super::db::{Rows, Value, Write};
