@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use prost::Message as _;
 use prost_types::{FileDescriptorSet, ServiceDescriptorProto};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -11,10 +10,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = std::fs::read_dir("proto/sprint/v1")?.map(|file| Ok(file?.path()));
     let mut files = files.collect::<std::io::Result<Vec<_>>>()?;
     files.sort();
-    let descriptors = protox::compile(files, ["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(files)?;
+    let descriptors = compiler.file_descriptor_set();
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     std::fs::write(out.join("services.rs"), services(&descriptors))?;
+    std::fs::write(out.join("permissions.rs"), permissions(&compiler)?)?;
     tonic_prost_build::configure().bytes(".sprint.v1").compile_fds(descriptors)?;
     Ok(())
 }
@@ -28,6 +30,29 @@ fn services(descriptors: &FileDescriptorSet) -> String {
     };
     let rows = descriptors.file.iter().flat_map(|file| &file.service).map(row).collect::<String>();
     format!("#[macro_export] macro_rules! each_service {{ ($made:ident) => {{ $made! {{ {rows} }} }}; }}")
+}
+
+/// The list of all methods' paths, each with the permission that its option names.
+///
+/// # Errors
+/// A method that names none. What it names must be a permission, or the list does not compile.
+fn permissions(compiler: &protox::Compiler) -> Result<String, Box<dyn Error>> {
+    let pool = compiler.descriptor_pool();
+    let option = pool.get_extension_by_name("sprint.v1.permission").ok_or("permission.proto declares no option")?;
+    let mut rows = Vec::new();
+    for service in pool.services() {
+        for method in service.methods() {
+            let options = method.options();
+            let value = options.get_extension(&option);
+            let Some((first, rest)) = value.as_str().and_then(|word| word.split_at_checked(1)) else {
+                return Err(format!("{} names no permission: option (permission) = \"...\"", method.full_name()).into());
+            };
+            let variant = first.to_uppercase() + rest;
+            rows.push(format!("(\"/{}/{}\", Permission::{variant}),\n", service.full_name(), method.name()));
+        }
+    }
+    rows.sort();
+    Ok(format!("&[{}]", rows.concat()))
 }
 
 /// A service's name as its module has it.

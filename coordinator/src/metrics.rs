@@ -121,23 +121,23 @@ pub enum Count {
 
 impl Count {
     /// The counter that an event adds to.
-    pub fn of(kind: EventKind, repo: Option<&RepoName>, data: &Value) -> impl Iterator<Item = Self> + use<> {
-        let more = repo.and_then(|repo| match GATE_RESULTS.iter().find(|(of, _)| *of == kind) {
+    pub fn of(kind: &EventKind, repo: Option<&RepoName>, data: &Value) -> impl Iterator<Item = Self> + use<> {
+        let more = repo.and_then(|repo| match GATE_RESULTS.iter().find(|(of, _)| of == kind) {
             Some((_, result)) => {
                 let gate = data.get("verdict")?.get("gate")?.as_str()?.to_owned();
                 Some(Self::GateResult { repo: repo.clone(), gate, result })
             }
-            None => (kind == EventKind::ChangeLanded).then(|| Self::Landing(repo.clone())),
+            None => (*kind == EventKind::CHANGE_LANDED).then(|| Self::Landing(repo.clone())),
         });
-        [Self::Event(kind)].into_iter().chain(more)
+        [Self::Event(kind.clone())].into_iter().chain(more)
     }
 }
 
 /// The events that end a run of a gate with a verdict, and the label for each.
-const GATE_RESULTS: [(EventKind, &str); 3] = [
-    (EventKind::TrialGatePassed, "passed"),
-    (EventKind::TrialGateFailed, "failed"),
-    (EventKind::TrialGateExcused, "excused"),
+static GATE_RESULTS: [(EventKind, &str); 3] = [
+    (EventKind::TRIAL_GATE_PASSED, "passed"),
+    (EventKind::TRIAL_GATE_FAILED, "failed"),
+    (EventKind::TRIAL_GATE_EXCUSED, "excused"),
 ];
 
 /// The metrics of this process; several coordinators in one process share them.
@@ -146,7 +146,7 @@ pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 impl Metrics {
     pub fn count(&self, count: Count) {
         match count {
-            Count::Event(kind) => self.events.of(kind.as_str()).inc(),
+            Count::Event(kind) => self.events.of(String::from(kind)).inc(),
             Count::Landing(repo) => self.landings.of(repo.to_string()).inc(),
             Count::GateResult { repo, gate, result } => {
                 self.gate_results.of_each([repo.to_string().into(), gate.into(), result.into()]).inc()
@@ -185,14 +185,14 @@ mod tests {
     fn a_landing_and_a_verdict_are_counted_beside_their_events() {
         let repo = "web".parse::<RepoName>().expect("a name");
         let verdict = json!({ "verdict": { "gate": "test" } });
-        let counts = |kind, data: &Value| Count::of(kind, Some(&repo), data).skip(1).collect::<Vec<_>>();
-        assert_eq!(counts(EventKind::ChangeLanded, &json!({})), [Count::Landing(repo.clone())]);
+        let counts = |kind: &EventKind, data: &Value| Count::of(kind, Some(&repo), data).skip(1).collect::<Vec<_>>();
+        assert_eq!(counts(&EventKind::CHANGE_LANDED, &json!({})), [Count::Landing(repo.clone())]);
         let result = |result| Count::GateResult { repo: repo.clone(), gate: "test".to_owned(), result };
-        assert_eq!(counts(EventKind::TrialGateExcused, &verdict), [result("excused")]);
+        assert_eq!(counts(&EventKind::TRIAL_GATE_EXCUSED, &verdict), [result("excused")]);
         // The host of a gate that was lost is to blame; the gate has said nothing.
-        assert_eq!(counts(EventKind::TrialGateLost, &verdict), []);
+        assert_eq!(counts(&EventKind::TRIAL_GATE_LOST, &verdict), []);
         let metrics = Metrics::new();
-        for count in Count::of(EventKind::TrialGateFailed, Some(&repo), &verdict) {
+        for count in Count::of(&EventKind::TRIAL_GATE_FAILED, Some(&repo), &verdict) {
             metrics.count(count);
         }
         let text = metrics.text();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::event::{EventKind, Recorded};
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::job::Role;
@@ -104,6 +105,8 @@ pub struct Change {
     pub updated_at: Timestamp,
 }
 
+crate::noun!(Change, "change", "number");
+
 /// What happens to a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,8 +154,15 @@ pub enum ChangeEvent {
     },
 }
 
-impl ChangeEvent {
-    pub const fn name(&self) -> &'static str {
+impl EventKind {
+    pub const CHANGE_QUEUED: Self = Self::new("change_queued");
+    pub const CHANGE_LANDED: Self = Self::new("change_landed");
+}
+
+impl Recorded for ChangeEvent {
+    const ENTITY: &'static str = "change";
+
+    fn name(&self) -> &'static str {
         match self {
             Self::LandingBegun { .. } => "landing_begun",
             Self::GatesFailed { .. } => "gates_failed",

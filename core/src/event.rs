@@ -1,102 +1,81 @@
 //! Events: the record of everything that happened, in order and without a gap.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::access::Caller;
-use crate::change::ChangeEvent;
-use crate::ids::{ItemId, OutpostName, RepoName, Seq};
-use crate::item::ItemEvent;
+use crate::ids::{InvalidId, ItemId, OutpostName, RepoName};
 use crate::time::Timestamp;
-use crate::trial::TrialEvent;
-use crate::worker::WorkerEvent;
 
-crate::words! {
-    /// What happened.
-    pub enum EventKind as "event kind" {
-        RepoAdded => "repo_added",
-        RepoChanged => "repo_changed",
-        RepoRemoved => "repo_removed",
-        RepoHalted => "repo_halted",
-        RepoFrozen => "repo_frozen",
-        RepoResumed => "repo_resumed",
-        RepoSynced => "repo_synced",
-        RepoPushing => "repo_pushing",
-        RepoPushed => "repo_pushed",
-        RepoPushLost => "repo_push_lost",
-        ItemAdded => "item_added",
-        ItemEdited => "item_edited",
-        ItemReadied => "item_readied",
-        ItemLeased => "item_leased",
-        ItemDelivered => "item_delivered",
-        ItemAttemptFailed => "item_attempt_failed",
-        ItemAttemptLost => "item_attempt_lost",
-        ItemRejected => "item_rejected",
-        ItemLanded => "item_landed",
-        ItemChildrenDone => "item_children_done",
-        ItemConvoyDone => "item_convoy_done",
-        ItemRequeued => "item_requeued",
-        ItemSubmitted => "item_submitted",
-        ItemRetried => "item_retried",
-        ItemBlocked => "item_blocked",
-        ItemCancelled => "item_cancelled",
-        WorkerAssigned => "worker_assigned",
-        WorkerAccepted => "worker_accepted",
-        WorkerStarted => "worker_started",
-        WorkerExited => "worker_exited",
-        WorkerSentBack => "worker_sent_back",
-        WorkerCompleted => "worker_completed",
-        WorkerFailed => "worker_failed",
-        WorkerLost => "worker_lost",
-        WorkerStopRequested => "worker_stop_requested",
-        ChangeQueued => "change_queued",
-        ChangeLandingBegun => "change_landing_begun",
-        ChangeParentFailed => "change_parent_failed",
-        TrialBegun => "trial_begun",
-        TrialGateAssigned => "trial_gate_assigned",
-        TrialGatePassed => "trial_gate_passed",
-        TrialGateFailed => "trial_gate_failed",
-        TrialGateExcused => "trial_gate_excused",
-        TrialGateLost => "trial_gate_lost",
-        TrialConfirming => "trial_confirming",
-        TrialCancelled => "trial_cancelled",
-        TrialRetired => "trial_retired",
-        ChangeGatesFailed => "change_gates_failed",
-        // Older records have the five that follow; trials have taken their place.
-        ChangeGated => "change_gated",
-        ChangeGateAssigned => "change_gate_assigned",
-        ChangeGatesPassed => "change_gates_passed",
-        ChangeGatesLost => "change_gates_lost",
-        ChangeUngated => "change_ungated",
-        ChangeConflicted => "change_conflicted",
-        ChangeTipMoved => "change_tip_moved",
-        ChangeLanded => "change_landed",
-        ChangeDropped => "change_dropped",
-        ChangeRetried => "change_retried",
-        ChangeReplaced => "change_replaced",
-        ChangeDirected => "change_directed",
-        LandingCheckSkipped => "landing_check_skipped",
-        OutpostJoined => "outpost_joined",
-        OutpostConnected => "outpost_connected",
-        OutpostDisconnected => "outpost_disconnected",
-        OutpostDraining => "outpost_draining",
-        OutpostChanged => "outpost_changed",
-        OutpostPaused => "outpost_paused",
-        OutpostUnpaused => "outpost_unpaused",
-        OutpostFoundSession => "outpost_found_session",
-        OutpostResumed => "outpost_resumed",
-        OutpostRemoved => "outpost_removed",
-        ReportRefused => "report_refused",
-        TokenCreated => "token_created",
-        TokenUsed => "token_used",
-        TokenRevoked => "token_revoked",
-        CertificateIssued => "certificate_issued",
-        RecordRestored => "record_restored",
-        AccessRefused => "access_refused",
+/// What happened, as the record has it: what it happened to and a past participle, such as `item_added`.
+///
+/// Each entity names its own beside its struct; those of its machine follow from the names of the machine's events.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventKind(Cow<'static, str>);
+
+const KIND_RULE: &str = "it is 1 to 63 of a-z and '_'";
+
+impl EventKind {
+    pub const fn new(word: &'static str) -> Self {
+        Self(Cow::Borrowed(word))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
+
+/// What is about no entity, or about none that is on record.
+impl EventKind {
+    pub const LANDING_CHECK_SKIPPED: Self = Self::new("landing_check_skipped");
+    pub const REPORT_REFUSED: Self = Self::new("report_refused");
+    pub const CERTIFICATE_ISSUED: Self = Self::new("certificate_issued");
+    pub const RECORD_RESTORED: Self = Self::new("record_restored");
+    pub const ACCESS_REFUSED: Self = Self::new("access_refused");
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl TryFrom<String> for EventKind {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if (1..=63).contains(&text.len()) && is_word(&text) {
+            Ok(Self(Cow::Owned(text)))
+        } else {
+            Err(InvalidId { what: "an event kind", given: text.chars().take(80).collect(), rule: KIND_RULE })
+        }
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<EventKind> for String {
+    fn from(kind: EventKind) -> Self {
+        kind.0.into_owned()
+    }
+}
+
+crate::ids::number!(
+    /// An event's place in the record: 1, 2, 3, … without a gap.
+    Seq, "an event sequence number"
+);
 
 /// One line of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,110 +149,51 @@ pub struct NewEvent {
 }
 
 /// A machine's event as the record keeps it.
-pub trait Recorded {
-    fn kind(&self) -> EventKind;
-    /// The details, as a JSON object.
-    fn data(&self) -> Value;
-}
+pub trait Recorded: Serialize {
+    /// What it happens to, in a word.
+    const ENTITY: &'static str;
 
-impl Recorded for ItemEvent {
+    /// What happens, as a past participle.
+    fn name(&self) -> &'static str;
+
     fn kind(&self) -> EventKind {
-        match self {
-            Self::Readied => EventKind::ItemReadied,
-            Self::Leased { .. } => EventKind::ItemLeased,
-            Self::Delivered { .. } => EventKind::ItemDelivered,
-            Self::AttemptFailed { .. } => EventKind::ItemAttemptFailed,
-            Self::AttemptLost { .. } => EventKind::ItemAttemptLost,
-            Self::Rejected { .. } => EventKind::ItemRejected,
-            Self::Landed { .. } => EventKind::ItemLanded,
-            Self::ChildrenDone => EventKind::ItemChildrenDone,
-            Self::ConvoyDone { .. } => EventKind::ItemConvoyDone,
-            Self::Requeued { .. } => EventKind::ItemRequeued,
-            Self::Submitted { .. } => EventKind::ItemSubmitted,
-            Self::Retried => EventKind::ItemRetried,
-            Self::Blocked { .. } => EventKind::ItemBlocked,
-            Self::Cancelled { .. } => EventKind::ItemCancelled,
-        }
+        EventKind(Cow::Owned(format!("{}_{}", Self::ENTITY, self.name())))
     }
 
+    /// The details, as a JSON object: the fields of the variant, without its name, which the kind says already.
     fn data(&self) -> Value {
         details(self)
     }
 }
 
-impl Recorded for WorkerEvent {
-    fn kind(&self) -> EventKind {
-        match self {
-            Self::Accepted => EventKind::WorkerAccepted,
-            Self::Started { .. } => EventKind::WorkerStarted,
-            Self::Exited { .. } => EventKind::WorkerExited,
-            Self::Completed { .. } => EventKind::WorkerCompleted,
-            Self::Failed { .. } => EventKind::WorkerFailed,
-            Self::Lost { .. } => EventKind::WorkerLost,
-            Self::StopRequested { .. } => EventKind::WorkerStopRequested,
-        }
-    }
-
-    fn data(&self) -> Value {
-        match self {
-            // Where the terminal is does not matter to the record.
-            Self::Started { .. } => json!({}),
-            Self::Accepted
-            | Self::Exited { .. }
-            | Self::Completed { .. }
-            | Self::Failed { .. }
-            | Self::Lost { .. }
-            | Self::StopRequested { .. } => details(self),
-        }
-    }
-}
-
-impl Recorded for ChangeEvent {
-    fn kind(&self) -> EventKind {
-        match self {
-            Self::LandingBegun { .. } => EventKind::ChangeLandingBegun,
-            Self::GatesFailed { .. } => EventKind::ChangeGatesFailed,
-            Self::ParentFailed { .. } => EventKind::ChangeParentFailed,
-            Self::Conflicted { .. } => EventKind::ChangeConflicted,
-            Self::TipMoved => EventKind::ChangeTipMoved,
-            Self::Landed => EventKind::ChangeLanded,
-            Self::Dropped { .. } => EventKind::ChangeDropped,
-            Self::Retried => EventKind::ChangeRetried,
-            Self::Replaced { .. } => EventKind::ChangeReplaced,
-            Self::Directed { .. } => EventKind::ChangeDirected,
-        }
-    }
-
-    fn data(&self) -> Value {
-        details(self)
-    }
-}
-
-impl Recorded for TrialEvent {
-    fn kind(&self) -> EventKind {
-        match self {
-            Self::GateAssigned { .. } => EventKind::TrialGateAssigned,
-            Self::GatePassed { .. } => EventKind::TrialGatePassed,
-            Self::GateFailed { .. } => EventKind::TrialGateFailed,
-            Self::GateExcused { .. } => EventKind::TrialGateExcused,
-            Self::GateLost { .. } => EventKind::TrialGateLost,
-            Self::Confirming => EventKind::TrialConfirming,
-            Self::Cancelled { .. } => EventKind::TrialCancelled,
-            Self::Retired => EventKind::TrialRetired,
-        }
-    }
-
-    fn data(&self) -> Value {
-        details(self)
-    }
-}
-
-/// The fields of a variant, without its name: the kind says that already.
-fn details(event: &impl Serialize) -> Value {
+/// The fields of a variant.
+pub(crate) fn details(event: &(impl Serialize + ?Sized)) -> Value {
     match serde_json::to_value(event) {
         Ok(Value::Object(fields)) if fields.len() == 1 => {
             fields.into_iter().next().map_or_else(|| json!({}), |(_, inner)| inner)
         }
         Ok(_) | Err(_) => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::ChangeEvent;
+    use crate::item::ItemEvent;
+
+    #[test]
+    fn the_kind_of_a_machines_event_is_its_entity_and_its_name() {
+        assert_eq!(ChangeEvent::Landed.kind(), EventKind::CHANGE_LANDED);
+        assert_eq!(ItemEvent::Readied.kind(), EventKind::ITEM_READIED);
+        assert_eq!(ItemEvent::Retried.kind(), EventKind::ITEM_RETRIED);
+    }
+
+    #[test]
+    fn a_kind_of_another_version_is_read_and_a_text_is_not() {
+        assert_eq!("change_gated".parse(), Ok(EventKind::new("change_gated")));
+        for text in ["", "Change", "change gated", "change\n", &"x".repeat(64)] {
+            assert!(text.parse::<EventKind>().is_err(), "{text:?}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Typed identifiers: numbers that people can type, and names that are safe everywhere.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,10 +14,13 @@ pub struct InvalidId {
     pub rule: &'static str,
 }
 
+/// Defines a number that is an identifier, and what people call it.
 macro_rules! number {
     ($(#[$meta:meta])* $name:ident, $what:literal) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+        )]
         #[serde(transparent)]
         pub struct $name(u64);
 
@@ -32,18 +34,18 @@ macro_rules! number {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0.to_string())
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::InvalidId;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let digits = text.strip_prefix('#').unwrap_or(text);
-                digits.parse::<u64>().ok().filter(|number| *number > 0 && i64::try_from(*number).is_ok()).map(Self).ok_or_else(|| InvalidId {
+                digits.parse::<u64>().ok().filter(|number| *number > 0 && i64::try_from(*number).is_ok()).map(Self).ok_or_else(|| $crate::ids::InvalidId {
                     what: $what,
                     given: text.chars().take(80).collect(),
                     rule: "it is a whole number from 1 on, as the list commands print it",
@@ -52,6 +54,8 @@ macro_rules! number {
         }
     };
 }
+
+pub(crate) use number;
 
 number!(
     /// An item's number, unique in one coordinator and ascending with age.
@@ -68,10 +72,6 @@ number!(
 number!(
     /// A trial's number, unique in one coordinator.
     TrialId, "a trial id"
-);
-number!(
-    /// An event's place in the record: 1, 2, 3, … without a gap.
-    Seq, "an event sequence number"
 );
 
 /// The n-th try at an item, from 1; the fencing token. 0 is "not tried yet".
@@ -115,7 +115,7 @@ fn valid_name(text: &str) -> bool {
 
 const COMMIT_RULE: &str = "it is a full object name: 40 or 64 hexadecimal digits";
 
-fn hexadecimal(text: &str) -> bool {
+pub(crate) fn hexadecimal(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
@@ -123,34 +123,29 @@ fn valid_object(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && hexadecimal(text)
 }
 
-const SHA256_RULE: &str = "it is 64 hexadecimal digits";
+pub(crate) const SHA256_RULE: &str = "it is 64 hexadecimal digits";
 
-fn valid_sha256(text: &str) -> bool {
+pub(crate) fn valid_sha256(text: &str) -> bool {
     text.len() == 64 && hexadecimal(text)
 }
 
-const TOKEN_ID_RULE: &str = "it is 8 hexadecimal digits, as \"token list\" prints them";
-
-fn valid_token_id(text: &str) -> bool {
-    text.len() == 8 && hexadecimal(text)
-}
-
+/// Defines a text that is an identifier, what people call it, and which texts are one.
 macro_rules! name {
     ($(#[$meta:meta])* $name:ident, $what:literal, $valid:ident, $rule:ident) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
             /// # Errors
-            /// [`InvalidId`] when the text breaks the rule that the error states.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+            /// [`InvalidId`](crate::ids::InvalidId) when the text breaks the rule that the error states.
+            pub fn new(text: impl Into<String>) -> Result<Self, $crate::ids::InvalidId> {
                 let text = text.into();
                 if $valid(&text) {
                     Ok(Self(text))
                 } else {
-                    Err(InvalidId { what: $what, given: text.chars().take(80).collect(), rule: $rule })
+                    Err($crate::ids::InvalidId { what: $what, given: text.chars().take(80).collect(), rule: $rule })
                 }
             }
 
@@ -159,14 +154,14 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::InvalidId;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::new(text)
@@ -174,7 +169,7 @@ macro_rules! name {
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
+            type Error = $crate::ids::InvalidId;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
                 Self::new(text)
@@ -188,6 +183,8 @@ macro_rules! name {
         }
     };
 }
+
+pub(crate) use name;
 
 name!(
     /// The name of a repo: also a directory and part of an address.
@@ -204,14 +201,6 @@ name!(
 name!(
     /// The name of a coordinator and the credentials for it, on a person's own machine.
     ContextName, "a context's name", valid_name, NAME_RULE
-);
-name!(
-    /// A token's public part.
-    TokenId, "a token id", valid_token_id, TOKEN_ID_RULE
-);
-name!(
-    /// The SHA-256 of a token's secret.
-    SecretHash, "a secret's hash", valid_sha256, SHA256_RULE
 );
 name!(
     /// The SHA-256 of a certificate, as its owner tells it to others.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fuzz::texts;
+use crate::token::{SecretHash, TokenId};
 
 proptest! {
     /// A name that is taken stays in its directory, and is one word for git, shells, addresses and people.

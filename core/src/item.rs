@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Refused;
 use crate::conflict::Conflict;
+use crate::event::{EventKind, Recorded};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
 use crate::time::Timestamp;
 
@@ -144,6 +145,8 @@ pub struct Item {
     pub stage_since: Option<Timestamp>,
 }
 
+crate::noun!(Item, "item", "number");
+
 /// What happens to an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -232,8 +235,21 @@ pub enum ItemEffect {
     Settle,
 }
 
-impl ItemEvent {
-    pub const fn name(&self) -> &'static str {
+impl EventKind {
+    pub const ITEM_ADDED: Self = Self::new("item_added");
+    pub const ITEM_EDITED: Self = Self::new("item_edited");
+    pub const ITEM_READIED: Self = Self::new("item_readied");
+    pub const ITEM_LEASED: Self = Self::new("item_leased");
+    pub const ITEM_ATTEMPT_FAILED: Self = Self::new("item_attempt_failed");
+    pub const ITEM_LANDED: Self = Self::new("item_landed");
+    pub const ITEM_RETRIED: Self = Self::new("item_retried");
+    pub const ITEM_CANCELLED: Self = Self::new("item_cancelled");
+}
+
+impl Recorded for ItemEvent {
+    const ENTITY: &'static str = "item";
+
+    fn name(&self) -> &'static str {
         match self {
             Self::Readied => "readied",
             Self::Leased { .. } => "leased",

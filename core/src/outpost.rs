@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::EventKind;
 use crate::gates::duration_text;
 use crate::ids::{KeyId, OutpostName};
 use crate::time::Timestamp;
@@ -40,6 +41,21 @@ pub struct Outpost {
     pub disconnect_grace: Option<Duration>,
     pub joined_at: Timestamp,
     pub last_seen: Timestamp,
+}
+
+crate::noun!(Outpost, "outpost", "name");
+
+impl EventKind {
+    pub const OUTPOST_JOINED: Self = Self::new("outpost_joined");
+    pub const OUTPOST_CONNECTED: Self = Self::new("outpost_connected");
+    pub const OUTPOST_DISCONNECTED: Self = Self::new("outpost_disconnected");
+    pub const OUTPOST_DRAINING: Self = Self::new("outpost_draining");
+    pub const OUTPOST_CHANGED: Self = Self::new("outpost_changed");
+    pub const OUTPOST_PAUSED: Self = Self::new("outpost_paused");
+    pub const OUTPOST_UNPAUSED: Self = Self::new("outpost_unpaused");
+    pub const OUTPOST_FOUND_SESSION: Self = Self::new("outpost_found_session");
+    pub const OUTPOST_RESUMED: Self = Self::new("outpost_resumed");
+    pub const OUTPOST_REMOVED: Self = Self::new("outpost_removed");
 }
 
 /// The last load report of an outpost's host; never stored.

@@ -7,7 +7,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::act::Act;
-pub use code::Code;
+pub use code::{Code, NotFound, Noun};
 
 crate::words! {
     /// What kind of failure it is; each face maps it to its transport's status once.

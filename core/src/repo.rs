@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::RepoAddress;
 use crate::assignment::Runtime;
+use crate::event::EventKind;
 use crate::gates::{Gate, duration_text};
 use crate::ids::{CommitId, RepoName};
 use crate::job::Role;
@@ -88,6 +89,21 @@ pub struct Repo {
     #[serde(default)]
     pub pushing: Option<UpstreamPush>,
     pub created_at: Timestamp,
+}
+
+crate::noun!(Repo, "repo", "name", "List the repos, or add one.");
+
+impl EventKind {
+    pub const REPO_ADDED: Self = Self::new("repo_added");
+    pub const REPO_CHANGED: Self = Self::new("repo_changed");
+    pub const REPO_REMOVED: Self = Self::new("repo_removed");
+    pub const REPO_HALTED: Self = Self::new("repo_halted");
+    pub const REPO_FROZEN: Self = Self::new("repo_frozen");
+    pub const REPO_RESUMED: Self = Self::new("repo_resumed");
+    pub const REPO_SYNCED: Self = Self::new("repo_synced");
+    pub const REPO_PUSHING: Self = Self::new("repo_pushing");
+    pub const REPO_PUSHED: Self = Self::new("repo_pushed");
+    pub const REPO_PUSH_LOST: Self = Self::new("repo_push_lost");
 }
 
 impl Repo {

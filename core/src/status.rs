@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ChangeId, RepoName, Seq};
+use crate::event::Seq;
+use crate::ids::{ChangeId, RepoName};
 use crate::time::Timestamp;
 
 /// A coordinator: counts by state, its merge queues and its loops.

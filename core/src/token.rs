@@ -13,7 +13,8 @@ use thiserror::Error;
 use crate::access::PersonRole;
 pub use crate::access::TokenKind;
 use crate::act::Act;
-use crate::ids::{Fingerprint, KeyId, OutpostName, PersonName, SecretHash, TokenId};
+use crate::event::EventKind;
+use crate::ids::{Fingerprint, KeyId, OutpostName, PersonName, SHA256_RULE, hexadecimal, valid_sha256};
 use crate::refusal::Code;
 use crate::time::Timestamp;
 
@@ -46,6 +47,21 @@ pub enum Proof {
     Key(KeyId),
 }
 
+const TOKEN_ID_RULE: &str = "it is 8 hexadecimal digits, as \"token list\" prints them";
+
+fn valid_token_id(text: &str) -> bool {
+    text.len() == 8 && hexadecimal(text)
+}
+
+crate::ids::name!(
+    /// A token's public part.
+    TokenId, "a token id", valid_token_id, TOKEN_ID_RULE
+);
+crate::ids::name!(
+    /// The SHA-256 of a token's secret.
+    SecretHash, "a secret's hash", valid_sha256, SHA256_RULE
+);
+
 /// A token as the coordinator stores it: its kind and its limits, never the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
@@ -57,6 +73,14 @@ pub struct Token {
     /// Who made it.
     pub created_by: String,
     pub revoked_at: Option<Timestamp>,
+}
+
+crate::noun!(Token, "token", "id", "List the tokens and use an id from the list.");
+
+impl EventKind {
+    pub const TOKEN_CREATED: Self = Self::new("token_created");
+    pub const TOKEN_USED: Self = Self::new("token_used");
+    pub const TOKEN_REVOKED: Self = Self::new("token_revoked");
 }
 
 /// Why a token does not admit its holder.

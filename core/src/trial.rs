@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Refused;
 use crate::change::{Candidate, Change};
+use crate::event::{EventKind, Recorded};
 use crate::gates::{Gate, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
 use crate::time::Timestamp;
@@ -203,6 +204,8 @@ pub struct Trial {
     pub updated_at: Timestamp,
 }
 
+crate::noun!(Trial, "trial", "number", "Look at the queue of the repo.");
+
 /// What happens to a trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -243,8 +246,18 @@ pub enum TrialEvent {
     Retired,
 }
 
-impl TrialEvent {
-    pub const fn name(&self) -> &'static str {
+impl EventKind {
+    pub const TRIAL_BEGUN: Self = Self::new("trial_begun");
+    pub const TRIAL_GATE_PASSED: Self = Self::new("trial_gate_passed");
+    pub const TRIAL_GATE_FAILED: Self = Self::new("trial_gate_failed");
+    pub const TRIAL_GATE_EXCUSED: Self = Self::new("trial_gate_excused");
+    pub const TRIAL_GATE_LOST: Self = Self::new("trial_gate_lost");
+}
+
+impl Recorded for TrialEvent {
+    const ENTITY: &'static str = "trial";
+
+    fn name(&self) -> &'static str {
         match self {
             Self::GateAssigned { .. } => "gate_assigned",
             Self::GatePassed { .. } => "gate_passed",

@@ -8,13 +8,13 @@ use serde::Serialize;
 use crate::change::{ChangeStateName, Direct};
 use crate::conflict::Conflict;
 use crate::gates::duration_text;
-use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TokenId, TreeId, TrialId, WorkerId};
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
 use crate::job::Role;
 use crate::merge_queue::{ChangeSeen, Standing};
 use crate::outpost::{Load, Outpost, OutpostState};
 use crate::time::Timestamp;
-use crate::token::TokenKind;
+use crate::token::{TokenId, TokenKind};
 use crate::trial::{GateRun, Purpose, RunState, RunStateName, Trial, TrialStateName};
 use crate::worker::{Worker, WorkerStateName};
 

@@ -1,8 +1,10 @@
 //! A worker: one agent at work on an outpost.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::Refused;
+use crate::event::{EventKind, Recorded, details};
 use crate::ids::{CommitId, OutpostName, RepoName, WorkerId};
 use crate::job::{EarlierWork, Job};
 use crate::time::Timestamp;
@@ -105,6 +107,8 @@ pub struct Worker {
     pub log_bytes: Option<u64>,
 }
 
+crate::noun!(Worker, "worker", "number");
+
 /// What happens to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,8 +138,15 @@ pub enum WorkerEvent {
     },
 }
 
-impl WorkerEvent {
-    pub const fn name(&self) -> &'static str {
+impl EventKind {
+    pub const WORKER_ASSIGNED: Self = Self::new("worker_assigned");
+    pub const WORKER_SENT_BACK: Self = Self::new("worker_sent_back");
+}
+
+impl Recorded for WorkerEvent {
+    const ENTITY: &'static str = "worker";
+
+    fn name(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Started { .. } => "started",
@@ -144,6 +155,19 @@ impl WorkerEvent {
             Self::Failed { .. } => "failed",
             Self::Lost { .. } => "lost",
             Self::StopRequested { .. } => "stop_requested",
+        }
+    }
+
+    fn data(&self) -> Value {
+        match self {
+            // Where the terminal is does not matter to the record.
+            Self::Started { .. } => json!({}),
+            Self::Accepted
+            | Self::Exited { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. }
+            | Self::Lost { .. }
+            | Self::StopRequested { .. } => details(self),
         }
     }
 }

@@ -334,7 +334,8 @@ pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sprint_core::refusal::Refusal;
+    use sprint_core::item::Item;
+    use sprint_core::refusal::{Noun as _, Refusal};
     use sprint_proto::convert::details_of;
 
     use super::*;
@@ -348,7 +349,7 @@ mod tests {
 
     #[test]
     fn what_the_coordinator_refused_keeps_its_code_its_place_and_its_next_act() {
-        let refusal = Refusal::new(sprint_core::refusal::Code::ItemNotFound, "its need 9 does not exist");
+        let refusal = Refusal::new(Item::NOT_FOUND, "its need 9 does not exist");
         let refusal = refusal.at(At::Line(3)).next(Act::ListItems);
         let details = details_of(&refusal, Code::NotFound.into());
         let failure = Failure::from(tonic::Status::with_details(Code::NotFound, &refusal.message, details.into()));

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use sprint_core::ids::Fingerprint;
-use sprint_core::ids::TokenId;
+use sprint_core::token::TokenId;
 use tempfile::TempDir;
 
 use super::*;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use sprint_core::ids::{PersonName, TokenId};
+use sprint_core::ids::PersonName;
 use sprint_core::request::NewToken;
-use sprint_core::token::TokenKind;
+use sprint_core::token::{TokenId, TokenKind};
 use sprint_core::view::TokenView;
 use sprint_proto::v1;
 use sprint_proto::v1::identity_client::IdentityClient;

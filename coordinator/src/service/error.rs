@@ -5,8 +5,10 @@ use std::fmt::Display;
 use sprint_core::Refused;
 use sprint_core::act::Act;
 use sprint_core::ids::{OutpostName, RepoName, WorkerId};
+use sprint_core::outpost::Outpost;
 pub use sprint_core::refusal::Kind;
-use sprint_core::refusal::{At, Code, Refusal};
+use sprint_core::refusal::{At, Code, Noun as _, Refusal};
+use sprint_core::repo::Repo;
 use sprint_core::token::TokenRefused;
 use sprint_identity::key::KeyError;
 use thiserror::Error;
@@ -87,11 +89,11 @@ impl ServiceError {
     }
 
     pub fn no_repo(name: &RepoName) -> Self {
-        Refusal::new(Code::RepoNotFound, format!("there is no repo \"{name}\"")).next(Act::ListRepos).into()
+        Refusal::new(Repo::NOT_FOUND, format!("there is no repo \"{name}\"")).next(Act::ListRepos).into()
     }
 
     pub fn no_outpost(name: &OutpostName) -> Self {
-        Refusal::new(Code::OutpostNotFound, format!("there is no outpost \"{name}\"")).next(Act::ListOutposts).into()
+        Refusal::new(Outpost::NOT_FOUND, format!("there is no outpost \"{name}\"")).next(Act::ListOutposts).into()
     }
 }
 

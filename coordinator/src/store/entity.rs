@@ -1,4 +1,4 @@
-//! What the store asks of an entity: its key, the columns it is searched by, and its JSON.
+//! The entities, and how each is kept: its key, the columns that it is searched by, what of it is live, and its JSON.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -7,6 +7,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sprint_core::change::Change;
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
+use sprint_core::item::Item;
+use sprint_core::outpost::Outpost;
+use sprint_core::refusal::Noun;
+use sprint_core::repo::Repo;
+use sprint_core::token::{Token, TokenId};
+use sprint_core::trial::Trial;
+use sprint_core::upcast;
+use sprint_core::worker::Worker;
 
 use super::db::Value;
 use super::error::StoreError;
@@ -32,7 +42,7 @@ pub trait Numbered: Key {
 }
 
 /// Something that has a table.
-pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Entity: Noun + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     type Key: Key<Entity = Self>;
 
     /// The key's column.
@@ -114,26 +124,58 @@ pub(crate) fn insert(table: &str, columns: &[&str], rows: usize) -> String {
     sql
 }
 
-/// The entities, each declared once, in the order in which their tables are written: gives the list to a macro.
+/// The entities, each declared once, in the order in which their tables are written: the table, the entity, and its
+/// key, which is a name or numbered by the store. Gives the list to a macro.
 macro_rules! each_entity {
     ($made:ident) => {
         $made! {
-            repos: sprint_core::repo::Repo,
-            items: sprint_core::item::Item,
-            workers: sprint_core::worker::Worker,
-            changes: sprint_core::change::Change,
-            trials: sprint_core::trial::Trial,
-            outposts: sprint_core::outpost::Outpost,
-            tokens: sprint_core::token::Token,
+            repos: sprint_core::repo::Repo, named sprint_core::ids::RepoName;
+            items: sprint_core::item::Item, numbered sprint_core::ids::ItemId;
+            workers: sprint_core::worker::Worker, numbered sprint_core::ids::WorkerId;
+            changes: sprint_core::change::Change, numbered sprint_core::ids::ChangeId;
+            trials: sprint_core::trial::Trial, numbered sprint_core::ids::TrialId;
+            outposts: sprint_core::outpost::Outpost, named sprint_core::ids::OutpostName;
+            tokens: sprint_core::token::Token, named sprint_core::token::TokenId;
         }
     };
 }
 
 pub(crate) use each_entity;
 
-/// Makes of the list: the rows of all in memory, the tables, and the whole record.
+/// Makes a key of an identifier.
+macro_rules! key {
+    (named $key:ty => $entity:ty) => {
+        impl Key for $key {
+            type Entity = $entity;
+
+            fn value(&self) -> Value {
+                self.as_str().into()
+            }
+        }
+    };
+    (numbered $key:ty => $entity:ty) => {
+        impl Key for $key {
+            type Entity = $entity;
+            const NUMBERED: bool = true;
+
+            fn value(&self) -> Value {
+                self.get().into()
+            }
+        }
+
+        impl Numbered for $key {
+            fn of(number: u64) -> Self {
+                Self::new(number)
+            }
+        }
+    };
+}
+
+/// Makes of the list: the keys, and the rows of all in memory.
 macro_rules! slots {
-    ($($table:ident: $entity:ty),+ $(,)?) => {
+    ($($table:ident: $entity:ty, $by:ident $key:ty;)+) => {
+        $(key!($by $key => $entity);)+
+
         /// The rows of every entity.
         #[derive(Default)]
         pub struct Slots {
@@ -167,90 +209,142 @@ macro_rules! slots {
                 &mut slots.$table
             }
         })+
-
-        /// What the store knows of every table.
-        pub(crate) const TABLES: &[Table] = &[$(Table::of::<$entity>()),+];
-
-        /// Every entity on record.
-        #[derive(Debug, Default)]
-        pub struct Everything {
-            $(pub $table: Vec<$entity>),+
-        }
-
-        impl Everything {
-            /// Each table with its entities as JSON, one on a line.
-            ///
-            /// # Errors
-            /// [`StoreError::Corrupt`].
-            pub fn lines(&self) -> Result<Vec<(&'static str, Vec<u8>)>, StoreError> {
-                Ok(vec![$((stringify!($table), lines_of(&self.$table)?)),+])
-            }
-
-            /// Takes a table's lines in; says whether there is such a table.
-            ///
-            /// # Errors
-            /// [`StoreError::Corrupt`] for a line that is no entity of the table.
-            pub fn take_lines(&mut self, table: &str, lines: impl std::io::Read) -> Result<bool, StoreError> {
-                match table {
-                    $(stringify!($table) => self.$table = entities_of(lines)?,)+
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            }
-        }
-
-        impl Everything {
-            /// The last number of each numbered table.
-            pub(super) fn last_numbers(&self) -> std::collections::BTreeMap<&'static str, u64> {
-                let mut last = std::collections::BTreeMap::new();
-                $(last.insert(stringify!($table), self.$table.iter().filter_map(number_of).max().unwrap_or(0));)+
-                last
-            }
-        }
     };
 }
 
 each_entity!(slots);
 
-/// A table without the type of its entity.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    pub(crate) key: &'static str,
-    pub(crate) numbered: bool,
-}
+impl Entity for Repo {
+    type Key = RepoName;
+    const KEY: &'static str = "name";
+    const COLUMNS: &'static [&'static str] = &[];
+    const LIVE: Option<&'static str> = Some("1 = 1");
 
-impl Table {
-    const fn of<E: Stored>() -> Self {
-        Self { name: E::TABLE, key: E::KEY, numbered: E::Key::NUMBERED }
+    fn key(&self) -> RepoName {
+        self.name.clone()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![]
     }
 }
 
-/// The number of an entity, if it is numbered.
-fn number_of<E: Stored>(entity: &E) -> Option<u64> {
-    match entity.key().value() {
-        Value::Int(Some(number)) => u64::try_from(number).ok(),
-        Value::Int(None) | Value::Text(_) => None,
+impl Entity for Item {
+    type Key = ItemId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["repo", "kind", "stage", "parent"];
+    const STATE: Option<&'static str> = Some("stage");
+    const LIVE: Option<&'static str> = Some("stage not in ('done', 'cancelled')");
+
+    fn key(&self) -> ItemId {
+        self.id
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.repo.as_str().into(),
+            self.kind.as_str().into(),
+            self.stage.name().as_str().into(),
+            self.parent.map_or(Value::Int(None), |parent| parent.get().into()),
+        ]
     }
 }
 
-fn lines_of<E: Stored>(entities: &[E]) -> Result<Vec<u8>, StoreError> {
-    let mut content = Vec::new();
-    for entity in entities {
-        serde_json::to_writer(&mut content, entity).map_err(|error| StoreError::Corrupt { table: E::TABLE, error })?;
-        content.push(b'\n');
+impl Entity for Worker {
+    type Key = WorkerId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["item", "repo", "role", "outpost", "state", "live"];
+    const STATE: Option<&'static str> = Some("state");
+    const LIVE: Option<&'static str> = Some("live = 1");
+
+    fn key(&self) -> WorkerId {
+        self.id
     }
-    Ok(content)
+
+    fn upcast(body: &mut serde_json::Value) {
+        upcast::job(body);
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.job.item().map_or(Value::Int(None), |item| item.get().into()),
+            self.repo.as_str().into(),
+            self.job.role().as_str().into(),
+            self.outpost.as_str().into(),
+            self.state.name().as_str().into(),
+            self.state.is_live().into(),
+        ]
+    }
 }
 
-fn entities_of<E: Stored>(lines: impl std::io::Read) -> Result<Vec<E>, StoreError> {
-    let bodies = serde_json::Deserializer::from_reader(lines).into_iter::<serde_json::Value>();
-    bodies
-        .map(|body| {
-            let mut body = body?;
-            E::upcast(&mut body);
-            serde_json::from_value(body)
-        })
-        .collect::<Result<_, _>>()
-        .map_err(|error| StoreError::Corrupt { table: E::TABLE, error })
+impl Entity for Change {
+    type Key = ChangeId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["repo", "item", "state", "pending"];
+    const STATE: Option<&'static str> = Some("state");
+    const LIVE: Option<&'static str> = Some("pending = 1");
+
+    fn key(&self) -> ChangeId {
+        self.id
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.repo.as_str().into(),
+            self.item.get().into(),
+            self.state.name().as_str().into(),
+            self.state.is_pending().into(),
+        ]
+    }
+}
+
+impl Entity for Trial {
+    type Key = TrialId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["repo", "tree", "state", "retired"];
+    const STATE: Option<&'static str> = Some("state");
+    const LIVE: Option<&'static str> = Some("retired = 0");
+
+    fn key(&self) -> TrialId {
+        self.id
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.repo.as_str().into(),
+            self.candidate.tree.as_str().into(),
+            self.state.name().as_str().into(),
+            self.retired.into(),
+        ]
+    }
+}
+
+impl Entity for Outpost {
+    type Key = OutpostName;
+    const KEY: &'static str = "name";
+    const COLUMNS: &'static [&'static str] = &[];
+    const LIVE: Option<&'static str> = Some("1 = 1");
+
+    fn key(&self) -> OutpostName {
+        self.name.clone()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![]
+    }
+}
+
+impl Entity for Token {
+    type Key = TokenId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &[];
+    const LIVE: Option<&'static str> = Some("1 = 1");
+
+    fn key(&self) -> TokenId {
+        self.id.clone()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![]
+    }
 }

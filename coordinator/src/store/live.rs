@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use sprint_core::change::Change;
-use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TokenId, TrialId, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TrialId, WorkerId};
 use sprint_core::item::{Item, Priority, StageName};
 use sprint_core::job::Role;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::request::ItemFilter;
 use sprint_core::schedule::urgency;
-use sprint_core::token::{Proof, Token};
+use sprint_core::token::{Proof, Token, TokenId};
 use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
 use tokio::sync::watch;

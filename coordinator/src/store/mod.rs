@@ -5,9 +5,9 @@
 
 mod check;
 mod db;
-mod entities;
 mod entity;
 mod error;
+mod everything;
 mod handle;
 mod live;
 mod notice;
@@ -18,8 +18,9 @@ mod writer;
 
 pub use check::EventCounts;
 pub use db::Value;
-pub use entity::{Entity, Everything, Key, Numbered, Slots, Stored};
+pub use entity::{Entity, Key, Numbered, Slots, Stored};
 pub use error::StoreError;
+pub use everything::Everything;
 pub use handle::{Location, Store};
 pub use live::{InQueue, Live, RepoQueue};
 pub use notice::{Notice, Notices};

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sprint_core::ids::{OutpostName, Seq};
+use sprint_core::event::Seq;
+use sprint_core::ids::OutpostName;
 use tokio::sync::{Notify, watch};
 
 /// A subscriber that acts after a commit.

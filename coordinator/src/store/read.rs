@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sprint_core::change::Change;
-use sprint_core::event::Event;
-use sprint_core::ids::{ItemId, RepoName, Seq, TreeId};
+use sprint_core::event::{Event, Seq};
+use sprint_core::ids::{InvalidId, ItemId, RepoName, TreeId};
 use sprint_core::item::Item;
 use sprint_core::request::{ChangeFilter, ItemFilter, WorkerFilter};
 use sprint_core::time::Timestamp;
@@ -78,6 +78,22 @@ impl Store {
     async fn bodies<E: Stored>(&self, sql: String, values: Vec<Value>) -> Result<Vec<E>, StoreError> {
         let rows: Vec<(String,)> = self.pool.fetch(sql, values).await?;
         rows.iter().map(|(body,)| E::decode(body)).collect()
+    }
+
+    /// The newest `limit` entities whose columns have these values, or all, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn list<E: Stored>(
+        &self,
+        columns: &[(&'static str, Value)],
+        limit: Option<u32>,
+    ) -> Result<Vec<E>, StoreError> {
+        let mut conditions = Conditions::new();
+        for (column, value) in columns {
+            conditions.equal(column, value.clone());
+        }
+        self.found(conditions, limit).await
     }
 
     async fn found<E: Stored>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Vec<E>, StoreError> {
@@ -155,9 +171,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn trials(&self, repo: &RepoName, limit: Option<u32>) -> Result<Vec<Trial>, StoreError> {
-        let mut conditions = Conditions::new();
-        conditions.equal("repo", repo.as_str());
-        self.found(conditions, limit).await
+        self.list(&[("repo", repo.as_str().into())], limit).await
     }
 
     /// The trials of a repo that gated a tree, newest last.
@@ -165,10 +179,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn trials_of_tree(&self, repo: &RepoName, tree: &TreeId) -> Result<Vec<Trial>, StoreError> {
-        let mut conditions = Conditions::new();
-        conditions.equal("repo", repo.as_str());
-        conditions.equal("tree", tree.as_str());
-        self.found(conditions, None).await
+        self.list(&[("repo", repo.as_str().into()), ("tree", tree.as_str().into())], None).await
     }
 
     /// The newest changes of a repo that landed, or left the queue without it.
@@ -232,9 +243,7 @@ impl Store {
                 Ok(Event {
                     seq: Seq::new(u64::try_from(seq).unwrap_or(0)),
                     time: Timestamp::from_millis(time),
-                    kind: kind
-                        .parse()
-                        .map_err(|error: sprint_core::text::UnknownWord| StoreError::corrupt("events", error))?,
+                    kind: kind.parse().map_err(|error: InvalidId| StoreError::corrupt("events", error))?,
                     repo: repo.and_then(|name| name.parse().ok()),
                     item: item.and_then(|id| u64::try_from(id).ok()).map(ItemId::new),
                     actor,

@@ -4,7 +4,7 @@ use sprint_core::event::Event;
 use sprint_core::ids::Attempt;
 use sprint_core::item::Stage;
 
-use super::entity::{Everything, TABLES};
+use super::everything::{Everything, TABLES};
 use super::{StoreError, Tx};
 
 /// How far numbers leap over those that may have been given after the backup: an outpost may still have

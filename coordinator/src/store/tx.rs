@@ -16,8 +16,9 @@ use sprint_core::time::Timestamp;
 use sprint_core::worker::Worker;
 
 use super::db::{Connection, Shape, Statement, Value, Write};
-use super::entity::{Entity as _, Key, Numbered, Slots, Stored, TABLES};
+use super::entity::{Entity as _, Key, Numbered, Slots, Stored};
 use super::error::StoreError;
+use super::everything::TABLES;
 use super::live::{Live, Over};
 use super::notice::Notice;
 use crate::metrics::Count;

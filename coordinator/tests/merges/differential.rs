@@ -64,7 +64,7 @@ pub(crate) async fn sprint(directory: &Path) -> Coordinator {
     let added = sprint.store.write(|tx| {
         Box::pin(async move {
             for id in 1..=3 {
-                let (kind, actor) = (EventKind::ItemAdded, Actor::MergeQueue);
+                let (kind, actor) = (EventKind::ITEM_ADDED, Actor::MergeQueue);
                 let event = NewEvent { kind, repo: None, item: Some(ItemId::new(id)), actor, data: Value::Null };
                 tx.save(fixtures::item(id, 1), event);
             }

@@ -116,9 +116,9 @@ impl World {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    tx.save(repo, event(EventKind::RepoAdded));
+                    tx.save(repo, event(EventKind::REPO_ADDED));
                     for outpost in known {
-                        tx.save(outpost, event(EventKind::OutpostJoined));
+                        tx.save(outpost, event(EventKind::OUTPOST_JOINED));
                     }
                     Ok(())
                 })

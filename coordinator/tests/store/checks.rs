@@ -6,9 +6,9 @@ use std::sync::Arc;
 use coordinator::store::{EventFilter, Store, StoreError, Tx};
 use serde_json::json;
 use sprint_core::change::ChangeState;
-use sprint_core::event::{Actor, EventKind, NewEvent};
+use sprint_core::event::{Actor, EventKind, NewEvent, Seq};
 use sprint_core::fixtures::{self, repo_name};
-use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, Seq};
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName};
 use sprint_core::item::{Item, ItemKind, Priority, Stage, StageName};
 use sprint_core::outpost::Outpost;
 use sprint_core::request::ItemFilter;
@@ -30,7 +30,7 @@ fn add(tx: &mut Tx, change: impl FnOnce(&mut Item)) -> ItemId {
     let id = tx.next_id::<ItemId>();
     let mut item = item(id);
     change(&mut item);
-    tx.save(item, event(EventKind::ItemAdded, Some(id)));
+    tx.save(item, event(EventKind::ITEM_ADDED, Some(id)));
     id
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn concurrent_jobs_are_serial(database: &Database) {
                     Box::pin(async move {
                         let mut item = tx.get(&id).await?.unwrap();
                         item.attempt = item.attempt.next();
-                        tx.save(item, event(EventKind::ItemEdited, Some(id)));
+                        tx.save(item, event(EventKind::ITEM_EDITED, Some(id)));
                         Ok(())
                     })
                 })
@@ -173,10 +173,10 @@ pub(crate) async fn only_free_items_can_be_given_out(database: &Database) {
     write(&store, move |tx| {
         let mut done = item(low);
         done.stage = Stage::Done { commit: None };
-        tx.save(done, event(EventKind::ItemLanded, Some(low)));
+        tx.save(done, event(EventKind::ITEM_LANDED, Some(low)));
         let mut free = item(blocked);
         free.created_at = Timestamp::from_millis(0);
-        tx.save(free, event(EventKind::ItemRetried, Some(blocked)));
+        tx.save(free, event(EventKind::ITEM_RETRIED, Some(blocked)));
     })
     .await;
     assert_eq!(assignable(&store), [urgent, blocked, waiting], "a met need frees its item");
@@ -202,19 +202,19 @@ pub(crate) async fn a_cancelled_need_holds_until_it_is_done(database: &Database)
         (need, add(tx, |item| item.needs = BTreeSet::from([need])))
     })
     .await;
-    write(&store, move |tx| tx.save(cancelled(need), event(EventKind::ItemCancelled, Some(need)))).await;
+    write(&store, move |tx| tx.save(cancelled(need), event(EventKind::ITEM_CANCELLED, Some(need)))).await;
     assert_eq!(assignable(&store), []);
     store.close().await;
     let store = database.open().await;
     assert_eq!(assignable(&store), [], "also after a restart");
     let later = write(&store, move |tx| add(tx, |item| item.needs = BTreeSet::from([need]))).await;
     assert_eq!(assignable(&store), [], "an item that came later is held, too");
-    write(&store, move |tx| tx.save(item(need), event(EventKind::ItemRetried, Some(need)))).await;
+    write(&store, move |tx| tx.save(item(need), event(EventKind::ITEM_RETRIED, Some(need)))).await;
     assert_eq!(assignable(&store), [need], "a cancelled item can be retried");
     write(&store, move |tx| {
         let mut done = item(need);
         done.stage = Stage::Done { commit: None };
-        tx.save(done, event(EventKind::ItemLanded, Some(need)));
+        tx.save(done, event(EventKind::ITEM_LANDED, Some(need)));
     })
     .await;
     assert_eq!(assignable(&store), [waiting, later]);
@@ -239,7 +239,7 @@ pub(crate) async fn edited_needs_are_followed(database: &Database) {
             Box::pin(async move {
                 let mut item = tx.get(&second).await?.unwrap();
                 item.needs.clear();
-                tx.save(item, event(EventKind::ItemEdited, Some(second)));
+                tx.save(item, event(EventKind::ITEM_EDITED, Some(second)));
                 Ok(())
             })
         })
@@ -280,10 +280,10 @@ pub(crate) async fn removed_rows_are_gone(database: &Database) {
     let store = database.open().await;
     let name = OutpostName::new("here").unwrap();
     let outpost = fixtures::outpost();
-    write(&store, move |tx| tx.save(outpost, event(EventKind::OutpostJoined, None))).await;
+    write(&store, move |tx| tx.save(outpost, event(EventKind::OUTPOST_JOINED, None))).await;
     assert_eq!(store.live().outposts().len(), 1);
     let key = name.clone();
-    write(&store, move |tx| tx.remove(&key, event(EventKind::OutpostRemoved, None))).await;
+    write(&store, move |tx| tx.remove(&key, event(EventKind::OUTPOST_REMOVED, None))).await;
     assert_eq!(store.live().outpost_named(&name), None);
     let read: Result<Option<Outpost>, StoreError> =
         store.write(move |tx| Box::pin(async move { tx.get(&name).await })).await;
@@ -298,7 +298,7 @@ pub(crate) async fn events_are_filtered(database: &Database) {
         store.events(EventFilter { item: Some(second), limit: 10, ..EventFilter::default() }).await.unwrap();
     assert_eq!(of_second.len(), 1);
     let found = &of_second[0];
-    assert_eq!((found.seq, found.item, found.kind), (Seq::new(2), Some(second), EventKind::ItemAdded));
+    assert_eq!((found.seq, found.item, &found.kind), (Seq::new(2), Some(second), &EventKind::ITEM_ADDED));
     assert_eq!(found.data, json!({ "quote": "it's \"so\"" }));
     assert_eq!(
         store
@@ -318,7 +318,7 @@ pub(crate) async fn the_queue_is_in_order(database: &Database) {
             let item = add(tx, |item| item.priority = priority);
             let change = fixtures::change(tx.next_id::<ChangeId>().get(), item.get(), ChangeState::Queued);
             changes.push(change.id);
-            tx.save(change, event(EventKind::ChangeQueued, Some(item)));
+            tx.save(change, event(EventKind::CHANGE_QUEUED, Some(item)));
         }
         changes
     })

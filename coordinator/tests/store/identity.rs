@@ -4,10 +4,10 @@ use serde_json::json;
 use sprint_core::access::{Caller, Identity, PersonRole};
 use sprint_core::event::{Actor, EventKind, NewEvent};
 use sprint_core::fixtures;
-use sprint_core::ids::{KeyId, OutpostName, SecretHash, TokenId};
+use sprint_core::ids::{KeyId, OutpostName};
 use sprint_core::outpost::Outpost;
 use sprint_core::time::Timestamp;
-use sprint_core::token::{Grant, Proof, Token};
+use sprint_core::token::{Grant, Proof, SecretHash, Token, TokenId};
 
 use coordinator::store::{EventFilter, StoreError};
 
@@ -40,7 +40,7 @@ fn token(proof: Proof) -> Token {
 
 pub(crate) async fn the_directory_follows_the_record(database: &Database) {
     let store = database.open().await;
-    let joined = || event(EventKind::OutpostJoined, None);
+    let joined = || event(EventKind::OUTPOST_JOINED, None);
     write(&store, move |tx| tx.save(outpost("a", "1"), joined())).await;
     assert_eq!(store.live().outpost(&key("1")), Some(name("a")));
     write(&store, move |tx| tx.save(outpost("a", "2"), joined())).await;
@@ -67,7 +67,7 @@ pub(crate) async fn what_is_not_committed_is_not_in_the_directory(database: &Dat
     let failed: Result<(), StoreError> = store
         .write(|tx| {
             Box::pin(async move {
-                tx.save(outpost("a", "1"), event(EventKind::OutpostJoined, None));
+                tx.save(outpost("a", "1"), event(EventKind::OUTPOST_JOINED, None));
                 Err(StoreError::Closed)
             })
         })
@@ -81,14 +81,14 @@ pub(crate) async fn the_audit_holds_what_came_from_somewhere(database: &Database
     let store = database.open().await;
     let caller = Caller { identity: Identity::Stranger, from: "10.0.0.1:7".to_owned() };
     let refused = NewEvent {
-        kind: EventKind::AccessRefused,
+        kind: EventKind::ACCESS_REFUSED,
         repo: None,
         item: None,
         actor: Actor::Caller(caller),
         data: json!({}),
     };
     write(&store, move |tx| {
-        tx.record(event(EventKind::ItemAdded, None));
+        tx.record(event(EventKind::ITEM_ADDED, None));
         tx.record(refused);
     })
     .await;

@@ -31,7 +31,7 @@ async fn add(store: &Store, title: String) -> Result<ItemId, StoreError> {
             Box::pin(async move {
                 let id = tx.next_id::<ItemId>();
                 let item = sprint_core::item::Item { title, ..fixtures::item(id.get(), 0) };
-                tx.save(item, event(EventKind::ItemAdded, Some(id)));
+                tx.save(item, event(EventKind::ITEM_ADDED, Some(id)));
                 Ok(id)
             })
         })
@@ -193,7 +193,7 @@ async fn add_over_a_lost_connection(
             }
             let id = tx.next_id::<ItemId>();
             let item = sprint_core::item::Item { title: "second".to_owned(), ..fixtures::item(id.get(), 0) };
-            tx.save(item, event(EventKind::ItemAdded, Some(id)));
+            tx.save(item, event(EventKind::ITEM_ADDED, Some(id)));
             Ok(id)
         })
     });

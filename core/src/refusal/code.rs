@@ -1,35 +1,74 @@
-//! The one table of refusal codes; `docs/reference/errors.md` is checked against it.
+//! The one table of refusal codes, and what each entity adds to it; `docs/reference/errors.md` is checked against both.
 
 use super::Kind;
+
+/// The refusal of a key that no entity of a kind has.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct NotFound {
+    pub code: &'static str,
+    pub meaning: &'static str,
+    pub remedy: &'static str,
+}
+
+/// An entity that refusals speak of; [`noun!`](crate::noun) makes it one.
+pub trait Noun {
+    /// What people call one of its kind.
+    const NAME: &'static str;
+    /// The code where none has the key: its name, and `not_found`.
+    const NOT_FOUND: Code;
+}
+
+/// Makes [`Noun`] of an entity, of its name and what people call its key; and of what to do about an unknown one,
+/// where that is not to look into the list.
+#[macro_export]
+macro_rules! noun {
+    ($entity:ident, $name:literal, $key:literal) => {
+        $crate::noun!($entity, $name, $key, concat!("List the ", $name, "s and use a ", $key, " from the list."));
+    };
+    ($entity:ident, $name:literal, $key:literal, $remedy:expr) => {
+        impl $crate::refusal::Noun for $entity {
+            const NAME: &'static str = $name;
+            const NOT_FOUND: $crate::refusal::Code = $crate::refusal::Code::NotFound(&$crate::refusal::NotFound {
+                code: concat!($name, ".not_found"),
+                meaning: concat!("No ", $name, " has this ", $key, "."),
+                remedy: $remedy,
+            });
+        }
+    };
+}
 
 /// Defines [`Code`] from rows of code, kind, meaning and what to do.
 macro_rules! codes {
     ($($variant:ident => $code:literal, $kind:ident, $meaning:literal, $remedy:literal;)+) => {
         /// The stable code of a refusal.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $(#[doc = $meaning] $variant),+ }
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)+
+            /// No entity has the key; see [`Noun::NOT_FOUND`].
+            NotFound(&'static NotFound),
+        }
 
         impl Code {
-            /// All codes, in the order of the table.
+            /// The codes of the table, in its order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The spelling that scripts compare with.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code),+ }
+                match self { $(Self::$variant => $code,)+ Self::NotFound(of) => of.code }
             }
 
             pub const fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind),+ }
+                match self { $(Self::$variant => Kind::$kind,)+ Self::NotFound(_) => Kind::NotFound }
             }
 
             /// What happened, in one sentence.
             pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $meaning),+ }
+                match self { $(Self::$variant => $meaning,)+ Self::NotFound(of) => of.meaning }
             }
 
             /// What to do about it, in one sentence.
             pub const fn remedy(self) -> &'static str {
-                match self { $(Self::$variant => $remedy),+ }
+                match self { $(Self::$variant => $remedy,)+ Self::NotFound(of) => of.remedy }
             }
         }
     };
@@ -41,7 +80,6 @@ codes! {
     RequestUnknown => "request.unknown", Unimplemented, "The coordinator has no such method.", "Use a client and a coordinator of the same version.";
     LimitExceeded => "limit.exceeded", Exhausted, "The caller has too many requests or too much data under way.", "Wait, then try again with less at a time.";
 
-    ItemNotFound => "item.not_found", NotFound, "No item has this number.", "List the items and use a number from the list.";
     ItemInvalid => "item.invalid", Invalid, "A field of the item has a value that an item cannot have.", "Correct the field.";
     ItemTooLarge => "item.too_large", Invalid, "The item has more text than one item can hold.", "Put long texts into the repository and name their path.";
     ItemReference => "item.reference", Invalid, "A parent or a need is not an item of the same repo.", "Use the number of an item of the repo, or the key of an item in the same request.";
@@ -51,7 +89,6 @@ codes! {
     AttemptStale => "attempt.stale", Precondition, "A newer attempt at the item exists.", "Nothing: the work of the older attempt is kept under its refs.";
     AttemptNoCommits => "attempt.no_commits", NotFound, "The attempt left no commits.", "Show the item and name an attempt that left work.";
 
-    RepoNotFound => "repo.not_found", NotFound, "No repo has this name.", "List the repos, or add one.";
     RepoExists => "repo.exists", Exists, "A repo with this name exists.", "Choose another name.";
     RepoInvalid => "repo.invalid", Invalid, "A setting of the repo has a value that it cannot have.", "Correct the setting.";
     RepoAmbiguous => "repo.ambiguous", Invalid, "Several repos exist and the request names none.", "Name the repo.";
@@ -65,19 +102,15 @@ codes! {
 
     GateNone => "gate.none", Precondition, "The repo has no gate at this commit.", "Name gates in `sprint.toml` or in the repo's settings.";
     GateNotFound => "gate.not_found", NotFound, "The repo has no gate of this name at this commit.", "Use a name that the message lists.";
-    TrialNotFound => "trial.not_found", NotFound, "No trial has this number.", "Look at the queue of the repo.";
-    ChangeNotFound => "change.not_found", NotFound, "No change has this number.", "List the changes and use a number from the list.";
     ChangeSuperseded => "change.superseded", Precondition, "A newer attempt at the item exists, or the item is past this change.", "Look at the item; bring its newest attempt instead.";
     LandingInvalid => "landing.invalid", Invalid, "The options of the landing contradict each other, or a reason is missing.", "Correct the options.";
     LandingNothing => "landing.nothing", Precondition, "The target branch contains the commit already.", "Nothing: it has landed.";
     LandingRefused => "landing.refused", Precondition, "A check of the landing failed.", "Resolve what the message names, or skip the check with a direct landing and a reason.";
 
-    WorkerNotFound => "worker.not_found", NotFound, "No worker has this number.", "List the workers and use a number from the list.";
     WorkerNoTerminal => "worker.no_terminal", Precondition, "The worker has no terminal: it has not started, or it has ended.", "Read its log.";
     TerminalNotFound => "terminal.not_found", NotFound, "No viewer waits for this terminal.", "Attach to the worker again.";
     TerminalEnded => "terminal.ended", Aborted, "The terminal's connection ended.", "Attach to the worker again.";
 
-    OutpostNotFound => "outpost.not_found", NotFound, "No outpost has this name.", "List the outposts and use a name from the list.";
     OutpostExists => "outpost.exists", Exists, "An outpost with this name and another key exists.", "Join with another name, or remove the other outpost first.";
     OutpostKeyInUse => "outpost.key_in_use", Exists, "The key belongs to another outpost.", "Give each outpost a data directory of its own.";
     OutpostOtherKey => "outpost.other_key", Forbidden, "The outpost asked for a certificate for a key that is not its own.", "Join again with a new token.";
@@ -103,7 +136,6 @@ codes! {
     TokenUsedUp => "token.used_up", Unauthenticated, "As many outposts joined with the token as it admits.", "Ask an admin for a new token.";
     TokenWrongKind => "token.wrong_kind", Unauthenticated, "A token of this kind cannot be used for this.", "Use an outpost's token to join and a person's token to log in.";
     TokenWrongName => "token.wrong_name", Unauthenticated, "The token does not admit an outpost of this name.", "Join with a name that has the token's prefix.";
-    TokenNotFound => "token.not_found", NotFound, "No token has this id.", "List the tokens and use an id from the list.";
     TokenInvalid => "token.invalid", Invalid, "The options of the new token contradict each other.", "Correct the options.";
 
     BackupInvalid => "backup.invalid", Invalid, "The file is not a complete backup of a coordinator.", "Use a complete backup that this version can read.";
@@ -117,26 +149,4 @@ codes! {
     IoFailed => "io.failed", Internal, "A file of the coordinator could not be read or written.", "Look at the coordinator's log and at the free disk space.";
     CoordinatorStopping => "coordinator.stopping", Unavailable, "The coordinator is shutting down.", "Try again when it is back.";
     Internal => "internal", Internal, "The coordinator failed.", "Look at the coordinator's log.";
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn each_code_stands_once_in_the_table_and_in_the_reference_with_its_words() {
-        let page = include_str!("../../../docs/reference/errors.md");
-        let codes = Code::ALL.iter().map(|code| code.as_str()).collect::<BTreeSet<_>>();
-        assert_eq!(codes.len(), Code::ALL.len(), "a code stands twice in the table");
-        let row =
-            |code: &Code| format!("| `{}` | {} | {} | {} |", code.as_str(), code.kind(), code.meaning(), code.remedy());
-        let missing = Code::ALL.iter().map(row).filter(|row| !page.contains(row.as_str())).collect::<Vec<_>>();
-        assert!(missing.is_empty(), "docs/reference/errors.md lacks these rows:\n{}", missing.join("\n"));
-        let section = page.split("\n## ").find(|section| section.starts_with("Refusals")).expect("a section");
-        let listed = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-        let unknown = listed.filter(|code| !codes.contains(code)).collect::<Vec<_>>();
-        assert!(unknown.is_empty(), "docs/reference/errors.md lists codes that do not exist: {unknown:?}");
-    }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::ids::{ItemId, OutpostName, RepoName, Seq, WorkerId};
+use crate::event::Seq;
+use crate::ids::{ItemId, OutpostName, RepoName, WorkerId};
 use crate::item::{Item, StageName};
 
 /// Which items to list; what is absent does not matter.

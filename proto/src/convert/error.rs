@@ -46,7 +46,8 @@ pub fn error_of(details: &[u8]) -> Option<ErrorView> {
 #[cfg(test)]
 mod tests {
     use sprint_core::ids::ItemId;
-    use sprint_core::refusal::Code;
+    use sprint_core::item::Item;
+    use sprint_core::refusal::Noun as _;
 
     use super::*;
 
@@ -55,7 +56,7 @@ mod tests {
         for (at, next) in
             [(At::Line(3), Act::ListItems), (At::Field("title".to_owned()), Act::ShowItem(ItemId::new(9)))]
         {
-            let refusal = Refusal::new(Code::ItemNotFound, "no").at(at.clone()).next(next.clone());
+            let refusal = Refusal::new(Item::NOT_FOUND, "no").at(at.clone()).next(next.clone());
             let (code, at, next) = ("item.not_found".to_owned(), Some(at), Some(next));
             assert_eq!(error_of(&details_of(&refusal, 5)), Some(ErrorView { code, at, next }));
         }

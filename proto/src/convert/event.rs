@@ -1,5 +1,5 @@
-use sprint_core::event::Event;
-use sprint_core::ids::{ItemId, RepoName, Seq};
+use sprint_core::event::{Event, Seq};
+use sprint_core::ids::{ItemId, RepoName};
 use sprint_core::time::Timestamp;
 
 use super::Malformed;

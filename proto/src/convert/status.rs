@@ -1,4 +1,5 @@
-use sprint_core::ids::{ChangeId, Seq};
+use sprint_core::event::Seq;
+use sprint_core::ids::ChangeId;
 use sprint_core::status::{CoordinatorStatus, LoopPass, LoopStatus, QueueStatus};
 use sprint_core::time::Timestamp;
 

@@ -94,7 +94,7 @@ impl Tail<'_> {
     fn matching(&self, batch: v1::EventBatch) -> Result<Vec<Event>, Malformed> {
         let events = batch.events.into_iter().map(Event::try_from).collect::<Result<Vec<_>, Malformed>>()?;
         let only_refused = self.filter == EventFilter::Refused;
-        Ok(events.into_iter().filter(|event| !only_refused || event.kind == EventKind::AccessRefused).collect())
+        Ok(events.into_iter().filter(|event| !only_refused || event.kind == EventKind::ACCESS_REFUSED).collect())
     }
 
     /// Prints the first events after the place, at most `most`.

@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
-use sprint_core::ids::{PersonName, TokenId};
-use sprint_core::token::{TokenKind, TokenText};
+use sprint_core::ids::PersonName;
+use sprint_core::token::{TokenId, TokenKind, TokenText};
 use sprint_core::view::TokenView;
 use sprint_proto::convert::Malformed;
 use sprint_proto::v1;

@@ -12,7 +12,7 @@ pub(crate) fn line(event: &Event, layout: &Layout) -> String {
     let time = time.to_string();
     let (day, clock) = (time.get(..10).unwrap_or_default(), time.get(11..19).unwrap_or_default());
     let from = origin.as_deref().unwrap_or("-");
-    let (what, why) = if *kind == EventKind::AccessRefused { refused(data) } else { done(event) };
+    let (what, why) = if *kind == EventKind::ACCESS_REFUSED { refused(data) } else { done(event) };
     let text = format!("{day} {clock}Z  {actor:<16}  {from:<21}  {what:<22}  {why}");
     one_line(text.trim_end(), layout.width.map_or(usize::MAX, usize::from))
 }
@@ -35,7 +35,8 @@ fn done(event: &Event) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use sprint_core::ids::{ItemId, Seq};
+    use sprint_core::event::Seq;
+    use sprint_core::ids::ItemId;
     use sprint_core::time::Timestamp;
 
     use super::*;
@@ -52,17 +53,17 @@ mod tests {
             origin: from.map(ToOwned::to_owned),
             data,
         };
-        let refused = |data| event(EventKind::AccessRefused, "stranger", Some("10.0.0.7:40112"), None, data);
+        let refused = |data| event(EventKind::ACCESS_REFUSED, "stranger", Some("10.0.0.7:40112"), None, data);
         let events = [
             event(
-                EventKind::ItemCancelled,
+                EventKind::ITEM_CANCELLED,
                 "operator/ann",
                 Some("10.0.0.4:5120"),
                 Some(3),
                 json!({"reason": "not now"}),
             ),
-            event(EventKind::OutpostRemoved, "admin/me", Some("127.0.0.1:40100"), None, json!({"outpost": "gpu-3"})),
-            event(EventKind::RepoHalted, "admin/me", None, None, json!({})),
+            event(EventKind::OUTPOST_REMOVED, "admin/me", Some("127.0.0.1:40100"), None, json!({"outpost": "gpu-3"})),
+            event(EventKind::REPO_HALTED, "admin/me", None, None, json!({})),
             refused(json!({"what": "Items.Add", "why": "a viewer may not", "times": 1})),
             refused(json!({"what": "enrol", "why": "the token is \u{1b}[2Jnot known here\nat all", "times": 50})),
             refused(json!({})),

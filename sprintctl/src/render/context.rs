@@ -1,8 +1,9 @@
 //! Contexts, as people and scripts see them.
 
 use serde::Serialize;
-use sprint_core::ids::{ContextName, Fingerprint, TokenId};
+use sprint_core::ids::{ContextName, Fingerprint};
 use sprint_core::time::Timestamp;
+use sprint_core::token::TokenId;
 use sprint_identity::connect::Credential;
 use sprint_identity::context::Context;
 use sprint_identity::{fingerprint, key, trust};

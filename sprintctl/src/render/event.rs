@@ -65,8 +65,8 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use sprint_core::event::EventKind;
-    use sprint_core::ids::{ItemId, RepoName, Seq};
+    use sprint_core::event::{EventKind, Seq};
+    use sprint_core::ids::{ItemId, RepoName};
     use sprint_core::time::Timestamp;
 
     use super::*;
@@ -84,16 +84,16 @@ mod tests {
             data,
         };
         let events = [
-            event(1, EventKind::RepoAdded, None, json!({})),
-            Event { repo: None, ..event(2, EventKind::OutpostJoined, None, json!({"outpost": "local-1"})) },
-            event(20, EventKind::ItemLeased, Some(3), json!({"attempt": 1, "lease": {"worker": 4, "outpost": "a"}})),
+            event(1, EventKind::REPO_ADDED, None, json!({})),
+            Event { repo: None, ..event(2, EventKind::OUTPOST_JOINED, None, json!({"outpost": "local-1"})) },
+            event(20, EventKind::ITEM_LEASED, Some(3), json!({"attempt": 1, "lease": {"worker": 4, "outpost": "a"}})),
             event(
                 21,
-                EventKind::ChangeGated,
+                EventKind::new("change_gated"),
                 Some(3),
                 json!({"candidate": {"commit": "ab".repeat(20), "gates": [{"name": "t"}], "tree": null}}),
             ),
-            event(22, EventKind::ItemAttemptFailed, Some(3), json!({"reason": "exit code 1\n\u{1b}[2Jlog\nmore"})),
+            event(22, EventKind::ITEM_ATTEMPT_FAILED, Some(3), json!({"reason": "exit code 1\n\u{1b}[2Jlog\nmore"})),
         ];
         let layout = |width| Layout { width, colour: false, now: Timestamp::from_millis(0) };
         let lines = events.iter().map(|event| line(event, &layout(None))).collect::<Vec<_>>().join("\n");

@@ -96,7 +96,8 @@ pub(crate) fn loops(loops: &[LoopStatus], layout: &Layout) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sprint_core::ids::{ChangeId, RepoName, Seq};
+    use sprint_core::event::Seq;
+    use sprint_core::ids::{ChangeId, RepoName};
     use sprint_core::status::{LoopPass, PassReason};
     use sprint_core::time::Timestamp;
 

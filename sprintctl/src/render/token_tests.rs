@@ -1,5 +1,5 @@
-use sprint_core::ids::TokenId;
 use sprint_core::time::Timestamp;
+use sprint_core::token::TokenId;
 
 use super::*;
 

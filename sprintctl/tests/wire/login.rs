@@ -7,8 +7,8 @@ use std::process::{Output, Stdio};
 
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use pty_process::{Pty, Size};
-use sprint_core::ids::{ContextName, TokenId};
-use sprint_core::token::TokenText;
+use sprint_core::ids::ContextName;
+use sprint_core::token::{TokenId, TokenText};
 use sprint_identity::context::Context;
 use sprint_identity::testing::TestAuthority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

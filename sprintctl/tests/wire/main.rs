@@ -11,8 +11,8 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use sprint_core::act::Act;
-use sprint_core::item::Stage;
-use sprint_core::refusal::{self, At, Refusal};
+use sprint_core::item::{Item, Stage};
+use sprint_core::refusal::{At, Noun as _, Refusal};
 use sprint_proto::convert::details_of;
 use sprint_proto::v1;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -200,7 +200,7 @@ async fn many_items_go_in_one_request_and_a_refusal_names_the_line_of_the_file()
         ),
         "the second item stands on the third line"
     );
-    let refusal = Refusal::new(refusal::Code::ItemNotFound, "its need 7 does not exist");
+    let refusal = Refusal::new(Item::NOT_FOUND, "its need 7 does not exist");
     let refusal = refusal.at(At::Line(2)).next(Act::ListItems);
     let details = details_of(&refusal, tonic::Code::NotFound.into());
     let status = Status::with_details(tonic::Code::NotFound, refusal.message, details.into());

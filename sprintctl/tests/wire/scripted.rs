@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sprint_core::event::{Event, EventKind};
+use sprint_core::event::{Event, EventKind, Seq};
 use sprint_core::fixtures;
-use sprint_core::ids::{ContextName, ItemId, OutpostName, Seq, WorkerId};
+use sprint_core::ids::{ContextName, ItemId, OutpostName, WorkerId};
 use sprint_core::item::{Item, Lease, Stage};
 use sprint_core::time::Timestamp;
 use sprint_core::worker::{Terminal, Worker, WorkerState};
@@ -173,7 +173,7 @@ fn event(seq: u64) -> v1::Event {
     Event {
         seq: Seq::new(seq),
         time: Timestamp::from_millis(0),
-        kind: EventKind::ItemReadied,
+        kind: EventKind::ITEM_READIED,
         repo: None,
         item: Some(ItemId::new(seq % 2 + 1)),
         actor: "overseer".to_owned(),

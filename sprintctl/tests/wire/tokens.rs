@@ -1,8 +1,7 @@
 //! Tokens for others, and the audit of what they do.
 
 use pty_process::Size;
-use sprint_core::event::{Event, EventKind};
-use sprint_core::ids::Seq;
+use sprint_core::event::{Event, EventKind, Seq};
 use sprint_core::time::Timestamp;
 use sprint_proto::v1;
 use tokio::io::AsyncReadExt;
@@ -95,7 +94,7 @@ async fn the_audit_is_read_like_the_record() {
         origin: Some("10.0.0.7:40112".to_owned()),
         data: serde_json::json!({"what": "Items.Add", "why": "a viewer may not", "times": seq}),
     };
-    let kind = |seq| if seq % 10 == 0 { EventKind::AccessRefused } else { EventKind::ItemCancelled };
+    let kind = |seq| if seq % 10 == 0 { EventKind::ACCESS_REFUSED } else { EventKind::ITEM_CANCELLED };
     script.with(|script| {
         script.last_seq = 100;
         script.audit = (41..=100).map(|seq| event(seq, kind(seq))).collect();

@@ -77,7 +77,7 @@ async fn of_fifty_who_race_for_five_uses_exactly_five_get_in() {
     assert_eq!(won, 5, "{lost:?}");
     assert!(lost.iter().all(|why| why.contains("is used up: 5 joined")), "{lost:?}");
     assert_eq!(site.refusals(since).await.len(), 45, "each of the others is on record");
-    let joined = site.audit(since).await.into_iter().filter(|event| event.kind == EventKind::OutpostJoined).count();
+    let joined = site.audit(since).await.into_iter().filter(|event| event.kind == EventKind::OUTPOST_JOINED).count();
     assert_eq!(joined, 5);
 }
 

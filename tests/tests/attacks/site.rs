@@ -241,7 +241,7 @@ impl Site {
     /// What was refused after an event.
     pub(crate) async fn refusals(&self, since: u64) -> Vec<Event> {
         let mut events = self.audit(since).await;
-        events.retain(|event| matches!(event.kind, EventKind::AccessRefused | EventKind::ReportRefused));
+        events.retain(|event| [EventKind::ACCESS_REFUSED, EventKind::REPORT_REFUSED].contains(&event.kind));
         events
     }
 

@@ -26,11 +26,13 @@ impl Graph {
     pub(crate) fn of(program: &Program) -> Self {
         let mut graph = Self::default();
         for (module, source) in &program.modules {
-            let arrows = graph.0.entry(source.file.clone()).or_default();
+            let mut arrows = BTreeSet::new();
             for path in source.used.iter().chain(&source.paths) {
                 let found = resolve(program, module, path, 0).filter(|found| found != module);
                 arrows.extend(found.and_then(|found| program.modules.get(&found)).map(|source| source.file.clone()));
             }
+            arrows.remove(&source.file);
+            graph.0.entry(source.file.clone()).or_default().extend(arrows);
         }
         graph
     }

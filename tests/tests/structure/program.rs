@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use proc_macro2::TokenTree;
 use quote::ToTokens as _;
 use syn::visit::Visit;
-use syn::{Item, UseTree, Visibility};
+use syn::{Item, ItemMod, UseTree, Visibility};
 
 /// A path of segments, as it is written.
 pub(crate) type Segments = Vec<String>;
 
-/// One file of a program.
+/// One file of a program, or one module that a file holds inside.
 #[derive(Default)]
 pub(crate) struct Source {
     pub(crate) file: String,
@@ -57,7 +57,7 @@ impl Program {
                 }
                 Some(_) | None => {}
             }
-            modules.insert(path, Source::parse(&file, relative.display().to_string()));
+            Source::parse(&file, path, &relative.display().to_string(), &mut modules);
         }
         assert!(!modules.is_empty(), "{name} has no sources");
         Self { modules }
@@ -100,16 +100,24 @@ fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
 }
 
 impl Source {
-    fn parse(path: &Path, file: String) -> Self {
+    fn parse(path: &Path, module: Segments, file: &str, into: &mut BTreeMap<Segments, Self>) {
         let text = std::fs::read_to_string(path).expect("text");
         let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut source = Self { file, declarations_only: true, ..Self::default() };
-        for item in &parsed.items {
-            if !is_test_only(item) {
+        Self::of(&parsed.items, module, file, into);
+    }
+
+    /// Takes a module in, and the modules that it holds inside.
+    fn of(items: &[Item], module: Segments, file: &str, into: &mut BTreeMap<Segments, Self>) {
+        let mut source = Self { file: file.to_owned(), declarations_only: true, ..Self::default() };
+        for item in items.iter().filter(|item| !is_test_only(item)) {
+            if let Item::Mod(ItemMod { ident, content: Some((_, items)), .. }) = item {
+                source.define(item);
+                Self::of(items, [module.as_slice(), &[ident.to_string()]].concat(), file, into);
+            } else {
                 source.take(item);
             }
         }
-        source
+        into.insert(module, source);
     }
 
     fn take(&mut self, item: &Item) {

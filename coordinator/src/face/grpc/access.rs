@@ -1,4 +1,4 @@
-//! The permission that each method needs. A method that is not listed is refused.
+//! The check of the permission that each method needs. A method that is not listed is refused.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use axum::response::Response;
 use sprint_core::access::{Caller, Identity, Permission};
 use sprint_core::act::Act;
 use sprint_core::refusal::{Code as SprintCode, Refusal};
+use sprint_proto::PERMISSIONS;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
@@ -26,70 +27,21 @@ use crate::service::admission::audit;
 /// How long a call of a stranger may take: its body may trickle in, or not come at all.
 const STRANGER_LIMIT: Duration = Duration::from_secs(8);
 
-use Permission::{Administer, Enter, Identify, Link, Steer, View};
-
-/// The permission that each method of each service needs.
-const TABLE: &[(&str, Permission)] = &[
-    ("/grpc.health.v1.Health/Check", Enter),
-    ("/grpc.health.v1.Health/Watch", View),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", View),
-    ("/sprint.v1.Changes/Drop", Steer),
-    ("/sprint.v1.Changes/Explain", View),
-    ("/sprint.v1.Changes/Gates", View),
-    ("/sprint.v1.Changes/Get", View),
-    ("/sprint.v1.Changes/Graph", View),
-    ("/sprint.v1.Changes/Land", Steer),
-    ("/sprint.v1.Changes/List", View),
-    ("/sprint.v1.Changes/Retry", Steer),
-    // It runs commands of the repo on outposts.
-    ("/sprint.v1.Changes/RunGates", Steer),
-    ("/sprint.v1.Changes/Why", View),
-    ("/sprint.v1.Events/Tail", View),
-    ("/sprint.v1.Identity/CreateToken", Administer),
-    // Its token is its credential.
-    ("/sprint.v1.Identity/Enrol", Enter),
-    ("/sprint.v1.Identity/ListTokens", Administer),
-    ("/sprint.v1.Identity/RevokeToken", Administer),
-    ("/sprint.v1.Identity/WhoAmI", Identify),
-    ("/sprint.v1.Items/Add", Steer),
-    ("/sprint.v1.Items/Cancel", Steer),
-    ("/sprint.v1.Items/Edit", Steer),
-    ("/sprint.v1.Items/Explain", View),
-    ("/sprint.v1.Items/Get", View),
-    ("/sprint.v1.Items/Kept", View),
-    ("/sprint.v1.Items/List", View),
-    ("/sprint.v1.Items/Ready", Steer),
-    ("/sprint.v1.Items/Retry", Steer),
-    ("/sprint.v1.Items/Wait", View),
-    ("/sprint.v1.Link/Logs", Link),
-    ("/sprint.v1.Link/Session", Link),
-    ("/sprint.v1.Link/Terminal", Link),
-    ("/sprint.v1.Outposts/Drain", Steer),
-    ("/sprint.v1.Outposts/List", View),
-    ("/sprint.v1.Outposts/Remove", Administer),
-    ("/sprint.v1.Outposts/Resume", Steer),
-    ("/sprint.v1.Outposts/Set", Steer),
-    // A repo's address is read with the coordinator's own rights.
-    ("/sprint.v1.Repos/Add", Administer),
-    ("/sprint.v1.Repos/Get", View),
-    ("/sprint.v1.Repos/List", View),
-    ("/sprint.v1.Repos/Remove", Administer),
-    ("/sprint.v1.Repos/Set", Steer),
-    // It holds every key.
-    ("/sprint.v1.System/Backup", Administer),
-    ("/sprint.v1.System/Check", Administer),
-    ("/sprint.v1.System/Status", View),
-    // It types into an agent's terminal.
-    ("/sprint.v1.Workers/Attach", Steer),
-    ("/sprint.v1.Workers/Get", View),
-    ("/sprint.v1.Workers/List", View),
-    ("/sprint.v1.Workers/Logs", View),
-    ("/sprint.v1.Workers/Stop", Steer),
+/// The permissions of the services that are not the protocol's own.
+const STANDARD: &[(&str, Permission)] = &[
+    ("/grpc.health.v1.Health/Check", Permission::Enter),
+    ("/grpc.health.v1.Health/Watch", Permission::View),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Permission::View),
 ];
+
+/// The permission that each method of each service needs; the protocol's files declare those of its own.
+fn all_methods() -> impl Iterator<Item = &'static (&'static str, Permission)> {
+    STANDARD.iter().chain(PERMISSIONS)
+}
 
 /// The entry for a method.
 fn permission(method: &str) -> Option<Permission> {
-    TABLE.iter().find(|(known, _)| *known == method).map(|(_, permission)| *permission)
+    all_methods().find(|(known, _)| *known == method).map(|(_, permission)| *permission)
 }
 
 /// Makes a span of a call, which ends with its answer, or where the answer is a stream with the beginning of that.
@@ -215,8 +167,8 @@ mod tests {
         let mut served = methods(DESCRIPTORS);
         served.extend(methods(tonic_health::pb::FILE_DESCRIPTOR_SET));
         served.extend(methods(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET));
-        let listed = TABLE.iter().map(|(method, _)| (*method).to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(listed.len(), TABLE.len(), "a method is listed twice");
+        let listed = all_methods().map(|(method, _)| (*method).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(listed.len(), all_methods().count(), "a method is listed twice");
         assert_eq!(listed, served);
     }
 
@@ -240,7 +192,7 @@ mod tests {
             let who = who.map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
             writeln!(table, "{route:60} {who}").expect("a string takes everything");
         };
-        for method in TABLE.iter().map(|(method, _)| *method).chain(["/sprint.v1.Items/Unheard"]) {
+        for method in all_methods().map(|(method, _)| *method).chain(["/sprint.v1.Items/Unheard"]) {
             line(method, &|caller| may(caller, method).is_ok());
         }
         for (path, permission) in crate::face::http::permissions() {

@@ -12,7 +12,8 @@ use axum::extract::State as Extract;
 use axum::http::{Request, Response, StatusCode, header};
 use futures::StreamExt as _;
 use sprint_core::access::Caller;
-use sprint_core::refusal::Code;
+use sprint_core::refusal::Noun as _;
+use sprint_core::repo::Repo;
 
 use self::asked::{Asked, Service};
 use self::backend::BODY_PAUSE;
@@ -84,7 +85,7 @@ pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>
 
 async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Result<Response<Body>, ServiceError> {
     let sprint = &state.face.sprint;
-    let nothing = || ServiceError::new(Code::RepoNotFound, "there is no such repository");
+    let nothing = || ServiceError::new(Repo::NOT_FOUND, "there is no such repository");
     let uri = request.uri();
     let path = uri.path().strip_prefix("/git/").unwrap_or_default();
     let asked = Asked::read(request.method(), path, uri.query()).ok_or_else(nothing)?;

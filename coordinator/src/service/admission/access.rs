@@ -3,9 +3,9 @@
 use sprint_core::access::{Caller, Holders, Identity, Permission, PersonRole};
 use sprint_core::act::Act;
 use sprint_core::event::Actor;
-use sprint_core::ids::{KeyId, PersonName, SecretHash};
+use sprint_core::ids::{KeyId, PersonName};
 use sprint_core::refusal::{Code, Refusal};
-use sprint_core::token::{Proof, Token, TokenKind, TokenRefused, TokenText};
+use sprint_core::token::{Proof, SecretHash, Token, TokenKind, TokenRefused, TokenText};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 

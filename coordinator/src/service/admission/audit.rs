@@ -29,7 +29,8 @@ pub async fn settle(sprint: &Coordinator) {
 }
 
 async fn record(sprint: &Coordinator, caller: Caller, data: serde_json::Value) {
-    let event = NewEvent { kind: EventKind::AccessRefused, repo: None, item: None, actor: Actor::Caller(caller), data };
+    let event =
+        NewEvent { kind: EventKind::ACCESS_REFUSED, repo: None, item: None, actor: Actor::Caller(caller), data };
     let recorded: Result<(), ServiceError> = sprint
         .store
         .write(move |tx| {

@@ -95,9 +95,9 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
     };
     let data = json!({ "outpost": name, "token": token.id, "key": outpost.key });
     let record =
-        NewEvent { kind: EventKind::OutpostJoined, repo: None, item: None, actor: caller.clone(), data: data.clone() };
+        NewEvent { kind: EventKind::OUTPOST_JOINED, repo: None, item: None, actor: caller.clone(), data: data.clone() };
     tx.save(outpost, record);
-    tx.save(token, NewEvent { kind: EventKind::TokenUsed, repo: None, item: None, actor: caller, data });
+    tx.save(token, NewEvent { kind: EventKind::TOKEN_USED, repo: None, item: None, actor: caller, data });
     Ok(())
 }
 
@@ -125,7 +125,7 @@ pub async fn renew(sprint: &Coordinator, outpost: &OutpostName, request: &[u8]) 
         .store
         .write(move |tx| {
             Box::pin(async move {
-                tx.record(NewEvent { kind: EventKind::CertificateIssued, repo: None, item: None, actor, data });
+                tx.record(NewEvent { kind: EventKind::CERTIFICATE_ISSUED, repo: None, item: None, actor, data });
                 Ok::<_, ServiceError>(())
             })
         })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sprint_core::access::PersonRole;
 use sprint_core::event::{Actor, EventKind};
-use sprint_core::ids::{ContextName, KeyId, PersonName, TokenId};
-use sprint_core::token::{Grant, Proof, Token};
+use sprint_core::ids::{ContextName, KeyId, PersonName};
+use sprint_core::token::{Grant, Proof, Token, TokenId};
 use sprint_identity::authority::Requested;
 use sprint_identity::context::{Context, ContextError, Contexts};
 use sprint_identity::key::{Key, KeyError, expiry_of};
@@ -80,7 +80,7 @@ async fn create(sprint: &Coordinator, key: KeyId) -> Result<(), ServiceError> {
                     created_by: Actor::Coordinator.to_string(),
                     revoked_at: None,
                 };
-                tx.save(token.clone(), tokens::event(EventKind::TokenCreated, &token, Actor::Coordinator));
+                tx.save(token.clone(), tokens::event(EventKind::TOKEN_CREATED, &token, Actor::Coordinator));
                 Ok(())
             })
         })

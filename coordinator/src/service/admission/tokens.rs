@@ -6,10 +6,10 @@ use serde_json::json;
 use sprint_core::access::PersonRole;
 use sprint_core::act::Act;
 use sprint_core::event::{EventKind, NewEvent};
-use sprint_core::ids::{PersonName, TokenId};
-use sprint_core::refusal::{Code, Refusal};
+use sprint_core::ids::PersonName;
+use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::request::NewToken;
-use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenKind, TokenText};
+use sprint_core::token::{Grant, Proof, SECRET_DIGITS, Token, TokenId, TokenKind, TokenText};
 
 use crate::service::admission::access;
 use crate::service::{Actor, Coordinator, ServiceError};
@@ -53,7 +53,7 @@ pub async fn create(sprint: &Coordinator, new: NewToken, by: Actor) -> Result<(T
                 let expires_at = created_at.plus(ttl);
                 let created_by = by.to_string();
                 let token = Token { id, proof, grant, expires_at, created_at, created_by, revoked_at: None };
-                tx.save(token.clone(), event(EventKind::TokenCreated, &token, by));
+                tx.save(token.clone(), event(EventKind::TOKEN_CREATED, &token, by));
                 Ok::<_, ServiceError>(token)
             })
         })
@@ -124,7 +124,7 @@ pub async fn list(sprint: &Coordinator, all: bool) -> Result<Vec<Token>, Service
 /// Revokes a token. Outposts that joined with it stay: `outpost remove` is for those.
 ///
 /// # Errors
-/// [`Code::TokenNotFound`].
+/// There is no such token.
 pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Token, ServiceError> {
     sprint
         .store
@@ -132,11 +132,11 @@ pub async fn revoke(sprint: &Coordinator, id: TokenId, by: Actor) -> Result<Toke
             Box::pin(async move {
                 let mut token = tx.get(&id).await?.ok_or_else(|| {
                     let why = format!("there is no token {id}");
-                    ServiceError::from(Refusal::new(Code::TokenNotFound, why).next(Act::ListTokens))
+                    ServiceError::from(Refusal::new(Token::NOT_FOUND, why).next(Act::ListTokens))
                 })?;
                 if token.revoked_at.is_none() {
                     token.revoked_at = Some(tx.now());
-                    tx.save(token.clone(), event(EventKind::TokenRevoked, &token, by));
+                    tx.save(token.clone(), event(EventKind::TOKEN_REVOKED, &token, by));
                 }
                 Ok(token)
             })

@@ -2,17 +2,56 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use sprint_core::Refused;
 use sprint_core::act::Act;
+use sprint_core::change::ChangeEvent;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
-use sprint_core::item::{Item, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
+use sprint_core::item::{Item, ItemEffect, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
 use sprint_core::needs::find_cycle;
-use sprint_core::refusal::{Code, Refusal};
+use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::request::{ItemEdit, ItemFilter, NewItem};
+use sprint_core::time::Timestamp;
+use sprint_core::worker::WorkerEvent;
 
+use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::{Notice, Tx};
+
+impl Machine for Item {
+    type Event = ItemEvent;
+    type Effect = ItemEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListItems);
+
+    fn step(&mut self, event: ItemEvent, now: Timestamp) -> Result<Vec<ItemEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), Some(self.id))
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("stage".to_owned(), json!(self.stage.name()));
+    }
+
+    fn carry_out<'t>(&'t self, effect: ItemEffect, tx: &'t mut Tx, actor: &'t Actor) -> Done<'t> {
+        let reason = || format!("item {} was cancelled", self.id);
+        match effect {
+            ItemEffect::Schedule => transition::notify(tx, [Notice::Scheduler]),
+            ItemEffect::StopWorker { worker } => {
+                let stop = transition::apply(tx, worker, WorkerEvent::StopRequested { reason: reason() }, actor);
+                Box::pin(async move { stop.await.map(|_| ()) })
+            }
+            ItemEffect::DropChange { change } => {
+                let drop = transition::apply(tx, change, ChangeEvent::Dropped { reason: reason() }, actor);
+                Box::pin(async move { drop.await.map(|_| ()) })
+            }
+            ItemEffect::Settle => transition::notify(tx, [Notice::Scheduler, Notice::Pipeline]),
+        }
+    }
+}
 
 /// Adds items, all or none.
 ///
@@ -64,7 +103,7 @@ async fn insert(tx: &mut Tx, new: Vec<NewItem>, by: Actor) -> Result<Vec<Item>, 
     }
     for item in &items {
         let data = json!({ "title": item.title, "kind": item.kind, "stage": item.stage.name(), "needs": item.needs });
-        tx.save(item.clone(), about(item, EventKind::ItemAdded, data, &by));
+        tx.save(item.clone(), about(item, EventKind::ITEM_ADDED, data, &by));
     }
     tx.notify(Notice::Scheduler);
     Ok(items)
@@ -201,13 +240,13 @@ async fn resolve(
         }
         None => {
             let why = format!("its {what} {id} does not exist");
-            Err(Refusal::new(Code::ItemNotFound, why).next(Act::ListItems).into())
+            Err(Refusal::new(Item::NOT_FOUND, why).next(Act::ListItems).into())
         }
     }
 }
 
 /// # Errors
-/// [`Code::ItemNotFound`].
+/// There is no such item.
 pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }
@@ -255,7 +294,7 @@ pub async fn edit(sprint: &Coordinator, edit: ItemEdit, by: Actor) -> Result<Ite
                 }
                 validate(&item)?;
                 item.updated_at = tx.now();
-                let record = about(&item, EventKind::ItemEdited, json!({ "changed": changed }), &by);
+                let record = about(&item, EventKind::ITEM_EDITED, json!({ "changed": changed }), &by);
                 tx.save(item.clone(), record);
                 tx.notify(Notice::Scheduler);
                 Ok(item)

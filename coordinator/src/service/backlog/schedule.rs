@@ -218,7 +218,7 @@ async fn lease_gate(tx: &mut Tx, gate: GateJob, outpost: OutpostName) -> Result<
 
 fn add_worker(tx: &mut Tx, worker: Worker) {
     let record = NewEvent {
-        kind: EventKind::WorkerAssigned,
+        kind: EventKind::WORKER_ASSIGNED,
         repo: Some(worker.repo.clone()),
         item: worker.job.item(),
         actor: Actor::Scheduler,

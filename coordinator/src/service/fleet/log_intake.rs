@@ -5,7 +5,8 @@ use std::io;
 
 use sprint_core::access::Caller;
 use sprint_core::ids::{OutpostName, WorkerId};
-use sprint_core::refusal::Code;
+use sprint_core::refusal::Noun as _;
+use sprint_core::worker::Worker;
 use sprint_failpoint::{Point, pass};
 
 use crate::service::admission::audit;
@@ -71,7 +72,7 @@ impl LogIntake {
         match workers::get(sprint, id).await {
             Ok(worker) if worker.outpost == self.outpost => Ok(None),
             Ok(_) => Ok(Some(format!("worker {id} is not one of this outpost's"))),
-            Err(error) if error.code() == Code::WorkerNotFound => Ok(Some(error.to_string())),
+            Err(error) if error.code() == Worker::NOT_FOUND => Ok(Some(error.to_string())),
             Err(error) => Err(error),
         }
     }

@@ -59,7 +59,7 @@ pub fn list(sprint: &Coordinator) -> Vec<Status> {
 /// Changes an outpost's settings.
 ///
 /// # Errors
-/// [`Code::OutpostNotFound`].
+/// There is no such outpost.
 pub async fn set(sprint: &Coordinator, patch: OutpostPatch, by: Actor) -> Result<Outpost, ServiceError> {
     let OutpostPatch { name, disconnect_grace } = patch;
     sprint
@@ -70,7 +70,7 @@ pub async fn set(sprint: &Coordinator, patch: OutpostPatch, by: Actor) -> Result
                 outpost.disconnect_grace = disconnect_grace.unwrap_or(outpost.disconnect_grace);
                 let grace = outpost.disconnect_grace.map(|grace| humantime::format_duration(grace).to_string());
                 let data = json!({ "disconnect_grace": grace });
-                tx.save(outpost.clone(), event(EventKind::OutpostChanged, &by, &name, data));
+                tx.save(outpost.clone(), event(EventKind::OUTPOST_CHANGED, &by, &name, data));
                 Ok(outpost)
             })
         })
@@ -80,7 +80,7 @@ pub async fn set(sprint: &Coordinator, patch: OutpostPatch, by: Actor) -> Result
 /// Gives an outpost nothing new, or lets it have work again.
 ///
 /// # Errors
-/// [`Code::OutpostNotFound`].
+/// There is no such outpost.
 pub async fn set_draining(
     sprint: &Coordinator,
     name: OutpostName,
@@ -98,7 +98,7 @@ pub async fn set_draining(
                 }
                 outpost.draining = draining;
                 outpost.settle(connected);
-                let kind = if draining { EventKind::OutpostDraining } else { EventKind::OutpostResumed };
+                let kind = if draining { EventKind::OUTPOST_DRAINING } else { EventKind::OUTPOST_RESUMED };
                 tx.save(outpost.clone(), event(kind, &actor, &name, json!({})));
                 tx.notify(Notice::Scheduler);
                 Ok(outpost)
@@ -131,7 +131,7 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
                 }
                 // Its session looks whether it still belongs here.
                 tx.notify(Notice::Outpost(name.clone()));
-                tx.remove(&name, event(EventKind::OutpostRemoved, &by, &name, json!({})));
+                tx.remove(&name, event(EventKind::OUTPOST_REMOVED, &by, &name, json!({})));
                 for worker in live {
                     let reason = format!("its outpost \"{name}\" was removed");
                     reports::lose(tx, worker, reason, &by).await?;
@@ -150,7 +150,7 @@ pub fn is_member(sprint: &Coordinator, name: &OutpostName, key: &KeyId) -> bool 
 /// Asks for a worker's end.
 ///
 /// # Errors
-/// [`Code::WorkerNotFound`], or [`ServiceError::Refused`] when it has ended.
+/// There is no such worker, or [`ServiceError::Refused`] when it has ended.
 pub async fn stop_worker(
     sprint: &Coordinator,
     id: WorkerId,

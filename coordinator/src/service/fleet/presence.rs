@@ -71,7 +71,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     outpost.draining |= draining;
     outpost.settle(true);
     let data = json!({ "max_workers": max_workers, "workers": inventory.len() });
-    tx.save(outpost, event(EventKind::OutpostConnected, &actor, &name, data));
+    tx.save(outpost, event(EventKind::OUTPOST_CONNECTED, &actor, &name, data));
     tx.notify(Notice::Scheduler);
     tx.notify(Notice::Outpost(name.clone()));
 
@@ -113,7 +113,7 @@ pub async fn disconnect(sprint: &Coordinator, held: &SessionHold) {
                 outpost.last_seen = tx.now();
                 outpost.settle(false);
                 let actor = Actor::Supervisor;
-                tx.save(outpost, event(EventKind::OutpostDisconnected, &actor, &name, json!({})));
+                tx.save(outpost, event(EventKind::OUTPOST_DISCONNECTED, &actor, &name, json!({})));
                 tx.notify(Notice::Supervisor);
                 Ok(())
             })
@@ -154,7 +154,7 @@ async fn set_paused(sprint: &Coordinator, name: OutpostName, paused: Option<Stri
         .write(move |tx| {
             Box::pin(async move {
                 let Some(mut outpost) = tx.get(&name).await? else { return Ok(()) };
-                let kind = if paused.is_some() { EventKind::OutpostPaused } else { EventKind::OutpostUnpaused };
+                let kind = if paused.is_some() { EventKind::OUTPOST_PAUSED } else { EventKind::OUTPOST_UNPAUSED };
                 let event = event(kind, &Actor::Outpost(name.clone()), &name, json!({ "reason": paused }));
                 outpost.paused = paused;
                 tx.save(outpost, event);
@@ -176,7 +176,7 @@ pub async fn found(
     saved_to: String,
 ) -> Result<(), ServiceError> {
     let data = json!({ "session": session, "saved_to": saved_to });
-    let event = event(EventKind::OutpostFoundSession, &Actor::Outpost(name.clone()), &name, data);
+    let event = event(EventKind::OUTPOST_FOUND_SESSION, &Actor::Outpost(name.clone()), &name, data);
     sprint
         .store
         .write(move |tx| {
@@ -202,7 +202,7 @@ pub async fn all_offline(sprint: &Coordinator) -> Result<(), ServiceError> {
                         outpost.settle(false);
                         let name = outpost.name.clone();
                         let data = json!({ "why": "the coordinator started" });
-                        let event = event(EventKind::OutpostDisconnected, &Actor::Supervisor, &name, data);
+                        let event = event(EventKind::OUTPOST_DISCONNECTED, &Actor::Supervisor, &name, data);
                         tx.save(outpost, event);
                     }
                 }

@@ -125,7 +125,7 @@ async fn one(
         }
         ReportBody::SentBack { reason } => {
             let record = NewEvent {
-                kind: EventKind::WorkerSentBack,
+                kind: EventKind::WORKER_SENT_BACK,
                 repo: Some(worker.repo.clone()),
                 item: worker.job.item(),
                 actor: actor.clone(),
@@ -158,7 +158,7 @@ fn refuse(
     why: String,
 ) -> Acknowledged {
     let data = json!({ "job": job, "attempt": job.attempt().map(|job| job.attempt), "reason": why });
-    tx.record(NewEvent { kind: EventKind::ReportRefused, repo: None, item: job.item(), actor: caller.clone(), data });
+    tx.record(NewEvent { kind: EventKind::REPORT_REFUSED, repo: None, item: job.item(), actor: caller.clone(), data });
     answer(Some(why))
 }
 

@@ -1,18 +1,49 @@
 //! Workers, as people see them.
 
+use serde_json::{Map, Value, json};
+use sprint_core::Refused;
 use sprint_core::act::Act;
-use sprint_core::ids::WorkerId;
+use sprint_core::ids::{ItemId, RepoName, WorkerId};
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::WorkerFilter;
-use sprint_core::worker::Worker;
+use sprint_core::time::Timestamp;
+use sprint_core::worker::{Worker, WorkerEffect, WorkerEvent};
 
 use crate::service::fleet::connections::{ScreenOutput, TerminalEnd, Typed};
-use crate::service::{Coordinator, ServiceError, transition};
+use crate::service::transition::{Done, Machine};
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::{Notice, Tx};
 
 pub use crate::service::fleet::outposts::stop_worker as stop;
 
+impl Machine for Worker {
+    type Event = WorkerEvent;
+    type Effect = WorkerEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListWorkers);
+
+    fn step(&mut self, event: WorkerEvent, now: Timestamp) -> Result<Vec<WorkerEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), self.job.item())
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("worker".to_owned(), json!(self.id));
+    }
+
+    fn carry_out<'t>(&'t self, effect: WorkerEffect, tx: &'t mut Tx, _: &'t Actor) -> Done<'t> {
+        match effect {
+            WorkerEffect::Stop => transition::notify(tx, [Notice::Outpost(self.outpost.clone())]),
+            // More can be gated at a time, too.
+            WorkerEffect::FreeSlot => transition::notify(tx, [Notice::Scheduler, Notice::Merger]),
+        }
+    }
+}
+
 /// # Errors
-/// [`Code::WorkerNotFound`].
+/// There is no such worker.
 pub async fn get(sprint: &Coordinator, id: WorkerId) -> Result<Worker, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }

@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sprint_core::act::Act;
-use sprint_core::event::{Event, EventKind, NewEvent};
-use sprint_core::ids::{RepoName, Seq};
+use sprint_core::event::{Event, EventKind, NewEvent, Seq};
+use sprint_core::ids::RepoName;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use tar::{Archive, Builder, EntryType, Header};
@@ -260,7 +260,7 @@ pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, Ser
     }
     let Restored { record, events } = restored;
     let data = json!({ "made_at": manifest.made_at, "last_event": manifest.last_event });
-    let event = NewEvent { kind: EventKind::RecordRestored, repo: None, item: None, actor: local_admin(), data };
+    let event = NewEvent { kind: EventKind::RECORD_RESTORED, repo: None, item: None, actor: local_admin(), data };
     sprint
         .store
         .write(move |tx| {

@@ -3,25 +3,51 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use serde_json::{Map, Value, json};
+use sprint_core::Refused;
 use sprint_core::act::Act;
-use sprint_core::change::{Change, ChangeEvent};
+use sprint_core::change::{Change, ChangeEffect, ChangeEvent};
 use sprint_core::event::Event;
-use sprint_core::ids::{ChangeId, RepoName};
+use sprint_core::ids::{ChangeId, ItemId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
 use sprint_core::merge_queue::Standing;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::ChangeFilter;
+use sprint_core::time::Timestamp;
 use sprint_core::trial::Trial;
 use sprint_core::view::GateRecord;
 
 use crate::service::queue::merge::standing;
+use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{Notice, RepoQueue};
+use crate::store::{Notice, RepoQueue, Tx};
 
 /// The number of recent trials from which the results of gates are counted.
 const GATE_HISTORY: u32 = 500;
+
+impl Machine for Change {
+    type Event = ChangeEvent;
+    type Effect = ChangeEffect;
+    const LISTED_BY: Option<Act> = Some(Act::ListChanges);
+
+    fn step(&mut self, event: ChangeEvent, now: Timestamp) -> Result<Vec<ChangeEffect>, Refused> {
+        self.apply(event, now)
+    }
+
+    fn subject(&self) -> (RepoName, Option<ItemId>) {
+        (self.repo.clone(), Some(self.item))
+    }
+
+    fn describe(&self, data: &mut Map<String, Value>) {
+        data.insert("change".to_owned(), json!(self.id));
+    }
+
+    fn carry_out<'t>(&'t self, effect: ChangeEffect, tx: &'t mut Tx, _: &'t Actor) -> Done<'t> {
+        match effect {
+            ChangeEffect::Merge => transition::notify(tx, [Notice::Merger]),
+        }
+    }
+}
 
 /// # Errors
 /// The change or the repo does not exist.

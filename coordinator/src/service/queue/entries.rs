@@ -12,7 +12,7 @@ pub(crate) fn queue(tx: &mut Tx, change: &Change, by: &Actor) {
     let Change { id, attempt, head, source, direct, .. } = change;
     let data = json!({ "change": id, "attempt": attempt, "head": head, "source": source, "direct": direct });
     let record = NewEvent {
-        kind: EventKind::ChangeQueued,
+        kind: EventKind::CHANGE_QUEUED,
         repo: Some(change.repo.clone()),
         item: Some(change.item),
         actor: by.clone(),

@@ -42,7 +42,7 @@ pub async fn begin(sprint: &Coordinator, wanted: GateRunRequest, by: Actor) -> R
 /// A trial as it is now.
 ///
 /// # Errors
-/// [`Code::TrialNotFound`].
+/// There is no such trial.
 pub async fn get(sprint: &Coordinator, id: TrialId) -> Result<Trial, ServiceError> {
     sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
 }

@@ -241,7 +241,7 @@ async fn bring(
                     let reason = direct.as_ref().map(|direct| direct.reason.clone());
                     let data = json!({ "change": change.id, "check": check, "found": found, "reason": reason });
                     tx.record(NewEvent {
-                        kind: EventKind::LandingCheckSkipped,
+                        kind: EventKind::LANDING_CHECK_SKIPPED,
                         repo: Some(change.repo.clone()),
                         item: Some(change.item),
                         actor: by.clone(),

@@ -47,7 +47,7 @@ fn stranger() -> ServiceError {
 /// What the coordinator's repository keeps of an item's attempts, the newest attempt last.
 ///
 /// # Errors
-/// [`Code::ItemNotFound`], or what git says.
+/// There is no such item, or what git says.
 pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, ServiceError> {
     let found = sprint.store.get(&item).await?.ok_or_else(|| transition::missing(&item))?;
     let git = match sprint.git.get(&found.repo) {

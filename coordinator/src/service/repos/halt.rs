@@ -30,7 +30,7 @@ pub async fn set_halted(
                 if repo.halted == reason {
                     return Ok(repo);
                 }
-                let kind = if reason.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
+                let kind = if reason.is_some() { EventKind::REPO_HALTED } else { EventKind::REPO_RESUMED };
                 let record = event(kind, &name, &actor, json!({ "reason": reason }));
                 repo.halted = reason;
                 tx.save(repo.clone(), record);

@@ -92,7 +92,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
                     return Ok(None);
                 }
                 let data = json!({ "url": repo.url.as_ref().map(ToString::to_string), "branch": repo.branch });
-                tx.save(repo.clone(), event(EventKind::RepoAdded, &repo.name, &by, data));
+                tx.save(repo.clone(), event(EventKind::REPO_ADDED, &repo.name, &by, data));
                 Ok::<_, ServiceError>(Some(repo))
             })
         })
@@ -137,7 +137,7 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
 }
 
 /// # Errors
-/// [`Code::RepoNotFound`].
+/// There is no such repo.
 pub async fn get(sprint: &Coordinator, name: &RepoName) -> Result<Described, ServiceError> {
     let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     describe(sprint, repo)
@@ -158,7 +158,7 @@ pub fn http_backend(sprint: &Coordinator, name: &RepoName, refs: &[RefUpdate]) -
 /// Changes a repo's settings.
 ///
 /// # Errors
-/// [`Code::RepoNotFound`], or [`Code::RepoInvalid`] for gates that cannot be.
+/// There is no such repo, or [`Code::RepoInvalid`] for gates that cannot be.
 pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<Described, ServiceError> {
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
     check_workers(&change.workers)?;
@@ -186,18 +186,18 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                 repo.gates = gates.unwrap_or_else(|| std::mem::take(&mut repo.gates));
                 apply_workers(&workers, &mut repo);
                 if let Some(halted) = halted {
-                    let kind = if halted.is_some() { EventKind::RepoHalted } else { EventKind::RepoResumed };
+                    let kind = if halted.is_some() { EventKind::REPO_HALTED } else { EventKind::REPO_RESUMED };
                     tx.record(event(kind, &name, &by, json!({ "reason": halted })));
                     repo.halted = halted;
                 }
                 if let Some(frozen) = frozen {
                     if frozen.is_some() {
-                        tx.record(event(EventKind::RepoFrozen, &name, &by, json!({ "reason": frozen })));
+                        tx.record(event(EventKind::REPO_FROZEN, &name, &by, json!({ "reason": frozen })));
                     }
                     repo.frozen = frozen;
                 }
                 let data = json!({ "run": repo.run, "max_attempts": repo.max_attempts, "limits": repo.limits });
-                tx.save(repo.clone(), event(EventKind::RepoChanged, &name, &by, data));
+                tx.save(repo.clone(), event(EventKind::REPO_CHANGED, &name, &by, data));
                 tx.notify(Notice::Scheduler);
                 tx.notify(Notice::Merger);
                 Ok::<_, ServiceError>(repo)
@@ -232,7 +232,7 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                     let why = format!("repo \"{name}\" got {open} new items meanwhile; try again");
                     return Err(Refusal::new(Code::RepoBusy, why).next(Act::ForceRemoveRepo(name)).into());
                 }
-                tx.remove(&name, event(EventKind::RepoRemoved, &name, &by, json!({})));
+                tx.remove(&name, event(EventKind::REPO_REMOVED, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)
             })
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sprint_core::act::Act;
 use sprint_core::ids::{CommitId, RepoName};
-use sprint_core::refusal::{Code, Refusal};
+use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::repo::Repo;
 
 use crate::git::GitRepo;
@@ -13,7 +13,7 @@ use crate::service::{Coordinator, ServiceError};
 /// A repo and its repository.
 ///
 /// # Errors
-/// [`Code::RepoNotFound`].
+/// There is no such repo.
 pub(crate) async fn repo(sprint: &Coordinator, name: &RepoName) -> Result<(Repo, Arc<GitRepo>), ServiceError> {
     let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
     let git = sprint.git.get(name)?;
@@ -23,7 +23,7 @@ pub(crate) async fn repo(sprint: &Coordinator, name: &RepoName) -> Result<(Repo,
 /// The repo that is named, or the only one that there is.
 ///
 /// # Errors
-/// [`Code::RepoNotFound`], or [`Code::RepoAmbiguous`] when there are several.
+/// There is no such repo, or [`Code::RepoAmbiguous`] when there are several.
 pub(crate) async fn repo_or_only(
     sprint: &Coordinator,
     name: Option<RepoName>,
@@ -33,7 +33,7 @@ pub(crate) async fn repo_or_only(
     }
     let repos = sprint.store.live().repos();
     match repos.as_slice() {
-        [] => Err(Refusal::new(Code::RepoNotFound, "there is no repo").next(Act::AddRepo).into()),
+        [] => Err(Refusal::new(Repo::NOT_FOUND, "there is no repo").next(Act::AddRepo).into()),
         [only] => repo(sprint, &only.name).await,
         several => {
             let names = several.iter().map(|repo| repo.name.to_string()).collect::<Vec<_>>().join(", ");

@@ -50,7 +50,7 @@ pub(crate) async fn follow(
     }
     match git.compare_and_swap(&repo.branch, tip, &upstream, "sprint: follow the upstream")? {
         CompareAndSwap::Moved => {
-            record(sprint, EventKind::RepoSynced, &repo.name, json!({ "from": tip, "to": upstream })).await?;
+            record(sprint, EventKind::REPO_SYNCED, &repo.name, json!({ "from": tip, "to": upstream })).await?;
         }
         CompareAndSwap::Stale => {}
     }
@@ -68,7 +68,7 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName) -> Result<Push, 
     if let Some(UpstreamPush { from: _, to }) = &repo.pushing {
         let upstream = git.fetch_upstream(url, &repo.branch).await?.tip;
         let arrived = git.reaches(&upstream, to)?;
-        let kind = if arrived { EventKind::RepoPushed } else { EventKind::RepoPushLost };
+        let kind = if arrived { EventKind::REPO_PUSHED } else { EventKind::REPO_PUSH_LOST };
         set_pushing(sprint, name, None, kind, json!({ "tip": to, "found": upstream })).await?;
     }
     let (tip, from) = (git.tip(&repo.branch)?, git.upstream_seen(&repo.branch)?);
@@ -83,18 +83,18 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName) -> Result<Push, 
     }
     let data = json!({ "from": from, "to": tip });
     let intent = UpstreamPush { from, to: tip.clone() };
-    set_pushing(sprint, name, Some(intent), EventKind::RepoPushing, data).await?;
+    set_pushing(sprint, name, Some(intent), EventKind::REPO_PUSHING, data).await?;
     pass(Point::PushBefore);
     // An error leaves the intent: what became of the push is unknown.
     match git.push_upstream(url, &repo.branch, &tip).await? {
         Pushed::Done => {
             pass(Point::PushAfter);
-            set_pushing(sprint, name, None, EventKind::RepoPushed, json!({ "tip": tip })).await?;
+            set_pushing(sprint, name, None, EventKind::REPO_PUSHED, json!({ "tip": tip })).await?;
             Ok(Push::Settled)
         }
         Pushed::Diverged { stderr } => {
             tracing::warn!(repo = %name, %stderr, "the upstream refused a push");
-            set_pushing(sprint, name, None, EventKind::RepoPushLost, json!({ "tip": tip })).await?;
+            set_pushing(sprint, name, None, EventKind::REPO_PUSH_LOST, json!({ "tip": tip })).await?;
             Ok(Push::Refused)
         }
     }

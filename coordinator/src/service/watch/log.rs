@@ -21,7 +21,7 @@ const REST: Duration = Duration::from_secs(2);
 /// A worker's log; with `follow`, until the worker has ended and all of it has arrived.
 ///
 /// # Errors
-/// [`sprint_core::refusal::Code::WorkerNotFound`], or what the file system says.
+/// There is no such worker, or what the file system says.
 pub async fn log(sprint: &Arc<Coordinator>, range: LogRange) -> Result<Values<LogChunk>, ServiceError> {
     let LogRange { worker, mut offset, since, follow } = range;
     workers::get(sprint, worker).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
-use sprint_core::ids::Seq;
+use sprint_core::event::Seq;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;

@@ -1,12 +1,13 @@
 //! What a transaction does with every table.
 
 use super::super::db::Write;
-use super::super::entity::{Everything, Slots, each_entity};
+use super::super::entity::{Slots, each_entity};
 use super::super::error::StoreError;
+use super::super::everything::Everything;
 use super::Tx;
 
 macro_rules! of_every_table {
-    ($($table:ident: $entity:ty),+ $(,)?) => {
+    ($($table:ident: $entity:ty, $by:ident $key:ty;)+) => {
         impl Tx {
             /// Everything that is on record, each table in the order of its keys.
             ///

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sprint_core::event::{Event, NewEvent};
-use sprint_core::ids::Seq;
+use sprint_core::event::{Event, NewEvent, Seq};
 use sprint_core::time::Timestamp;
 
 use super::super::db::{Rows, Value, Write};
@@ -50,7 +49,7 @@ impl Tx {
         for NewEvent { kind, repo, item, actor, data } in events {
             let seq = Seq::new(*next);
             *next += 1;
-            self.batch.counts.extend(Count::of(kind, repo.as_ref(), &data));
+            self.batch.counts.extend(Count::of(&kind, repo.as_ref(), &data));
             let origin = actor.origin().map(ToOwned::to_owned);
             let actor = actor.to_string();
             self.batch.events.push(Event { seq, time: self.now, kind, repo, item, actor, origin, data });

@@ -124,7 +124,7 @@ impl World {
             .write(|tx| {
                 Box::pin(async move {
                     let item = Item { created_at: tx.now(), ..fixtures::item(tx.next_id::<ItemId>().get(), 0) };
-                    tx.save(item.clone(), event(EventKind::ItemAdded));
+                    tx.save(item.clone(), event(EventKind::ITEM_ADDED));
                     tx.notify(coordinator::store::Notice::Scheduler);
                     Ok(item)
                 })

@@ -1,4 +1,5 @@
-use sprint_core::ids::{ItemId, Seq, WorkerId};
+use sprint_core::event::Seq;
+use sprint_core::ids::{ItemId, WorkerId};
 use sprint_core::refusal::Refusal;
 use sprint_core::request::{ChangeFilter, EventTail, ItemFilter, LogRange, WorkerFilter};
 

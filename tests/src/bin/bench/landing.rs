@@ -151,7 +151,7 @@ impl Engine {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    tx.save(record, event(EventKind::RepoAdded));
+                    tx.save(record, event(EventKind::REPO_ADDED));
                     Ok(())
                 })
             })
@@ -197,13 +197,13 @@ fn queue(tx: &mut coordinator::store::Tx, name: &RepoName, heads: Vec<CommitId>)
             created_at: now,
             ..fixtures::item(id.get(), 1)
         };
-        tx.save(item, event(EventKind::ItemAdded));
+        tx.save(item, event(EventKind::ITEM_ADDED));
         let change = Change {
             repo: name.clone(),
             head,
             created_at: now,
             ..fixtures::change(change.get(), id.get(), ChangeState::Queued)
         };
-        tx.save(change, event(EventKind::ChangeQueued));
+        tx.save(change, event(EventKind::CHANGE_QUEUED));
     }
 }

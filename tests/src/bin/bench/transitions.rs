@@ -139,7 +139,7 @@ async fn transitions(store: &Arc<Store>, callers: u64, time: Duration) -> anyhow
                 Box::pin(async move {
                     let id = tx.next_id::<ItemId>();
                     let record = NewEvent {
-                        kind: sprint_core::event::EventKind::ItemAdded,
+                        kind: sprint_core::event::EventKind::ITEM_ADDED,
                         repo: None,
                         item: Some(id),
                         actor: Actor::Scheduler,

@@ -368,7 +368,7 @@ fn begun(trial: &Trial, actor: Actor) -> NewEvent {
     let changes = trial.members.iter().map(|member| member.change).collect::<Vec<_>>();
     let Candidate { commit, tree, base, gates } = &trial.candidate;
     NewEvent {
-        kind: EventKind::TrialBegun,
+        kind: EventKind::TRIAL_BEGUN,
         repo: Some(trial.repo.clone()),
         item: trial.last().map(|member| member.item).filter(|item| *item != ItemId::default()),
         actor,

@@ -140,7 +140,7 @@ pub(crate) async fn joined(
                     state.green.insert(to.clone());
                     state.has_moved(Move { from: from.clone(), to: to.clone(), landed: None });
                     let data = json!({ "from": from, "to": to, "trial": join.id });
-                    upstream::record(sprint, EventKind::RepoSynced, &repo.name, data).await?;
+                    upstream::record(sprint, EventKind::REPO_SYNCED, &repo.name, data).await?;
                 }
                 CompareAndSwap::Stale => {}
             }

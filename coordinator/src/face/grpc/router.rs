@@ -1,16 +1,4 @@
-//! gRPC: `sprint.v1`, with standard health and reflection.
-
-mod access;
-mod changes;
-mod events;
-mod identity;
-mod items;
-mod known;
-mod link;
-mod outposts;
-mod repos;
-mod status;
-mod workers;
+//! The services of the protocol as one router, and the caller of a call.
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -20,7 +8,8 @@ use sprint_proto::{DESCRIPTORS, MAX_MESSAGE_BYTES, each_service, v1};
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
-use super::{Face, caller};
+use super::{access, status};
+use crate::face::{Face, caller as callers};
 
 /// The most bytes that a stranger may send: a token, a name and a certificate signing request.
 const MAX_IDENTITY_BYTES: usize = 64 << 10;
@@ -58,13 +47,13 @@ fn max_bytes(service: &str) -> usize {
 }
 
 /// The caller; the access check has set it.
-fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {
-    caller::of(request.extensions()).ok_or_else(|| {
+pub(super) fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    callers::of(request.extensions()).ok_or_else(|| {
         status::plain(sprint_core::refusal::Code::Internal, "the access check did not run for this call")
     })
 }
 
 /// The caller, as the actor of events.
-fn caller<T>(request: &Request<T>) -> Result<Actor, Status> {
-    caller_of(request).map(caller::actor)
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Actor, Status> {
+    caller_of(request).map(callers::actor)
 }

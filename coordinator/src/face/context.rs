@@ -1,12 +1,4 @@
-//! How callers reach the services: one TLS port for gRPC and git, plain HTTP on loopback.
-
-mod caller;
-mod calls;
-mod connections;
-pub mod grpc;
-pub mod http;
-pub mod listen;
-mod span;
+//! What every face works on.
 
 use std::sync::Arc;
 
