@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::GitError;
+use super::differences::differences;
 use super::directory::remove_dir;
 
 const NAME: &[u8] = b".gitattributes";
@@ -22,16 +23,26 @@ pub(super) struct Attributes {
 impl Attributes {
     pub(super) fn of(objects: &Repository, tree: &Tree<'_>) -> Result<Self, GitError> {
         let mut files = BTreeMap::new();
-        collect(objects, tree, Path::new(""), &mut files)?;
+        differences(objects, None, Some(tree.id()), |path, entry| {
+            let path = Path::new(OsStr::from_bytes(path));
+            // Trees are what workers push: nothing may lead out of the directory. As a link it does not count.
+            let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+            let file = entry.filter(|entry| is_one(entry.name_bytes()) && entry.filemode() != 0o120_000);
+            if let Some(file) = file.filter(|file| inside && file.kind() == Some(ObjectType::Blob)) {
+                files.insert(path.to_owned(), objects.find_blob(file.id())?.content().to_vec());
+            }
+            Ok(())
+        })?;
         Ok(Self { tree: tree.id(), files })
     }
 
     /// Whether these are those of another tree as well; only what the two trees do not share is looked at.
     pub(super) fn are_of(&mut self, objects: &Repository, tree: &Tree<'_>) -> Result<bool, GitError> {
-        let known = objects.find_tree(self.tree)?;
-        let diff = objects.diff_tree_to_tree(Some(&known), Some(tree), None)?;
-        let is_one = |file: git2::DiffFile<'_>| file.path_bytes().is_some_and(|path| path.ends_with(NAME));
-        let same = !diff.deltas().any(|delta| is_one(delta.old_file()) || is_one(delta.new_file()));
+        let mut same = true;
+        differences(objects, Some(self.tree), Some(tree.id()), |path, _| {
+            same &= !is_one(path.rsplit(|byte| *byte == b'/').next().unwrap_or(path));
+            Ok(())
+        })?;
         if same {
             self.tree = tree.id();
         }
@@ -51,26 +62,6 @@ impl Attributes {
     }
 }
 
-fn collect(
-    objects: &Repository,
-    tree: &Tree<'_>,
-    at: &Path,
-    files: &mut BTreeMap<PathBuf, Vec<u8>>,
-) -> Result<(), GitError> {
-    for entry in tree {
-        let path = at.join(OsStr::from_bytes(entry.name_bytes()));
-        // Trees are what workers push: nothing may lead out of the directory.
-        if !matches!(path.components().next_back(), Some(Component::Normal(_))) || path.is_absolute() {
-            continue;
-        }
-        match entry.kind() {
-            Some(ObjectType::Tree) => collect(objects, &objects.find_tree(entry.id())?, &path, files)?,
-            // As a link it does not count.
-            Some(ObjectType::Blob) if entry.name_bytes() == NAME && entry.filemode() != 0o120_000 => {
-                files.insert(path, objects.find_blob(entry.id())?.content().to_vec());
-            }
-            Some(_) | None => {}
-        }
-    }
-    Ok(())
+fn is_one(name: &[u8]) -> bool {
+    name == NAME
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use git2::{Commit, DiffOptions, Repository, Signature, Time};
+use git2::{Commit, Repository, Signature, Time};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
 use super::ancestry::{Found, added};
+use super::differences::differences;
 use super::repository::{COMMITTER, commit_id, oid};
 use super::{GitError, GitRepo, program};
 
@@ -93,17 +94,12 @@ impl GitRepo {
     /// As [`GitRepo::resolve`].
     pub fn changed_paths(&self, from: Option<&CommitId>, to: &CommitId) -> Result<BTreeSet<String>, GitError> {
         let objects = self.objects();
-        let tree = |commit: &CommitId| objects.find_commit(oid(commit.as_str())?)?.tree().map_err(GitError::from);
-        let (from, to) = (from.map(tree).transpose()?, tree(to)?);
-        let mut options = DiffOptions::new();
-        options.include_typechange(true);
-        let diff = objects.diff_tree_to_tree(from.as_ref(), Some(&to), Some(&mut options))?;
+        let tree = |commit: &CommitId| Ok::<_, GitError>(objects.find_commit(oid(commit.as_str())?)?.tree_id());
         let mut paths = BTreeSet::new();
-        for delta in diff.deltas() {
-            for file in [delta.old_file(), delta.new_file()] {
-                paths.extend(file.path_bytes().map(|path| String::from_utf8_lossy(path).into_owned()));
-            }
-        }
+        differences(&objects, from.map(tree).transpose()?, Some(tree(to)?), |path, _| {
+            paths.insert(String::from_utf8_lossy(path).into_owned());
+            Ok(())
+        })?;
         Ok(paths)
     }
 

@@ -5,6 +5,7 @@ mod ancestry;
 mod archive;
 mod attributes;
 pub mod commands;
+mod differences;
 mod directory;
 mod error;
 mod history;
