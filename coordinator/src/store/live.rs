@@ -73,6 +73,16 @@ impl Live {
         self.read().repos.values().cloned().collect()
     }
 
+    /// The number of live rows.
+    pub(crate) fn len(&self) -> usize {
+        let known = self.read();
+        let changes: usize = known.changes.values().map(BTreeMap::len).sum();
+        let trials: usize = known.trials.values().map(BTreeMap::len).sum();
+        let workers: usize = known.workers.values().map(BTreeMap::len).sum();
+        let few = known.repos.len() + known.outposts.len() + known.tokens.len();
+        few + known.backlog.len() + changes + trials + workers
+    }
+
     /// An item, if it is neither done nor cancelled.
     pub fn open_item(&self, id: ItemId) -> Option<Arc<Item>> {
         self.read().backlog.get(id).cloned()

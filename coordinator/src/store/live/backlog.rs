@@ -37,6 +37,10 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     pub(super) fn get(&self, id: ItemId) -> Option<&Arc<Item>> {
         self.open.get(&id)
     }

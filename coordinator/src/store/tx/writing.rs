@@ -14,8 +14,8 @@ use crate::metrics::{Count, METRICS};
 
 const EVENT_COLUMNS: &[&str] = &["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
 
-/// The number of cached rows at which the cache is cleared: some tens of megabytes.
-const CACHE_ROWS: usize = 50_000;
+/// The number of cached rows at which the cache is cleared, unless twice as many are live: a few megabytes.
+const CACHE_ROWS: usize = 10_000;
 
 impl Tx {
     pub(crate) async fn start_batch(&mut self, now: Timestamp) {
@@ -81,7 +81,7 @@ impl Tx {
         }
         self.batch.written.absorb(self.batch.rows.share());
         self.cache.absorb(std::mem::take(&mut self.batch.rows));
-        if self.cache.len() > CACHE_ROWS {
+        if self.cache.len() > CACHE_ROWS && self.cache.len() > 2 * self.live.len() {
             self.cache = Slots::default();
         }
         let Batch { rows: _, events: _, counts, notices, sequences: _, numbers, written, sent: _ } =
