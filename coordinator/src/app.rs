@@ -1,7 +1,7 @@
 //! Putting a coordinator together, and taking it down.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fs4::fs_std::FileExt as _;
 use sprint_identity::rustls::ServerConfig;
 use tokio::net::TcpListener;
 
@@ -148,17 +147,26 @@ pub(crate) fn make_data_dir(data: &Path) -> anyhow::Result<()> {
 /// Those of the file system.
 fn try_lock(data: &Path) -> anyhow::Result<Option<File>> {
     let file = lock_file(data)?;
-    Ok(file.try_lock_exclusive()?.then_some(file))
+    Ok(locked(&file)?.then_some(file))
 }
 
-fn lock_file(data: &Path) -> std::io::Result<File> {
+/// Locks a file, unless another process has locked it.
+fn locked(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn lock_file(data: &Path) -> io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(false).open(data.join("coordinator.lock"))
 }
 
 /// Takes the data directory for this process alone.
 fn lock(data: &Path) -> anyhow::Result<File> {
     let mut file = lock_file(data)?;
-    if !file.try_lock_exclusive()? {
+    if !locked(&file)? {
         let mut holder = String::new();
         file.read_to_string(&mut holder)?;
         anyhow::bail!(
