@@ -64,6 +64,7 @@ deny: ## Check licences, banned crates and sources of the dependencies, after de
 bench: ## Measure, each figure beside its floor
 	@deploy/setup.sh
 	cargo run --release -p sprint-tests --bin bench
+	cargo run --release -p merge-sim -- --plan
 
 install: build-release ## Install programs, completions, man pages and user units (PREFIX=/usr/local or ~/.local, DESTDIR=)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install.sh

@@ -54,11 +54,13 @@ async fn pipe_pane(directory: &Path, text: &Path, workers: usize) -> anyhow::Res
     run_command(tmux().args(["new-session", "-d", "-s", "keep", "sleep 1000"]))?;
     let out = directory.join("out");
     std::fs::create_dir_all(&out)?;
+    // The pane stays: tmux may lose the last 64 KiB of one that closes.
+    let print = format!("cat {}; sleep 1000", text.display());
     for worker in 0..workers {
         let name = format!("w{worker}");
         let log = format!("exec cat >> {}", out.join(&name).display());
         run_command(
-            tmux().args(["new-session", "-d", "-s", &name, "-x", "200", "-y", "50", "--", "cat"]).arg(text).args([
+            tmux().args(["new-session", "-d", "-s", &name, "-x", "200", "-y", "50", "--", "sh", "-c", &print]).args([
                 ";",
                 "pipe-pane",
                 "-O",

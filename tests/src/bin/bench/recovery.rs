@@ -164,9 +164,9 @@ async fn reassigned() -> anyhow::Result<Duration> {
     site.add_items(1, "exec sleep 1000").await?;
     record.next("worker_started").await?;
     site.outpost("second", 1, 0).await?;
-    site.kill_agent("first")?;
-    record.next("outpost_disconnected").await?;
+    // Beyond the grace, the figure holds what it takes to notice the loss of the connection as well.
     let began = Instant::now();
+    site.kill_agent("first")?;
     record.next("worker_assigned").await?;
     Ok(began.elapsed().saturating_sub(GRACE))
 }
