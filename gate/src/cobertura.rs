@@ -50,7 +50,7 @@ struct File {
     complexity: f64,
 }
 
-/// What the root says: so many of so many.
+/// What the root says: how many are covered, and of how many.
 #[derive(Debug, Default)]
 struct Sums {
     lines: (Option<u64>, Option<u64>),

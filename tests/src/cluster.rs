@@ -75,7 +75,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a coordinator and so many outposts, named `local-1` and so on.
+    /// Starts a coordinator and this number of outposts, named `local-1` and so on.
     #[track_caller]
     pub fn start(outposts: usize) -> Self {
         Self::start_with(outposts, &[])

@@ -137,7 +137,7 @@ async fn answer(from: &mut (impl AsyncBufRead + Unpin)) -> Result<Merged, GitErr
     }
 }
 
-/// Passes over the messages: each is a count, so many paths, a type and a text.
+/// Passes over the messages: each is a count, that number of paths, a type and a text.
 async fn messages(from: &mut (impl AsyncBufRead + Unpin)) -> Result<(), GitError> {
     loop {
         let count = field(from).await?;

@@ -35,7 +35,7 @@ impl GitRepos {
     }
 
     /// `git http-backend` for these repositories; the request is the caller's to add. A push may update
-    /// `refs` only, and be of so many bytes.
+    /// `refs` only, and has `max_bytes` at most.
     pub fn http_backend(&self, refs: &[RefUpdate], max_bytes: u64) -> tokio::process::Command {
         let mut command = program::command(&self.root);
         command.arg("http-backend").env("GIT_PROJECT_ROOT", &self.root).env("GIT_HTTP_EXPORT_ALL", "1");

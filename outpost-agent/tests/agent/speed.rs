@@ -150,7 +150,7 @@ async fn log_bytes() {
     }
 }
 
-/// Makes a repository of so many files; the next workers start from it.
+/// Makes a repository with this number of files; the next workers start from it.
 fn fill(site: &mut Site, files: usize) {
     use std::fmt::Write as _;
     use std::io::Write as _;

@@ -104,7 +104,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until so many workers have started since the beginning.
+    /// Waits until this number of workers has started since the beginning.
     pub async fn have_started(&mut self, workers: usize) -> anyhow::Result<()> {
         while self.started.len() < workers {
             self.next().await?;
@@ -112,7 +112,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Lets so many workers end.
+    /// Lets this number of workers end.
     pub fn end(&self, workers: usize) {
         self.pace.add_permits(workers);
     }

@@ -120,7 +120,7 @@ impl Site {
         self.directory.path()
     }
 
-    /// A token with which so many outposts may join.
+    /// A token with which `uses` outposts may join.
     pub async fn token(&self, uses: u32) -> anyhow::Result<String> {
         let request = v1::CreateTokenRequest { kind: "outpost".to_owned(), uses, ..v1::CreateTokenRequest::default() };
         let mut identity = v1::identity_client::IdentityClient::new(self.channel.clone());

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Functions of a shared module; changes edit them side by side.
 pub(super) const FUNCTIONS: usize = 8;
 
-/// How many of each kind a replay of so many changes has at hand.
+/// The number of modules of each kind in a replay with this number of changes.
 pub(super) const fn shared_modules(changes: usize) -> usize {
     changes / 16 + 1
 }

@@ -126,7 +126,7 @@ impl Site {
         self.agent = Some(child);
     }
 
-    /// Waits until the agent has said hello so many times.
+    /// Waits until the agent has said hello `times` times.
     pub(crate) async fn joined(&self, times: usize) {
         self.coordinator.until("the agent joins", |state| state.hellos.len() >= times).await;
     }
