@@ -20,6 +20,7 @@ pub mod fixtures;
 pub mod footprint;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+pub mod gate_run;
 pub mod gates;
 pub mod ids;
 pub mod item;
@@ -35,6 +36,7 @@ mod refused;
 pub mod repo;
 pub mod request;
 pub mod schedule;
+pub mod stage;
 pub mod status;
 pub mod text;
 pub mod time;
