@@ -208,7 +208,10 @@ impl World {
                 return Ok(());
             }
             Up::Heartbeat => {
-                if connection.session.is_some() {
+                // A session whose place a newer one has taken ends at once; here, with its next message.
+                if connection.session.as_ref().is_some_and(|(_, held)| held.stop.is_cancelled()) {
+                    self.end_session(id).await;
+                } else if connection.session.is_some() {
                     self.outposts[outpost].heard = self.awake;
                     presence::heartbeat(sprint, &name, None, false, None).await.map_err(text)?;
                 }
