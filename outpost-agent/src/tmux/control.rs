@@ -1,11 +1,16 @@
 //! The one persistent control-mode connection to the private tmux server.
 
 use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -17,6 +22,8 @@ use crate::host::environment;
 
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LAST: Duration = Duration::from_secs(2);
+/// How long a server may end every connection at once before it is killed.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// A command for tmux, and who waits for the answer.
 #[derive(Debug)]
@@ -42,12 +49,15 @@ pub(super) struct Connection {
     pub(super) cwd: PathBuf,
     pub(super) requests: mpsc::Receiver<TmuxRequest>,
     pub(super) news: Arc<News>,
+    /// Whether the server has said anything on this connection.
+    pub(super) answered: bool,
 }
 
 impl Connection {
     /// Runs until `stop`: a lost connection is made again, with a new server if the old one is gone.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut pause = RECONNECT_FIRST;
+        let mut refused_since = None;
         loop {
             let began = tokio::time::Instant::now();
             let ended = tokio::select! {
@@ -60,6 +70,12 @@ impl Connection {
             if began.elapsed() > RECONNECT_LAST {
                 pause = RECONNECT_FIRST;
             }
+            if std::mem::take(&mut self.answered) {
+                refused_since = None;
+            } else if refused_since.get_or_insert(began).elapsed() > REFUSAL_LIMIT {
+                self.end_stuck_server();
+                refused_since = None;
+            }
             match ended {
                 Ok(()) => tracing::warn!("the connection to tmux ended; connecting again"),
                 Err(error) => tracing::warn!(%error, "tmux cannot be reached; trying again"),
@@ -70,6 +86,21 @@ impl Connection {
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(RECONNECT_LAST);
+        }
+    }
+
+    /// Kills a server that is there and answers nobody. One that was told to end waits for its clients, and ends
+    /// every new connection meanwhile: a client that is frozen keeps it so for ever, and no new server can start.
+    fn end_stuck_server(&self) {
+        let peer = UnixStream::connect(&self.socket).and_then(|stream| Ok(getsockopt(&stream, PeerCredentials)?));
+        // Without a server the next connection starts one.
+        let Ok(peer) = peer else { return };
+        tracing::warn!(
+            pid = peer.pid(),
+            "the tmux server ends every connection; it is killed, and a new one is started"
+        );
+        if let Err(error) = kill(Pid::from_raw(peer.pid()), Signal::SIGKILL) {
+            tracing::warn!(%error, "the tmux server cannot be killed");
         }
     }
 
@@ -113,6 +144,7 @@ impl Connection {
                     }
                     let said = parser.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
                     line.clear();
+                    self.answered |= said.is_some();
                     let answer = match said {
                         Some(Message::Done(text)) => Ok(text),
                         Some(Message::Failed(text)) => Err(TmuxError::Refused(text)),

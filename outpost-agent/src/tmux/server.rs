@@ -77,7 +77,8 @@ impl Tmux {
         let (requests, receiver) = mpsc::channel(256);
         let news = Arc::new(News::default());
         let cwd = conf.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-        let connection = Connection { socket: socket.clone(), conf, cwd, requests: receiver, news: news.clone() };
+        let connection =
+            Connection { socket: socket.clone(), conf, cwd, requests: receiver, news: news.clone(), answered: false };
         tasks.spawn(connection.run(stop));
         Ok(Self { socket, requests, news })
     }

@@ -1,5 +1,6 @@
 //! What is not lost when something dies.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -102,6 +103,25 @@ async fn a_killed_tmux_server_loses_no_work() {
     // And the next one runs.
     let next = site.assign(site.item(4, COMMIT)).await;
     assert!(matches!(site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tmux_server_that_cannot_end_is_replaced() {
+    let site = Site::start(&[]).await;
+    let first = site.assign(site.item(8, COMMIT)).await;
+    site.finished(first).await;
+    let mut viewer = std::process::Command::new("tmux");
+    viewer.arg("-S").arg(site.data().join("tmux.sock")).args(["-C", "attach", "-t", "=control"]);
+    let mut viewer = viewer.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("starts");
+    let pid = Pid::from_raw(i32::try_from(viewer.id()).expect("a pid"));
+    eventually("it is attached", || site.tmux(&["list-clients"]).is_some_and(|list| list.lines().count() == 2)).await;
+    kill(pid, Signal::SIGSTOP).expect("is frozen");
+    // It tells the server, which now waits for the frozen client.
+    site.tmux(&["kill-server"]);
+    let next = site.assign(site.item(9, COMMIT)).await;
+    assert!(matches!(site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
+    viewer.kill().expect("is killed");
+    viewer.wait().expect("ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]
