@@ -49,8 +49,15 @@ pub(super) struct Connection {
     pub(super) cwd: PathBuf,
     pub(super) requests: mpsc::Receiver<TmuxRequest>,
     pub(super) news: Arc<News>,
-    /// Whether the server has said anything on this connection.
-    pub(super) answered: bool,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// After it had served, or for a reason of the client's own, such as an upgrade of tmux while its server runs.
+    Usual,
+    /// The server ended it before it had served.
+    Refused,
 }
 
 impl Connection {
@@ -70,14 +77,17 @@ impl Connection {
             if began.elapsed() > RECONNECT_LAST {
                 pause = RECONNECT_FIRST;
             }
-            if std::mem::take(&mut self.answered) {
-                refused_since = None;
-            } else if refused_since.get_or_insert(began).elapsed() > REFUSAL_LIMIT {
-                self.end_stuck_server();
-                refused_since = None;
+            match ended {
+                Ok(End::Usual) => refused_since = None,
+                Ok(End::Refused) if refused_since.get_or_insert(began).elapsed() > REFUSAL_LIMIT => {
+                    self.end_stuck_server();
+                    refused_since = None;
+                }
+                // An error says nothing of the server: its client was gone before it was written to.
+                Ok(End::Refused) | Err(_) => {}
             }
             match ended {
-                Ok(()) => tracing::warn!("the connection to tmux ended; connecting again"),
+                Ok(_) => tracing::warn!("the connection to tmux ended; connecting again"),
                 Err(error) => tracing::warn!(%error, "tmux cannot be reached; trying again"),
             }
             self.news.sessions.notify_one();
@@ -89,8 +99,8 @@ impl Connection {
         }
     }
 
-    /// Kills a server that is there and answers nobody. One that was told to end waits for its clients, and ends
-    /// every new connection meanwhile: a client that is frozen keeps it so for ever, and no new server can start.
+    /// Kills a server that ends every connection. One that was told to end has closed its sessions, waits for its
+    /// clients, and lets no new one in: a client that is frozen keeps it so for ever, and no other server can start.
     fn end_stuck_server(&self) {
         let peer = UnixStream::connect(&self.socket).and_then(|stream| Ok(getsockopt(&stream, PeerCredentials)?));
         // Without a server the next connection starts one.
@@ -129,37 +139,43 @@ impl Connection {
     }
 
     /// Carries requests until the connection ends.
-    async fn serve(&mut self) -> std::io::Result<()> {
+    async fn serve(&mut self) -> std::io::Result<End> {
         let (_child, mut input, mut output) = self.connect()?;
         let mut parser = Parser::default();
         // The commands that tmux has not answered yet, which it does in their order.
         let mut pending: VecDeque<Reply> = VecDeque::new();
         let mut line = vec![];
+        let (mut served, mut ended_by_server) = (false, false);
         loop {
             tokio::select! {
                 read = output.read_until(b'\n', &mut line) => {
                     if read? == 0 {
                         // Dropping `pending` tells those who wait.
-                        return Ok(());
+                        return Ok(if ended_by_server && !served { End::Refused } else { End::Usual });
                     }
                     let said = parser.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
                     line.clear();
-                    self.answered |= said.is_some();
                     let answer = match said {
                         Some(Message::Done(text)) => Ok(text),
                         Some(Message::Failed(text)) => Err(TmuxError::Refused(text)),
                         Some(Message::SessionsChanged) => {
+                            served = true;
                             self.news.sessions.notify_one();
+                            continue;
+                        }
+                        Some(Message::ServerEnded) => {
+                            ended_by_server = true;
                             continue;
                         }
                         None => continue,
                     };
+                    served = true;
                     if let Some(first) = pending.pop_front() {
                         first.send(answer).ok();
                     }
                 }
                 request = self.requests.recv() => {
-                    let Some(TmuxRequest { line, reply }) = request else { return Ok(()) };
+                    let Some(TmuxRequest { line, reply }) = request else { return Ok(End::Usual) };
                     pending.push_back(reply);
                     input.write_all(line.as_bytes()).await?;
                     input.write_all(b"\n").await?;

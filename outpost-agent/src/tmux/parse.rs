@@ -9,6 +9,8 @@ pub(super) enum Message {
     Failed(String),
     /// Sessions came or went.
     SessionsChanged,
+    /// The server ended the connection, and does so with every one while it waits for its own end.
+    ServerEnded,
 }
 
 /// An answer that is being read.
@@ -36,6 +38,8 @@ impl Parser {
                 self.block = Some(Block { tag: tag.to_owned(), ours, output: String::new() });
             } else if line.starts_with("%sessions-changed") {
                 return Some(Message::SessionsChanged);
+            } else if line.starts_with("%exit server exited") {
+                return Some(Message::ServerEnded);
             }
             return None;
         };
@@ -95,6 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_ends_is_told_from_other_reasons_to_exit() {
+        assert_eq!(read("%exit server exited unexpectedly\n"), [Message::ServerEnded]);
+        assert_eq!(read("%exit\n%exit detached (from session control)\n"), []);
+        assert_eq!(
+            read("%begin 1 2 1\n%exit server exited\n%end 1 2 1\n"),
+            [Message::Done("%exit server exited".to_owned())]
+        );
+    }
+
+    #[test]
     fn an_answer_that_looks_like_another_end_is_output() {
         let said = read("%begin 1 2 1\n%end 1 3 1\n%begin 4 4 1\n%end 1 2 1\n");
         assert_eq!(said, [Message::Done("%end 1 3 1\n%begin 4 4 1".to_owned())]);
@@ -119,7 +133,8 @@ mod tests {
         fn fuzz_any_lines_of_tmux_are_read(
             text in texts(&["%begin 1 2 1\n%1\n%end 1 2 1\n%sessions-changed\n%begin 3 4 0\n%error 3 4 0\n"])
         ) {
-            let answers = read(&text).into_iter().filter(|said| *said != Message::SessionsChanged).count();
+            let is_answer = |said: &Message| matches!(said, Message::Done(_) | Message::Failed(_));
+            let answers = read(&text).iter().filter(|said| is_answer(said)).count();
             let begun = text.lines().filter(|line| line.starts_with("%begin ") && line.ends_with('1')).count();
             prop_assert!(answers <= begun);
             for said in read(&text) {

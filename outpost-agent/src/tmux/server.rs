@@ -77,8 +77,7 @@ impl Tmux {
         let (requests, receiver) = mpsc::channel(256);
         let news = Arc::new(News::default());
         let cwd = conf.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-        let connection =
-            Connection { socket: socket.clone(), conf, cwd, requests: receiver, news: news.clone(), answered: false };
+        let connection = Connection { socket: socket.clone(), conf, cwd, requests: receiver, news: news.clone() };
         tasks.spawn(connection.run(stop));
         Ok(Self { socket, requests, news })
     }

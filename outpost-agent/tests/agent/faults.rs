@@ -1,5 +1,6 @@
 //! What is not lost when something dies.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -122,6 +123,29 @@ async fn a_tmux_server_that_cannot_end_is_replaced() {
     assert!(matches!(site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
     viewer.kill().expect("is killed");
     viewer.wait().expect("ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tmux_server_that_a_newer_client_cannot_talk_to_goes_on_with_its_workers() {
+    let mut site = Site::start(&[]).await;
+    let (wait, go) = gate(&site, "go");
+    let worker = site.assign(site.item(10, &format!("{wait}; {COMMIT}"))).await;
+    site.logged(worker, "waiting").await;
+    site.kill_agent();
+    // As after an upgrade: the client says so and exits, and the server is untouched.
+    let programs = site.outside().join("programs");
+    std::fs::create_dir(&programs).expect("is made");
+    std::fs::write(programs.join("tmux"), "#!/bin/sh\n[ \"$1\" = -V ] && exec /usr/bin/tmux -V\necho %exit\nexit 1\n")
+        .expect("is written");
+    std::fs::set_permissions(programs.join("tmux"), std::fs::Permissions::from_mode(0o755)).expect("is made");
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("a path"));
+    site.start_agent_by(site.agent_command().env("PATH", path));
+    let tries = || site.agent_log().matches("the connection to tmux ended").count();
+    // Pauses of 20 ms, doubled up to 2 s: these take longer than a server may refuse.
+    eventually("it has tried for long", || tries() > 10).await;
+    std::fs::write(&go, b"").expect("is written");
+    let finished = site.finished(worker).await;
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
