@@ -22,7 +22,7 @@ use crate::host::file_watch::FileWatch;
 use crate::host::headroom::DiskPolicy;
 use crate::host::orphan_sessions::OrphanSessions;
 use crate::host::paths::DataDir;
-use crate::host::{headroom_watch, preflight, session_watch};
+use crate::host::{disk, headroom_watch, preflight, session_watch};
 use crate::link::{self, Identity, IdentityError, token};
 use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
@@ -204,7 +204,7 @@ fn spawn_loops(agent: &Arc<Agent>) {
     agent.tasks.spawn_blocking(move || {
         // What an earlier run did not come to delete; the directory itself is in use.
         for entry in fs::read_dir(&trash).into_iter().flatten().flatten() {
-            fs::remove_dir_all(entry.path()).ok();
+            disk::remove_dir(&entry.path()).ok();
         }
     });
 }

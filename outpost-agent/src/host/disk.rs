@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_failpoint::{Point, pass};
 
+use super::removal::remove_tree;
+
 /// Below this many free bytes a disk is treated as full: git and logs fail next.
 const FULL: u64 = 1 << 20;
 
@@ -130,7 +132,7 @@ pub(crate) fn reserve<F: AsFd>(file: F, bytes: i64) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
+    match remove_tree(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -9,4 +9,5 @@ pub(crate) mod load;
 pub(crate) mod orphan_sessions;
 pub(crate) mod paths;
 pub(crate) mod preflight;
+mod removal;
 pub(crate) mod session_watch;

@@ -53,7 +53,7 @@ impl Scratch {
     pub(crate) fn sweep(dir: &WorkerDir) {
         for entry in fs::read_dir(dir.path()).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(PASSING) {
-                fs::remove_dir_all(entry.path()).ok();
+                disk::remove_dir(&entry.path()).ok();
             }
         }
     }
@@ -112,7 +112,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         self.clear().ok();
         if let Some(parent) = &self.parent {
-            fs::remove_dir_all(parent).ok();
+            disk::remove_dir(parent).ok();
         }
     }
 }

@@ -13,6 +13,7 @@ use sprint_core::ids::CommitId;
 
 use super::error::PrepareError;
 use super::git::{Git, Urgency};
+use crate::host::disk;
 
 /// A tree's configuration. Nothing is collected behind a worker's back.
 const CONFIG: &str = "\
@@ -55,7 +56,7 @@ impl Tree {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = checked_out {
-            fs::remove_dir_all(path).ok();
+            disk::remove_dir(path).ok();
             return Err(error);
         }
         Ok(tree)
