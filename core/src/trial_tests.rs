@@ -143,3 +143,19 @@ proptest! {
         }
     }
 }
+
+/// Metrics and scripts compare these words; nothing else ties them to the names of the events.
+#[test]
+fn the_kinds_of_a_gates_results_are_those_that_are_counted() {
+    let (worker, retry_at) = (WorkerId::new(1), Timestamp::from_millis(2));
+    let verdict = |outcome| verdict(&gate("test"), outcome);
+    let outpost = outpost_name();
+    let passed = TrialEvent::GatePassed { worker, verdict: verdict(GateOutcome::Passed) };
+    let failed = TrialEvent::GateFailed { worker, verdict: verdict(GateOutcome::Failed), detail: String::new() };
+    let excused = TrialEvent::GateExcused { worker, outpost, verdict: verdict(GateOutcome::Failed), retry_at };
+    let lost = TrialEvent::GateLost { worker, reason: String::new(), retry_at };
+    assert_eq!(passed.kind(), EventKind::TRIAL_GATE_PASSED);
+    assert_eq!(failed.kind(), EventKind::TRIAL_GATE_FAILED);
+    assert_eq!(excused.kind(), EventKind::TRIAL_GATE_EXCUSED);
+    assert_eq!(lost.kind(), EventKind::TRIAL_GATE_LOST);
+}
