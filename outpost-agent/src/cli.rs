@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// Runs one worker: the command of a tmux pane, started by the agent.
     #[command(hide = true)]
     Exec { dir: PathBuf },
+    /// Waits for a worker and runs it: the command of a tmux pane, started by the agent in advance.
+    #[command(hide = true)]
+    Warm { data_dir: PathBuf },
     /// Runs a command confined as a worker is: started by the agent.
     #[command(hide = true)]
     Within {

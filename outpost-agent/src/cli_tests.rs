@@ -11,9 +11,11 @@ fn load(file: Option<&str>, flags: &[&str]) -> Result<JoinSettings, String> {
     args.extend(flags.iter().map(OsString::from));
     match Cli::load_from(&args).map_err(|error| error.to_string())?.command {
         Command::Join(settings) => Ok(*settings),
-        Command::Config { .. } | Command::Man { .. } | Command::Exec { .. } | Command::Within { .. } => {
-            Err("another command".to_owned())
-        }
+        Command::Config { .. }
+        | Command::Man { .. }
+        | Command::Exec { .. }
+        | Command::Warm { .. }
+        | Command::Within { .. } => Err("another command".to_owned()),
     }
 }
 
@@ -72,8 +74,7 @@ fn every_setting_has_a_row_a_variable_and_a_help_text() {
         assert!(arg.get_env().is_some(), "{flag} has no variable");
         assert!(arg.get_help().is_some(), "{flag} has no help");
     }
-    let row =
-        "| `--warm N` | `SPRINT_OUTPOST_WARM` | `warm` | `2` | The number of worktrees kept ready for each repo |";
+    let row = "| `--warm N` | `SPRINT_OUTPOST_WARM` | `warm` | `2` | The number of worktrees kept ready for each repo";
     assert!(table.contains(row), "{table}");
 }
 

@@ -28,7 +28,7 @@ use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
 use crate::settings::{JoinSettings, SandboxArgs};
 use crate::tmux::Tmux;
-use crate::worker::{Fleet, SnapshotPace, hung, roster};
+use crate::worker::{Fleet, SnapshotPace, WarmSessions, hung, roster, warm_sessions};
 use crate::workspace::{Repositories, locks};
 
 /// The time limit of the agent's own end; workers are not part of it.
@@ -169,6 +169,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
     let stop = CancellationToken::new();
     let socket = data.tmux_socket().context("no directory for tmux's socket")?;
     let tmux = Tmux::start(socket, data.tmux_conf(), &tasks, stop.clone()).context("tmux cannot be set up")?;
+    let sessions = if settings.drain { 0 } else { warm.min(usize::try_from(settings.max_workers).unwrap_or(warm)) };
     let log_growth = Arc::default();
     let agent = Arc::new(Agent {
         repositories: Repositories::new(data.clone(), warm),
@@ -177,6 +178,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         policy,
         identity,
         tmux,
+        warm_sessions: WarmSessions::new(sessions),
         outbox: Arc::default(),
         fleet: Fleet::default(),
         snapshot_pace: SnapshotPace::default(),
@@ -196,6 +198,7 @@ fn spawn_loops(agent: &Arc<Agent>) {
     let all = agent.clone();
     agent.spawn(async move { all.repositories.tend(all.stop.clone()).await });
     agent.spawn(session_watch::run(agent.clone()));
+    agent.spawn(warm_sessions::tend(agent.clone()));
     agent.spawn(hung::watch(agent.clone()));
     agent.spawn(headroom_watch::run(agent.clone()));
     agent.spawn(link::hold_session(agent.clone()));

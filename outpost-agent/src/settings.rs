@@ -40,7 +40,7 @@ pub(crate) struct JoinSettings {
     /// or `~/.local/state`.
     #[arg(long, env = "SPRINT_OUTPOST_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The number of worktrees kept ready for each repo.
+    /// The number of worktrees kept ready for each repo, and of tmux sessions for all workers.
     #[arg(long, env = "SPRINT_OUTPOST_WARM", value_name = "N", default_value_t = 2)]
     pub(crate) warm: usize,
     /// The most bytes kept of one worker's terminal; the worker goes on beyond it.

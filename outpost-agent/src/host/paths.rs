@@ -42,6 +42,11 @@ impl DataDir {
         self.root.join("tmux.conf")
     }
 
+    /// The name of the socket at which shims ask for a worker.
+    pub(crate) fn warm_socket(&self) -> &'static str {
+        "warm.sock"
+    }
+
     /// Where tmux listens.
     ///
     /// A socket's path is limited to 107 bytes; where the data directory's is too

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::Agent;
-use crate::tmux::Tmux;
+use crate::tmux::{Sessions, Tmux};
 
 /// How long a burst of ended sessions is collected before tmux is asked.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -13,7 +13,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// by their exit, this is for the others. Saves the contents of orphan sessions.
 pub(crate) async fn run(agent: Arc<Agent>) {
     loop {
-        let (now, others) = loop {
+        let Sessions { workers: now, warm, others } = loop {
             tokio::time::sleep(SETTLE).await;
             // Lost in the middle: the next answer comes from a new connection, and
             // perhaps from a new server, which has none of the sessions.
@@ -21,6 +21,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 break sessions;
             }
         };
+        agent.warm_sessions.retain(&warm);
         // Also one that no list has shown: a session may come and go between two of them.
         for handle in agent.fleet.all().into_iter().filter(|handle| !now.contains(&handle.id())) {
             handle.wake.notify_one();

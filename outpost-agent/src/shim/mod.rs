@@ -14,7 +14,9 @@ mod run;
 mod signals;
 mod step;
 mod terminal;
+mod warm;
 mod within;
 
 pub(crate) use run::run;
+pub(crate) use warm::run as warm;
 pub(crate) use within::run as within;

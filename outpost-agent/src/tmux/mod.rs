@@ -6,4 +6,4 @@ mod parse;
 mod server;
 
 pub(crate) use error::TmuxError;
-pub(crate) use server::{NewSession, Presence, Tmux};
+pub(crate) use server::{NewSession, Presence, Sessions, Tmux};

@@ -29,16 +29,27 @@ setw -g allow-rename off
 setw -g automatic-rename off
 ";
 
-/// The session that keeps the server's connection; every other is a worker's.
+/// The session that keeps the server's connection.
 const CONTROL: &str = "control";
+/// What the names of warm sessions begin with; every other session is a worker's.
+const WARM: &str = "warm-";
 
-/// How a worker's session is to be started.
+/// How a session is to be started.
 #[derive(Debug)]
 pub(crate) struct NewSession<'a> {
-    pub(crate) worker: WorkerId,
+    pub(crate) session: &'a str,
     pub(crate) cwd: &'a Path,
     /// The pane's command, started without a shell.
     pub(crate) command: &'a [String],
+}
+
+/// The sessions that the server has, besides the one of the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    pub(crate) workers: BTreeSet<WorkerId>,
+    pub(crate) warm: BTreeSet<String>,
+    /// Names that are not ours.
+    pub(crate) others: Vec<String>,
 }
 
 /// Whether a worker has a session.
@@ -96,17 +107,40 @@ impl Tmux {
         self.news.sessions.notified().await;
     }
 
-    /// Starts a session.
+    /// A name for a warm session, never used before.
+    pub(crate) fn warm_session(&self) -> String {
+        format!("{WARM}{:016x}", fastrand::u64(..))
+    }
+
+    /// Starts a session; answers the process of its pane.
     ///
     /// # Errors
     /// [`TmuxError`]; a session of that name that exists is one.
-    pub(crate) async fn new_session(&self, new: &NewSession<'_>) -> Result<(), TmuxError> {
-        let NewSession { worker, cwd, command } = new;
-        let session = Self::session(*worker);
+    pub(crate) async fn new_session(&self, new: &NewSession<'_>) -> Result<i32, TmuxError> {
+        let NewSession { session, cwd, command } = new;
         let cwd = quoted(&unformatted(&cwd.to_string_lossy()));
         let command = command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-        let line = format!("new-session -d -s {session} -x 200 -y 50 -c {cwd} -- {command}");
-        self.ask(line).await.map(drop)
+        let line = format!("new-session -d -P -F '#{{pane_pid}}' -s {session} -x 200 -y 50 -c {cwd} -- {command}");
+        let said = self.ask(line).await?;
+        said.trim().parse().map_err(|_| TmuxError::Refused(format!("its pane has no process: {said:?}")))
+    }
+
+    /// Gives a warm session to a worker.
+    ///
+    /// # Errors
+    /// [`TmuxError`]; it is gone, or the worker has a session.
+    pub(crate) async fn give_session(&self, warm: &str, worker: WorkerId) -> Result<(), TmuxError> {
+        self.ask(format!("rename-session -t ={warm} {}", Self::session(worker))).await.map(drop)
+    }
+
+    /// Has the further windows that a person opens in a worker's session begin in a directory.
+    pub(crate) async fn set_directory(&self, worker: WorkerId, cwd: &Path) {
+        // Quoted for the shell that runs it, and for tmux.
+        let command = quoted(&format!("cd {} && exec /bin/sh", quoted(&cwd.to_string_lossy())));
+        let line = format!("set-option -t ={}: default-command {command}", Self::session(worker));
+        if let Err(error) = self.ask(line).await {
+            tracing::debug!(%worker, %error, "a session has no directory of its own");
+        }
     }
 
     /// Whether a worker's session is there.
@@ -127,23 +161,25 @@ impl Tmux {
         }
     }
 
-    /// The workers that have sessions, and the names that are not ours.
+    /// What sessions there are.
     ///
     /// # Errors
     /// [`TmuxError`].
-    pub(crate) async fn sessions(&self) -> Result<(BTreeSet<WorkerId>, Vec<String>), TmuxError> {
+    pub(crate) async fn sessions(&self) -> Result<Sessions, TmuxError> {
         let list = self.ask("list-sessions -F '#{session_name}'".to_owned()).await?;
-        let mut workers = BTreeSet::new();
-        let mut others = vec![];
+        let mut sessions = Sessions::default();
         for name in list.lines().filter(|name| *name != CONTROL) {
             match name.strip_prefix('w').and_then(|id| id.parse().ok()) {
                 Some(worker) => {
-                    workers.insert(worker);
+                    sessions.workers.insert(worker);
                 }
-                None => others.push(name.to_owned()),
+                None if name.starts_with(WARM) => {
+                    sessions.warm.insert(name.to_owned());
+                }
+                None => sessions.others.push(name.to_owned()),
             }
         }
-        Ok((workers, others))
+        Ok(sessions)
     }
 
     /// What every pane of a session shows and has shown.

@@ -54,8 +54,10 @@ pub(crate) struct Life {
     /// What tmux has said of the session, for the next look only.
     just_started: Option<Presence>,
     failed_starts: u32,
-    /// When it was first told to end.
+    /// Since when it is to end.
     ending: Option<Instant>,
+    /// Whether its shim was sent SIGTERM.
+    told_to_end: bool,
     /// Since when its shim lives without a terminal.
     hung_up: Option<Instant>,
     socket: Option<AbortOnDropHandle<()>>,
@@ -75,6 +77,7 @@ impl Life {
             just_started: None,
             failed_starts: 0,
             ending: None,
+            told_to_end: false,
             hung_up: None,
             socket: None,
             snapshots: None,
@@ -266,17 +269,7 @@ impl Life {
         if round > 1 {
             agent.tmux.kill_session(handle.id()).await;
         }
-        let program = agent.program();
-        let dir = handle.dir.path().to_string_lossy().into_owned();
-        let started = agent
-            .tmux
-            .new_session(&NewSession {
-                worker: handle.id(),
-                cwd: &handle.dir.workspace(),
-                command: &[program, "exec".to_owned(), dir],
-            })
-            .await;
-        match started {
+        match self.begin().await {
             Ok(()) => {
                 pass(Point::SessionStarted);
                 self.launched = Some(round);
@@ -297,6 +290,21 @@ impl Life {
                 self.origin = Origin::Adopted;
             }
         }
+    }
+
+    /// Gives it a session, a warm one if there is any.
+    async fn begin(&self) -> Result<(), TmuxError> {
+        let (handle, agent) = (&self.handle, &self.agent);
+        let workspace = handle.dir.workspace();
+        if agent.warm_sessions.begin(agent, handle.id(), &handle.dir).await {
+            let (tmux, worker) = (agent.tmux.clone(), handle.id());
+            agent.spawn(async move { tmux.set_directory(worker, &workspace).await });
+            return Ok(());
+        }
+        let dir = handle.dir.path().to_string_lossy().into_owned();
+        let command = [agent.program(), "exec".to_owned(), dir];
+        let session = Tmux::session(handle.id());
+        agent.tmux.new_session(&NewSession { session: &session, cwd: &workspace, command: &command }).await.map(drop)
     }
 
     fn terminal(&self) -> Terminal {
@@ -330,21 +338,20 @@ impl Life {
     async fn end(&mut self, facts: &Facts) {
         let round = self.progress.round();
         let dir = &self.handle.dir;
-        if let Some(since) = self.ending {
-            if since.elapsed() >= END_LIMIT + HANG_UP_LIMIT {
-                shim_process::signal(dir, round, Signal::SIGKILL);
-            } else if since.elapsed() >= END_LIMIT {
-                self.agent.tmux.kill_session(self.handle.id()).await;
-            }
-            self.pause(END_LIMIT / 4).await;
-        } else if facts.shim != Shim::NotBegun {
+        let elapsed = self.ending.get_or_insert_with(Instant::now).elapsed();
+        if !self.told_to_end && facts.shim != Shim::NotBegun {
             tracing::info!(worker = %self.handle.id(), reason = facts.stop.as_ref().map_or("", Stop::reason), "ending it");
-            self.ending = Some(Instant::now());
+            self.told_to_end = true;
             shim_process::signal(dir, round, Signal::SIGTERM);
-        } else {
-            // Its shim is about to begin, and makes a file when it does.
-            self.pause(Duration::from_millis(100)).await;
+            return;
         }
+        if elapsed >= END_LIMIT + HANG_UP_LIMIT {
+            shim_process::signal(dir, round, Signal::SIGKILL);
+        } else if elapsed >= END_LIMIT {
+            self.agent.tmux.kill_session(self.handle.id()).await;
+        }
+        // A shim that is about to begin makes a file when it does.
+        self.pause(if self.told_to_end { END_LIMIT / 4 } else { Duration::from_millis(100) }).await;
     }
 
     async fn wait(&mut self, facts: &Facts) {

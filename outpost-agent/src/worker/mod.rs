@@ -20,8 +20,10 @@ mod snapshot_pace;
 mod snapshots;
 mod socket;
 mod tail;
+pub(crate) mod warm_sessions;
 
 pub(crate) use decide::Stop;
 pub(crate) use fleet::Fleet;
 pub(crate) use outbox::Outbox;
 pub(crate) use snapshot_pace::SnapshotPace;
+pub(crate) use warm_sessions::WarmSessions;

@@ -74,6 +74,7 @@ impl Repositories {
     /// # Errors
     /// [`PrepareError`].
     pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<(), PrepareError> {
+        self.starting();
         let repository = self.get(&assignment.repo);
         let mirror = repository.mirror.path();
         let source =
@@ -130,9 +131,13 @@ impl Repositories {
         tokio::task::spawn_blocking(drain).await.unwrap_or(false)
     }
 
+    fn starting(&self) {
+        *self.last_start.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     /// Says that a start is done, so that the pool may fill up.
     pub(crate) fn started(&self) {
-        *self.last_start.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.starting();
         self.upkeep.notify_one();
     }
 
@@ -153,7 +158,7 @@ impl Repositories {
     }
 
     /// Waits until no worker has started for a moment.
-    async fn quiet(&self) {
+    pub(crate) async fn quiet(&self) {
         let last = || *self.last_start.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(left) = last().and_then(|last| SETTLE.checked_sub(last.elapsed())) {
             tokio::time::sleep(left).await;

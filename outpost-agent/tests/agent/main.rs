@@ -10,4 +10,5 @@ mod snapshots;
 mod speed;
 mod support;
 mod terminal;
+mod warm_sessions;
 mod work;

@@ -14,6 +14,8 @@ use sprint_tests::load::site::{Site, git, run as run_command, until, until_by};
 use crate::extent::Extent;
 
 const FILES: usize = 200;
+/// Workers at a time where starts are measured one by one.
+const SLOTS: u32 = 4;
 
 fn items(extent: Extent) -> usize {
     extent.of(40, 2)
@@ -81,7 +83,7 @@ async fn latency(
     extent: Extent,
 ) -> anyhow::Result<()> {
     let mut site = Site::start().await?;
-    let data = site.outpost("bench", 4, warm).await?;
+    let data = site.outpost("bench", SLOTS, warm).await?;
     site.add_repo(&site.upstream(FILES)?).await?;
     let mut events = v1::events_client::EventsClient::new(site.channel.clone());
     let request = v1::TailRequest { since: None, follow: true, ..v1::TailRequest::default() };
@@ -90,7 +92,7 @@ async fn latency(
     let (mut running, mut logged) = (vec![], vec![]);
     for round in 0..items(extent) + 2 {
         if warm > 0 && round > 0 {
-            pool_is_full(&data, warm).await?;
+            pool_is_full(&data, warm, SLOTS).await?;
         }
         let began = now();
         site.add_items(1, ": > $SPRINT_ARTIFACTS/began; echo x; sleep 0.2; exit 1").await?;
@@ -136,14 +138,23 @@ async fn next(tail: &mut tonic::Streaming<v1::EventBatch>, kind: &str) -> anyhow
     }
 }
 
-async fn pool_is_full(data: &Path, count: u32) -> anyhow::Result<()> {
+/// Waits until so many worktrees are ready, and a warm session for each slot.
+async fn pool_is_full(data: &Path, trees: u32, slots: u32) -> anyhow::Result<()> {
     let pool = data.join("warm/bench");
+    let sessions_wait = || {
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S").arg(data.join("tmux.sock")).args(["list-sessions", "-F", "#{session_name}"]);
+        let sessions = run_command(&mut tmux).unwrap_or_default();
+        let waiting = sessions.lines().filter(|name| name.starts_with("warm-")).count();
+        (waiting >= usize::try_from(slots).unwrap_or(usize::MAX)).then_some(())
+    };
     let ready = || {
         let entries = std::fs::read_dir(&pool).into_iter().flatten().flatten();
         let ready = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with("new-")).count();
-        (ready >= usize::try_from(count).unwrap_or(usize::MAX)).then_some(())
+        (ready >= usize::try_from(trees).unwrap_or(usize::MAX)).then_some(())
     };
-    until("a full pool of warm trees", ready).await
+    until("a full pool of warm trees", ready).await?;
+    until("warm sessions", sessions_wait).await
 }
 
 /// How many workers start in a second on one outpost.
@@ -154,7 +165,7 @@ pub(crate) async fn burst(figures: &mut Figures, extent: Extent) -> anyhow::Resu
     let data = site.outpost("bench", count, count).await?;
     site.add_repo(&site.upstream(FILES)?).await?;
     site.add_items(1, "exit 1").await?;
-    pool_is_full(&data, count).await?;
+    pool_is_full(&data, count, count).await?;
     let began = now();
     site.add_items(usize::try_from(count)?, ": > $SPRINT_ARTIFACTS/began; exec sleep 1000").await?;
     let workers = data.join("workers");

@@ -1,0 +1,41 @@
+//! `outpost-agent warm DATA_DIR`: a shim that has no worker yet. It asks its agent for one, and waits.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::step::say;
+use crate::host::paths::{DataDir, WorkerDir};
+
+/// Waits for a worker, and runs it.
+pub(crate) fn run(data: PathBuf) -> ExitCode {
+    match wait(&DataDir::new(data)) {
+        Ok(Some(dir)) => {
+            // What people see of a pane; the steps go to the workspace by themselves.
+            std::env::set_current_dir(WorkerDir::new(dir.clone()).workspace()).ok();
+            super::run(dir)
+        }
+        // Its agent has ended, or has no use for it.
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("the agent cannot be asked for a worker: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The directory of the worker that the agent names; none when the connection ends before.
+fn wait(data: &DataDir) -> io::Result<Option<PathBuf>> {
+    let mut line = String::new();
+    BufReader::new(connect(data.root(), data.warm_socket())?).read_line(&mut line)?;
+    Ok(line.strip_suffix('\n').map(PathBuf::from))
+}
+
+/// The path may be longer than a socket's name can be, so that it is named through the directory's descriptor.
+fn connect(root: &Path, socket: &str) -> io::Result<UnixStream> {
+    let root = File::open(root)?;
+    UnixStream::connect(format!("/proc/self/fd/{}/{socket}", root.as_raw_fd()))
+}

@@ -1,0 +1,117 @@
+//! Warm sessions: a worker gets one if there is any, and nothing depends on them.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sprint_core::assignment::{AttemptOutcome, Outcome};
+
+use crate::support::{Site, eventually};
+
+const ONE_SLOT: &[&str] = &["--max-workers", "1", "--warm", "1"];
+
+/// The warm sessions, with the processes of their panes.
+fn warm(site: &Site) -> Vec<(String, i32)> {
+    let sessions = site.tmux(&["list-panes", "-a", "-F", "#{session_name} #{pane_pid}"]).unwrap_or_default();
+    let ours = sessions.lines().filter(|line| line.starts_with("warm-"));
+    ours.filter_map(|line| line.split_once(' '))
+        .map(|(name, pid)| (name.to_owned(), pid.parse().expect("a pid")))
+        .collect()
+}
+
+async fn full(site: &Site, count: usize) -> Vec<(String, i32)> {
+    eventually("its warm sessions wait", || warm(site).len() == count).await;
+    warm(site)
+}
+
+fn lives(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_gets_a_warm_session_and_another_takes_its_place() {
+    let site = Site::start(ONE_SLOT).await;
+    let (session, pid) = full(&site, 1).await.remove(0);
+    let worker = site.assign(site.item(1, "echo ready; while ! test -e go; do sleep 0.02; done; exit 5")).await;
+    site.logged(worker, "ready").await;
+    assert_eq!(site.tmux(&["list-panes", "-t", "=w1", "-F", "#{pane_pid}"]).expect("a pane").trim(), pid.to_string());
+    assert_ne!(full(&site, 1).await.remove(0).0, session);
+    // What a person opens beside it begins where the worker works.
+    let workspace = site.worker_dir(worker).join("workspace");
+    let opened = || {
+        site.tmux(&["new-window", "-t", "=w1:9"]);
+        let paths = site.tmux(&["list-panes", "-s", "-t", "=w1", "-F", "#{pane_current_path}"]).unwrap_or_default();
+        site.tmux(&["kill-window", "-t", "=w1:9"]);
+        paths.lines().collect::<Vec<_>>() == [workspace.to_str().expect("text"); 2]
+    };
+    eventually("both panes are in the workspace", opened).await;
+    std::fs::write(workspace.join("go"), b"").expect("is written");
+    let finished = site.finished(worker).await;
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Failed { .. })), "{finished:?}");
+    assert_eq!(finished.exit_code, Some(5));
+    assert!(!site.data().join("strangers").exists(), "a warm session is no stranger's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_waits_for_an_agent_that_is_gone() {
+    let mut site = Site::start(&["--max-workers", "3", "--warm", "3"]).await;
+    let waiting = full(&site, 3).await;
+    site.kill_agent();
+    eventually("they have ended", || waiting.iter().all(|(_, pid)| !lives(*pid))).await;
+    site.start_agent();
+    site.joined(2).await;
+    let again = full(&site, 3).await;
+    assert!(again.iter().all(|session| !waiting.contains(session)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_session_that_is_closed_or_killed_is_replaced_and_holds_up_no_worker() {
+    let site = Site::start(&["--max-workers", "2", "--warm", "2"]).await;
+    let waiting = full(&site, 2).await;
+    site.tmux(&["kill-session", "-t", &format!("={}", waiting[0].0)]).expect("is closed");
+    kill(Pid::from_raw(waiting[1].1), Signal::SIGKILL).expect("is killed");
+    // At once: the agent may not know yet.
+    let worker = site.assign(site.item(2, "echo ready; exit 6")).await;
+    assert_eq!(site.finished(worker).await.exit_code, Some(6));
+    eventually("others take their place", || {
+        let now = warm(&site);
+        now.len() == 2 && now.iter().all(|session| !waiting.contains(session))
+    })
+    .await;
+    assert_eq!(site.coordinator.with(|state| state.finished(worker)).expect("it ended").exit_code, Some(6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_no_shim_of_the_agents_gets_no_worker() {
+    let site = Site::start(ONE_SLOT).await;
+    full(&site, 1).await;
+    let socket = site.data().join("warm.sock");
+    let mut stranger = UnixStream::connect(&socket).expect("listens");
+    stranger.write_all(b"hello\n").expect("is written");
+    // Its session is taken, so that the agent expects the next one, and finds the stranger first.
+    let worker = site.assign(site.item(3, "exit 7")).await;
+    assert_eq!(site.finished(worker).await.exit_code, Some(7));
+    full(&site, 1).await;
+    stranger.set_read_timeout(Some(Duration::from_secs(20))).expect("is set");
+    let mut said = vec![];
+    // Closed, with or without an error, and nothing said.
+    stranger.read_to_end(&mut said).ok();
+    assert_eq!(said, b"");
+    let worker = site.assign(site.item(4, "exit 8")).await;
+    assert_eq!(site.finished(worker).await.exit_code, Some(8));
+    eventually("it is in the log", || site.agent_log().contains("not a warm shim")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_warm_shim_does_not_keep_its_worker_for_ever() {
+    let site = Site::start(ONE_SLOT).await;
+    let (_, pid) = full(&site, 1).await.remove(0);
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("is stopped");
+    let worker = site.assign(site.item(5, "exit 9")).await;
+    site.started(worker).await;
+    site.coordinator.stop_worker(worker, "enough").await;
+    site.finished(worker).await;
+    eventually("nothing is left of it", || !lives(pid)).await;
+}
