@@ -105,13 +105,14 @@ async fn a_process_that_is_no_shim_of_the_agents_gets_no_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_warm_shim_does_not_keep_its_worker_for_ever() {
+async fn a_worker_whose_session_is_taken_by_another_command_can_be_stopped() {
     let site = Site::start(ONE_SLOT).await;
-    let (_, pid) = full(&site, 1).await.remove(0);
-    kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("is stopped");
+    full(&site, 1).await;
+    let pid = site.tmux(&["new-session", "-d", "-P", "-F", "#{pane_pid}", "-s", "w5", "sleep 1000"]).expect("is made");
     let worker = site.assign(site.item(5, "exit 9")).await;
     site.started(worker).await;
     site.coordinator.stop_worker(worker, "enough").await;
-    site.finished(worker).await;
-    eventually("nothing is left of it", || !lives(pid)).await;
+    let finished = site.finished(worker).await;
+    assert_eq!(finished.exit_code, None, "{finished:?}");
+    assert!(!lives(pid.trim().parse().expect("a pid")));
 }
