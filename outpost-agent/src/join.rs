@@ -243,9 +243,8 @@ fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDi
         bail!("the data directory {text:?} cannot be used; its path contains a line break; choose another");
     }
     let data = DataDir::new(root.clone());
-    for dir in [data.workers(), data.mirrors()] {
-        fs::create_dir_all(&dir).with_context(what)?;
-    }
+    fs::create_dir_all(data.mirrors()).with_context(what)?;
+    disk::make_spreading_dir(&data.workers()).with_context(what)?;
     Ok(data)
 }
 

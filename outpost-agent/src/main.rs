@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).take(4).collect();
     match arguments.as_slice() {
         [command, dir] if command == "exec" => return shim::run(dir.into()),
-        [command, data] if command == "warm" => return shim::warm(data.into()),
+        [command, data] if command == "warm" => return shim::warm(Path::new(data)),
         [command, dir, more, _, ..] if command == "within" => {
             return shim::within(dir.into(), more.into(), std::env::args_os().skip(4).collect());
         }
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match Cli::load().command {
         Command::Within { dir, more, command } => shim::within(dir, more, command),
         Command::Exec { dir } => shim::run(dir),
-        Command::Warm { data_dir } => shim::warm(data_dir),
+        Command::Warm { data_dir } => shim::warm(&data_dir),
         Command::Config { reference: _ } => {
             print!("{}", Cli::program().reference());
             ExitCode::SUCCESS

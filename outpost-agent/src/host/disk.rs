@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use sprint_failpoint::{Point, pass};
 
 use super::removal::remove_tree;
@@ -55,6 +56,23 @@ pub(crate) fn write_atomic(path: &Path, content: &[u8], durability: Durability) 
 /// Those of the file system.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Makes a directory whose entries ext4 places apart from each other, as it does at the top of a file system.
+///
+/// Otherwise a new tree is placed beside the last one, and where that has been removed, ext4 searches for each inode
+/// past all that were freed within the last minute: a tree of 200 files takes 25 to 45 ms instead of 6 ms. Other file
+/// systems know no such flag and need none.
+///
+/// # Errors
+/// The directory cannot be made.
+pub(crate) fn make_spreading_dir(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let directory = File::open(path)?;
+    if let Ok(flags) = ioctl_getflags(&directory) {
+        ioctl_setflags(&directory, flags | IFlags::TOPDIR).ok();
+    }
+    Ok(())
 }
 
 /// Bytes that an ordinary user can still write to the file system of `path`.

@@ -13,6 +13,9 @@ use sprint_core::job::{AttemptJob, GateJob, Job};
 /// A little less than what the kernel takes, for the names that tmux derives.
 const LONGEST_SOCKET: usize = 100;
 
+/// The socket in the data directory at which warm shims ask for a worker.
+pub(crate) const WARM_SOCKET: &str = "warm.sock";
+
 /// The agent's data directory.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir {
@@ -40,11 +43,6 @@ impl DataDir {
 
     pub(crate) fn tmux_conf(&self) -> PathBuf {
         self.root.join("tmux.conf")
-    }
-
-    /// The name of the socket at which shims ask for a worker.
-    pub(crate) fn warm_socket(&self) -> &'static str {
-        "warm.sock"
     }
 
     /// Where tmux listens.

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::step::say;
-use crate::host::paths::{DataDir, WorkerDir};
+use crate::host::paths::{WARM_SOCKET, WorkerDir};
 
 /// Waits for a worker, and runs it.
-pub(crate) fn run(data: PathBuf) -> ExitCode {
-    match wait(&DataDir::new(data)) {
+pub(crate) fn run(data: &Path) -> ExitCode {
+    match wait(data) {
         Ok(Some(dir)) => {
             // What people see of a pane; the steps go to the workspace by themselves.
             std::env::set_current_dir(WorkerDir::new(dir.clone()).workspace()).ok();
@@ -28,14 +28,14 @@ pub(crate) fn run(data: PathBuf) -> ExitCode {
 }
 
 /// The directory of the worker that the agent names; none when the connection ends before.
-fn wait(data: &DataDir) -> io::Result<Option<PathBuf>> {
+fn wait(data: &Path) -> io::Result<Option<PathBuf>> {
     let mut line = String::new();
-    BufReader::new(connect(data.root(), data.warm_socket())?).read_line(&mut line)?;
+    BufReader::new(connect(data)?).read_line(&mut line)?;
     Ok(line.strip_suffix('\n').map(PathBuf::from))
 }
 
 /// The path may be longer than a socket's name can be, so that it is named through the directory's descriptor.
-fn connect(root: &Path, socket: &str) -> io::Result<UnixStream> {
-    let root = File::open(root)?;
-    UnixStream::connect(format!("/proc/self/fd/{}/{socket}", root.as_raw_fd()))
+fn connect(data: &Path) -> io::Result<UnixStream> {
+    let data = File::open(data)?;
+    UnixStream::connect(format!("/proc/self/fd/{}/{WARM_SOCKET}", data.as_raw_fd()))
 }

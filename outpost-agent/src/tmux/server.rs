@@ -108,7 +108,7 @@ impl Tmux {
     }
 
     /// A name for a warm session, never used before.
-    pub(crate) fn warm_session(&self) -> String {
+    pub(crate) fn warm_session() -> String {
         format!("{WARM}{:016x}", fastrand::u64(..))
     }
 

@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use sprint_core::ids::WorkerId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 
 use crate::context::Agent;
-use crate::host::paths::{DataDir, WorkerDir};
-use crate::tmux::{NewSession, TmuxError};
-use sprint_core::ids::WorkerId;
+use crate::host::paths::{DataDir, WARM_SOCKET, WorkerDir};
+use crate::tmux::{NewSession, Tmux, TmuxError};
 
 /// How long a new session's shim may take to ask for a worker.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(10);
@@ -119,7 +119,7 @@ pub(crate) async fn tend(agent: Arc<Agent>) {
 
 /// Starts a session, and waits until its shim asks for a worker.
 async fn prepare(agent: &Agent, listener: &UnixListener) -> Result<Waiting, PrepareError> {
-    let session = agent.tmux.warm_session();
+    let session = Tmux::warm_session();
     let root = agent.data.root();
     let command = [agent.program(), "warm".to_owned(), root.to_string_lossy().into_owned()];
     let pid = agent.tmux.new_session(&NewSession { session: &session, cwd: root, command: &command }).await?;
@@ -155,7 +155,7 @@ async fn arrival(listener: &UnixListener, pid: i32) -> io::Result<UnixStream> {
 /// The path may be longer than a socket's name can be, so that it is named through the directory's descriptor.
 fn listen(data: &DataDir) -> io::Result<UnixListener> {
     let root = File::open(data.root())?;
-    let path = format!("/proc/self/fd/{}/{}", root.as_raw_fd(), data.warm_socket());
+    let path = format!("/proc/self/fd/{}/{}", root.as_raw_fd(), WARM_SOCKET);
     match fs::remove_file(Path::new(&path)) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

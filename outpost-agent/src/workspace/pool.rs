@@ -115,6 +115,7 @@ impl Pool {
                 }
             },
             Task::Add(number) => {
+                crate::host::disk::make_spreading_dir(&self.dir)?;
                 let unfinished = self.dir.join(format!("{UNFINISHED}{number}"));
                 let mut tree = Tree::add(mirror, &unfinished, &commit, Urgency::Background).await?;
                 tree.rename(&self.dir.join(number.to_string()))?;

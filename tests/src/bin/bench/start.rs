@@ -45,8 +45,7 @@ pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result
     latency(figures, "a warm tree", 8, "≤ 0.75 × the floor", floor, extent).await
 }
 
-/// `git worktree add` and `tmux new-session`, as processes. Each worktree is removed before the next is added, as
-/// those of workers are: ext4 makes files more slowly where others were removed within the last minute.
+/// `git worktree add` and `tmux new-session`, as processes.
 fn floor(figures: &mut Figures, extent: Extent) -> anyhow::Result<Duration> {
     let directory = tempfile::tempdir()?;
     let repository = directory.path().join("repository");
@@ -61,7 +60,6 @@ fn floor(figures: &mut Figures, extent: Extent) -> anyhow::Result<Duration> {
         let tree = format!("../tree-{number}");
         git(&repository, &["worktree", "add", "--quiet", "--detach", &tree, "main"])?;
         trees.push(began.elapsed());
-        git(&repository, &["worktree", "remove", "--force", &tree])?;
         let began = Instant::now();
         tmux(&["new-session", "-d", "-s", &format!("s{number}"), "--", "sleep", "100"])?;
         sessions.push(began.elapsed());
