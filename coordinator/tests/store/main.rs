@@ -77,6 +77,12 @@ async fn the_suite_holds_on_postgres() {
     let Err(StoreError::InUse { holder }) = second else { panic!("one coordinator for one database") };
     assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
     held.close().await;
+    // A number of 64 bits: what SQLite alone does with its keys is on record here, and was not run.
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    let sql = "select (select data_type from information_schema.columns where table_name = 'events'
+        and column_name = 'seq'), (select success from _sqlx_migrations where version = 9)";
+    let found: (String, bool) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(found, ("bigint".to_owned(), true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
