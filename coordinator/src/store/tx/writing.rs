@@ -33,6 +33,11 @@ impl Tx {
         self.away.is_some() || !self.connection.is_connected()
     }
 
+    /// Whether the database is in this process.
+    pub(crate) const fn is_embedded(&self) -> bool {
+        self.connection.is_embedded()
+    }
+
     /// Keeps what the job decided, or forgets it.
     pub(crate) fn end_job(&mut self, keep: bool) {
         let Job { rows, events, notices, restored, sequences, numbers } = std::mem::take(&mut self.job);
