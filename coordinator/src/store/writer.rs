@@ -1,15 +1,18 @@
 //! The one writer: takes waiting transactions together, commits them with one fsync,
-//! and answers each after the commit.
+//! and answers each after the commit. On SQLite a caller that is alone does this itself.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sprint_failpoint::{Point, pass};
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::task::block_in_place;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -33,10 +36,25 @@ struct Answer {
     reply: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
 }
 
+/// What a batch is run on: by the writer's thread, or by a caller that is alone.
+struct Record {
+    /// None when it is closed, and for good after a panic outside of a job: what was decided is then not known.
+    tx: Mutex<Option<Box<Tx>>>,
+    notices: Arc<Notices>,
+    time: Arc<Time>,
+    /// Whether the last batch held one job: more callers share a commit only if they wait for the thread.
+    is_quiet: AtomicBool,
+    /// Notified when a batch has found the database away.
+    went_away: Notify,
+}
+
 /// Hands transactions to the writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
+    record: Arc<Record>,
+    /// Whether the database is in this process: its jobs wait for the disk and nothing else.
+    is_embedded: bool,
 }
 
 impl Writer {
@@ -47,12 +65,15 @@ impl Writer {
     pub(crate) fn start(tx: Tx, notices: Arc<Notices>, time: Arc<Time>) -> io::Result<(Self, oneshot::Receiver<()>)> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
-        let runtime = tokio::runtime::Handle::current();
+        let is_embedded = tx.is_embedded();
+        let (tx, is_quiet) = (Mutex::new(Some(Box::new(tx))), AtomicBool::new(true));
+        let record = Arc::new(Record { tx, notices, time, is_quiet, went_away: Notify::new() });
+        let (runtime, shared) = (Handle::current(), Arc::clone(&record));
         std::thread::Builder::new().name("record".to_owned()).spawn(move || {
-            runtime.block_on(run(tx, queue, notices, time));
+            runtime.block_on(shared.serve(queue));
             let _ = ended.send(());
         })?;
-        Ok((Self { jobs }, end))
+        Ok((Self { jobs, record, is_embedded }, end))
     }
 
     pub(crate) async fn write<T, E, F>(&self, job: F) -> Result<T, E>
@@ -77,42 +98,103 @@ impl Writer {
         // From here to the commit; level debug, since there is one for each write.
         let span = tracing::debug_span!("transaction");
         let committed = async {
-            self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+            if let Some(job) = self.run_in_place(job) {
+                self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+            }
             receiver.await.map_err(|_| StoreError::Closed)?
         };
         committed.instrument(span).await
+    }
+
+    /// Runs a job whose caller is alone, which saves two wakes of sleeping threads; gives any other back.
+    fn run_in_place(&self, job: Job) -> Option<Job> {
+        let is_alone = self.jobs.capacity() == self.jobs.max_capacity() && self.record.is_quiet.load(Ordering::Relaxed);
+        if !self.is_embedded || !is_alone {
+            return Some(job);
+        }
+        // A runtime of one thread would stand still meanwhile.
+        let Some(runtime) = Handle::try_current().ok().filter(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread)
+        else {
+            return Some(job);
+        };
+        let Ok(mut tx) = self.record.tx.try_lock() else { return Some(job) };
+        block_in_place(|| runtime.block_on(self.record.run(&mut tx, &mut vec![job])));
+        None
     }
 }
 
 /// The pause before a database that is away is tried again.
 const AWAY: Duration = Duration::from_millis(500);
 
-async fn run(mut tx: Tx, mut queue: mpsc::Receiver<Job>, notices: Arc<Notices>, time: Arc<Time>) {
-    let mut jobs = Vec::with_capacity(BATCH);
-    loop {
-        let received = tokio::select! {
-            received = queue.recv_many(&mut jobs, BATCH) => received,
-            // The loops go on when the database is back, also if there is no call.
-            () = tokio::time::sleep(AWAY), if tx.is_away() => {
-                if tx.abandon().await.is_ok() {
-                    notices.wake_all();
+impl Record {
+    /// Runs what waits until every handle is gone, and closes the database.
+    async fn serve(&self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                first = queue.recv() => match first {
+                    Some(job) => jobs.push(job),
+                    None => break,
+                },
+                // The loops go on when the database is back, also if there is no call.
+                () = self.pause() => {
+                    self.try_again().await;
+                    continue;
                 }
-                continue;
             }
-        };
-        if received == 0 {
-            break;
+            // Others may come while a caller holds it, and share the commit.
+            let mut tx = self.tx.lock().await;
+            while jobs.len() < BATCH
+                && let Ok(job) = queue.try_recv()
+            {
+                jobs.push(job);
+            }
+            self.is_quiet.store(jobs.len() == 1, Ordering::Relaxed);
+            self.run(&mut tx, &mut jobs).await;
         }
-        let was_away = tx.is_away();
-        tx.start_batch(time.now()).await;
-        if was_away && !tx.is_away() {
-            notices.wake_all();
+        match self.tx.lock().await.take() {
+            None => tracing::error!("a panic has ended the record"),
+            Some(tx) => {
+                if let Err(error) = tx.close().await {
+                    tracing::warn!(%error, "the database did not close cleanly");
+                }
+            }
         }
-        let span = tracing::debug_span!("commit", transactions = jobs.len(), last_event = Empty, result = Empty);
-        batch(&mut tx, &mut jobs, &notices).instrument(span).await;
     }
-    if let Err(error) = tx.close().await {
-        tracing::warn!(%error, "the database did not close cleanly");
+
+    /// Ends when a database that is away is to be tried again.
+    async fn pause(&self) {
+        self.went_away.notified().await;
+        tokio::time::sleep(AWAY).await;
+    }
+
+    async fn try_again(&self) {
+        let mut tx = self.tx.lock().await;
+        let Some(tx) = tx.as_mut().filter(|tx| tx.is_away()) else { return };
+        if tx.abandon().await.is_ok() {
+            self.notices.wake_all();
+        } else {
+            self.went_away.notify_one();
+        }
+    }
+
+    /// Runs jobs as one batch.
+    async fn run(&self, held: &mut Option<Box<Tx>>, jobs: &mut Vec<Job>) {
+        // Their callers are told that it is closed.
+        let Some(mut tx) = held.take() else { return jobs.clear() };
+        let was_away = tx.is_away();
+        tx.start_batch(self.time.now()).await;
+        if was_away && !tx.is_away() {
+            self.notices.wake_all();
+        }
+        let count = jobs.len();
+        let span =
+            tracing::debug_span!(parent: None, "commit", transactions = count, last_event = Empty, result = Empty);
+        batch(&mut tx, jobs, &self.notices).instrument(span).await;
+        if tx.is_away() {
+            self.went_away.notify_one();
+        }
+        *held = Some(tx);
     }
 }
 

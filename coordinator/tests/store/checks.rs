@@ -13,6 +13,8 @@ use sprint_core::item::{Item, ItemKind, Priority, Stage, StageName};
 use sprint_core::outpost::Outpost;
 use sprint_core::request::ItemFilter;
 use sprint_core::time::Timestamp;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::Database;
 
@@ -37,6 +39,25 @@ fn add(tx: &mut Tx, change: impl FnOnce(&mut Item)) -> ItemId {
 pub(crate) async fn write<T: Send + 'static>(store: &Store, job: impl FnOnce(&mut Tx) -> T + Send + 'static) -> T {
     let written: Result<T, StoreError> = store.write(move |tx| Box::pin(async move { Ok(job(tx)) })).await;
     written.unwrap()
+}
+
+/// Keeps the writer busy until it is told to go on, so that what others write waits and shares a batch.
+pub(crate) async fn hold(store: &Arc<Store>) -> (oneshot::Sender<()>, JoinHandle<Result<(), StoreError>>) {
+    let (free, held) = oneshot::channel::<()>();
+    let (began, runs) = oneshot::channel::<()>();
+    let store = Arc::clone(store);
+    let holder = tokio::spawn(async move {
+        let busy = store.write(move |_| {
+            Box::pin(async move {
+                began.send(()).ok();
+                held.await.ok();
+                Ok::<_, StoreError>(())
+            })
+        });
+        busy.await
+    });
+    runs.await.expect("the first job runs");
+    (free, holder)
 }
 
 pub(crate) async fn assert_gapless(store: &Store, count: u64) {
@@ -345,17 +366,12 @@ pub(crate) async fn committed_events_are_announced(database: &Database) {
 }
 
 pub(crate) async fn a_failed_statement_fails_its_whole_batch(database: &Database) {
-    let store = database.open().await;
+    let store = Arc::new(database.open().await);
     let need = write(&store, |tx| add(tx, |_| {})).await;
     database.meddle("alter table events rename to hidden").await;
     // The first job holds the writer, so that the next two wait together and share a batch:
     // one whose rows cannot be written, and one whose search is what tries to write them.
-    let holding = store.write::<(), StoreError, _>(|_| {
-        Box::pin(async {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            Ok(())
-        })
-    });
+    let (free, holder) = hold(&store).await;
     let adding = store.write::<ItemId, StoreError, _>(move |tx| {
         Box::pin(async move { Ok(add(tx, |item| item.needs = BTreeSet::from([need]))) })
     });
@@ -366,12 +382,80 @@ pub(crate) async fn a_failed_statement_fails_its_whole_batch(database: &Database
             Ok(())
         })
     });
-    let (_, added, searched) = tokio::join!(holding, adding, searching);
+    // Both others were polled before: their jobs are in the queue.
+    let (added, searched, ()) = tokio::join!(adding, searching, async { free.send(()).unwrap() });
+    holder.await.unwrap().unwrap();
     assert!(added.is_err(), "an item was acknowledged whose rows were not written");
     assert!(searched.is_err(), "a job of the broken batch was acknowledged");
     database.meddle("alter table hidden rename to events").await;
     let next = write(&store, move |tx| add(tx, |item| item.needs = BTreeSet::from([need]))).await;
     assert_eq!(next.get(), need.get() + 1, "nothing of the broken batch is left");
+    assert_gapless(&store, 2).await;
+    store.close().await;
+}
+
+pub(crate) async fn a_lone_caller_and_many_lose_nothing(database: &Database) {
+    const ROUNDS: u64 = 10;
+    const CALLERS: u64 = 12;
+    let store = Arc::new(database.open().await);
+    let calls = |count: u64| {
+        let store = Arc::clone(&store);
+        async move {
+            let mut answers = Vec::new();
+            for _ in 0..count {
+                answers.push(write(&store, |tx| add(tx, |_| {})).await);
+            }
+            answers
+        }
+    };
+    let lone = tokio::spawn(calls(ROUNDS * CALLERS));
+    let mut answered = Vec::new();
+    for _ in 0..ROUNDS {
+        let many = (0..CALLERS).map(|_| tokio::spawn(calls(3))).collect::<Vec<_>>();
+        for caller in many {
+            answered.push(caller.await.unwrap());
+        }
+    }
+    answered.push(lone.await.unwrap());
+    answered.push(calls(5).await);
+    assert!(answered.iter().all(|answers| answers.is_sorted()), "a caller's calls are made in their order");
+    let all = answered.into_iter().flatten().collect::<BTreeSet<_>>();
+    let count = ROUNDS * CALLERS * 4 + 5;
+    assert_eq!(all, (1..=count).map(ItemId::new).collect(), "each was given once");
+    let events = store.events(EventFilter { limit: 1_000, ..EventFilter::default() }).await.unwrap();
+    let order = events.iter().map(|event| (event.seq.get(), event.item.unwrap().get())).collect::<Vec<_>>();
+    assert_eq!(order, (1..=count).map(|number| (number, number)).collect::<Vec<_>>(), "events are in order");
+    assert_eq!(store.live().open_items().len(), order.len());
+    store.close().await;
+}
+
+pub(crate) async fn a_panicking_job_of_a_lone_caller_leaves_the_record(database: &Database) {
+    let store = database.open().await;
+    let bad: Result<(), StoreError> = store
+        .write(|tx| {
+            Box::pin(async move {
+                add(tx, |_| {});
+                panic!("a bug in a job, made by this test");
+            })
+        })
+        .await;
+    assert!(bad.is_err());
+    assert_eq!(write(&store, |tx| add(tx, |_| {})).await, ItemId::new(1));
+    assert_gapless(&store, 1).await;
+    store.close().await;
+}
+
+pub(crate) async fn a_commit_that_failed_alone_is_forgotten_and_the_record_found_again(database: &Database) {
+    let store = database.open().await;
+    let first = write(&store, |tx| add(tx, |_| {})).await;
+    database.meddle("alter table events rename to hidden").await;
+    let failed: Result<ItemId, StoreError> = store.write(|tx| Box::pin(async move { Ok(add(tx, |_| {})) })).await;
+    assert!(matches!(failed, Err(StoreError::CommitFailed(_))), "{failed:?}");
+    let woken = store.notices().scheduler.notified();
+    database.meddle("alter table hidden rename to events").await;
+    // The loops are notified without a call.
+    tokio::time::timeout(std::time::Duration::from_secs(30), woken).await.expect("the loops are woken");
+    assert_eq!(write(&store, |tx| add(tx, |_| {})).await.get(), first.get() + 1, "nothing of it is left");
     assert_gapless(&store, 2).await;
     store.close().await;
 }

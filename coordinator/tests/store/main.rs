@@ -50,7 +50,9 @@ macro_rules! suite {
         suite!(@each $fresh, checks: acknowledged_is_durable, a_failed_job_changes_nothing, concurrent_jobs_are_serial,
             a_panicking_job_harms_no_other, large_batches_are_written_whole, only_free_items_can_be_given_out,
             edited_needs_are_followed, a_cancelled_need_holds_until_it_is_done, features_and_convoys_settle, removed_rows_are_gone, events_are_filtered,
-            the_queue_is_in_order, a_failed_statement_fails_its_whole_batch, committed_events_are_announced);
+            the_queue_is_in_order, a_failed_statement_fails_its_whole_batch, committed_events_are_announced,
+            a_lone_caller_and_many_lose_nothing, a_panicking_job_of_a_lone_caller_leaves_the_record,
+            a_commit_that_failed_alone_is_forgotten_and_the_record_found_again);
         suite!(@each $fresh, identity: the_directory_follows_the_record,
             what_is_not_committed_is_not_in_the_directory, the_audit_holds_what_came_from_somewhere)
     };
@@ -67,6 +69,33 @@ async fn the_suite_holds_on_sqlite() {
     suite!(Database::Sqlite(tempfile::tempdir().unwrap()));
 }
 
+#[tokio::test]
+async fn the_suite_holds_on_sqlite_in_a_runtime_of_one_thread() {
+    suite!(Database::Sqlite(tempfile::tempdir().unwrap()));
+}
+
+/// The name of the thread that runs a job.
+async fn place(store: &Store) -> Option<String> {
+    checks::write(store, |_| std::thread::current().name().map(ToOwned::to_owned)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_is_alone_writes_in_place_and_any_other_on_the_writers_thread() {
+    let database = Database::Sqlite(tempfile::tempdir().unwrap());
+    let store = std::sync::Arc::new(database.open().await);
+    let record = Some("record".to_owned());
+    assert_ne!(place(&store).await, record, "alone");
+    let (free, holder) = checks::hold(&store).await;
+    let (first, second, ()) = tokio::join!(place(&store), place(&store), async { free.send(()).unwrap() });
+    assert_eq!((&first, &second), (&record, &record), "while another caller writes");
+    holder.await.unwrap().unwrap();
+    assert_eq!(place(&store).await, record, "after a batch of two, others may wait for the thread, too");
+    assert_ne!(place(&store).await, record, "after a batch of one");
+    store.close().await;
+    let closed: Result<(), StoreError> = store.write(|_| Box::pin(async { Ok(()) })).await;
+    assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_holds_on_postgres() {
     let Some(cluster) = have(Need::Postgres, Cluster::start) else { return };
@@ -77,6 +106,12 @@ async fn the_suite_holds_on_postgres() {
     let Err(StoreError::InUse { holder }) = second else { panic!("one coordinator for one database") };
     assert!(holder.starts_with(&format!("process {} on ", std::process::id())), "{holder}");
     held.close().await;
+    // A number of 64 bits: what SQLite alone does with its keys is on record here, and was not run.
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    let sql = "select (select data_type from information_schema.columns where table_name = 'events'
+        and column_name = 'seq'), (select success from _sqlx_migrations where version = 9)";
+    let found: (String, bool) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(found, ("bigint".to_owned(), true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //! migration is NNNN; with a migration comes the sample of the version before it.
 
 use coordinator::store::{Location, Store, StoreError};
-use sprint_core::ids::{ItemId, TrialId, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, TrialId, WorkerId};
 use sprint_core::item::StageName;
 use sprint_core::job::{AttemptJob, GateJob, Job, Role};
 
@@ -68,4 +68,60 @@ async fn the_backlog_of_a_database_that_searched_it_is_found_in_memory() {
         store.write(|tx| Box::pin(async move { tx.stale_columns().await })).await;
     assert_eq!(stale.unwrap(), Vec::<String>::new());
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_keys_had_indexes_of_their_own_is_complete_with_keys_as_rowids() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path(), "0008");
+    let before = dump(&path);
+    let store = Store::open(Location::Sqlite(&path)).await.unwrap();
+    let stage = async |id| store.get(&ItemId::new(id)).await.unwrap().unwrap().stage.name();
+    assert_eq!((stage(1).await, stage(2).await), (StageName::Done, StageName::Blocked));
+    assert_eq!((stage(5).await, stage(6).await), (StageName::Ready, StageName::InProgress));
+    let outposts = store.live().outposts();
+    let live = store.live().live_workers(&outposts[0].name);
+    assert_eq!(live.iter().map(|worker| worker.id).collect::<Vec<_>>(), [WorkerId::new(8)], "it still runs");
+    // 5 needs 2, which is blocked.
+    let ready = store.live().assignable((i64::MIN, ItemId::default()), 10);
+    assert_eq!(ready.iter().map(|item| item.id.get()).collect::<Vec<_>>(), [7]);
+    let next: Result<_, StoreError> = store
+        .write(|tx| {
+            Box::pin(async move {
+                let numbers = (tx.next_id::<ItemId>(), tx.next_id::<WorkerId>(), tx.next_id::<ChangeId>());
+                Ok((tx.stale_columns().await?, numbers, tx.next_id::<TrialId>()))
+            })
+        })
+        .await;
+    let numbers = (ItemId::new(8), WorkerId::new(9), ChangeId::new(3));
+    assert_eq!(next.unwrap(), (Vec::new(), numbers, TrialId::new(3)), "numbers go on where they were");
+    store.close().await;
+    assert_eq!(dump(&path), before, "each column of each row is as it was");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "select count(*) from sqlite_master where type = 'index' and name like 'sqlite_autoindex_%' and tbl_name
+        in ('items', 'workers', 'changes', 'trials', 'events')";
+    assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "a key has an index of its own");
+    let sql = "select count(*) from sqlite_master where type = 'index' and sql is not null";
+    assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 9, "the others are there");
+    drop(connection);
+    // A second start finds nothing to do.
+    Store::open(Location::Sqlite(&path)).await.unwrap().close().await;
+}
+
+/// Every row of the tables with number keys, with all columns by name.
+fn dump(path: &std::path::Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut rows = Vec::new();
+    for (table, key, columns) in [
+        ("items", "id", "repo, kind, stage, parent, body"),
+        ("workers", "id", "item, repo, role, outpost, state, live, body"),
+        ("changes", "id", "repo, item, state, pending, body"),
+        ("trials", "id", "repo, tree, state, retired, body"),
+        ("events", "seq", "time_ms, kind, repo, item, actor, data, origin"),
+    ] {
+        let sql = format!("select json_array('{table}', {key}, {columns}) from {table} order by {key}");
+        let mut query = connection.prepare(&sql).unwrap();
+        rows.extend(query.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+    }
+    rows
 }

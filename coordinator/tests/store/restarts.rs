@@ -13,7 +13,7 @@ use sprint_core::request::ItemFilter;
 use sprint_test_needs::{Need, have};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::checks::{assert_gapless, event};
+use crate::checks::{assert_gapless, event, hold};
 use crate::postgres::{Cluster, Stop};
 
 /// How a caller's items fared.
@@ -160,23 +160,7 @@ async fn add_over_a_lost_connection(
     flushed: bool,
     meanwhile: Meanwhile,
 ) -> [Result<ItemId, StoreError>; 2] {
-    // A first job keeps the writer busy until both others wait, so that they share a batch.
-    let (free, held) = tokio::sync::oneshot::channel::<()>();
-    let (began, runs) = tokio::sync::oneshot::channel::<()>();
-    let holder = tokio::spawn({
-        let store = Arc::clone(store);
-        async move {
-            let busy = store.write(move |_| {
-                Box::pin(async move {
-                    began.send(()).ok();
-                    held.await.ok();
-                    Ok::<_, StoreError>(())
-                })
-            });
-            busy.await
-        }
-    });
-    runs.await.expect("the first job runs");
+    let (free, holder) = hold(store).await;
     let first = add(store, "first".to_owned());
     let url = url.to_owned();
     let second = store.write(move |tx| {

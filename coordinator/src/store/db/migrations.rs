@@ -1,10 +1,22 @@
 //! The schema, brought up to date by the same files on both databases.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 
 use crate::store::error::StoreError;
 
-pub(super) static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// The first line of a file that PostgreSQL records and does not run.
+const SQLITE_ONLY: &str = "-- sqlite only\n";
+
+/// The migrations as PostgreSQL makes them.
+pub(super) fn for_postgres() -> Migrator {
+    let skipped = |migration: &Migration| Migration { sql: "".into_sql_str(), ..migration.clone() };
+    let is_skipped = |migration: &Migration| migration.sql.as_str().starts_with(SQLITE_ONLY);
+    let made = |migration| if is_skipped(migration) { skipped(migration) } else { migration.clone() };
+    Migrator::with_migrations(MIGRATOR.iter().map(made).collect())
+}
 
 /// The table that sqlx keeps of the migrations that were made; SQLite's has the same columns.
 const TABLE: &str = "create table if not exists _sqlx_migrations (

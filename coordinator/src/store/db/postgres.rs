@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Pg
 
 use super::READERS;
 use super::failure::DatabaseError;
-use super::migrations::{MIGRATOR, migrated};
+use super::migrations::{for_postgres, migrated};
 use super::value::{Rows, Shape, Statement, Value, Write};
 use crate::store::error::StoreError;
 
@@ -149,7 +149,7 @@ pub(crate) async fn open(url: &str) -> Result<(Writer, Readers), StoreError> {
         .disable_statement_logging();
     let mut connection = connect(&options).await?;
     lock(&mut connection).await?;
-    migrated(MIGRATOR.run(&mut connection).await)?;
+    migrated(for_postgres().run(&mut connection).await)?;
     let pool = PgPoolOptions::new()
         .max_connections(READERS)
         .connect_with(options.clone())

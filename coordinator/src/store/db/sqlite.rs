@@ -1,5 +1,6 @@
 //! SQLite: the writer's connection on the writer's thread, the readers' on threads that may block.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,19 +29,22 @@ impl ToSql for Value {
 /// The writer's connection; it blocks the writer's own thread and no other.
 pub(crate) struct Writer {
     connection: Connection,
+    /// The statement that writes one row, by table.
+    of_one_row: HashMap<&'static str, String>,
 }
 
 impl Writer {
     /// Writes in order; stops at the first that fails. Each row has a statement of its own: in this process
     /// that costs less than one statement of many rows, which SQLite must be able to take back half-made.
-    pub(crate) fn execute(&self, writes: &[Write]) -> Result<(), DatabaseError> {
+    pub(crate) fn execute(&mut self, writes: &[Write]) -> Result<(), DatabaseError> {
         for write in writes {
             match write {
                 Write::Statement(Statement { sql, values }) => {
                     self.connection.prepare_cached(sql)?.execute(params_from_iter(values))?;
                 }
-                Write::Rows(Rows { table: _, statement, values }) => {
-                    let mut prepared = self.connection.prepare_cached(&statement(1))?;
+                Write::Rows(Rows { table, statement, values }) => {
+                    let sql = self.of_one_row.entry(table).or_insert_with(|| statement(1));
+                    let mut prepared = self.connection.prepare_cached(sql)?;
                     for row in values {
                         prepared.execute(params_from_iter(row))?;
                     }
@@ -112,7 +116,7 @@ pub(crate) async fn open(path: &Path) -> Result<(Writer, Readers), StoreError> {
     });
     let (connection, readers) = opened.await.map_err(|_| StoreError::Closed)??;
     let free = Arc::new(Semaphore::new(readers.len()));
-    Ok((Writer { connection }, Readers { idle: Arc::new(Mutex::new(readers)), free }))
+    Ok((Writer { connection, of_one_row: HashMap::new() }, Readers { idle: Arc::new(Mutex::new(readers)), free }))
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {

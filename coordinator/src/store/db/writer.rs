@@ -56,6 +56,14 @@ impl Connection {
         Write::statement(sql, vec![])
     }
 
+    /// Whether the database is in this process.
+    pub(crate) const fn is_embedded(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(_) => false,
+        }
+    }
+
     /// Whether the connection holds; a lost one is to be made again before anything else.
     pub(crate) const fn is_connected(&self) -> bool {
         match self {

@@ -14,8 +14,8 @@ use crate::metrics::{Count, METRICS};
 
 const EVENT_COLUMNS: &[&str] = &["seq", "time_ms", "kind", "repo", "item", "actor", "origin", "data"];
 
-/// The number of cached rows at which the cache is cleared, unless twice as many are live: a few megabytes.
-const CACHE_ROWS: usize = 10_000;
+/// The number of cached rows at which the cache is cleared, unless twice as many are live: about a megabyte.
+const CACHE_ROWS: usize = 2_000;
 
 impl Tx {
     pub(crate) async fn start_batch(&mut self, now: Timestamp) {
@@ -31,6 +31,11 @@ impl Tx {
     /// Whether the database is away, as far as is known.
     pub(crate) const fn is_away(&self) -> bool {
         self.away.is_some() || !self.connection.is_connected()
+    }
+
+    /// Whether the database is in this process.
+    pub(crate) const fn is_embedded(&self) -> bool {
+        self.connection.is_embedded()
     }
 
     /// Keeps what the job decided, or forgets it.

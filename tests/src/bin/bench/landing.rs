@@ -76,10 +76,14 @@ pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result
         engine.land(batch).await?;
         memory.push(resident_mib(std::process::id())?);
     }
-    let (first, last) = (memory.first().copied().unwrap_or_default(), memory.last().copied().unwrap_or_default());
+    // After the first, a quarter, half and all of them.
+    let places = [0, memory.len() / 4, memory.len() / 2, memory.len() - 1];
+    let landed =
+        places.map(|place| (changes + at_once * (u64::try_from(place).unwrap_or(0) + 1)).min(many).to_string());
+    let sizes = places.map(|place| memory[place].to_string());
     figures.add(
-        &format!("memory after {} and {many} landings", changes + at_once),
-        format!("{first} and {last} MiB"),
+        &format!("memory after {} landings", landed.join(", ")),
+        format!("{} MiB", sizes.join(", ")),
         &format!("{:.0}/s over all of them", rate(many - changes, began.elapsed())),
         "flat",
     );

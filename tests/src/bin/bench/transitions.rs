@@ -14,19 +14,12 @@ use sprint_tests::load::figures::{Figures, rate};
 
 use crate::extent::Extent;
 
-/// The tables that a transition writes, as the coordinator has them.
-const SCHEMA: &str = concat!(
-    include_str!("../../../../migrations/0001_the_record.sql"),
-    "alter table events add column origin text;",
-    include_str!("../../../../migrations/0008_backlog_in_memory.sql")
-);
-
 pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
     let time = Duration::from_millis(extent.of(3_000, 50));
     let directory = tempfile::tempdir()?;
     let single = single_commits(&directory.path().join("single.db"), time)?;
-    let alone = same_rows(&directory.path().join("alone.db"), 1, time)?;
-    let batched = same_rows(&directory.path().join("batched.db"), 64, time)?;
+    let alone = same_rows(&directory.path().join("alone.db"), 1, time).await?;
+    let batched = same_rows(&directory.path().join("batched.db"), 64, time).await?;
     let share = format!("{alone:.0}/s ({:.2} ×)", alone / single);
     figures.add("floor: the same rows, each transition in a commit of its own", share, one(single).as_str(), "-");
     let store = Arc::new(Store::open(Location::Sqlite(&directory.path().join("sprint.db"))).await?);
@@ -48,17 +41,17 @@ fn one(floor: f64) -> String {
     format!("{floor:.0}/s single-row commits")
 }
 
-/// A database as the coordinator's, with this table.
-fn bare(path: &Path, table: &str) -> anyhow::Result<rusqlite::Connection> {
+/// A connection as the coordinator's.
+fn bare(path: &Path) -> anyhow::Result<rusqlite::Connection> {
     let connection = rusqlite::Connection::open(path)?;
     connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;")?;
-    connection.execute_batch(table)?;
     Ok(connection)
 }
 
 /// One row in each commit.
 fn single_commits(path: &Path, time: Duration) -> anyhow::Result<f64> {
-    let connection = bare(path, "create table rows (id integer primary key, body text not null)")?;
+    let connection = bare(path)?;
+    connection.execute_batch("create table rows (id integer primary key, body text not null)")?;
     let began = Instant::now();
     let mut count = 0;
     while began.elapsed() < time {
@@ -68,9 +61,11 @@ fn single_commits(path: &Path, time: Duration) -> anyhow::Result<f64> {
     Ok(rate(count, began.elapsed()))
 }
 
-/// What a transition writes, so many in a commit: an item's row with its indexes, and an event's.
-fn same_rows(path: &Path, together: i64, time: Duration) -> anyhow::Result<f64> {
-    let mut connection = bare(path, SCHEMA)?;
+/// What a transition writes, so many in a commit: an item's row with its indexes, and an event's. The coordinator
+/// itself makes the tables.
+async fn same_rows(path: &Path, together: i64, time: Duration) -> anyhow::Result<f64> {
+    Store::open(Location::Sqlite(path)).await?.close().await;
+    let mut connection = bare(path)?;
     let body = serde_json::to_string(&item(ItemId::new(1)))?;
     let (began, mut count) = (Instant::now(), 0_i64);
     while began.elapsed() < time {
