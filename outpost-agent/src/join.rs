@@ -28,7 +28,7 @@ use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
 use crate::settings::{JoinSettings, SandboxArgs};
 use crate::tmux::Tmux;
-use crate::worker::{Fleet, SnapshotPace, WarmSessions, hung, roster, warm_sessions};
+use crate::worker::{Fleet, SnapshotPace, WarmSessions, hung, roster, warm_upkeep};
 use crate::workspace::{Repositories, locks};
 
 /// The time limit of the agent's own end; workers are not part of it.
@@ -198,7 +198,7 @@ fn spawn_loops(agent: &Arc<Agent>) {
     let all = agent.clone();
     agent.spawn(async move { all.repositories.tend(all.stop.clone()).await });
     agent.spawn(session_watch::run(agent.clone()));
-    agent.spawn(warm_sessions::tend(agent.clone()));
+    agent.spawn(warm_upkeep::run(agent.clone()));
     agent.spawn(hung::watch(agent.clone()));
     agent.spawn(headroom_watch::run(agent.clone()));
     agent.spawn(link::hold_session(agent.clone()));

@@ -296,7 +296,7 @@ impl Life {
     async fn begin(&self) -> Result<(), TmuxError> {
         let (handle, agent) = (&self.handle, &self.agent);
         let workspace = handle.dir.workspace();
-        if agent.warm_sessions.begin(agent, handle.id(), &handle.dir).await {
+        if agent.warm_sessions.begin(&agent.tmux, handle.id(), &handle.dir).await {
             let (tmux, worker) = (agent.tmux.clone(), handle.id());
             agent.spawn(async move { tmux.set_directory(worker, &workspace).await });
             return Ok(());

@@ -20,7 +20,8 @@ mod snapshot_pace;
 mod snapshots;
 mod socket;
 mod tail;
-pub(crate) mod warm_sessions;
+mod warm_sessions;
+pub(crate) mod warm_upkeep;
 
 pub(crate) use decide::Stop;
 pub(crate) use fleet::Fleet;
