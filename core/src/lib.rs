@@ -36,6 +36,7 @@ mod refused;
 pub mod repo;
 pub mod request;
 pub mod schedule;
+pub mod slots;
 pub mod stage;
 pub mod status;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use crate::gates::Need;
 use crate::ids::{ItemId, OutpostName, RepoName};
 use crate::item::{Item, ItemKind, Priority, StageName};
 use crate::job::{GateJob, Role};
+use crate::outpost::Outpost;
+use crate::slots::SlotsInUse;
 use crate::time::Timestamp;
 
 /// Waiting this long lifts work by one level of priority, so that urgent work
@@ -41,23 +44,27 @@ pub struct Request {
     pub avoid: Vec<OutpostName>,
 }
 
-/// An outpost that is online, and what it offers.
+/// An outpost, and which of its slots are in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capacity {
-    pub outpost: OutpostName,
-    pub labels: BTreeMap<String, String>,
-    pub max_workers: u32,
-    /// Slots in use.
-    pub active: u32,
-    /// Slots in use by each repo, to spread a repo's workers.
-    pub active_by_repo: BTreeMap<RepoName, u32>,
+    pub outpost: Arc<Outpost>,
+    /// Shared with the record until a slot is given out.
+    pub in_use: Arc<SlotsInUse>,
+}
+
+impl Capacity {
+    /// The slots that are free.
+    pub fn free(&self) -> u32 {
+        self.outpost.max_workers.saturating_sub(self.in_use.total())
+    }
 }
 
 /// What may run at one time, and what runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
     pub max: BTreeMap<(RepoName, Role), u32>,
-    pub active: BTreeMap<(RepoName, Role), u32>,
+    /// The slots in use on all outposts.
+    pub in_use: SlotsInUse,
 }
 
 /// One decision: this work goes to that outpost.
@@ -81,24 +88,24 @@ pub enum Unplaced {
 /// outposts by repo, then by name.
 ///
 /// Every placement fits: no outpost gets more than its free slots, no role more
-/// than its limit, and no work goes to an outpost without its labels. Time enters
-/// only as the age of the work, so the same input always gives the same answer.
-pub fn assign(ready: &[Request], outposts: &[Capacity], limits: &Limits) -> Vec<Placement> {
+/// than its limit, and no work goes to an outpost without its labels. The slots that are
+/// given out are counted in `outposts` and `limits`. Time enters only as the age of the
+/// work, so the same input always gives the same answer.
+pub fn assign(ready: &[Request], outposts: &mut [Capacity], limits: &mut Limits) -> Vec<Placement> {
+    let mut free: u64 = outposts.iter().map(|outpost| u64::from(outpost.free())).sum();
     let mut order: Vec<&Request> = ready.iter().collect();
-    order.sort_by_key(|request| rank(request));
-    let mut outposts = outposts.to_vec();
-    let mut limits = limits.clone();
+    order.sort_by_cached_key(|request| rank(request));
     let mut placements = Vec::new();
     for request in order {
-        if let Ok(index) = place(request, &outposts, &limits) {
+        if free == 0 {
+            break;
+        }
+        if let Ok(index) = place(request, outposts, limits) {
             let chosen = &mut outposts[index];
-            chosen.active += 1;
-            *chosen.active_by_repo.entry(request.repo.clone()).or_default() += 1;
-            *limits.active.entry((request.repo.clone(), request.role)).or_default() += 1;
-            placements.push(Placement { work: request.work.clone(), outpost: chosen.outpost.clone() });
-            if outposts.iter().all(|outpost| outpost.active >= outpost.max_workers) {
-                break;
-            }
+            Arc::make_mut(&mut chosen.in_use).occupy(&request.repo, request.role);
+            limits.in_use.occupy(&request.repo, request.role);
+            free -= 1;
+            placements.push(Placement { work: request.work.clone(), outpost: chosen.outpost.name.clone() });
         }
     }
     placements
@@ -112,38 +119,37 @@ pub fn place(request: &Request, outposts: &[Capacity], limits: &Limits) -> Resul
     if outposts.is_empty() {
         return Err(Unplaced::NoOutpost);
     }
-    let key = (request.repo.clone(), request.role);
-    if let Some(max) = limits.max.get(&key)
-        && limits.active.get(&key).copied().unwrap_or(0) >= *max
+    if let Some(max) = limits.max.get(&(request.repo.clone(), request.role))
+        && limits.in_use.of_role(&request.repo, request.role) >= *max
     {
         return Err(Unplaced::RoleLimit { max: *max });
     }
-    let carry = |outpost: &Capacity| {
+    let carry = |outpost: &Outpost| {
         carries(&outpost.labels, &request.requires) && request.needs.iter().all(|need| need.is_met(&outpost.labels))
     };
-    let mut matching: Vec<_> = outposts.iter().enumerate().filter(|(_, outpost)| carry(outpost)).collect();
-    if matching.is_empty() {
+    // One that may do better is waited for.
+    let fresh = |outpost: &Outpost| !request.avoid.contains(&outpost.name);
+    let mut matching = outposts.iter().map(|capacity| &capacity.outpost).filter(|outpost| carry(outpost)).peekable();
+    if matching.peek().is_none() {
         return Err(Unplaced::NoMatchingLabels);
     }
-    // One that may do better is waited for.
-    let fresh = |outpost: &Capacity| !request.avoid.contains(&outpost.outpost);
-    if matching.iter().any(|(_, outpost)| fresh(outpost)) {
-        matching.retain(|(_, outpost)| fresh(outpost));
-    }
-    matching
-        .into_iter()
-        .filter(|(_, outpost)| outpost.active < outpost.max_workers)
-        .min_by(|(_, one), (_, other)| preference(one, request).cmp(&preference(other, request)))
+    let any_fresh = matching.any(|outpost| fresh(outpost));
+    let fits = |outpost: &Outpost| carry(outpost) && (fresh(outpost) || !any_fresh);
+    outposts
+        .iter()
+        .enumerate()
+        .filter(|(_, capacity)| capacity.free() > 0 && fits(&capacity.outpost))
+        .min_by_key(|&(_, capacity)| preference(capacity, request))
         .map(|(index, _)| index)
         .ok_or(Unplaced::NoFreeSlot)
 }
 
 /// The rank of an outpost for a placement; the smaller, the better.
-fn preference<'a>(outpost: &'a Capacity, request: &Request) -> (u64, u32, Reverse<u32>, &'a OutpostName) {
+fn preference<'a>(capacity: &'a Capacity, request: &Request) -> (u64, u32, Reverse<u32>, &'a OutpostName) {
+    let Capacity { outpost, in_use } = capacity;
     // Load in parts per million, so that the order is total without floating point.
-    let load = u64::from(outpost.active) * 1_000_000 / u64::from(outpost.max_workers);
-    let same_repo = outpost.active_by_repo.get(&request.repo).copied().unwrap_or(0);
-    (load, same_repo, Reverse(outpost.max_workers), &outpost.outpost)
+    let load = u64::from(in_use.total()) * 1_000_000 / u64::from(outpost.max_workers);
+    (load, in_use.of_repo(&request.repo), Reverse(outpost.max_workers), &outpost.name)
 }
 
 fn carries(labels: &BTreeMap<String, String>, requires: &BTreeMap<String, String>) -> bool {

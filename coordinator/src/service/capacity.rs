@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprint_core::ids::{OutpostName, RepoName};
+use sprint_core::ids::RepoName;
 use sprint_core::item::{Item, Priority};
 use sprint_core::job::{GateJob, Role};
 use sprint_core::outpost::{Outpost, OutpostState};
@@ -25,49 +25,24 @@ pub(crate) struct Board {
 impl Board {
     pub(crate) fn load(sprint: &Coordinator) -> Self {
         let repos = sprint.store.live().repos().into_iter().map(|repo| (repo.name.clone(), repo)).collect();
-        let mut board = Self { repos, ..Self::default() };
-        for outpost in sprint.store.live().outposts() {
-            let takes_work = outpost.state == OutpostState::Online && outpost.paused.is_none();
-            if takes_work && sprint.fleet.is_live(&outpost.name) {
-                board.outposts.push(Capacity {
-                    outpost: outpost.name.clone(),
-                    labels: outpost.labels.clone(),
-                    max_workers: outpost.max_workers,
-                    active: 0,
-                    active_by_repo: BTreeMap::new(),
-                });
-            }
-        }
+        let (mut outposts, in_use) = sprint.store.live().capacities();
+        outposts.retain(|Capacity { outpost, in_use: _ }| {
+            outpost.state == OutpostState::Online && outpost.paused.is_none() && sprint.fleet.is_live(&outpost.name)
+        });
+        let mut board = Self { repos, outposts, limits: Limits { in_use, ..Limits::default() } };
         for repo in board.repos.values() {
             board.limits.max.extend(repo.limits.iter().map(|(role, max)| ((repo.name.clone(), *role), *max)));
-        }
-        for (outpost, repo, role, count) in sprint.store.live().slots_in_use() {
-            board.occupy(&outpost, repo, role, count);
         }
         board
     }
 
-    fn occupy(&mut self, outpost: &OutpostName, repo: RepoName, role: Role, count: u32) {
-        *self.limits.active.entry((repo.clone(), role)).or_default() += count;
-        if let Some(capacity) = self.outposts.iter_mut().find(|capacity| capacity.outpost == *outpost) {
-            capacity.active += count;
-            *capacity.active_by_repo.entry(repo).or_default() += count;
-        }
-    }
-
     pub(crate) fn is_full(&self) -> bool {
-        self.outposts.iter().all(|outpost| outpost.active >= outpost.max_workers)
+        self.outposts.iter().all(|outpost| outpost.free() == 0)
     }
 
     /// Decides for `requests`, and counts the decisions as taken.
     pub(crate) fn decide(&mut self, requests: &[Request]) -> Vec<Placement> {
-        let placements = assign(requests, &self.outposts, &self.limits);
-        for Placement { work, outpost } in &placements {
-            if let Some(request) = requests.iter().find(|request| request.work == *work) {
-                self.occupy(outpost, request.repo.clone(), request.role, 1);
-            }
-        }
-        placements
+        assign(requests, &mut self.outposts, &mut self.limits)
     }
 }
 

@@ -3,18 +3,19 @@
 //! The writer keeps it: what a commit changed is here before the commit is answered. JSON is decoded for history only.
 
 mod backlog;
+mod fleet;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use sprint_core::change::Change;
-use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TrialId, WorkerId};
+use sprint_core::ids::{ChangeId, ItemId, KeyId, OutpostName, RepoName, TrialId};
 use sprint_core::item::{Item, Priority, StageName};
-use sprint_core::job::Role;
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::request::ItemFilter;
-use sprint_core::schedule::urgency;
+use sprint_core::schedule::{Capacity, urgency};
+use sprint_core::slots::SlotsInUse;
 use sprint_core::token::{Proof, Token, TokenId};
 use sprint_core::trial::Trial;
 use sprint_core::worker::Worker;
@@ -24,6 +25,7 @@ pub(crate) use backlog::Over;
 pub(crate) use backlog::Place;
 
 use self::backlog::Backlog;
+use self::fleet::Fleet;
 use super::entity::{Rows, Slots, Stored};
 
 /// A change in a merge queue, with its item's priority.
@@ -55,10 +57,7 @@ struct Known {
     backlog: Backlog,
     changes: BTreeMap<RepoName, BTreeMap<ChangeId, Arc<Change>>>,
     trials: BTreeMap<RepoName, BTreeMap<TrialId, Arc<Trial>>>,
-    /// By the outpost whose slots they hold.
-    workers: BTreeMap<OutpostName, BTreeMap<WorkerId, Arc<Worker>>>,
-    outposts: BTreeMap<OutpostName, Arc<Outpost>>,
-    outpost_keys: HashMap<KeyId, OutpostName>,
+    fleet: Fleet,
     tokens: HashMap<TokenId, Arc<Token>>,
     token_keys: HashMap<KeyId, TokenId>,
 }
@@ -78,9 +77,7 @@ impl Live {
         let known = self.read();
         let changes: usize = known.changes.values().map(BTreeMap::len).sum();
         let trials: usize = known.trials.values().map(BTreeMap::len).sum();
-        let workers: usize = known.workers.values().map(BTreeMap::len).sum();
-        let few = known.repos.len() + known.outposts.len() + known.tokens.len();
-        few + known.backlog.len() + changes + trials + workers
+        known.repos.len() + known.tokens.len() + known.backlog.len() + known.fleet.len() + changes + trials
     }
 
     /// An item, if it is neither done nor cancelled.
@@ -158,45 +155,41 @@ impl Live {
 
     /// The outpost that holds a key.
     pub fn outpost(&self, key: &KeyId) -> Option<OutpostName> {
-        self.read().outpost_keys.get(key).cloned()
+        self.read().fleet.holder(key).cloned()
     }
 
     pub fn outpost_named(&self, name: &OutpostName) -> Option<Arc<Outpost>> {
-        self.read().outposts.get(name).cloned()
+        self.read().fleet.outpost(name).cloned()
     }
 
     /// All outposts, by name.
     pub fn outposts(&self) -> Vec<Arc<Outpost>> {
-        self.read().outposts.values().cloned().collect()
+        self.read().fleet.capacities().map(|capacity| Arc::clone(&capacity.outpost)).collect()
+    }
+
+    /// All outposts, by name, each with its slots in use; and the slots in use on all of them, as of one commit.
+    pub fn capacities(&self) -> (Vec<Capacity>, SlotsInUse) {
+        let known = self.read();
+        (known.fleet.capacities().cloned().collect(), known.fleet.in_use().clone())
     }
 
     /// The live workers of an outpost, the oldest first.
     pub fn live_workers(&self, outpost: &OutpostName) -> Vec<Arc<Worker>> {
-        self.read().workers.get(outpost).into_iter().flat_map(BTreeMap::values).cloned().collect()
+        self.read().fleet.workers(outpost).cloned().collect()
     }
 
     pub fn holds_slots(&self, outpost: &OutpostName) -> bool {
-        self.read().workers.get(outpost).is_some_and(|workers| !workers.is_empty())
+        self.read().fleet.workers(outpost).next().is_some()
+    }
+
+    /// The number of slots that a repo's workers hold.
+    pub fn slots_of(&self, repo: &RepoName) -> u32 {
+        self.read().fleet.in_use().of_repo(repo)
     }
 
     /// The workers of an outpost that it must get a message about: assigned, or to be stopped.
     pub fn pending_workers(&self, outpost: &OutpostName) -> Vec<Arc<Worker>> {
-        let known = self.read();
-        let live = known.workers.get(outpost).into_iter().flat_map(BTreeMap::values);
-        live.filter(|worker| worker.is_to_be_told()).cloned().collect()
-    }
-
-    /// The slots in use, by outpost, repo and role.
-    pub fn slots_in_use(&self) -> Vec<(OutpostName, RepoName, Role, u32)> {
-        let known = self.read();
-        let mut counts = BTreeMap::<_, u32>::new();
-        for worker in known.workers.values().flat_map(BTreeMap::values) {
-            *counts.entry((&worker.outpost, &worker.repo, worker.job.role())).or_default() += 1;
-        }
-        let owned = |((outpost, repo, role), count): ((&OutpostName, &RepoName, Role), u32)| {
-            (outpost.clone(), repo.clone(), role, count)
-        };
-        counts.into_iter().map(owned).collect()
+        self.read().fleet.workers(outpost).filter(|worker| worker.is_to_be_told()).cloned().collect()
     }
 
     pub fn token(&self, id: &TokenId) -> Option<Arc<Token>> {
@@ -280,34 +273,12 @@ impl Known {
                 of_repo.insert(*id, Arc::clone(trial));
             }
         }
-        for (id, worker) in rows::<Worker>(changed) {
-            let Some(worker) = worker else { continue };
-            if worker.state.is_live() {
-                self.workers.entry(worker.outpost.clone()).or_default().insert(*id, Arc::clone(worker));
-            } else if let Some(live) = self.workers.get_mut(&worker.outpost) {
-                live.remove(id);
-            }
+        for worker in rows::<Worker>(changed).values().flatten() {
+            self.fleet.update_worker(worker);
         }
-        let outposts = self.update_outposts(rows(changed));
-        self.update_tokens(rows(changed)) || outposts
-    }
-
-    fn update_outposts(&mut self, changed: &Rows<Outpost>) -> bool {
-        let mut access = false;
-        for (name, outpost) in changed {
-            let key = outpost.as_ref().and_then(|outpost| outpost.key.clone());
-            let before = match outpost {
-                Some(outpost) => self.outposts.insert(name.clone(), Arc::clone(outpost)),
-                None => self.outposts.remove(name),
-            };
-            let before = before.and_then(|before| before.key.clone());
-            if let Some(before) = before.filter(|before| Some(before) != key.as_ref()) {
-                self.outpost_keys.remove(&before);
-                access = true;
-            }
-            if let Some(key) = key {
-                access |= self.outpost_keys.insert(key, name.clone()).is_none();
-            }
+        let mut access = self.update_tokens(rows(changed));
+        for (name, outpost) in rows::<Outpost>(changed) {
+            access |= self.fleet.update_outpost(name, outpost.as_ref());
         }
         access
     }

@@ -1,6 +1,5 @@
 //! Outposts: joining, leaving, and what a person may do with them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use sprint_core::ids::{KeyId, OutpostName, WorkerId};
 use sprint_core::outpost::{Load, Outpost};
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::OutpostPatch;
+use sprint_core::schedule::Capacity;
 use sprint_core::worker::{Worker, WorkerEvent};
 
 use crate::service::capacity::lapses_in;
@@ -37,21 +37,16 @@ pub struct Status {
 
 /// All outposts, with the slots in use and what they last said of themselves.
 pub fn list(sprint: &Coordinator) -> Vec<Status> {
-    let mut active = BTreeMap::<OutpostName, u32>::new();
-    for (outpost, _, _, count) in sprint.store.live().slots_in_use() {
-        *active.entry(outpost).or_default() += count;
-    }
-    let outposts = sprint.store.live().outposts();
+    let (outposts, _) = sprint.store.live().capacities();
     outposts
         .into_iter()
-        .map(|outpost| {
+        .map(|Capacity { outpost, in_use }| {
             let mut outpost = Arc::unwrap_or_clone(outpost);
-            let count = active.get(&outpost.name).copied().unwrap_or(0);
             let (seen, load) = sprint.fleet.heartbeat(&outpost.name).unwrap_or((outpost.last_seen, None));
             // A heartbeat is no change of the record, and is not stored.
             outpost.last_seen = outpost.last_seen.max(seen);
             let lapses_in = lapses_in(sprint, &outpost);
-            Status { lapses_in, outpost, active_workers: count, load }
+            Status { lapses_in, outpost, active_workers: in_use.total(), load }
         })
         .collect()
 }

@@ -248,7 +248,7 @@ async fn workers_ended(sprint: &Coordinator, name: &RepoName) -> Result<(), Serv
     let mut events = sprint.notices().events();
     loop {
         events.borrow_and_update();
-        if sprint.store.live().slots_in_use().iter().all(|(_, repo, _, _)| repo != name) {
+        if sprint.store.live().slots_of(name) == 0 {
             return Ok(());
         }
         if events.changed().await.is_err() {

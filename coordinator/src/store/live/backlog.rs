@@ -34,6 +34,8 @@ pub(super) struct Backlog {
     ready: BTreeMap<Place, Arc<Item>>,
     /// By their container.
     parts: HashMap<ItemId, Parts>,
+    /// The finished features, and the done convoys with open parts.
+    unsettled: HashSet<ItemId>,
 }
 
 impl Backlog {
@@ -71,22 +73,24 @@ impl Backlog {
 
     /// The features that have nothing left to wait for: all parts over, and one at least done.
     pub(super) fn finished_features(&self) -> impl Iterator<Item = &Arc<Item>> {
-        self.untouched().filter(|item| item.kind == ItemKind::Feature).filter(|item| {
-            self.parts.get(&item.id).is_some_and(|parts| parts.open.is_empty() && !parts.done.is_empty())
-        })
+        self.unsettled.iter().filter_map(|id| self.open.get(id))
     }
 
     /// The items that wait as parts of a convoy which is done.
     pub(super) fn carried_by_done_convoys(&self) -> impl Iterator<Item = &Arc<Item>> {
-        let carried =
-            |parent: ItemId| self.over.get(&parent).is_some_and(|over| over.is_done && over.kind == ItemKind::Convoy);
-        self.untouched().filter(move |item| item.parent.is_some_and(carried))
+        let convoys = self.unsettled.iter().filter(|id| self.over.contains_key(id));
+        let parts = convoys.filter_map(|id| self.parts.get(id)).flat_map(|parts| &parts.open);
+        parts.filter_map(|id| self.open.get(id)).filter(|item| is_untouched(item))
     }
 
-    /// The items that no worker has.
-    fn untouched(&self) -> impl Iterator<Item = &Arc<Item>> {
-        let waits = |item: &&Arc<Item>| matches!(item.stage, Stage::Inbox | Stage::Planning | Stage::Ready);
-        self.open.values().filter(waits)
+    /// Whether something is left to do for a container or its parts.
+    fn is_unsettled(&self, id: ItemId) -> bool {
+        let Some(parts) = self.parts.get(&id) else { return false };
+        if let Some(item) = self.open.get(&id) {
+            let is_finished = parts.open.is_empty() && !parts.done.is_empty();
+            return item.kind == ItemKind::Feature && is_untouched(item) && is_finished;
+        }
+        self.is_done(id) && self.kind(id) == Some(ItemKind::Convoy) && !parts.open.is_empty()
     }
 
     /// How many items are in each stage.
@@ -116,6 +120,7 @@ impl Backlog {
             self.parts.entry(parent).or_default().open.insert(id);
         }
         self.open.insert(id, Arc::clone(item));
+        self.look(id, item.parent);
     }
 
     pub(super) fn update_over(&mut self, id: ItemId, over: Over) {
@@ -123,6 +128,7 @@ impl Backlog {
             self.parts.entry(parent).or_default().done.insert(id);
         }
         self.over.insert(id, over);
+        self.look(id, over.parent);
     }
 
     fn forget(&mut self, id: ItemId) {
@@ -136,7 +142,24 @@ impl Backlog {
             parts.open.remove(&id);
             parts.done.remove(&id);
         }
+        self.look(id, parent);
     }
+
+    /// Looks again at an item that has changed, and at its container.
+    fn look(&mut self, id: ItemId, parent: Option<ItemId>) {
+        for id in [Some(id), parent].into_iter().flatten() {
+            if self.is_unsettled(id) {
+                self.unsettled.insert(id);
+            } else {
+                self.unsettled.remove(&id);
+            }
+        }
+    }
+}
+
+/// Whether no worker has the item.
+fn is_untouched(item: &Item) -> bool {
+    matches!(item.stage, Stage::Inbox | Stage::Planning | Stage::Ready)
 }
 
 fn place(item: &Item) -> Place {

@@ -12,6 +12,7 @@ use sprint_core::job::Role;
 use sprint_core::merge_queue::snapshot::{Entry, Move, Queue, standing};
 use sprint_core::merge_queue::{Clash, Policy, QueueMode};
 use sprint_core::repo::Repo;
+use sprint_core::schedule::Capacity;
 use sprint_core::trial::{Member, Purpose, Trial, TrialState};
 
 use crate::git::{GitRepo, Parting};
@@ -205,10 +206,9 @@ fn contents(
 /// How many trials of a repo can be gated at a time, those that run included.
 fn slots(sprint: &Coordinator, repo: &Repo, config: &RepoConfig) -> usize {
     let board = Board::load(sprint);
-    let key = (repo.name.clone(), Role::Gate);
-    let used = board.limits.active.get(&key).copied().unwrap_or(0);
-    let free: u32 = board.outposts.iter().map(|outpost| outpost.max_workers.saturating_sub(outpost.active)).sum();
-    let most = board.limits.max.get(&key).copied().unwrap_or(u32::MAX);
+    let used = board.limits.in_use.of_role(&repo.name, Role::Gate);
+    let free: u32 = board.outposts.iter().map(Capacity::free).sum();
+    let most = board.limits.max.get(&(repo.name.clone(), Role::Gate)).copied().unwrap_or(u32::MAX);
     let mut at_once = BTreeMap::<u32, u32>::new();
     for gate in &config.gates {
         *at_once.entry(gate.stage).or_default() += 1;
