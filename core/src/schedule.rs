@@ -1,6 +1,6 @@
 //! The scheduler's decision: which waiting work goes to which outpost.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,17 +139,21 @@ pub fn place(request: &Request, outposts: &[Capacity], limits: &Limits) -> Resul
         .iter()
         .enumerate()
         .filter(|(_, capacity)| capacity.free() > 0 && fits(&capacity.outpost))
-        .min_by_key(|&(_, capacity)| preference(capacity, request))
+        .min_by(|(_, one), (_, other)| preference(one, other, &request.repo))
         .map(|(index, _)| index)
         .ok_or(Unplaced::NoFreeSlot)
 }
 
-/// The rank of an outpost for a placement; the smaller, the better.
-fn preference<'a>(capacity: &'a Capacity, request: &Request) -> (u64, u32, Reverse<u32>, &'a OutpostName) {
-    let Capacity { outpost, in_use } = capacity;
+/// Which of two outposts work of a repo goes to: the lesser. What lies behind the load is compared only where that
+/// is equal, since each placement looks at all outposts.
+fn preference(one: &Capacity, other: &Capacity, repo: &RepoName) -> Ordering {
     // Load in parts per million, so that the order is total without floating point.
-    let load = u64::from(in_use.total()) * 1_000_000 / u64::from(outpost.max_workers);
-    (load, in_use.of_repo(&request.repo), Reverse(outpost.max_workers), &outpost.name)
+    let load = |Capacity { outpost, in_use }: &Capacity| {
+        u64::from(in_use.total()) * 1_000_000 / u64::from(outpost.max_workers)
+    };
+    let spread = |capacity: &Capacity| (capacity.in_use.of_repo(repo), Reverse(capacity.outpost.max_workers));
+    let by_name = || one.outpost.name.cmp(&other.outpost.name);
+    load(one).cmp(&load(other)).then_with(|| spread(one).cmp(&spread(other))).then_with(by_name)
 }
 
 fn carries(labels: &BTreeMap<String, String>, requires: &BTreeMap<String, String>) -> bool {

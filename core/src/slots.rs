@@ -1,7 +1,5 @@
 //! The slots that workers hold.
 
-use std::collections::BTreeMap;
-
 use crate::ids::RepoName;
 use crate::job::Role;
 
@@ -9,8 +7,8 @@ use crate::job::Role;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SlotsInUse {
     total: u32,
-    /// No count is zero.
-    by_repo: BTreeMap<RepoName, BTreeMap<Role, u32>>,
+    /// Sorted by repo and role; no count is zero. One piece of memory: each placement looks into those of all outposts.
+    counts: Vec<(RepoName, Role, u32)>,
 }
 
 impl SlotsInUse {
@@ -20,32 +18,36 @@ impl SlotsInUse {
 
     /// The slots that a repo's workers hold.
     pub fn of_repo(&self, repo: &RepoName) -> u32 {
-        self.by_repo.get(repo).map_or(0, |roles| roles.values().sum())
+        self.counts.iter().filter(|(of, _, _)| of == repo).map(|(_, _, count)| count).sum()
     }
 
     /// The slots that a repo's workers of one role hold.
     pub fn of_role(&self, repo: &RepoName, role: Role) -> u32 {
-        self.by_repo.get(repo).and_then(|roles| roles.get(&role)).copied().unwrap_or(0)
+        self.find(repo, role).map_or(0, |index| self.counts[index].2)
     }
 
     /// Counts a worker's slot.
     pub fn occupy(&mut self, repo: &RepoName, role: Role) {
-        *self.by_repo.entry(repo.clone()).or_default().entry(role).or_default() += 1;
         self.total += 1;
+        match self.find(repo, role) {
+            Ok(index) => self.counts[index].2 += 1,
+            Err(index) => self.counts.insert(index, (repo.clone(), role, 1)),
+        }
     }
 
     /// Counts a worker's slot no more; one that was not counted changes nothing.
     pub fn free(&mut self, repo: &RepoName, role: Role) {
-        let Some(roles) = self.by_repo.get_mut(repo) else { return };
-        let Some(count) = roles.get_mut(&role) else { return };
+        let Ok(index) = self.find(repo, role) else { return };
         self.total -= 1;
-        *count -= 1;
-        if *count == 0 {
-            roles.remove(&role);
+        self.counts[index].2 -= 1;
+        if self.counts[index].2 == 0 {
+            self.counts.remove(index);
         }
-        if roles.is_empty() {
-            self.by_repo.remove(repo);
-        }
+    }
+
+    /// The index of a count, or where it would be.
+    fn find(&self, repo: &RepoName, role: Role) -> Result<usize, usize> {
+        self.counts.binary_search_by(|(of, as_role, _)| (of, as_role).cmp(&(repo, &role)))
     }
 }
 
