@@ -184,3 +184,25 @@ pub(crate) fn discard(path: &Path, trash: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::statfs::{EXT4_SUPER_MAGIC, fstatfs};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_of_trees_is_made_once_and_spreads_them_where_that_is_ext4() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("warm/web");
+        for _ in 0..2 {
+            make_spreading_dir(&path).expect("is made, or is there");
+        }
+        let made = File::open(&path).expect("is there");
+        if fstatfs(&made).expect("a file system").filesystem_type() == EXT4_SUPER_MAGIC {
+            assert!(ioctl_getflags(&made).expect("has flags").contains(IFlags::TOPDIR));
+        }
+        fs::write(dir.path().join("file"), b"").expect("is written");
+        assert!(make_spreading_dir(&dir.path().join("file/below")).is_err());
+    }
+}
