@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// What tmux says when there is a session of that name.
+pub(crate) const DUPLICATE: &str = "duplicate session";
+
 /// Why tmux did not do what it was asked.
 #[derive(Debug, Error)]
 pub(crate) enum TmuxError {

@@ -5,5 +5,5 @@ mod error;
 mod parse;
 mod server;
 
-pub(crate) use error::TmuxError;
+pub(crate) use error::{DUPLICATE, TmuxError};
 pub(crate) use server::{NewSession, Presence, Sessions, Tmux};

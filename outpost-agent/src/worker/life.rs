@@ -26,7 +26,7 @@ use crate::host::disk::{self, Durability};
 use crate::sandbox::Sandbox;
 use crate::sandbox::cgroup::Group;
 use crate::shim::plan::Plan;
-use crate::tmux::{NewSession, Presence, Tmux, TmuxError};
+use crate::tmux::{DUPLICATE, NewSession, Presence, Tmux, TmuxError};
 
 /// A safety net: what happens is normally learnt from inotify and tmux.
 const TICK: Duration = Duration::from_secs(5);
@@ -277,7 +277,7 @@ impl Life {
                 agent.repositories.started();
             }
             // An earlier try has succeeded unseen, or still may.
-            Err(TmuxError::Refused(said)) if said.contains("duplicate session") => self.launched = Some(round),
+            Err(TmuxError::Refused(said)) if said.contains(DUPLICATE) => self.launched = Some(round),
             Err(error) => {
                 self.failed_starts += 1;
                 tracing::warn!(worker = %handle.id(), %error, "a session could not be started");

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 use crate::host::paths::WorkerDir;
-use crate::tmux::Tmux;
+use crate::tmux::{DUPLICATE, Tmux, TmuxError};
 
 /// A session whose shim waits for a worker.
 #[derive(Debug)]
@@ -53,14 +53,6 @@ impl WarmSessions {
         self.lock().push_back(waiting);
     }
 
-    fn take(&self) -> Option<Waiting> {
-        let taken = self.lock().pop_front();
-        if taken.is_some() {
-            self.fewer.notify_one();
-        }
-        taken
-    }
-
     /// Forgets the sessions that tmux does not have any more.
     pub(crate) fn retain(&self, alive: &BTreeSet<String>) {
         let mut waiting = self.lock();
@@ -73,11 +65,25 @@ impl WarmSessions {
 
     /// Gives a warm session to a worker whose plan is written; says whether one took it.
     pub(crate) async fn begin(&self, tmux: &Tmux, worker: WorkerId, dir: &WorkerDir) -> bool {
-        while let Some(Waiting { session, mut shim }) = self.take() {
-            // Refused when it has gone; also when the worker has a session already, which the caller finds out.
-            if let Err(error) = tmux.give_session(&session, worker).await {
-                tracing::debug!(session, %worker, %error, "a warm session cannot be used");
-                continue;
+        loop {
+            let Some(Waiting { session, mut shim }) = self.lock().pop_front() else { return false };
+            let given = tmux.give_session(&session, worker).await;
+            if let Err(TmuxError::Refused(said)) = &given
+                && said.contains(DUPLICATE)
+            {
+                // The worker has a session already, which the caller finds out.
+                self.lock().push_front(Waiting { session, shim });
+                return false;
+            }
+            self.fewer.notify_one();
+            match given {
+                Ok(()) => {}
+                Err(TmuxError::Refused(said)) => {
+                    tracing::debug!(session, %worker, said, "a warm session has gone");
+                    continue;
+                }
+                // Whether it was renamed is not known: its shim ends, and takes it away in either case.
+                Err(TmuxError::Disconnected) => return false,
             }
             match shim.write_all(format!("{}\n", dir.path().display()).as_bytes()).await {
                 Ok(()) => return true,
@@ -87,6 +93,5 @@ impl WarmSessions {
                 }
             }
         }
-        false
     }
 }

@@ -107,12 +107,13 @@ async fn a_process_that_is_no_shim_of_the_agents_gets_no_worker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_session_is_taken_by_another_command_can_be_stopped() {
     let site = Site::start(ONE_SLOT).await;
-    full(&site, 1).await;
+    let waiting = full(&site, 1).await;
     let pid = site.tmux(&["new-session", "-d", "-P", "-F", "#{pane_pid}", "-s", "w5", "sleep 1000"]).expect("is made");
     let worker = site.assign(site.item(5, "exit 9")).await;
     site.started(worker).await;
     site.coordinator.stop_worker(worker, "enough").await;
     let finished = site.finished(worker).await;
     assert_eq!(finished.exit_code, None, "{finished:?}");
+    assert_eq!(warm(&site), waiting, "it had no use for the warm session");
     assert!(!lives(pid.trim().parse().expect("a pid")));
 }
