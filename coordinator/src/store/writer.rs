@@ -30,10 +30,12 @@ const QUEUE: usize = 1024;
 
 type Job = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Answer> + Send>;
 
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
 /// The result of a job, and the reply to its caller after the commit.
 struct Answer {
     keep: bool,
-    reply: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+    reply: Reply,
 }
 
 /// What a batch is run on: by the writer's thread, or by a caller that is alone.
@@ -118,7 +120,9 @@ impl Writer {
             return Some(job);
         };
         let Ok(mut tx) = self.record.tx.try_lock() else { return Some(job) };
-        block_in_place(|| runtime.block_on(self.record.run(&mut tx, &mut vec![job])));
+        let outcome = block_in_place(|| runtime.block_on(self.record.run(&mut tx, &mut vec![job])));
+        drop(tx);
+        outcome.answer();
         None
     }
 }
@@ -150,7 +154,9 @@ impl Record {
                 jobs.push(job);
             }
             self.is_quiet.store(jobs.len() == 1, Ordering::Relaxed);
-            self.run(&mut tx, &mut jobs).await;
+            let outcome = self.run(&mut tx, &mut jobs).await;
+            drop(tx);
+            outcome.answer();
         }
         match self.tx.lock().await.take() {
             None => tracing::error!("a panic has ended the record"),
@@ -179,9 +185,12 @@ impl Record {
     }
 
     /// Runs jobs as one batch.
-    async fn run(&self, held: &mut Option<Box<Tx>>, jobs: &mut Vec<Job>) {
-        // Their callers are told that it is closed.
-        let Some(mut tx) = held.take() else { return jobs.clear() };
+    async fn run(&self, held: &mut Option<Box<Tx>>, jobs: &mut Vec<Job>) -> Outcome {
+        let Some(mut tx) = held.take() else {
+            // Their callers are told that it is closed.
+            jobs.clear();
+            return Outcome { replies: vec![], committed: Ok(()) };
+        };
         let was_away = tx.is_away();
         tx.start_batch(self.time.now()).await;
         if was_away && !tx.is_away() {
@@ -190,16 +199,34 @@ impl Record {
         let count = jobs.len();
         let span =
             tracing::debug_span!(parent: None, "commit", transactions = count, last_event = Empty, result = Empty);
-        batch(&mut tx, jobs, &self.notices).instrument(span).await;
+        let outcome = batch(&mut tx, jobs, &self.notices).instrument(span).await;
         if tx.is_away() {
             self.went_away.notify_one();
         }
         *held = Some(tx);
+        outcome
     }
 }
 
-/// Runs the jobs of a batch, commits them, and answers each.
-async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
+/// What became of a batch, and who is to be told.
+#[must_use]
+struct Outcome {
+    replies: Vec<Reply>,
+    committed: Result<(), StoreError>,
+}
+
+impl Outcome {
+    /// Answers each caller. For when the record is free again: a caller that is answered while it is still held
+    /// finds it so with its next write, which then goes to the thread, and so does each one after it.
+    fn answer(self) {
+        for reply in self.replies {
+            reply(self.committed.as_ref().map(|&()| ()).map_err(StoreError::of_batch));
+        }
+    }
+}
+
+/// Runs the jobs of a batch and commits them.
+async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) -> Outcome {
     let mut replies = Vec::with_capacity(jobs.len());
     for job in jobs.drain(..) {
         // A job that panics is a bug of that job; it must not take the record down with it.
@@ -226,9 +253,7 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
             for notice in &committed.notices {
                 notices.wake(notice);
             }
-            for reply in replies {
-                reply(Ok(()));
-            }
+            Outcome { replies, committed: Ok(()) }
         }
         Err(error) => {
             tracing::error!(%error, transactions = replies.len(), "a commit failed");
@@ -238,9 +263,7 @@ async fn batch(tx: &mut Tx, jobs: &mut Vec<Job>, notices: &Notices) {
                 // The live rows were read again: the commit may have been made.
                 notices.wake_all();
             }
-            for reply in replies {
-                reply(Err(error.of_batch()));
-            }
+            Outcome { replies, committed: Err(error) }
         }
     }
 }

@@ -11,3 +11,4 @@ pub(crate) mod paths;
 pub(crate) mod preflight;
 mod removal;
 pub(crate) mod session_watch;
+pub(crate) mod socket;

@@ -41,6 +41,17 @@ pub(crate) struct News {
     pub(crate) sessions: Notify,
 }
 
+/// Kills the clients of agents before this one. tmux does not let a client go whose last messages cannot be written,
+/// as they cannot when its agent was killed; and a server that is told to end waits for each of its clients.
+async fn end_former_clients(clients: oneshot::Receiver<Result<String, TmuxError>>, own: Option<u32>) {
+    let Ok(Ok(clients)) = clients.await else { return };
+    let pids = clients.lines().filter_map(|pid| pid.parse::<i32>().ok());
+    for pid in pids.filter(|pid| u32::try_from(*pid).ok() != own) {
+        tracing::info!(pid, "ending the tmux client that an earlier agent has left");
+        kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+    }
+}
+
 /// Keeps a connection open and carries requests over it.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -140,10 +151,14 @@ impl Connection {
 
     /// Carries requests until the connection ends.
     async fn serve(&mut self) -> std::io::Result<End> {
-        let (_child, mut input, mut output) = self.connect()?;
+        let (child, mut input, mut output) = self.connect()?;
         let mut parser = Parser::default();
         // The commands that tmux has not answered yet, which it does in their order.
         let mut pending: VecDeque<Reply> = VecDeque::new();
+        let (reply, clients) = oneshot::channel();
+        pending.push_back(reply);
+        input.write_all(b"list-clients -t =control -F '#{client_pid}'\n").await?;
+        tokio::spawn(end_former_clients(clients, child.id()));
         let mut line = vec![];
         let (mut served, mut ended_by_server) = (false, false);
         loop {

@@ -1,8 +1,6 @@
 //! A worker's own socket: what a worker may ask of its outpost, one JSON object a line.
 
-use std::fs;
 use std::io;
-use std::os::fd::AsRawFd as _;
 
 use serde::{Deserialize, Serialize};
 use sprint_core::assignment::Assignment;
@@ -12,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::peer;
 use crate::host::paths::WorkerDir;
+use crate::host::socket;
 
 /// A request is a short line; what is longer is none.
 const LONGEST: u64 = 64 << 10;
@@ -43,19 +42,10 @@ struct Refusal {
 
 /// Listens at `worker.sock`.
 ///
-/// The path may be longer than a socket's name can be, so that it is named
-/// through the directory's descriptor.
-///
 /// # Errors
 /// Those of the file system.
 pub(crate) fn listen(dir: &WorkerDir) -> io::Result<UnixListener> {
-    match fs::remove_file(dir.socket()) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let parent = fs::File::open(dir.path())?;
-    UnixListener::bind(format!("/proc/self/fd/{}/worker.sock", parent.as_raw_fd()))
+    socket::listen(dir.path(), "worker.sock")
 }
 
 /// Answers until it is dropped.

@@ -1,9 +1,6 @@
 //! The upkeep of warm sessions: each is started in a quiet moment, and counts once its shim has asked for a worker.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +9,16 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::warm_sessions::Waiting;
 use crate::context::Agent;
-use crate::host::paths::{DataDir, WARM_SOCKET};
+use crate::host::paths::WARM_SOCKET;
+use crate::host::socket;
 use crate::tmux::{NewSession, Tmux, TmuxError};
 
 /// How long a new session's shim may take to ask for a worker.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(10);
 /// The pause after a session could not be prepared.
 const PREPARE_AGAIN: Duration = Duration::from_secs(10);
+/// The pause between two refusals.
+const REFUSE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keeps the warm sessions, after starts, until the agent ends.
 pub(crate) async fn run(agent: Arc<Agent>) {
@@ -26,7 +26,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     if !sessions.lacks() {
         return;
     }
-    let listener = match listen(&agent.data) {
+    let listener = match socket::listen(agent.data.root(), WARM_SOCKET) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::warn!(%error, "no session can be kept warm; workers start a little later");
@@ -44,7 +44,11 @@ pub(crate) async fn run(agent: Arc<Agent>) {
                 }
             }
         }
-        sessions.fewer().await;
+        tokio::select! {
+            () = sessions.fewer() => {}
+            // A shim that came too late must not wait for ever: it would get no worker, and its session no end.
+            () = refuse_all(&listener) => {}
+        }
     }
 }
 
@@ -74,23 +78,32 @@ enum PrepareError {
 /// The connection of the process that tmux has started: any other at this socket is refused.
 async fn arrival(listener: &UnixListener, pid: i32) -> io::Result<UnixStream> {
     loop {
-        let (stream, _) = listener.accept().await?;
-        let peer = getsockopt(&stream, PeerCredentials)?.pid();
+        let (stream, peer) = accept(listener).await?;
         if peer == pid {
             return Ok(stream);
         }
-        tracing::warn!(pid = peer, "refused a process that is not a warm shim");
+        refuse(stream, peer);
     }
 }
 
-/// The path may be longer than a socket's name can be, so that it is named through the directory's descriptor.
-fn listen(data: &DataDir) -> io::Result<UnixListener> {
-    let root = File::open(data.root())?;
-    let path = format!("/proc/self/fd/{}/{}", root.as_raw_fd(), WARM_SOCKET);
-    match fs::remove_file(Path::new(&path)) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+/// Refuses whoever comes while no shim is awaited, not more often than the log can take; never ends.
+async fn refuse_all(listener: &UnixListener) {
+    loop {
+        match accept(listener).await {
+            Ok((stream, peer)) => refuse(stream, peer),
+            Err(error) => tracing::warn!(%error, "the socket of warm shims fails"),
+        }
+        tokio::time::sleep(REFUSE_AGAIN).await;
     }
-    UnixListener::bind(path)
+}
+
+async fn accept(listener: &UnixListener) -> io::Result<(UnixStream, i32)> {
+    let (stream, _) = listener.accept().await?;
+    let peer = getsockopt(&stream, PeerCredentials)?.pid();
+    Ok((stream, peer))
+}
+
+fn refuse(stream: UnixStream, pid: i32) {
+    drop(stream);
+    tracing::warn!(pid, "refused a process that is not a warm shim");
 }

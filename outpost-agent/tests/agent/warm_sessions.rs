@@ -26,8 +26,17 @@ async fn full(site: &Site, count: usize) -> Vec<(String, i32)> {
     warm(site)
 }
 
+/// Whether a process runs. One that has ended may stay in the list of processes: while tmux ends a pane, its library
+/// for logins discards the signal that another one has ended.
 fn lives(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None).is_ok()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+/// The clients of the session that keeps the agent's connection.
+fn clients(site: &Site) -> Vec<String> {
+    let clients = site.tmux(&["list-clients", "-t", "=control", "-F", "#{client_pid}"]).unwrap_or_default();
+    clients.lines().map(ToOwned::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,6 +73,35 @@ async fn no_session_waits_for_an_agent_that_is_gone() {
     site.joined(2).await;
     let again = full(&site, 3).await;
     assert!(again.iter().all(|session| !waiting.contains(session)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_a_killed_agent_has_left_is_ended_by_the_next() {
+    let mut site = Site::start(ONE_SLOT).await;
+    full(&site, 1).await;
+    // As one is left: its messages cannot be written, and its input never ends.
+    let mut left = std::process::Command::new("tmux")
+        .arg("-S")
+        .arg(site.data().join("tmux.sock"))
+        .args(["-C", "attach-session", "-t", "=control"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("tmux starts");
+    drop(left.stdout.take());
+    let pid = left.id().to_string();
+    eventually("it is a client", || clients(&site).contains(&pid)).await;
+    site.kill_agent();
+    site.start_agent();
+    site.joined(2).await;
+    eventually("it is gone, and the agent's own is there", || {
+        let clients = clients(&site);
+        clients.len() == 1 && !clients.contains(&pid)
+    })
+    .await;
+    left.wait().expect("it has ended");
+    let worker = site.assign(site.item(1, "exit 4")).await;
+    assert_eq!(site.finished(worker).await.exit_code, Some(4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! SQLite: the writer's connection on the writer's thread, the readers' on threads that may block.
+//! SQLite: the writer's connection on the writer's thread or a lone caller's, the readers' on threads that may block.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ impl ToSql for Value {
     }
 }
 
-/// The writer's connection; it blocks the writer's own thread and no other.
+/// The writer's connection; it blocks the thread that writes and no other.
 pub(crate) struct Writer {
     connection: Connection,
     /// The statement that writes one row, by table.
