@@ -127,7 +127,8 @@ async fn a_process_that_is_no_shim_of_the_agents_gets_no_worker() {
     full(&site, 1).await;
     let socket = site.data().join("warm.sock");
     let mut stranger = UnixStream::connect(&socket).expect("listens");
-    stranger.write_all(b"hello\n").expect("is written");
+    // It may have been refused by now.
+    stranger.write_all(b"hello\n").ok();
     // Its session is taken, so that the agent expects the next one, and finds the stranger first.
     let worker = site.assign(site.item(3, "exit 7")).await;
     assert_eq!(site.finished(worker).await.exit_code, Some(7));
