@@ -16,7 +16,7 @@ use crate::host::paths::DataDir;
 use crate::link::Identity;
 use crate::sandbox::policy::Policy;
 use crate::tmux::Tmux;
-use crate::worker::{Fleet, Outbox, SnapshotPace, WarmSessions};
+use crate::worker::{Fleet, Outbox, SnapshotPace, WarmDirs, WarmSessions};
 use crate::workspace::Repositories;
 
 /// The settings that the agent was started with.
@@ -47,6 +47,7 @@ pub(crate) struct Agent {
     pub(crate) identity: Identity,
     pub(crate) tmux: Tmux,
     pub(crate) warm_sessions: WarmSessions,
+    pub(crate) warm_dirs: WarmDirs,
     pub(crate) repositories: Repositories,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) fleet: Fleet,

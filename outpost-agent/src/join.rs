@@ -28,7 +28,7 @@ use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
 use crate::settings::{JoinSettings, SandboxArgs};
 use crate::tmux::Tmux;
-use crate::worker::{Fleet, SnapshotPace, WarmSessions, hung, roster, warm_upkeep};
+use crate::worker::{Fleet, SnapshotPace, WarmDirs, WarmSessions, hung, roster, warm_upkeep};
 use crate::workspace::{Repositories, locks};
 
 /// The time limit of the agent's own end; workers are not part of it.
@@ -179,6 +179,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         identity,
         tmux,
         warm_sessions: WarmSessions::new(sessions),
+        warm_dirs: WarmDirs::open(&data, sessions),
         outbox: Arc::default(),
         fleet: Fleet::default(),
         snapshot_pace: SnapshotPace::default(),

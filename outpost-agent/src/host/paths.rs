@@ -89,6 +89,11 @@ impl DataDir {
         self.root.join("mirrors")
     }
 
+    /// Directories that wait for their workers.
+    pub(crate) fn warm_workers(&self) -> PathBuf {
+        self.root.join("warm-workers")
+    }
+
     pub(crate) fn workers(&self) -> PathBuf {
         self.root.join("workers")
     }
@@ -114,6 +119,11 @@ impl DataDir {
     /// What was renamed away and is being deleted.
     pub(crate) fn trash(&self) -> PathBuf {
         self.root.join("trash")
+    }
+
+    /// Empty: each worker's view of the file system is built on it, unseen by the others.
+    pub(crate) fn stage(&self) -> PathBuf {
+        self.root.join("stage")
     }
 }
 
@@ -174,11 +184,6 @@ impl WorkerDir {
     /// What a worker has changed in directories that it shares with others.
     pub(crate) fn layers(&self) -> PathBuf {
         self.path.join("layers")
-    }
-
-    /// Empty: a worker's view of the file system is built on it.
-    pub(crate) fn stage(&self) -> PathBuf {
-        self.path.join("stage")
     }
 
     /// Why the directory is to be kept.

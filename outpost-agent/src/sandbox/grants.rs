@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::host_paths::HostPaths;
 use super::spec::{Access, Grant};
 
 /// How a directory is granted in which something is to be hidden.
@@ -15,20 +16,23 @@ pub(super) enum HiddenIn {
 }
 
 /// Grants in the making; the first that names a path stays.
-#[derive(Debug, Default)]
-pub(super) struct List {
+#[derive(Debug)]
+pub(super) struct List<'a> {
+    host: &'a HostPaths,
     grants: Vec<Grant>,
     pub(super) links: BTreeSet<(PathBuf, PathBuf)>,
 }
 
-impl List {
+impl<'a> List<'a> {
+    pub(super) fn new(host: &'a HostPaths) -> Self {
+        Self { host, grants: vec![], links: BTreeSet::new() }
+    }
+
     /// Adds what is there, by its real path, with the links that lead to it.
     pub(super) fn add(&mut self, path: &Path, access: Access) {
-        let Ok(real) = path.canonicalize() else { return };
-        if real != path {
-            self.links.extend(links(path));
-        }
-        self.insert(real, access);
+        let Some(found) = self.host.find(path) else { return };
+        self.links.extend(found.links.iter().cloned());
+        self.insert(found.real.clone(), access);
     }
 
     pub(super) fn insert(&mut self, path: PathBuf, access: Access) {
@@ -39,7 +43,9 @@ impl List {
 
     /// Hides what lies in something that is granted.
     pub(super) fn hide(&mut self, path: &Path, within: HiddenIn) {
-        let Ok(path) = path.canonicalize() else { return };
+        // What this user cannot read needs no hiding.
+        let Some(found) = self.host.find(path).filter(|found| found.readable) else { return };
+        let path = &found.real;
         let shown = |access: &Access| match access {
             Access::Read | Access::Write | Access::Layered { .. } => true,
             Access::Private { .. } => within == HiddenIn::InAnyWay,
@@ -48,10 +54,10 @@ impl List {
         let nearest = self
             .grants
             .iter()
-            .filter(|grant| grant.path != path && path.starts_with(&grant.path))
+            .filter(|grant| grant.path != *path && path.starts_with(&grant.path))
             .max_by_key(|grant| grant.path.components().count());
-        if nearest.is_some_and(|grant| shown(&grant.access)) && readable(&path) {
-            self.insert(path, Access::Hidden);
+        if nearest.is_some_and(|grant| shown(&grant.access)) {
+            self.insert(path.clone(), Access::Hidden);
         }
     }
 
@@ -97,35 +103,4 @@ fn without_hidden(grants: &[Grant]) -> Vec<Grant> {
     }
     kept.sort_by(|a, b| a.path.cmp(&b.path));
     kept
-}
-
-/// Whether there is anything to hide: what this user cannot read needs no hiding.
-fn readable(path: &Path) -> bool {
-    nix::unistd::access(path, nix::unistd::AccessFlags::R_OK).is_ok()
-}
-
-/// The symbolic links that a path leads through, and what they say.
-pub(super) fn links(path: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let mut found = vec![];
-    let mut open = path.to_owned();
-    // As many as the kernel follows.
-    for _ in 0..40 {
-        let mut walked = PathBuf::new();
-        let mut components = open.components();
-        let link = loop {
-            let Some(component) = components.next() else { return found };
-            walked.push(component);
-            if let Ok(target) = fs::read_link(&walked) {
-                break target;
-            }
-        };
-        let rest = components.as_path();
-        let parent = walked.parent().unwrap_or(Path::new("/"));
-        let parent = parent.canonicalize().unwrap_or_else(|_| parent.to_owned());
-        // Joined as the kernel does: an absolute target starts at the root. `..` is left to the real path.
-        let next = parent.join(&link).join(rest);
-        found.push((walked, link));
-        open = next;
-    }
-    found
 }

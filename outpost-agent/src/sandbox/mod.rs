@@ -8,6 +8,7 @@
 pub(crate) mod cgroup;
 mod confinement;
 mod grants;
+mod host_paths;
 mod limits;
 pub(crate) mod policy;
 pub(crate) mod probe;

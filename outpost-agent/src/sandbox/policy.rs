@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::cgroup::Group;
 use super::grants::{HiddenIn, List};
+use super::host_paths::HostPaths;
 use super::limits::Limits;
 use super::spec::{Access, Mechanisms, Sandbox};
 use crate::host::paths::{DataDir, WorkerDir};
@@ -151,12 +152,13 @@ pub(crate) struct Policy {
     pub(crate) programs: Vec<PathBuf>,
     pub(crate) allow_read: Vec<PathBuf>,
     pub(crate) allow_write: Vec<PathBuf>,
+    pub(crate) host: HostPaths,
 }
 
 impl Policy {
     /// The sandbox of the worker of a directory, with the host as it is now.
     pub(crate) fn sandbox(&self, data: &DataDir, dir: &WorkerDir, mirror: &Path) -> Sandbox {
-        let mut list = List::default();
+        let mut list = List::new(&self.host);
         self.own(&mut list, dir, mirror);
         for path in &self.allow_write {
             list.add(path, Access::Write);
@@ -178,13 +180,13 @@ impl Policy {
             mechanisms: self.mechanisms,
             grants: list.finish(self.mechanisms.view.is_some()),
             links: list.links.into_iter().collect(),
-            stage: dir.stage(),
+            stage: data.stage(),
             limits: self.limits,
             cgroups: self.groups.iter().map(|parent| parent.child(&group)).collect(),
         }
     }
 
-    fn own(&self, list: &mut List, dir: &WorkerDir, mirror: &Path) {
+    fn own(&self, list: &mut List<'_>, dir: &WorkerDir, mirror: &Path) {
         list.insert(dir.path().to_owned(), Access::Named);
         list.insert(dir.workspace(), Access::Write);
         list.insert(dir.artifacts(), Access::Write);
@@ -198,7 +200,7 @@ impl Policy {
         }
     }
 
-    fn of_home(&self, list: &mut List, dir: &WorkerDir) {
+    fn of_home(&self, list: &mut List<'_>, dir: &WorkerDir) {
         let Some(home) = &self.home else { return };
         if self.mechanisms.view.is_some() {
             list.add(home, Access::Private { source: dir.home() });
@@ -222,10 +224,11 @@ impl Policy {
         path.is_absolute() && !self.home.as_deref().is_some_and(holds) && !holds(data.root())
     }
 
-    fn hide(&self, list: &mut List, data: &DataDir) {
+    fn hide(&self, list: &mut List<'_>, data: &DataDir) {
         let home = self.home.iter().flat_map(|home| HOME_SECRETS.iter().map(|name| home.join(name)));
         let explicit = |path: &PathBuf| self.allow_read.contains(path) || self.allow_write.contains(path);
-        let secrets = SECRETS.iter().map(PathBuf::from).chain(home).chain(host_keys());
+        let keys = self.host.ssh_keys();
+        let secrets = SECRETS.iter().map(PathBuf::from).chain(home).chain(keys.iter().cloned());
         for path in secrets.filter(|path| !explicit(path)) {
             list.hide(&path, HiddenIn::AsItIs);
         }
@@ -238,6 +241,22 @@ impl Policy {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn prepare(&self, sandbox: &Sandbox, dir: &WorkerDir) -> io::Result<()> {
+        self.make_dirs(sandbox, dir)?;
+        let Some(home) = self.home.as_ref().filter(|_| sandbox.mechanisms.view.is_some()) else { return Ok(()) };
+        for name in COPIED {
+            let (from, to) = (home.join(name), dir.home().join(name));
+            if !to.exists() && fs::metadata(&from).is_ok_and(|file| file.is_file() && file.len() <= COPIED_MOST) {
+                fs::copy(from, to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the directories that a sandbox names.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn make_dirs(&self, sandbox: &Sandbox, dir: &WorkerDir) -> io::Result<()> {
         fs::create_dir_all(dir.temporary())?;
         fs::create_dir_all(&sandbox.stage)?;
         for grant in &sandbox.grants {
@@ -250,21 +269,8 @@ impl Policy {
                 Access::Named | Access::Read | Access::Write | Access::Hidden => {}
             }
         }
-        let Some(home) = self.home.as_ref().filter(|_| sandbox.mechanisms.view.is_some()) else { return Ok(()) };
-        for name in COPIED {
-            let (from, to) = (home.join(name), dir.home().join(name));
-            if !to.exists() && fs::metadata(&from).is_ok_and(|file| file.is_file() && file.len() <= COPIED_MOST) {
-                fs::copy(from, to)?;
-            }
-        }
         Ok(())
     }
-}
-
-/// The host's own SSH keys.
-fn host_keys() -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir("/etc/ssh").into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_none() && path.to_string_lossy().contains("ssh_host_"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::host_paths::HostPaths;
 use super::limits::Limits;
 use super::policy::Policy;
 use super::spec::{Mechanisms, Namespace};
@@ -50,6 +51,7 @@ pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) ->
         programs: std::env::split_paths(&path).collect(),
         allow_read: existing(allow_read)?,
         allow_write: existing(allow_write)?,
+        host: HostPaths::default(),
     };
     let landlock = rules::version();
     let (mechanisms, why) = best(&mut policy, landlock, data, program)?;

@@ -17,7 +17,7 @@ pub(crate) struct Sandbox {
     pub(crate) grants: Vec<Grant>,
     /// Symbolic links on the way to a grant: where, and what they say.
     pub(crate) links: Vec<(PathBuf, PathBuf)>,
-    /// An empty directory that the worker's view of the file system is built on.
+    /// An empty directory on which the worker's view of the file system is built.
     pub(crate) stage: PathBuf,
     pub(crate) limits: Limits,
     /// The worker's own control groups, made by the shim.

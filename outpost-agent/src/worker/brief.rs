@@ -11,6 +11,7 @@ use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job};
 use thiserror::Error;
 
 use super::progress::Progress;
+use super::warm_dirs;
 use crate::host::environment;
 use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
@@ -30,8 +31,7 @@ pub(crate) struct BadTemplate {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn write_context(assignment: &Assignment, progress: &Progress, dir: &WorkerDir) -> io::Result<()> {
-    fs::create_dir_all(dir.context())?;
-    fs::create_dir_all(dir.artifacts())?;
+    warm_dirs::make_within(dir)?;
     fs::write(dir.prompt(), prompt(assignment))?;
     match feedback(assignment, progress) {
         Some(text) => fs::write(dir.feedback(), text),

@@ -181,7 +181,10 @@ impl Life {
     /// Writes the assignment down; the report that says so syncs it to the disk.
     async fn accept(&mut self) {
         let handle = self.handle.clone();
-        let written = std::fs::create_dir_all(handle.dir.path())
+        let written = self
+            .agent
+            .warm_dirs
+            .make(handle.dir.path())
             .and_then(|()| Ok(serde_json::to_vec(&handle.assignment)?))
             .and_then(|content| disk::write_atomic(&handle.dir.assignment(), &content, Durability::Process));
         if let Err(error) = written {

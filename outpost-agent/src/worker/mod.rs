@@ -20,6 +20,7 @@ mod snapshot_pace;
 mod snapshots;
 mod socket;
 mod tail;
+mod warm_dirs;
 mod warm_sessions;
 pub(crate) mod warm_upkeep;
 
@@ -27,4 +28,5 @@ pub(crate) use decide::Stop;
 pub(crate) use fleet::Fleet;
 pub(crate) use outbox::Outbox;
 pub(crate) use snapshot_pace::SnapshotPace;
+pub(crate) use warm_dirs::WarmDirs;
 pub(crate) use warm_sessions::WarmSessions;

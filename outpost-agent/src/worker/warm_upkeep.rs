@@ -1,4 +1,5 @@
-//! The upkeep of warm sessions: each is started in a quiet moment, and counts once its shim has asked for a worker.
+//! The upkeep of warm sessions and directories, in quiet moments. A session counts once its shim has asked for a
+//! worker.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ const PREPARE_AGAIN: Duration = Duration::from_secs(10);
 /// The pause between two refusals.
 const REFUSE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Keeps the warm sessions, after starts, until the agent ends.
+/// Keeps the warm sessions and directories, after starts, until the agent ends.
 pub(crate) async fn run(agent: Arc<Agent>) {
     let sessions = &agent.warm_sessions;
     if !sessions.lacks() {
@@ -34,6 +35,13 @@ pub(crate) async fn run(agent: Arc<Agent>) {
         }
     };
     loop {
+        while agent.warm_dirs.lacks() {
+            agent.repositories.quiet().await;
+            if let Err(error) = agent.warm_dirs.add(&agent.data, agent.policy.as_ref()) {
+                tracing::warn!(%error, "a worker's directory could not be made in advance");
+                break;
+            }
+        }
         while sessions.lacks() {
             agent.repositories.quiet().await;
             match prepare(&agent, &listener).await {

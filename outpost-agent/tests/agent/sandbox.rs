@@ -350,8 +350,8 @@ async fn with_landlock_alone_files_and_processes_are_safe() {
 async fn a_worker_that_cannot_be_confined_does_not_run_and_does_not_count_as_failed() {
     let site = Site::start(&["--warm", "0"]).await;
     // A stage that is no directory any more.
-    let broken = site.worker_dir(WorkerId::new(1)).join("stage");
-    fs::create_dir_all(broken.parent().expect("a parent")).expect("is made");
+    let broken = site.data().join("stage");
+    fs::remove_dir(&broken).expect("is empty");
     fs::write(&broken, b"").expect("is written");
     let ran = site.outside().join("ran");
     let worker = site.assign(site.item(1, &format!("touch '{}'", ran.display()))).await;
