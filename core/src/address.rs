@@ -1,6 +1,7 @@
 //! Where a repo comes from: an address that may carry a secret, which is shown nowhere.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -80,6 +81,12 @@ impl RepoAddress {
             Some(credentials) => (format!("{before}{after}"), Some(credentials)),
             None => (self.0.clone(), None),
         }
+    }
+
+    /// The path that it is, on the coordinator's host; none when a server or another host is asked.
+    pub fn path(&self) -> Option<&Path> {
+        let text = self.0.strip_prefix("file://").unwrap_or(&self.0);
+        text.starts_with('/').then(|| Path::new(text))
     }
 
     /// A text that may repeat the address, such as what git says of it, without the address's secrets.

@@ -95,13 +95,18 @@ impl Check<'_> {
                 Some(_) => {}
                 None => self.say(format_args!("item {id} is leased to worker {}, which is not there", lease.worker)),
             },
-            Stage::Merging { change } => {
+            Stage::Merging { change, landed } => {
                 let found = self.record.changes.iter().find(|known| known.id == *change);
                 match found {
                     Some(found) if found.item != id || found.attempt != item.attempt => {
                         self.say(format_args!("item {id} waits for change {change}, which is another attempt's"));
                     }
-                    Some(found) if !found.state.is_pending() => {
+                    Some(found) if landed.is_some() != matches!(found.state, ChangeState::Landed { .. }) => {
+                        let state = found.state.name();
+                        let what = if landed.is_some() { "landed by" } else { "waits for" };
+                        self.say(format_args!("item {id} {what} change {change}, which is {state}"));
+                    }
+                    Some(found) if landed.is_none() && !found.state.is_pending() => {
                         let state = found.state.name();
                         self.say(format_args!("item {id} waits for change {change}, which is {state}"));
                     }
@@ -155,13 +160,14 @@ impl Check<'_> {
         match self.items.get(&change.item) {
             None => self.say(format_args!("change {id} is of item {}, which is not there", change.item)),
             Some(item) => {
-                let is_waited_for = matches!(item.stage, Stage::Merging { change } if change == id);
+                let is_waited_for = matches!(item.stage, Stage::Merging { change, .. } if change == id);
                 let (item, stage) = (item.id, item.stage.name());
                 if change.state.is_pending() && !is_waited_for {
                     self.say(format_args!("change {id} is in the queue, and its item {item} is {stage}"));
                 }
                 if matches!(change.state, ChangeState::Landed { .. })
-                    && !matches!(self.items[&item].stage, Stage::Done { .. })
+                    && !self.items[&item].has_landed()
+                    && !matches!(self.items[&item].stage, Stage::Cancelled { .. })
                 {
                     self.say(format_args!("change {id} has landed, and its item {item} is {stage}"));
                 }

@@ -19,7 +19,7 @@ fn sound() -> Record {
         repos: vec![fixtures::repo()],
         items: vec![
             item(1, Stage::InProgress { lease: lease(1) }),
-            item(2, Stage::Merging { change: ChangeId::new(1) }),
+            item(2, Stage::Merging { change: ChangeId::new(1), landed: None }),
             item(3, Stage::Done { commit: Some(commit("a")) }),
         ],
         workers: vec![worker(1, 1, WorkerState::Running), gate],

@@ -12,7 +12,7 @@ const CHANGE: ChangeId = ChangeId::new(5);
 
 /// Its first attempt came back.
 fn conflicted(max_attempts: u32) -> Item {
-    let mut item = Item { stage: Stage::Merging { change: CHANGE }, ..fixtures::item(1, 1) };
+    let mut item = Item { stage: Stage::Merging { change: CHANGE, landed: None }, ..fixtures::item(1, 1) };
     apply(&mut item, rejected(max_attempts));
     item
 }

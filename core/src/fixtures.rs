@@ -51,6 +51,7 @@ pub fn repo() -> Repo {
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
+        upstream_trouble: None,
         created_at: Timestamp::default(),
     }
 }

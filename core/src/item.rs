@@ -82,6 +82,15 @@ pub struct Item {
 
 crate::noun!(Item, "item", "number");
 
+/// Whether a landing has still to be brought to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    Owed,
+    /// It has no upstream.
+    Complete,
+}
+
 /// What happens to an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,6 +137,11 @@ pub enum ItemEvent {
     /// The change is on the target branch.
     Landed {
         change: ChangeId,
+        commit: CommitId,
+        delivery: Delivery,
+    },
+    /// The upstream has the commit as which its change landed.
+    AtUpstream {
         commit: CommitId,
     },
     /// Every child of this container is done or cancelled.
@@ -177,6 +191,7 @@ impl EventKind {
     pub const ITEM_LEASED: Self = Self::new("item_leased");
     pub const ITEM_ATTEMPT_FAILED: Self = Self::new("item_attempt_failed");
     pub const ITEM_LANDED: Self = Self::new("item_landed");
+    pub const ITEM_AT_UPSTREAM: Self = Self::new("item_at_upstream");
     pub const ITEM_RETRIED: Self = Self::new("item_retried");
     pub const ITEM_CANCELLED: Self = Self::new("item_cancelled");
 }
@@ -193,6 +208,7 @@ impl Recorded for ItemEvent {
             Self::AttemptLost { .. } => "attempt_lost",
             Self::Rejected { .. } => "rejected",
             Self::Landed { .. } => "landed",
+            Self::AtUpstream { .. } => "at_upstream",
             Self::ChildrenDone => "children_done",
             Self::ConvoyDone { .. } => "convoy_done",
             Self::Requeued { .. } => "requeued",
@@ -229,7 +245,7 @@ impl Item {
             (Stage::InProgress { .. }, ItemEvent::Delivered { attempt, change }) => {
                 self.fence(attempt)?;
                 self.losses = 0;
-                self.stage = Stage::Merging { change };
+                self.stage = Stage::Merging { change, landed: None };
                 vec![]
             }
             (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, detail, max_attempts }) => {
@@ -246,13 +262,22 @@ impl Item {
                 vec![ItemEffect::Schedule]
             }
             (
-                Stage::Merging { change: held },
+                Stage::Merging { change: held, landed: None },
                 ItemEvent::Rejected { change, reason, detail, conflict, max_attempts },
             ) if *held == change => {
                 self.conflict = conflict;
                 self.fail(&reason, &detail, max_attempts)
             }
-            (Stage::Merging { change: held }, ItemEvent::Landed { change, commit }) if *held == change => {
+            (Stage::Merging { change: held, landed: None }, ItemEvent::Landed { change, commit, delivery })
+                if *held == change =>
+            {
+                self.stage = match delivery {
+                    Delivery::Owed => Stage::Merging { change, landed: Some(commit) },
+                    Delivery::Complete => Stage::Done { commit: Some(commit) },
+                };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::Merging { landed: Some(landed), .. }, ItemEvent::AtUpstream { commit }) if *landed == commit => {
                 self.stage = Stage::Done { commit: Some(commit) };
                 vec![ItemEffect::Settle]
             }
@@ -265,7 +290,7 @@ impl Item {
                 vec![ItemEffect::Settle]
             }
             (Stage::Blocked { .. } | Stage::Ready, ItemEvent::Requeued { change }) => {
-                self.stage = Stage::Merging { change };
+                self.stage = Stage::Merging { change, landed: None };
                 vec![]
             }
             (Stage::InProgress { lease }, ItemEvent::Submitted { attempt, change }) if self.may_be(attempt) => {
@@ -280,7 +305,7 @@ impl Item {
                 self.submit(attempt, change);
                 vec![]
             }
-            (Stage::Merging { change: held }, ItemEvent::Submitted { attempt, change })
+            (Stage::Merging { change: held, landed: None }, ItemEvent::Submitted { attempt, change })
                 if *held == change && self.may_be(attempt) =>
             {
                 self.submit(attempt, change);
@@ -304,7 +329,7 @@ impl Item {
                 self.stage = Stage::Blocked { reason };
                 vec![ItemEffect::Settle]
             }
-            (Stage::Merging { .. }, ItemEvent::Blocked { reason }) => {
+            (Stage::Merging { landed: None, .. }, ItemEvent::Blocked { reason }) => {
                 self.stage = Stage::Blocked { reason };
                 vec![ItemEffect::Settle]
             }
@@ -313,7 +338,7 @@ impl Item {
                 self.stage = Stage::Cancelled { reason };
                 vec![ItemEffect::StopWorker { worker }, ItemEffect::Settle]
             }
-            (Stage::Merging { change }, ItemEvent::Cancelled { reason }) => {
+            (Stage::Merging { change, landed: None }, ItemEvent::Cancelled { reason }) => {
                 let change = *change;
                 self.stage = Stage::Cancelled { reason };
                 vec![ItemEffect::DropChange { change }, ItemEffect::Settle]
@@ -324,6 +349,8 @@ impl Item {
                 | Stage::Ready
                 | Stage::InReview
                 | Stage::InTests
+                // What has landed stays landed; its way to the upstream is not waited for.
+                | Stage::Merging { landed: Some(_), .. }
                 | Stage::InDocs
                 | Stage::Blocked { .. },
                 ItemEvent::Cancelled { reason },
@@ -376,6 +403,11 @@ impl Item {
         matches!(self.stage, Stage::Done { .. } | Stage::Cancelled { .. })
     }
 
+    /// Whether its work is on the target branch, for what needs it; the upstream may still lack it.
+    pub const fn has_landed(&self) -> bool {
+        matches!(self.stage, Stage::Done { .. } | Stage::Merging { landed: Some(_), .. })
+    }
+
     /// The worker that holds its lease now.
     pub const fn worker(&self) -> Option<WorkerId> {
         match &self.stage {
@@ -415,7 +447,7 @@ impl Item {
     fn submit(&mut self, attempt: Attempt, change: ChangeId) {
         self.attempt = attempt;
         self.losses = 0;
-        self.stage = Stage::Merging { change };
+        self.stage = Stage::Merging { change, landed: None };
     }
 
     fn learn(&mut self, text: String) {

@@ -26,7 +26,8 @@ fn stages() -> Vec<Stage> {
         Stage::InProgress { lease: lease(7) },
         Stage::InReview,
         Stage::InTests,
-        Stage::Merging { change: ChangeId::new(5) },
+        Stage::Merging { change: ChangeId::new(5), landed: None },
+        Stage::Merging { change: ChangeId::new(5), landed: Some(commit("a")) },
         Stage::InDocs,
         Stage::Done { commit: None },
         Stage::Blocked { reason: "why".to_owned() },
@@ -49,7 +50,8 @@ fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
             conflict: Some(fixtures::conflict(change)),
             max_attempts: 3,
         },
-        ItemEvent::Landed { change, commit: commit("a") },
+        ItemEvent::Landed { change, commit: commit("a"), delivery: Delivery::Complete },
+        ItemEvent::AtUpstream { commit: commit("a") },
         ItemEvent::ChildrenDone,
         ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit("a") },
         ItemEvent::Requeued { change },
@@ -78,12 +80,27 @@ fn the_whole_table_of_stages_and_events() {
         for (event, live) in events(Attempt::new(2), ChangeId::new(5)).into_iter().map(|event| (event, "")).chain([
             (ItemEvent::Leased { attempt: Attempt::new(3), lease: lease(7) }, " (next attempt)"),
             (ItemEvent::Delivered { attempt: Attempt::new(1), change: ChangeId::new(5) }, " (older attempt)"),
-            (ItemEvent::Landed { change: ChangeId::new(6), commit: commit("a") }, " (another change)"),
+            (
+                ItemEvent::Landed { change: ChangeId::new(5), commit: commit("a"), delivery: Delivery::Owed },
+                " (to bring upstream)",
+            ),
+            (
+                ItemEvent::Landed { change: ChangeId::new(6), commit: commit("a"), delivery: Delivery::Complete },
+                " (another change)",
+            ),
+            (ItemEvent::AtUpstream { commit: commit("b") }, " (another commit)"),
         ]) {
             let mut item = item(stage.clone());
             let name = event.name();
+            let to_bring = if item.has_landed() && !item.is_over() { "+" } else { "" };
             let result = item.apply(event, now());
-            let _ = writeln!(table, "{:12} {:34} {}", stage.name(), format!("{name}{live}"), outcome(&item, &result));
+            let _ = writeln!(
+                table,
+                "{:12} {:34} {}",
+                format!("{}{to_bring}", stage.name()),
+                format!("{name}{live}"),
+                outcome(&item, &result)
+            );
         }
     }
     insta::assert_snapshot!(table);
@@ -144,7 +161,7 @@ fn a_chain_of_a_hundred_thousand_needs_is_searched() {
 fn any_event() -> impl Strategy<Value = ItemEvent> {
     let attempt = prop_oneof![9 => 0..5_u32, 1 => any::<u32>()];
     let texts = || texts(&["it failed", "exited with code 1\n\n  "]);
-    (0..13_usize, attempt, 4..7_u64, texts(), texts(), any::<(u32, i64)>()).prop_map(
+    (0..15_usize, attempt, 4..7_u64, texts(), texts(), any::<(u32, i64)>()).prop_map(
         |(kind, attempt, change, text, log, (number, time))| {
             let mut event = events(Attempt::new(attempt), ChangeId::new(change)).swap_remove(kind);
             // What a report says of itself is the outpost's, or its worker's, to choose.
@@ -161,6 +178,7 @@ fn any_event() -> impl Strategy<Value = ItemEvent> {
                 | ItemEvent::Leased { .. }
                 | ItemEvent::Delivered { .. }
                 | ItemEvent::Landed { .. }
+                | ItemEvent::AtUpstream { .. }
                 | ItemEvent::ChildrenDone
                 | ItemEvent::ConvoyDone { .. }
                 | ItemEvent::Requeued { .. }

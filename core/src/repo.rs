@@ -42,6 +42,15 @@ pub struct UpstreamPush {
     pub to: CommitId,
 }
 
+/// Why the upstream lacks what has landed here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamTrouble {
+    /// What git and the upstream say, without their noise.
+    pub why: String,
+    /// When that was said first.
+    pub since: Timestamp,
+}
+
 const fn default_resume() -> Resume {
     Resume::Clean
 }
@@ -88,6 +97,9 @@ pub struct Repo {
     /// The push to the upstream that is under way, or that a crash has interrupted.
     #[serde(default)]
     pub pushing: Option<UpstreamPush>,
+    /// Why the last push failed; none once one has succeeded.
+    #[serde(default)]
+    pub upstream_trouble: Option<UpstreamTrouble>,
     pub created_at: Timestamp,
 }
 
@@ -103,6 +115,7 @@ impl EventKind {
     pub const REPO_SYNCED: Self = Self::new("repo_synced");
     pub const REPO_PUSHING: Self = Self::new("repo_pushing");
     pub const REPO_PUSHED: Self = Self::new("repo_pushed");
+    pub const REPO_PUSH_FAILED: Self = Self::new("repo_push_failed");
     pub const REPO_PUSH_LOST: Self = Self::new("repo_push_lost");
 }
 

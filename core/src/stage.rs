@@ -42,14 +42,27 @@ pub enum Stage {
     Inbox,
     Planning,
     Ready,
-    InProgress { lease: Lease },
+    InProgress {
+        lease: Lease,
+    },
     InReview,
     InTests,
-    Merging { change: ChangeId },
+    Merging {
+        change: ChangeId,
+        /// As what the change landed here, while the upstream does not have it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        landed: Option<CommitId>,
+    },
     InDocs,
-    Done { commit: Option<CommitId> },
-    Blocked { reason: String },
-    Cancelled { reason: String },
+    Done {
+        commit: Option<CommitId>,
+    },
+    Blocked {
+        reason: String,
+    },
+    Cancelled {
+        reason: String,
+    },
 }
 
 impl Stage {

@@ -37,6 +37,9 @@ pub struct QueueStatus {
     pub branch: String,
     /// Why it is halted.
     pub halted: Option<String>,
+    /// Why the upstream lacks what has landed here.
+    #[serde(default)]
+    pub upstream_trouble: Option<String>,
     /// The changes in it, the next one first.
     pub changes: Vec<ChangeId>,
 }

@@ -50,7 +50,7 @@ pub struct ItemView {
 impl From<Item> for ItemView {
     fn from(item: Item) -> Self {
         let (change, commit) = match &item.stage {
-            Stage::Merging { change } => (Some(*change), None),
+            Stage::Merging { change, landed } => (Some(*change), landed.clone()),
             Stage::Done { commit } => (None, commit.clone()),
             Stage::Inbox
             | Stage::Planning

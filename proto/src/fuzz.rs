@@ -153,6 +153,7 @@ fn valid() -> Vec<Vec<u8>> {
         resume: "wip".to_owned(),
         hung_after_ms: Some(300_000),
         pushing: Some(v1::UpstreamPush { from: None, to: commit() }),
+        upstream_trouble: Some(v1::UpstreamTrouble { why: "it is protected".to_owned(), since_ms: 7 }),
         ..v1::Repo::default()
     };
     let outpost = v1::Outpost {

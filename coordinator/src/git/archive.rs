@@ -57,8 +57,11 @@ impl GitRepos {
         ended("index-pack", command.spawn().map_err(GitError::NoProgram)?).await?;
         let repo = self.get(name)?;
         for (name, object) in refs {
-            let object = CommitId::new(object.as_str())
-                .map_err(|error| GitError::Failed { command: "restore".to_owned(), stderr: error.to_string() })?;
+            let object = CommitId::new(object.as_str()).map_err(|error| GitError::Failed {
+                command: "restore".to_owned(),
+                stdout: String::new(),
+                stderr: error.to_string(),
+            })?;
             repo.set_ref(name, &object)?;
         }
         Ok(())
@@ -73,5 +76,5 @@ async fn ended(command: &str, child: tokio::process::Child) -> Result<(), GitErr
         return Ok(());
     }
     let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(GitError::Failed { command: command.to_owned(), stderr })
+    Err(GitError::Failed { command: command.to_owned(), stdout: String::new(), stderr })
 }

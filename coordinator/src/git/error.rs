@@ -15,8 +15,8 @@ pub enum GitError {
     NoProgram(std::io::Error),
     #[error("git {found} is too old; {} or newer is needed", version(OLDEST_GIT))]
     TooOld { found: String },
-    #[error("git {command} failed: {stderr}")]
-    Failed { command: String, stderr: String },
+    #[error("git {command} failed: {}", stderr.trim().replace('\n', "; "))]
+    Failed { command: String, stdout: String, stderr: String },
     #[error("git {command} did not end within {}", humantime::format_duration(*limit))]
     TimedOut { command: String, limit: Duration },
     #[error("git's object store failed: {0}")]

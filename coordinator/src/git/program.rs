@@ -51,8 +51,8 @@ pub(super) async fn run_command(mut command: Command, args: &[&str], limit: Dura
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        let stderr = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-        Err(GitError::Failed { command: what(), stderr })
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Err(GitError::Failed { command: what(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 }
 

@@ -24,10 +24,16 @@ pub struct Fetched {
 pub enum Pushed {
     Done,
     /// The upstream's branch holds commits that ours does not.
-    Diverged {
-        stderr: String,
+    Diverged,
+    /// The upstream does not take it, for a reason of its own.
+    Refused {
+        why: String,
     },
 }
+
+/// Has a repository on this host take a push to the branch that is checked out there: its files are brought along, and
+/// it refuses where a person's own changes are in the way. Its configuration stays as it is.
+const RECEIVE_PACK: &str = "--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack";
 
 /// Answers git's question for a user and a password from the environment: all users of this host can read its
 /// arguments.
@@ -62,8 +68,8 @@ impl<'a> Reach<'a> {
             }
         }
         match program::run_command(command, args, limit).await {
-            Err(GitError::Failed { command, stderr }) => {
-                Err(GitError::Failed { command, stderr: self.address.scrub(&stderr) })
+            Err(GitError::Failed { command, stdout, stderr }) => {
+                Err(GitError::Failed { command, stdout, stderr: self.address.scrub(&stderr) })
             }
             ran => ran,
         }
@@ -73,7 +79,7 @@ impl<'a> Reach<'a> {
     async fn ask(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
         let unreachable = |stderr| Err(GitError::Unreachable { url: self.address.to_string(), stderr });
         match self.git(directory, args, limit).await {
-            Err(GitError::Failed { command: _, stderr }) => unreachable(stderr),
+            Err(GitError::Failed { stderr, .. }) => unreachable(words(&stderr)),
             Err(GitError::TimedOut { command: _, limit }) => {
                 unreachable(format!("no answer within {}", humantime::format_duration(limit)))
             }
@@ -199,25 +205,77 @@ impl GitRepo {
     /// Pushes `tip` to the upstream's branch, never over commits that ours does not have.
     ///
     /// # Errors
-    /// [`GitError::Unreachable`] when the upstream does not answer, [`GitError::Failed`] when it refuses
-    /// for another reason than having moved.
+    /// [`GitError::Unreachable`] when no answer came: whether the push has arrived is then unknown.
     pub async fn push_upstream(&self, address: &RepoAddress, branch: &str, tip: &CommitId) -> Result<Pushed, GitError> {
         let upstream = Reach::new(address);
         let refspec = format!("{tip}:refs/heads/{branch}");
-        let args = ["push", "--quiet", "--no-verify", &upstream.url, &refspec];
+        let mut args = vec!["push", "--porcelain", "--no-verify"];
+        if address.path().is_some() {
+            args.push(RECEIVE_PACK);
+        }
+        args.extend([upstream.url.as_str(), refspec.as_str()]);
         match upstream.git(self.path(), &args, TRANSFER_LIMIT).await {
             Ok(_) => {
                 self.set_ref(&seen_ref(branch), tip)?;
                 Ok(Pushed::Done)
             }
-            Err(GitError::Failed { command: _, stderr })
-                if stderr.contains("fetch first") || stderr.contains("non-fast-forward") =>
-            {
-                Ok(Pushed::Diverged { stderr })
+            Err(GitError::Failed { command: _, stdout, stderr }) => match refusal(&stdout) {
+                Some("fetch first" | "non-fast-forward") => Ok(Pushed::Diverged),
+                Some(reason) => Ok(Pushed::Refused { why: self.why(address, reason, &stderr).await }),
+                None => Err(GitError::Unreachable { url: address.to_string(), stderr: words(&stderr) }),
+            },
+            Err(GitError::TimedOut { command: _, limit }) => {
+                let stderr = format!("no answer within {}", humantime::format_duration(limit));
+                Err(GitError::Unreachable { url: address.to_string(), stderr })
             }
             Err(error) => Err(error),
         }
     }
+
+    /// Why the upstream refused a push, in its own words, and for a checkout on this host with the files in the way.
+    async fn why(&self, address: &RepoAddress, reason: &str, stderr: &str) -> String {
+        let said = words(stderr);
+        let why = if said.is_empty() { reason.to_owned() } else { format!("{reason}: {said}") };
+        let Some(path) = address.path() else { return why };
+        // A file that is in the way and unknown to git there is in git's own words.
+        let args = ["-C", &path.to_string_lossy(), "status", "--porcelain", "-z", "--untracked-files=no"];
+        let Ok(status) = program::run(self.path(), &args, ASK_LIMIT).await else { return why };
+        // Of a renamed file the second name has a line of its own, which is as good.
+        let changed: Vec<_> = status.split('\0').filter_map(|line| line.get(3..)).collect();
+        if changed.is_empty() {
+            return why;
+        }
+        let more = changed.len().saturating_sub(FILES_NAMED);
+        let named = changed.iter().take(FILES_NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{why}; changed there: {named}{more}; commit, stash or remove these")
+    }
+}
+
+/// How many files in the way of a push are named.
+const FILES_NAMED: usize = 5;
+
+/// Why the upstream refused, as `git push --porcelain` prints it: `!`, the refs, and `[remote rejected] (why)`.
+fn refusal(printed: &str) -> Option<&str> {
+    let line = printed.lines().find_map(|line| line.strip_prefix("!\t"))?;
+    let (_, reason) = line.rsplit_once('\t')?;
+    let within = reason.split_once('(').and_then(|(_, within)| within.strip_suffix(')'));
+    Some(within.unwrap_or(reason))
+}
+
+/// What git and a server say of a failure, without what is said of every failure.
+fn words(stderr: &str) -> String {
+    let said = |line: &str| {
+        let line = line.trim().trim_start_matches("remote:").trim();
+        let line = line.strip_prefix("error: ").or_else(|| line.strip_prefix("fatal: ")).unwrap_or(line);
+        let noise = ["hint:", "warning:", "To ", "failed to push some refs", "Done", "!", "Everything up-to-date"];
+        // A server rules its message off with lines of signs.
+        let is_said = line.chars().any(char::is_alphanumeric) && !noise.iter().any(|noise| line.starts_with(noise));
+        is_said.then(|| line.to_owned())
+    };
+    let mut lines: Vec<String> = stderr.lines().filter_map(said).collect();
+    lines.dedup();
+    lines.join("; ")
 }
 
 #[cfg(test)]

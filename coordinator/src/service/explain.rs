@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sprint_core::explain::{ChangeSurroundings, Explanation, ItemSurroundings, explain_change, explain_item};
+use sprint_core::explain::{
+    ChangeSurroundings, Explanation, ItemSurroundings, explain_change, explain_item, not_at_upstream,
+};
 use sprint_core::ids::{ChangeId, ItemId};
-use sprint_core::item::{Item, Stage, StageName};
+use sprint_core::item::{Item, Stage};
 use sprint_core::job::Role;
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::request::ItemFilter;
@@ -28,7 +30,10 @@ pub async fn item(sprint: &Coordinator, id: ItemId) -> Result<Explanation, Servi
     let item = items::get(sprint, id).await?;
     let mut around = ItemSurroundings::default();
     match &item.stage {
-        Stage::Merging { change: id } => around.change = Some(change(sprint, *id).await?),
+        Stage::Merging { landed: Some(_), .. } => {
+            around.upstream_trouble = upstream_trouble(sprint, &item);
+        }
+        Stage::Merging { change: id, landed: None } => around.change = Some(change(sprint, *id).await?),
         Stage::Ready => look_around(sprint, &item, &mut around).await?,
         Stage::InProgress { lease } => {
             let outpost = sprint.store.live().outpost_named(&lease.outpost);
@@ -58,7 +63,7 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
     let mut open = BTreeSet::new();
     for need in &item.needs {
         let Some(need) = sprint.store.get(need).await? else { continue };
-        if need.stage.name() != StageName::Done {
+        if !need.has_landed() {
             open.insert(need.id);
             let stuck = items::dead_end(sprint, &need).await?.is_some();
             around.needs.push((need, stuck));
@@ -87,6 +92,12 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
     Ok(())
 }
 
+/// Why the upstream of an item's repo lacks what has landed here.
+fn upstream_trouble(sprint: &Coordinator, item: &Item) -> Option<String> {
+    let repo = sprint.store.live().repo(&item.repo)?;
+    repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone())
+}
+
 /// Says what a change waits for.
 ///
 /// # Errors
@@ -94,6 +105,9 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
 pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, ServiceError> {
     let change = changes::get(sprint, id).await?;
     let mut around = ChangeSurroundings::default();
+    if let Some(item) = sprint.store.live().open_item(change.item) {
+        around.not_at_upstream = not_at_upstream(&item, upstream_trouble(sprint, &item));
+    }
     if change.state.is_pending() {
         let repo = sprint.store.get(&change.repo).await?;
         around.frozen = repo.as_ref().and_then(|repo| repo.frozen.clone());

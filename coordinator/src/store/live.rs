@@ -90,6 +90,11 @@ impl Live {
         self.read().backlog.open().cloned().collect()
     }
 
+    /// The items of a repo whose work has landed here, and is not at the upstream yet.
+    pub(crate) fn owed_items(&self, repo: &RepoName) -> Vec<Arc<Item>> {
+        self.read().backlog.owed().filter(|item| item.repo == *repo).cloned().collect()
+    }
+
     /// Up to `limit` items that can be given out, by urgency, after a place: ready, not a container, not part
     /// of a convoy, with all needs done.
     pub fn assignable(&self, after: Place, limit: usize) -> Vec<Arc<Item>> {

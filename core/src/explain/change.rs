@@ -25,6 +25,8 @@ pub struct ChangeSurroundings {
     pub red_tip: Option<(CommitId, String)>,
     /// Why nothing lands, while gates continue.
     pub frozen: Option<String>,
+    /// What its item says while the upstream lacks its landing.
+    pub not_at_upstream: Option<Reason>,
     /// The change that lands outside the queue, and that others wait for.
     pub direct: Option<ChangeId>,
 }
@@ -52,6 +54,9 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
         }
         ChangeState::Landed { candidate } => {
             explanation.push_since(Reason::Landed { commit: candidate.commit.clone() }, since);
+            if let Some(reason) = &around.not_at_upstream {
+                explanation.push(reason.clone());
+            }
         }
         ChangeState::Failed { .. } | ChangeState::Conflicted { .. } => {
             explanation.push_since(Reason::OutOfQueue { change: change.id, why: change.reason() }, since);

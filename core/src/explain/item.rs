@@ -20,6 +20,8 @@ pub struct ItemSurroundings {
     pub unplaced: Option<Unplaced>,
     /// Ready work that goes before it.
     pub ahead: usize,
+    /// Why the upstream lacks what has landed here, if that is known.
+    pub upstream_trouble: Option<String>,
     /// What its change waits for, while it is in the merge queue.
     pub change: Option<Explanation>,
     /// The connected outposts that accept no new work, each with why.
@@ -44,6 +46,12 @@ pub fn explain_item(item: &Item, around: &ItemSurroundings) -> Explanation {
     explanation
 }
 
+/// What an item says that has landed here and is not at the upstream.
+pub fn not_at_upstream(item: &Item, why: Option<String>) -> Option<Reason> {
+    let Stage::Merging { change, landed: Some(commit) } = &item.stage else { return None };
+    Some(Reason::NotAtUpstream { change: *change, commit: commit.clone(), repo: item.repo.clone(), why })
+}
+
 fn explain_stage(item: &Item, around: &ItemSurroundings, explanation: &mut Explanation) {
     let (id, stage, since) = (item.id, item.stage.name(), item.stage_since);
     match &item.stage {
@@ -59,7 +67,12 @@ fn explain_stage(item: &Item, around: &ItemSurroundings, explanation: &mut Expla
             }
         }
         Stage::InReview | Stage::InTests | Stage::InDocs => explanation.push_since(Reason::InStage { stage }, since),
-        Stage::Merging { change } => {
+        Stage::Merging { landed: Some(_), .. } => {
+            if let Some(reason) = not_at_upstream(item, around.upstream_trouble.clone()) {
+                explanation.push_since(reason, since);
+            }
+        }
+        Stage::Merging { change, landed: None } => {
             explanation.push_since(Reason::Merging { change: *change }, since);
             explanation.reasons.extend(around.change.iter().flat_map(|inner| inner.reasons.iter().cloned()));
         }

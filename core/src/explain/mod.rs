@@ -14,7 +14,7 @@ use crate::act::Act;
 use crate::time::Timestamp;
 
 pub use change::{ChangeSurroundings, explain_change};
-pub use item::{ItemSurroundings, explain_item};
+pub use item::{ItemSurroundings, explain_item, not_at_upstream};
 pub use reason::{Reason, ReasonCode};
 
 crate::words! {

@@ -48,6 +48,14 @@ reasons! {
     "item.in_progress" Info InProgress { worker: WorkerId, attempt: Attempt, outpost: OutpostName };
     "item.in_stage" Waiting InStage { stage: StageName };
     "item.merging" Waiting Merging { change: ChangeId };
+    "item.not_at_upstream" Waiting NotAtUpstream {
+        change: ChangeId,
+        /// As what it landed here.
+        commit: CommitId,
+        repo: RepoName,
+        /// The upstream's words, if it said any.
+        why: Option<String>,
+    };
     "item.done" Info Done { commit: Option<CommitId> };
     "item.blocked" Blocked ItemBlocked { item: ItemId, why: String };
     "item.cancelled" Blocked ItemCancelled { item: ItemId, why: String };
@@ -117,6 +125,7 @@ reasons! {
     "branch.missing" Blocked BranchMissing { repo: RepoName, branch: String };
     "repo.no_gate" Info NoGate { repo: RepoName, branch: String };
     "repo.no_command" Info NoRepoCommand { repo: RepoName };
+"repo.upstream_behind" Waiting UpstreamBehind { repo: RepoName, since: Timestamp, why: String };
     "repo.cannot_land" Blocked CannotLand { repo: RepoName, why: String };
 }
 
@@ -143,6 +152,7 @@ impl Reason {
             Self::InProgress { worker, .. } | Self::GateRunning { worker, .. } => Some(Act::FollowLog(*worker)),
             Self::InStage { .. }
             | Self::Merging { .. }
+            | Self::NotAtUpstream { .. }
             | Self::Done { .. }
             | Self::Conflicted { .. }
             | Self::Child { .. }
@@ -169,6 +179,7 @@ impl Reason {
             | Self::GatesWaiting { .. }
             | Self::BranchRed { .. }
             | Self::BranchMissing { .. }
+            | Self::UpstreamBehind { .. }
             | Self::CannotLand { .. } => None,
         }
     }

@@ -18,6 +18,12 @@ impl fmt::Display for Reason {
             }
             Self::InStage { stage } => write!(f, "the item is in stage {stage}"),
             Self::Merging { change } => write!(f, "change {change} of the item is in the merge queue"),
+            Self::NotAtUpstream { change, commit, why: None, .. } => {
+                write!(f, "change {change} landed here as {}; it is being pushed to the upstream", commit.short())
+            }
+            Self::NotAtUpstream { change, commit, why: Some(why), .. } => {
+                write!(f, "change {change} landed here as {}, and is not at the upstream yet: {why}", commit.short())
+            }
             Self::Done { commit: Some(commit) } => write!(f, "the item is done: it landed as {}", commit.short()),
             Self::Done { commit: None } => f.write_str("the item is done"),
             Self::ItemBlocked { why, .. } => write!(f, "the item is blocked: {why}"),
@@ -105,6 +111,12 @@ impl fmt::Display for Reason {
                 crate::config::CONFIG_FILE
             ),
             Self::NoRepoCommand { .. } => f.write_str("the repo has no command, so each item must bring its own"),
+            Self::UpstreamBehind { since, why, .. } => {
+                write!(
+                    f,
+                    "what has landed is not at the upstream since {since}: {why}; the push is tried again by itself"
+                )
+            }
             Self::CannotLand { why, .. } => write!(f, "nothing can land: {why}"),
         }
     }

@@ -63,7 +63,7 @@ fn a_reason_of_a_stage_is_dated_where_its_beginning_is_known() {
     let edited = Timestamp::from_millis(9);
     let entered = |stage| Item { stage_since: Some(at), updated_at: edited, ..item(stage) };
     assert_eq!(since(&entered(Stage::Inbox), &none), [Some(at)], "an edit does not count");
-    assert_eq!(since(&entered(Stage::Merging { change: ChangeId::new(5) }), &none), [Some(at)]);
+    assert_eq!(since(&entered(Stage::Merging { change: ChangeId::new(5), landed: None }), &none), [Some(at)]);
     let paused = ItemSurroundings { hold: Some(Hold::Pause { until }), ..none.clone() };
     assert_eq!(since(&entered(Stage::Ready), &paused), [Some(at)], "the loss that began the pause");
     let child = entered(Stage::Blocked { reason: "no".to_owned() });

@@ -241,7 +241,7 @@ impl Policy {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn prepare(&self, sandbox: &Sandbox, dir: &WorkerDir) -> io::Result<()> {
-        self.make_dirs(sandbox, dir)?;
+        make_dirs(sandbox, dir)?;
         let Some(home) = self.home.as_ref().filter(|_| sandbox.mechanisms.view.is_some()) else { return Ok(()) };
         for name in COPIED {
             let (from, to) = (home.join(name), dir.home().join(name));
@@ -251,26 +251,26 @@ impl Policy {
         }
         Ok(())
     }
+}
 
-    /// Makes the directories that a sandbox names.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub(crate) fn make_dirs(&self, sandbox: &Sandbox, dir: &WorkerDir) -> io::Result<()> {
-        fs::create_dir_all(dir.temporary())?;
-        fs::create_dir_all(&sandbox.stage)?;
-        for grant in &sandbox.grants {
-            match &grant.access {
-                Access::Private { source } => fs::create_dir_all(source)?,
-                Access::Layered { layer } => {
-                    fs::create_dir_all(layer.join("upper"))?;
-                    fs::create_dir_all(layer.join("work"))?;
-                }
-                Access::Named | Access::Read | Access::Write | Access::Hidden => {}
+/// Makes the directories that a sandbox names.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn make_dirs(sandbox: &Sandbox, dir: &WorkerDir) -> io::Result<()> {
+    fs::create_dir_all(dir.temporary())?;
+    fs::create_dir_all(&sandbox.stage)?;
+    for grant in &sandbox.grants {
+        match &grant.access {
+            Access::Private { source } => fs::create_dir_all(source)?,
+            Access::Layered { layer } => {
+                fs::create_dir_all(layer.join("upper"))?;
+                fs::create_dir_all(layer.join("work"))?;
             }
+            Access::Named | Access::Read | Access::Write | Access::Hidden => {}
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::host::disk;
 use crate::host::paths::{DataDir, WorkerDir};
-use crate::sandbox::policy::Policy;
+use crate::sandbox::policy::{Policy, make_dirs};
 
 /// The directories that are ready. One that an earlier agent has left is as good; what it lacks its worker makes.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl WarmDirs {
         make_within(&dir)?;
         if let Some(policy) = policy {
             // What it may touch is decided when it starts; which directories it has of its own does not change.
-            policy.make_dirs(&policy.sandbox(data, &dir, &data.mirrors()), &dir)?;
+            make_dirs(&policy.sandbox(data, &dir, &data.mirrors()), &dir)?;
         }
         self.lock().push(dir.path().to_owned());
         Ok(())

@@ -156,7 +156,9 @@ impl From<Stage> for v1::Stage {
             Stage::InProgress { lease: Lease { worker, outpost } } => {
                 wire.lease = Some(v1::Lease { worker: worker.get(), outpost: outpost.into() });
             }
-            Stage::Merging { change } => wire.change = Some(change.get()),
+            Stage::Merging { change, landed } => {
+                (wire.change, wire.commit) = (Some(change.get()), landed.map(Into::into));
+            }
             Stage::Done { commit } => wire.commit = commit.map(Into::into),
             Stage::Blocked { reason } | Stage::Cancelled { reason } => wire.reason = Some(reason),
         }
@@ -179,7 +181,10 @@ impl TryFrom<v1::Stage> for Stage {
             }
             StageName::InReview => Self::InReview,
             StageName::InTests => Self::InTests,
-            StageName::Merging => Self::Merging { change: ChangeId::new(required(change, "the stage's change")?) },
+            StageName::Merging => Self::Merging {
+                change: ChangeId::new(required(change, "the stage's change")?),
+                landed: commit.map(CommitId::new).transpose()?,
+            },
             StageName::InDocs => Self::InDocs,
             StageName::Done => Self::Done { commit: commit.map(CommitId::new).transpose()? },
             StageName::Blocked => Self::Blocked { reason: required(reason, "the stage's reason")? },

@@ -6,7 +6,7 @@ use sprint_core::address::RepoAddress;
 use sprint_core::assignment::Runtime;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Role;
-use sprint_core::repo::{Repo, UpstreamPush};
+use sprint_core::repo::{Repo, UpstreamPush, UpstreamTrouble};
 use sprint_core::time::Timestamp;
 
 use super::{Malformed, each, millis};
@@ -29,6 +29,7 @@ impl From<Repo> for v1::Repo {
             max_duration,
             hung_after,
             pushing,
+            upstream_trouble,
             created_at,
         } = repo;
         Self {
@@ -48,6 +49,8 @@ impl From<Repo> for v1::Repo {
             hung_after_ms: hung_after.map(millis),
             pushing: pushing
                 .map(|UpstreamPush { from, to }| v1::UpstreamPush { from: from.map(Into::into), to: to.into() }),
+            upstream_trouble: upstream_trouble
+                .map(|UpstreamTrouble { why, since }| v1::UpstreamTrouble { why, since_ms: since.as_millis() }),
             created_at_ms: created_at.as_millis(),
         }
     }
@@ -72,6 +75,7 @@ impl TryFrom<v1::Repo> for Repo {
             max_duration_ms,
             hung_after_ms,
             pushing,
+            upstream_trouble,
             created_at_ms,
         } = repo;
         Ok(Self {
@@ -99,6 +103,10 @@ impl TryFrom<v1::Repo> for Repo {
                     })
                 })
                 .transpose()?,
+            upstream_trouble: upstream_trouble.map(|v1::UpstreamTrouble { why, since_ms }| UpstreamTrouble {
+                why,
+                since: Timestamp::from_millis(since_ms),
+            }),
             created_at: Timestamp::from_millis(created_at_ms),
         })
     }

@@ -72,8 +72,9 @@ impl TryFrom<v1::StatusResponse> for CoordinatorStatus {
 
 impl From<QueueStatus> for v1::QueueStatus {
     fn from(queue: QueueStatus) -> Self {
-        let QueueStatus { repo, branch, halted, changes } = queue;
-        Self { repo: repo.into(), branch, halted, changes: changes.into_iter().map(ChangeId::get).collect() }
+        let QueueStatus { repo, branch, halted, upstream_trouble, changes } = queue;
+        let changes = changes.into_iter().map(ChangeId::get).collect();
+        Self { repo: repo.into(), branch, halted, changes, upstream_trouble }
     }
 }
 
@@ -81,8 +82,9 @@ impl TryFrom<v1::QueueStatus> for QueueStatus {
     type Error = Malformed;
 
     fn try_from(queue: v1::QueueStatus) -> Result<Self, Malformed> {
-        let v1::QueueStatus { repo, branch, halted, changes } = queue;
-        Ok(Self { repo: repo.parse()?, branch, halted, changes: changes.into_iter().map(ChangeId::new).collect() })
+        let v1::QueueStatus { repo, branch, halted, changes, upstream_trouble } = queue;
+        let changes = changes.into_iter().map(ChangeId::new).collect();
+        Ok(Self { repo: repo.parse()?, branch, halted, upstream_trouble, changes })
     }
 }
 

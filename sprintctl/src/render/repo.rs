@@ -36,10 +36,11 @@ pub(crate) fn list(repos: &[Repo], layout: &Layout) -> String {
         vec![
             Cell::new(&repo.name),
             Cell::new(&repo.branch),
-            Cell::state(match (&repo.halted, &repo.frozen) {
-                (Some(_), _) => "halted",
-                (None, Some(_)) => "frozen",
-                (None, None) => "moving",
+            Cell::state(match (&repo.halted, &repo.frozen, &repo.upstream_trouble) {
+                (Some(_), _, _) => "halted",
+                (None, Some(_), _) => "frozen",
+                (None, None, Some(_)) => "undelivered",
+                (None, None, None) => "moving",
             }),
             if repo.gates.is_empty() { Cell::new("") } else { Cell::new(repo.gates.len()) },
             Cell::gist(repo.run.get(&Role::Developer).map_or("", String::as_str)),
@@ -54,6 +55,12 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
     let mut text = fields(&[
         ("name", repo.name.to_string()),
         ("upstream", repo.url.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "undelivered",
+            repo.upstream_trouble
+                .as_ref()
+                .map_or_else(String::new, |trouble| format!("since {}: {}", trouble.since, trouble.why)),
+        ),
         ("branch", repo.branch.clone()),
         ("tip", tip.as_ref().map(ToString::to_string).unwrap_or_default()),
         (

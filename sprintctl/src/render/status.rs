@@ -47,18 +47,21 @@ fn queues(queues: &[QueueStatus], layout: &Layout) -> String {
         Column::text("REASON"),
     ];
     let rows = queues.iter().map(|queue| {
-        let state = match (&queue.halted, queue.changes.as_slice()) {
-            (Some(_), _) => "halted",
-            (None, []) => "empty",
-            (None, _) => "moving",
+        let state = match (&queue.halted, &queue.upstream_trouble, queue.changes.as_slice()) {
+            (Some(_), _, _) => "halted",
+            (None, Some(_), _) => "undelivered",
+            (None, None, []) => "empty",
+            (None, None, _) => "moving",
         };
+        let behind = queue.upstream_trouble.as_ref().map(|why| format!("not at the upstream yet: {why}"));
+        let reason = queue.halted.clone().or(behind).unwrap_or_default();
         vec![
             Cell::new(&queue.repo),
             Cell::new(&queue.branch),
             Cell::state(state),
             Cell::new(queue.changes.len()),
             Cell::maybe(queue.changes.first().map(|change| format!("change {change}"))),
-            Cell::gist(queue.halted.as_deref().unwrap_or_default()),
+            Cell::gist(&reason),
         ]
     });
     table(layout, &columns, rows.collect())
@@ -121,12 +124,14 @@ mod tests {
                     repo: RepoName::new("web").unwrap(),
                     branch: "main".to_owned(),
                     halted: None,
+                    upstream_trouble: None,
                     changes: vec![ChangeId::new(4), ChangeId::new(6)],
                 },
                 QueueStatus {
                     repo: RepoName::new("api").unwrap(),
                     branch: "trunk".to_owned(),
                     halted: Some("the upstream refused the push".to_owned()),
+                    upstream_trouble: None,
                     changes: vec![],
                 },
             ],

@@ -22,6 +22,7 @@ pub async fn status(sprint: &Coordinator, http: &str) -> Result<CoordinatorStatu
         repo: repo.name.clone(),
         branch: repo.branch.clone(),
         halted: repo.halted.clone(),
+        upstream_trouble: repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone()),
         changes: live.queue(&repo.name).changes.iter().map(|entry| entry.change.id).collect(),
     };
     Ok(CoordinatorStatus {

@@ -12,7 +12,9 @@ use sprint_core::gates::{self, Gate};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
 use sprint_core::refusal::{Code, Refusal};
-use sprint_core::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
+use sprint_core::repo::{
+    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume, UpstreamTrouble,
+};
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use tokio::process::Command;
 
@@ -81,6 +83,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
+        upstream_trouble: None,
         created_at: sprint.now(),
     };
     apply_workers(&workers, &mut repo);
@@ -132,6 +135,9 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
     }
     if let Some(why) = &repo.frozen {
         notices.push(Reason::QueueFrozen { repo: name(), why: why.clone() });
+    }
+    if let Some(UpstreamTrouble { why, since }) = &repo.upstream_trouble {
+        notices.push(Reason::UpstreamBehind { repo: name(), since: *since, why: why.clone() });
     }
     Ok(Described { repo, tip, gates, notices })
 }

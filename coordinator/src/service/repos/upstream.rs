@@ -1,17 +1,28 @@
 //! A repo's upstream: what others brought there is taken over, what has landed here is brought there.
 //!
-//! A push is intent, push, record. After a crash the upstream itself says whether it has arrived.
+//! A push is intent, push, record. After a crash the upstream itself says whether it has arrived. An item is done once
+//! the upstream has its landing.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprint_core::address::RepoAddress;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, RepoName};
-use sprint_core::repo::{Repo, UpstreamPush};
+use sprint_core::item::{ItemEvent, Stage};
+use sprint_core::repo::{Repo, UpstreamPush, UpstreamTrouble};
+use sprint_core::time::Timestamp;
 use sprint_failpoint::{Point, pass};
 
 use crate::git::{CompareAndSwap, GitRepo, Pushed};
 use crate::service::repos::halt::set_halted;
-use crate::service::{Actor, Coordinator, ServiceError};
+use crate::service::{Actor, Coordinator, ServiceError, transition};
+
+/// The pause after the first failed push; it doubles with each further one.
+const PAUSE_FIRST: Duration = Duration::from_secs(5);
+const PAUSE_LAST: Duration = Duration::from_mins(1);
+/// The longest pause for an upstream on this host, where a push costs nothing.
+const PAUSE_LAST_HERE: Duration = Duration::from_secs(10);
 
 /// The result of reading the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +40,28 @@ pub(crate) enum Followed {
 pub(crate) enum Push {
     /// It is where ours is, or there is nothing to be done about it now.
     Settled,
-    /// It was moved outside of the coordinator in the meantime.
-    Refused,
+    /// It holds what ours does not: both are to be joined first.
+    Diverged,
+}
+
+/// When an upstream that does not take a push is tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    failures: u32,
+    not_before: Option<Timestamp>,
+}
+
+impl Pace {
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.not_before.is_none_or(|at| now >= at)
+    }
+
+    fn failed(&mut self, now: Timestamp, address: &RepoAddress) {
+        let last = if address.path().is_some() { PAUSE_LAST_HERE } else { PAUSE_LAST };
+        let pause = PAUSE_FIRST.saturating_mul(1 << self.failures.min(10)).min(last);
+        self.failures += 1;
+        self.not_before = Some(now.plus(pause));
+    }
 }
 
 /// Takes over what others brought to the upstream.
@@ -57,68 +88,147 @@ pub(crate) async fn follow(
     Ok(Followed::Moved)
 }
 
-/// Brings the upstream's branch to ours, if it is behind. What came of it.
+/// Brings the upstream's branch to ours, if it is behind, and ends the items whose landings it has.
+///
+/// That the upstream does not take it is no error: it is on record, and the push is tried again at its pace.
 ///
 /// # Errors
-/// What the upstream says; it is tried again later.
-pub(crate) async fn push(sprint: &Coordinator, name: &RepoName) -> Result<Push, ServiceError> {
-    let Some(repo) = sprint.store.get(name).await? else { return Ok(Push::Settled) };
-    let Some(url) = &repo.url else { return Ok(Push::Settled) };
+/// Those of the store and of our own repository.
+pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace) -> Result<Push, ServiceError> {
+    let Some(mut repo) = sprint.store.live().repo(name).map(|repo| Repo::clone(&repo)) else {
+        return Ok(Push::Settled);
+    };
     let git = sprint.git.get(name)?;
-    if let Some(UpstreamPush { from: _, to }) = &repo.pushing {
-        let upstream = git.fetch_upstream(url, &repo.branch).await?.tip;
-        let arrived = git.reaches(&upstream, to)?;
-        let kind = if arrived { EventKind::REPO_PUSHED } else { EventKind::REPO_PUSH_LOST };
-        set_pushing(sprint, name, None, kind, json!({ "tip": to, "found": upstream })).await?;
+    let Some(url) = repo.url.clone() else { return Ok(Push::Settled) };
+    if let Some(UpstreamPush { from, to }) = repo.pushing.clone() {
+        if !pace.is_due(sprint.now()) {
+            return Ok(Push::Settled);
+        }
+        let found = match git.fetch_upstream(&url, &repo.branch).await {
+            Ok(fetched) => fetched.tip,
+            Err(error) => return failed(sprint, &repo, &url, pace, error.to_string()).await,
+        };
+        if git.reaches(&found, &to)? {
+            repo = arrived(sprint, name, pace, json!({ "tip": to, "found": found })).await?;
+        } else if from.as_ref() != Some(&found) || git.tip(&repo.branch)? != to {
+            let data = json!({ "tip": to, "found": found });
+            repo = change(sprint, name, EventKind::REPO_PUSH_LOST, data, |repo| repo.pushing = None).await?;
+        }
     }
     let (tip, from) = (git.tip(&repo.branch)?, git.upstream_seen(&repo.branch)?);
-    if from.as_ref() == Some(&tip) || repo.halted.is_some() {
+    if let Some(seen) = &from {
+        deliver(sprint, &git, name, seen).await?;
+    }
+    if from.as_ref() == Some(&tip) || repo.halted.is_some() || !pace.is_due(sprint.now()) {
         return Ok(Push::Settled);
     }
-    // It holds what ours does not: that is joined first.
     if let Some(seen) = &from
         && !git.reaches(&tip, seen)?
     {
-        return Ok(Push::Settled);
+        return Ok(Push::Diverged);
     }
-    let data = json!({ "from": from, "to": tip });
     let intent = UpstreamPush { from, to: tip.clone() };
-    set_pushing(sprint, name, Some(intent), EventKind::REPO_PUSHING, data).await?;
+    // One that was refused before is still meant.
+    if repo.pushing.as_ref() != Some(&intent) {
+        let data = json!({ "from": intent.from, "to": intent.to });
+        repo = change(sprint, name, EventKind::REPO_PUSHING, data, |repo| repo.pushing = Some(intent)).await?;
+    }
     pass(Point::PushBefore);
-    // An error leaves the intent: what became of the push is unknown.
-    match git.push_upstream(url, &repo.branch, &tip).await? {
-        Pushed::Done => {
+    match git.push_upstream(&url, &repo.branch, &tip).await {
+        Ok(Pushed::Done) => {
             pass(Point::PushAfter);
-            set_pushing(sprint, name, None, EventKind::REPO_PUSHED, json!({ "tip": tip })).await?;
+            arrived(sprint, name, pace, json!({ "tip": tip })).await?;
+            deliver(sprint, &git, name, &tip).await?;
             Ok(Push::Settled)
         }
-        Pushed::Diverged { stderr } => {
-            tracing::warn!(repo = %name, %stderr, "the upstream refused a push");
-            set_pushing(sprint, name, None, EventKind::REPO_PUSH_LOST, json!({ "tip": tip })).await?;
-            Ok(Push::Refused)
+        Ok(Pushed::Diverged) => {
+            let data = json!({ "tip": tip });
+            change(sprint, name, EventKind::REPO_PUSH_LOST, data, |repo| repo.pushing = None).await?;
+            Ok(Push::Diverged)
         }
+        Ok(Pushed::Refused { why }) => failed(sprint, &repo, &url, pace, why).await,
+        // The intent stays: what became of the push is unknown.
+        Err(error) => failed(sprint, &repo, &url, pace, error.to_string()).await,
     }
 }
 
-/// Records an intent, or what became of it.
-async fn set_pushing(
+/// Records that the upstream has what was pushed.
+async fn arrived(sprint: &Coordinator, name: &RepoName, pace: &mut Pace, data: Value) -> Result<Repo, ServiceError> {
+    *pace = Pace::default();
+    change(sprint, name, EventKind::REPO_PUSHED, data, |repo| {
+        repo.pushing = None;
+        repo.upstream_trouble = None;
+    })
+    .await
+}
+
+/// Records why a push failed, if that is not on record, and has it tried again later.
+async fn failed(
+    sprint: &Coordinator,
+    repo: &Repo,
+    url: &RepoAddress,
+    pace: &mut Pace,
+    why: String,
+) -> Result<Push, ServiceError> {
+    pace.failed(sprint.now(), url);
+    if repo.upstream_trouble.as_ref().is_some_and(|trouble| trouble.why == why) {
+        return Ok(Push::Settled);
+    }
+    tracing::warn!(repo = %repo.name, why, "what has landed is not at the upstream");
+    let (data, since) = (json!({ "reason": why }), sprint.now());
+    let trouble = UpstreamTrouble { why, since };
+    let set = |repo: &mut Repo| repo.upstream_trouble = Some(trouble);
+    change(sprint, &repo.name, EventKind::REPO_PUSH_FAILED, data, set).await?;
+    Ok(Push::Settled)
+}
+
+/// Ends the items whose landings the upstream has, since it is at `seen`.
+async fn deliver(sprint: &Coordinator, git: &GitRepo, name: &RepoName, seen: &CommitId) -> Result<(), ServiceError> {
+    let mut delivered = vec![];
+    for item in sprint.store.live().owed_items(name) {
+        if let Stage::Merging { landed: Some(commit), .. } = &item.stage
+            && git.reaches(seen, commit)?
+        {
+            delivered.push((item.id, commit.clone()));
+        }
+    }
+    if delivered.is_empty() {
+        return Ok(());
+    }
+    sprint
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                for (item, commit) in delivered {
+                    match transition::apply(tx, item, ItemEvent::AtUpstream { commit }, &Actor::MergeQueue).await {
+                        // Cancelled since it was read.
+                        Ok(_) | Err(ServiceError::Refused(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+/// Changes what is on record of a repo and its upstream. A repo that was removed meanwhile has nothing to remember.
+async fn change(
     sprint: &Coordinator,
     name: &RepoName,
-    pushing: Option<UpstreamPush>,
     kind: EventKind,
     data: Value,
-) -> Result<(), ServiceError> {
+    set: impl FnOnce(&mut Repo) + Send + 'static,
+) -> Result<Repo, ServiceError> {
     let (name, event) = (name.clone(), event(kind, name, data));
     sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
-                // A repo that was removed meanwhile has nothing to remember.
-                if let Some(mut repo) = tx.get(&name).await? {
-                    repo.pushing = pushing;
-                    tx.save(repo, event);
-                }
-                Ok(())
+                let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
+                set(&mut repo);
+                tx.save(repo.clone(), event);
+                Ok(repo)
             })
         })
         .await

@@ -60,7 +60,17 @@ impl Backlog {
 
     fn is_assignable(&self, item: &Item) -> bool {
         let in_convoy = item.parent.and_then(|parent| self.kind(parent)) == Some(ItemKind::Convoy);
-        item.kind != ItemKind::Feature && !in_convoy && item.needs.iter().all(|need| self.is_done(*need))
+        item.kind != ItemKind::Feature && !in_convoy && item.needs.iter().all(|need| self.has_landed(*need))
+    }
+
+    /// Whether what needs it can begin; see [`Item::has_landed`].
+    fn has_landed(&self, id: ItemId) -> bool {
+        self.is_done(id) || self.open.get(&id).is_some_and(|item| item.has_landed())
+    }
+
+    /// The items whose work has landed here, and is not at the upstream yet.
+    pub(super) fn owed(&self) -> impl Iterator<Item = &Arc<Item>> {
+        self.open.values().filter(|item| item.has_landed())
     }
 
     fn is_done(&self, id: ItemId) -> bool {

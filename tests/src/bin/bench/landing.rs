@@ -197,7 +197,7 @@ fn queue(tx: &mut coordinator::store::Tx, name: &RepoName, heads: Vec<CommitId>)
         let item = Item {
             repo: name.clone(),
             title: work_ref(id, Attempt::new(1)),
-            stage: Stage::Merging { change },
+            stage: Stage::Merging { change, landed: None },
             created_at: now,
             ..fixtures::item(id.get(), 1)
         };

@@ -8,13 +8,13 @@ use sprint_core::ids::{RepoName, candidate_ref};
 use sprint_core::merge_queue::{self, Action};
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
-use sprint_core::trial::{Trial, TrialEvent, TrialState};
+use sprint_core::trial::{Purpose, Trial, TrialEvent, TrialState};
 
 use crate::git::GitRepo;
 use crate::service::queue::merge::build::{self, Built};
 use crate::service::queue::merge::keep::keep;
 use crate::service::queue::merge::look::{Look, Waiting};
-use crate::service::queue::merge::memory::{QueueState, QueueView};
+use crate::service::queue::merge::memory::{Follow, QueueState, QueueView};
 use crate::service::queue::merge::progress::{Progress, apply};
 use crate::service::queue::merge::{direct, land, reject};
 use crate::service::repos::upstream;
@@ -32,19 +32,26 @@ pub async fn drive(sprint: &Coordinator, name: &RepoName) -> Result<(), ServiceE
         let queue = sprint.queues.of(name);
         let mut state = queue.lock().await;
         state.begin();
+        let mut has_diverged = false;
         loop {
             while step(sprint, name, &mut state).await? == Progress::Made {}
-            // After a push that the upstream refused, its present tip is read.
-            match upstream::push(sprint, name).await? {
+            match upstream::push(sprint, name, &mut state.push_pace).await? {
                 Push::Settled => return Ok(()),
-                Push::Refused => {}
+                // Its present tip is read and joined, once in a pass: others may push all the time.
+                Push::Diverged if has_diverged || is_joining(sprint, name) => return Ok(()),
+                Push::Diverged => has_diverged = true,
             }
-            state.begin();
+            state.follow = Follow::InAnyCase;
         }
     }
     .await;
     sprint.set_trouble(name, worked.as_ref().err().map(ToString::to_string));
     worked
+}
+
+/// Whether the union of our branch and the upstream's is being gated.
+fn is_joining(sprint: &Coordinator, name: &RepoName) -> bool {
+    sprint.store.live().trials(name).iter().any(|trial| trial.purpose == Purpose::Join)
 }
 
 /// The repos whose queue holds something.
@@ -63,7 +70,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     if !landing.is_empty() {
         return land::settle(sprint, &git, &repo, &landing, state).await;
     }
-    if changes.is_empty() && trials.is_empty() {
+    if changes.is_empty() && trials.is_empty() && state.follow != Follow::InAnyCase {
         clean_up(&git, &[])?;
         return Ok(Progress::Idle);
     }
@@ -76,12 +83,12 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
         return Ok(Progress::Idle);
     }
     let tip = git.tip(&repo.branch)?;
-    if let Some(url) = repo.url.as_ref().filter(|_| state.is_to_follow()) {
+    if let Some(url) = repo.url.as_ref().filter(|_| state.follow != Follow::Done) {
         match upstream::follow(sprint, &git, &repo, url, &tip).await? {
-            Followed::Same => state.has_followed(),
+            Followed::Same => state.follow = Follow::Done,
             Followed::Moved => return Ok(Progress::Made),
             Followed::Diverged { upstream } => {
-                state.has_followed();
+                state.follow = Follow::Done;
                 if build::join(sprint, &git, &repo, &trials, &tip, &upstream).await? == Progress::Made {
                     return Ok(Progress::Made);
                 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use sprint_core::change::{Candidate, Change, ChangeEvent};
 use sprint_core::event::EventKind;
 use sprint_core::ids::ChangeId;
-use sprint_core::item::ItemEvent;
+use sprint_core::item::{Delivery, ItemEvent};
 use sprint_core::merge_queue::snapshot::{Move, standing};
 use sprint_core::merge_queue::{Fit, Landing};
 use sprint_core::repo::Repo;
@@ -78,8 +78,9 @@ pub(crate) async fn settle(
             }
         }
     }
+    let delivery = if repo.url.is_some() { Delivery::Owed } else { Delivery::Complete };
     let landed = |change: &&Arc<Change>| {
-        let item = ItemEvent::Landed { change: change.id, commit: candidate.commit.clone() };
+        let item = ItemEvent::Landed { change: change.id, commit: candidate.commit.clone(), delivery };
         (change.id, ChangeEvent::Landed, Some((change.item, item)))
     };
     record(sprint, landing.iter().map(landed).collect()).await?;

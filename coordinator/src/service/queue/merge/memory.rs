@@ -19,6 +19,7 @@ use super::history::History;
 use crate::git::GitRepo;
 use crate::service::ServiceError;
 use crate::service::repos::config::{config_at, rules};
+use crate::service::repos::upstream::Pace;
 use crate::store::{InQueue, Store};
 
 /// The number of settled changes that are read for the rates and for the branch's history.
@@ -70,6 +71,17 @@ impl Queues {
     }
 }
 
+/// Whether the upstream is to be read in this pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Follow {
+    #[default]
+    Done,
+    /// If there is anything to land.
+    WithWork,
+    /// It was found to hold what our branch does not.
+    InAnyCase,
+}
+
 /// What is remembered of a repo's queue. All of it can be made again from the record and git.
 #[derive(Default)]
 pub(crate) struct QueueState {
@@ -90,23 +102,16 @@ pub(crate) struct QueueState {
     flaky: u32,
     pub(crate) history: History,
     configured: Option<Configured>,
-    is_to_follow: bool,
+    pub(crate) push_pace: Pace,
+    pub(crate) follow: Follow,
     is_loaded: bool,
 }
 
 impl QueueState {
     /// Forgets what may have changed since the last look.
     pub(crate) const fn begin(&mut self) {
-        self.is_to_follow = true;
+        self.follow = Follow::WithWork;
         self.history.forget();
-    }
-
-    pub(crate) const fn is_to_follow(&self) -> bool {
-        self.is_to_follow
-    }
-
-    pub(crate) const fn has_followed(&mut self) {
-        self.is_to_follow = false;
     }
 
     /// Forgets what was found out about changes that came back with other commits.
