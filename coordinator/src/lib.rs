@@ -93,6 +93,7 @@ pub mod service {
         pub mod halt;
         mod manage;
         pub mod revision;
+        mod rewrite;
         pub mod upstream;
 
         pub use manage::{Described, add, get, http_backend, list, remove, set};

@@ -80,6 +80,8 @@ acts! {
         ForceRemoveRepo(RepoName) => "force_remove_repo",
         /// Let the repo's merge queue continue after a halt or a freeze.
         UnpauseRepo(RepoName) => "unpause_repo",
+        /// Choose whose history counts after the upstream was rewritten.
+        ChooseUpstream(RepoName) => "choose_upstream",
         /// Read what a worker printed.
         ReadLog(WorkerId) => "read_log",
         /// Watch what a worker prints.

@@ -141,6 +141,10 @@ pub enum ChangeEvent {
     Dropped {
         reason: String,
     },
+    /// The landing is gone from the branch, since the upstream was rewritten.
+    Undone {
+        reason: String,
+    },
     Retried,
     /// There is a newer version of it; what was found out about the one before does not count for this one.
     Replaced {
@@ -171,6 +175,7 @@ impl Recorded for ChangeEvent {
             Self::TipMoved => "tip_moved",
             Self::Landed => "landed",
             Self::Dropped { .. } => "dropped",
+            Self::Undone { .. } => "undone",
             Self::Retried => "retried",
             Self::Replaced { .. } => "replaced",
             Self::Directed { .. } => "directed",
@@ -219,6 +224,10 @@ impl Change {
             }
             // A change that is being landed cannot be taken back: the branch may have moved already.
             (ChangeState::Queued, ChangeEvent::Dropped { reason }) => {
+                self.state = ChangeState::Failed { reason };
+                vec![ChangeEffect::Merge]
+            }
+            (ChangeState::Landed { .. }, ChangeEvent::Undone { reason }) => {
                 self.state = ChangeState::Failed { reason };
                 vec![ChangeEffect::Merge]
             }

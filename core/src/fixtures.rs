@@ -52,6 +52,8 @@ pub fn repo() -> Repo {
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
         upstream_trouble: None,
+        upstream_rewrite: None,
+        given_up: vec![],
         created_at: Timestamp::default(),
     }
 }

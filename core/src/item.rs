@@ -144,6 +144,10 @@ pub enum ItemEvent {
     AtUpstream {
         commit: CommitId,
     },
+    /// Its landing is gone from the branch, since the upstream was rewritten.
+    Undone {
+        reason: String,
+    },
     /// Every child of this container is done or cancelled.
     ChildrenDone,
     /// The convoy that it is part of landed.
@@ -209,6 +213,7 @@ impl Recorded for ItemEvent {
             Self::Rejected { .. } => "rejected",
             Self::Landed { .. } => "landed",
             Self::AtUpstream { .. } => "at_upstream",
+            Self::Undone { .. } => "undone",
             Self::ChildrenDone => "children_done",
             Self::ConvoyDone { .. } => "convoy_done",
             Self::Requeued { .. } => "requeued",
@@ -279,6 +284,10 @@ impl Item {
             }
             (Stage::Merging { landed: Some(landed), .. }, ItemEvent::AtUpstream { commit }) if *landed == commit => {
                 self.stage = Stage::Done { commit: Some(commit) };
+                vec![ItemEffect::Settle]
+            }
+            (Stage::Merging { landed: Some(_), .. } | Stage::Done { commit: Some(_) }, ItemEvent::Undone { reason }) => {
+                self.stage = Stage::Blocked { reason };
                 vec![ItemEffect::Settle]
             }
             (Stage::Inbox | Stage::Planning | Stage::Ready, ItemEvent::ChildrenDone) => {

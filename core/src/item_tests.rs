@@ -30,6 +30,7 @@ fn stages() -> Vec<Stage> {
         Stage::Merging { change: ChangeId::new(5), landed: Some(commit("a")) },
         Stage::InDocs,
         Stage::Done { commit: None },
+        Stage::Done { commit: Some(commit("a")) },
         Stage::Blocked { reason: "why".to_owned() },
         Stage::Cancelled { reason: "why".to_owned() },
     ]
@@ -52,6 +53,7 @@ fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
         },
         ItemEvent::Landed { change, commit: commit("a"), delivery: Delivery::Complete },
         ItemEvent::AtUpstream { commit: commit("a") },
+        ItemEvent::Undone { reason: reason() },
         ItemEvent::ChildrenDone,
         ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit("a") },
         ItemEvent::Requeued { change },
@@ -161,7 +163,7 @@ fn a_chain_of_a_hundred_thousand_needs_is_searched() {
 fn any_event() -> impl Strategy<Value = ItemEvent> {
     let attempt = prop_oneof![9 => 0..5_u32, 1 => any::<u32>()];
     let texts = || texts(&["it failed", "exited with code 1\n\n  "]);
-    (0..15_usize, attempt, 4..7_u64, texts(), texts(), any::<(u32, i64)>()).prop_map(
+    (0..16_usize, attempt, 4..7_u64, texts(), texts(), any::<(u32, i64)>()).prop_map(
         |(kind, attempt, change, text, log, (number, time))| {
             let mut event = events(Attempt::new(attempt), ChangeId::new(change)).swap_remove(kind);
             // What a report says of itself is the outpost's, or its worker's, to choose.
@@ -173,7 +175,9 @@ fn any_event() -> impl Strategy<Value = ItemEvent> {
                 ItemEvent::AttemptLost { reason, retry_at, .. } => {
                     (*reason, *retry_at) = (text, Timestamp::from_millis(time));
                 }
-                ItemEvent::Blocked { reason } | ItemEvent::Cancelled { reason } => *reason = text,
+                ItemEvent::Undone { reason } | ItemEvent::Blocked { reason } | ItemEvent::Cancelled { reason } => {
+                    *reason = text;
+                }
                 ItemEvent::Readied
                 | ItemEvent::Leased { .. }
                 | ItemEvent::Delivered { .. }
@@ -192,7 +196,7 @@ fn any_event() -> impl Strategy<Value = ItemEvent> {
 
 proptest! {
     /// Whatever happens in whatever order: attempts only grow, by one, and only by a lease or a person's commits;
-    /// a refused event changes nothing; what is done stays done; a lease is held in progress only.
+    /// a refused event changes nothing; what is done stays done unless its landing is gone; a lease is held in progress only.
     #[test]
     fn fuzz_invariants_hold_in_every_history(history in proptest::collection::vec(any_event(), 0..60)) {
         let mut item = item(Stage::Inbox);
@@ -200,12 +204,13 @@ proptest! {
         for event in history {
             let before = item.clone();
             let leased = matches!(event, ItemEvent::Leased { .. });
+            let undone = matches!(event, ItemEvent::Undone { .. });
             let submitted = matches!(event, ItemEvent::Submitted { .. });
             match item.apply(event, now()) {
                 Ok(_) => {
                     let grown = item.attempt.get() - before.attempt.get();
                     prop_assert!(grown == u32::from(leased) || (submitted && grown == 1));
-                    prop_assert!(before.stage.name() != StageName::Done);
+                    prop_assert!(before.stage.name() != StageName::Done || undone);
                 }
                 Err(_) => prop_assert_eq!(&item, &before),
             }

@@ -42,6 +42,25 @@ pub struct UpstreamPush {
     pub to: CommitId,
 }
 
+/// A rewrite of the upstream's branch, by force and outside of the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamRewrite {
+    /// Where it was seen last.
+    pub was: CommitId,
+    /// Where it is, which does not hold the former.
+    pub now: CommitId,
+}
+
+crate::words! {
+    /// How to go on after the upstream's branch was rewritten.
+    pub enum UpstreamChoice as "way to go on" {
+        /// Its history counts: our branch moves to where it is.
+        Follow => "follow",
+        /// Ours counts: the upstream's branch moves back.
+        Restore => "restore",
+    }
+}
+
 /// Why the upstream lacks what has landed here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamTrouble {
@@ -100,6 +119,13 @@ pub struct Repo {
     /// Why the last push failed; none once one has succeeded.
     #[serde(default)]
     pub upstream_trouble: Option<UpstreamTrouble>,
+    /// The rewrite that a person has to decide on; the merge queue is halted for it.
+    #[serde(default)]
+    pub upstream_rewrite: Option<UpstreamRewrite>,
+    /// Where the branch was when it followed a rewritten upstream, the newest last: workers' changes that contain what
+    /// was removed then do not land.
+    #[serde(default)]
+    pub given_up: Vec<CommitId>,
     pub created_at: Timestamp,
 }
 
@@ -116,6 +142,8 @@ impl EventKind {
     pub const REPO_PUSHING: Self = Self::new("repo_pushing");
     pub const REPO_PUSHED: Self = Self::new("repo_pushed");
     pub const REPO_PUSH_FAILED: Self = Self::new("repo_push_failed");
+    pub const REPO_UPSTREAM_REWRITTEN: Self = Self::new("repo_upstream_rewritten");
+    pub const REPO_UPSTREAM_CHOSEN: Self = Self::new("repo_upstream_chosen");
     pub const REPO_PUSH_LOST: Self = Self::new("repo_push_lost");
 }
 

@@ -150,3 +150,76 @@ fn a_push_that_another_overtook_is_joined_although_nothing_waits() {
     let of_push = cluster.events().iter().filter(|event| event["kind"].to_string().contains("repo_push")).count();
     assert!(of_push < 12, "{of_push} events");
 }
+
+/// Rewrites the upstream's main so that what `commit` brought is not in it any more.
+fn rewrite(repo: &Repo, commit: &str) -> String {
+    git(&repo.upstream, &["update-ref", "refs/heads/main", &format!("{commit}^")]);
+    repo.push(&[("rewritten.txt", "by force\n")]);
+    repo.tip()
+}
+
+/// A repo whose upstream was rewritten after an item had landed there, halted for that: the item, where it was and is.
+fn rewritten(cluster: &Cluster) -> (Repo, u64, String, String) {
+    let repo = cluster.repo("web", &[], &[]);
+    let first = cluster.add(&repo, "A secret", &commit("secret.txt", "hunter2"));
+    let was = cluster.landed(&repo, first)["commit"].as_str().expect("a commit").to_owned();
+    let now = rewrite(&repo, &was);
+    let second = cluster.add(&repo, "Second", &commit("second.txt", "2"));
+    let is_halted = || cluster.json(&["repo", "show", "web"])["halted"].is_string();
+    eventually("the queue is halted", is_halted);
+    assert_eq!(cluster.item(second)["stage"], "merging");
+    let change = cluster.changes(second)[0]["id"].to_string();
+    let reason = cluster.json(&["change", "explain", &change])["reasons"][0].clone();
+    assert_eq!((&reason["code"], &reason["severity"]), (&"upstream.rewritten".into(), &"blocked".into()), "{reason}");
+    let message = reason["message"].as_str().expect("a message");
+    assert!(message.contains(&was[..8]) && message.contains(&now[..8]), "{message}");
+    assert_eq!(repo.tip(), now, "nothing is pushed over it");
+    // Whoever only resumes has decided nothing.
+    cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
+    eventually("the queue is halted again", is_halted);
+    assert_eq!(repo.tip(), now, "nothing is pushed over it");
+    (repo, first, was, now)
+}
+
+#[test]
+fn a_rewritten_upstream_is_followed_and_what_is_gone_there_is_blocked() {
+    let cluster = Cluster::start(1);
+    let (repo, first, _, now) = rewritten(&cluster);
+    let set = cluster.sprintctl(&["repo", "set", "web", "--upstream", "sideways"]);
+    assert_ne!(set.code, 0);
+    cluster.sprintctl(&["repo", "set", "web", "--upstream", "follow"]).succeeded();
+    // It began on what is gone: its first attempt would bring the secret again.
+    let second = first + 1;
+    cluster.landed(&repo, second);
+    assert_eq!(cluster.changes(second).len(), 2, "it was sent back once");
+    assert_eq!(repo.file("secret.txt"), None, "what was removed stays removed");
+    assert_eq!(git(&repo.upstream, &["log", "-1", "--format=%H", &now]), now);
+    assert_eq!(repo.file("rewritten.txt").as_deref(), Some("by force\n"));
+    let gone = cluster.item(first);
+    assert_eq!(gone["stage"], "blocked", "{gone}");
+    assert!(gone["reason"].as_str().expect("a reason").contains("rewritten at the upstream"), "{gone}");
+    assert_eq!(cluster.changes(first)[0]["state"], "failed");
+
+    // There is nothing to choose any more, and the work can come again.
+    cluster.sprintctl(&["repo", "set", "web", "--upstream", "follow"]).refused(&["was not rewritten"]);
+    cluster.sprintctl(&["land", &first.to_string()]).succeeded();
+    cluster.until(first, "done");
+    assert_eq!(repo.file("secret.txt").as_deref(), Some("hunter2\n"));
+    cluster.coordinator_command(&["check"], &[]).succeeded();
+}
+
+#[test]
+fn a_rewritten_upstream_is_restored_by_force_only_when_a_person_says_so() {
+    let cluster = Cluster::start(1);
+    let (repo, first, was, _) = rewritten(&cluster);
+    let hook = protect(&repo, "no force pushes here");
+    cluster.sprintctl(&["repo", "set", "web", "--upstream", "restore"]).refused(&["no force pushes here"]);
+    fs::remove_file(hook).expect("is removed");
+    cluster.sprintctl(&["repo", "set", "web", "--upstream", "restore"]).succeeded();
+    cluster.landed(&repo, first + 1);
+    assert_eq!(cluster.item(first)["stage"], "done");
+    assert_eq!(repo.file("secret.txt").as_deref(), Some("hunter2\n"));
+    assert_eq!(repo.file("rewritten.txt"), None);
+    git(&repo.upstream, &["merge-base", "--is-ancestor", &was, "main"]);
+    cluster.coordinator_command(&["check"], &[]).succeeded();
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::ids::CommitId;
+use sprint_core::repo::UpstreamRewrite;
 
 use super::program::{self, TRANSFER_LIMIT};
 use super::settings::SETTINGS;
@@ -13,17 +14,20 @@ use super::{GitError, GitRepo};
 /// Asking a server what it has; it answers or it does not.
 const ASK_LIMIT: Duration = Duration::from_secs(30);
 
-/// What came of a fetch: the upstream's branch is where `tip` says.
+/// What came of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    pub tip: CommitId,
+pub enum Fetched {
+    /// The upstream's branch is at `tip`.
+    Tip(CommitId),
+    /// It does not hold where it was seen last; that is remembered until a person has decided.
+    Rewritten(UpstreamRewrite),
 }
 
 /// What came of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
     Done,
-    /// The upstream's branch holds commits that ours does not.
+    /// The upstream's branch is not where it was seen last.
     Diverged,
     /// The upstream does not take it, for a reason of its own.
     Refused {
@@ -102,6 +106,11 @@ fn seen_ref(branch: &str) -> String {
     format!("refs/sprint/upstream/{branch}")
 }
 
+/// The ref for what is fetched from a branch of the upstream.
+fn fetched_ref(branch: &str) -> String {
+    format!("refs/sprint/fetched/{branch}")
+}
+
 /// Clones one branch and the tags of an upstream into a new bare repository at `path`.
 pub(super) async fn clone(
     path: &Path,
@@ -171,12 +180,30 @@ impl GitRepo {
     /// # Errors
     /// [`GitError::Unreachable`] when the upstream does not answer.
     pub async fn fetch_upstream(&self, address: &RepoAddress, branch: &str) -> Result<Fetched, GitError> {
+        let now = self.fetch(address, branch).await?;
+        match self.upstream_seen(branch)? {
+            Some(was) if !self.reaches(&now, &was)? => Ok(Fetched::Rewritten(UpstreamRewrite { was, now })),
+            Some(_) | None => {
+                self.see_upstream(branch, &now)?;
+                Ok(Fetched::Tip(now))
+            }
+        }
+    }
+
+    /// Remembers that the upstream's branch is at a commit, whatever it was at before.
+    ///
+    /// # Errors
+    /// [`GitError::Library`].
+    pub fn see_upstream(&self, branch: &str, commit: &CommitId) -> Result<(), GitError> {
+        self.set_ref(&seen_ref(branch), commit)
+    }
+
+    async fn fetch(&self, address: &RepoAddress, branch: &str) -> Result<CommitId, GitError> {
         let upstream = Reach::new(address);
-        let refspec = format!("+refs/heads/{branch}:{}", seen_ref(branch));
+        let refspec = format!("+refs/heads/{branch}:{}", fetched_ref(branch));
         let args = ["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &upstream.url, &refspec];
         upstream.ask(self.path(), &args, TRANSFER_LIMIT).await?;
-        let tip = self.upstream_seen(branch)?;
-        tip.map(|tip| Fetched { tip }).ok_or_else(|| GitError::NoTip(branch.to_owned()))
+        self.resolve(&fetched_ref(branch))?.ok_or_else(|| GitError::NoTip(branch.to_owned()))
     }
 
     /// Fetches a branch of the upstream, if it has one of that name.
@@ -187,8 +214,8 @@ impl GitRepo {
         if !git2::Reference::is_valid_name(&format!("refs/heads/{branch}")) {
             return Ok(None);
         }
-        match self.fetch_upstream(address, branch).await {
-            Ok(fetched) => Ok(Some(fetched.tip)),
+        match self.fetch(address, branch).await {
+            Ok(tip) => Ok(Some(tip)),
             Err(GitError::Unreachable { url: _, stderr }) if stderr.contains("couldn't find remote ref") => Ok(None),
             Err(error) => Err(error),
         }
@@ -202,14 +229,17 @@ impl GitRepo {
         self.resolve(&seen_ref(branch))
     }
 
-    /// Pushes `tip` to the upstream's branch, never over commits that ours does not have.
+    /// Pushes `tip` to the upstream's branch, if that is where it was seen last: not over what was pushed meanwhile, and
+    /// not where it was moved back.
     ///
     /// # Errors
     /// [`GitError::Unreachable`] when no answer came: whether the push has arrived is then unknown.
     pub async fn push_upstream(&self, address: &RepoAddress, branch: &str, tip: &CommitId) -> Result<Pushed, GitError> {
         let upstream = Reach::new(address);
         let refspec = format!("{tip}:refs/heads/{branch}");
-        let mut args = vec!["push", "--porcelain", "--no-verify"];
+        let seen = self.upstream_seen(branch)?.map_or_else(String::new, |seen| seen.to_string());
+        let lease = format!("--force-with-lease=refs/heads/{branch}:{seen}");
+        let mut args = vec!["push", "--porcelain", "--no-verify", &lease];
         if address.path().is_some() {
             args.push(RECEIVE_PACK);
         }
@@ -220,7 +250,7 @@ impl GitRepo {
                 Ok(Pushed::Done)
             }
             Err(GitError::Failed { command: _, stdout, stderr }) => match refusal(&stdout) {
-                Some("fetch first" | "non-fast-forward") => Ok(Pushed::Diverged),
+                Some("stale info" | "fetch first" | "non-fast-forward") => Ok(Pushed::Diverged),
                 Some(reason) => Ok(Pushed::Refused { why: self.why(address, reason, &stderr).await }),
                 None => Err(GitError::Unreachable { url: address.to_string(), stderr: words(&stderr) }),
             },

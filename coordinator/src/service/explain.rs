@@ -95,7 +95,7 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
 /// Why the upstream of an item's repo lacks what has landed here.
 fn upstream_trouble(sprint: &Coordinator, item: &Item) -> Option<String> {
     let repo = sprint.store.live().repo(&item.repo)?;
-    repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone())
+    repo.halted.clone().or_else(|| repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone()))
 }
 
 /// Says what a change waits for.
@@ -111,6 +111,7 @@ pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, S
     if change.state.is_pending() {
         let repo = sprint.store.get(&change.repo).await?;
         around.frozen = repo.as_ref().and_then(|repo| repo.frozen.clone());
+        around.rewrite = repo.as_ref().and_then(|repo| repo.upstream_rewrite.clone());
         around.halted = repo.and_then(|repo| repo.halted);
         around.trouble = sprint.trouble(&change.repo);
         around.standing = standing::of(sprint, std::slice::from_ref(&change)).remove(&id);

@@ -25,7 +25,12 @@ impl Tx {
         let all: Vec<(i64, i64)> =
             self.rows("select count(*), coalesce(max(seq), 0) from events".to_owned(), vec![]).await?;
         let landings: Vec<(i64, i64)> = self
-            .rows("select item, count(*) from events where kind = 'item_landed' group by item".to_owned(), vec![])
+            .rows(
+                "select item, sum(case kind when 'item_landed' then 1 else -1 end) from events \
+                 where kind in ('item_landed', 'item_undone') and item is not null group by item"
+                    .to_owned(),
+                vec![],
+            )
             .await?;
         let (events, last) = all.first().map_or((0, 0), |(all, last)| (count(*all), count(*last)));
         let landings = landings.into_iter().map(|(item, times)| (ItemId::new(count(item)), count(times))).collect();

@@ -5,6 +5,7 @@ use super::{Explanation, Reason};
 use crate::change::{Change, ChangeState, in_paths};
 use crate::ids::{ChangeId, CommitId};
 use crate::merge_queue::Standing;
+use crate::repo::UpstreamRewrite;
 use crate::schedule::Unplaced;
 use crate::trial::{RunState, Trial, TrialState};
 
@@ -17,6 +18,8 @@ pub struct ChangeSurroundings {
     pub trial: Option<Trial>,
     /// Why the merge queue of its repo is halted.
     pub halted: Option<String>,
+    /// The rewrite of the upstream for which it is halted.
+    pub rewrite: Option<UpstreamRewrite>,
     /// Why the last pass of its repo's merge queue failed.
     pub trouble: Option<String>,
     /// Why the scheduler cannot place the trial's next gate.
@@ -39,7 +42,12 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
         && change.direct.is_none()
         && let Some(why) = &around.halted
     {
-        return Reason::QueueHalted { repo: repo(), why: why.clone() }.into();
+        return match &around.rewrite {
+            Some(UpstreamRewrite { was, now }) => {
+                Reason::UpstreamRewritten { repo: repo(), was: was.clone(), now: now.clone() }.into()
+            }
+            None => Reason::QueueHalted { repo: repo(), why: why.clone() }.into(),
+        };
     }
     if change.state.is_pending()
         && let Some(why) = &around.trouble

@@ -87,6 +87,7 @@ reasons! {
     "outpost.paused" Waiting OutpostPaused { outpost: OutpostName, why: String };
 
     "queue.halted" Blocked QueueHalted { repo: RepoName, why: String };
+"upstream.rewritten" Blocked UpstreamRewritten { repo: RepoName, was: CommitId, now: CommitId };
     "queue.frozen" Blocked QueueFrozen { repo: RepoName, why: String };
     "queue.failing" Waiting QueueFailing { repo: RepoName, why: String };
     "change.landing" Info Landing { commit: CommitId };
@@ -148,6 +149,7 @@ impl Reason {
             Self::NoOutpost => Some(Act::JoinOutpost),
             Self::NoMatchingLabels { .. } => Some(Act::JoinLabelledOutpost),
             Self::QueueHalted { repo, .. } | Self::QueueFrozen { repo, .. } => Some(Act::UnpauseRepo(repo.clone())),
+            Self::UpstreamRewritten { repo, .. } => Some(Act::ChooseUpstream(repo.clone())),
             Self::OutOfQueue { change, .. } => Some(Act::RetryChange(*change)),
             Self::InProgress { worker, .. } | Self::GateRunning { worker, .. } => Some(Act::FollowLog(*worker)),
             Self::InStage { .. }

@@ -111,6 +111,12 @@ impl fmt::Display for Reason {
                 crate::config::CONFIG_FILE
             ),
             Self::NoRepoCommand { .. } => f.write_str("the repo has no command, so each item must bring its own"),
+            Self::UpstreamRewritten { was, now, .. } => write!(
+                f,
+                "the upstream's branch was rewritten outside of the coordinator: it was at {}, and is at {}, which does not hold that; nothing lands until a person decides which counts",
+                was.short(),
+                now.short()
+            ),
             Self::UpstreamBehind { since, why, .. } => {
                 write!(
                     f,

@@ -6,7 +6,7 @@ use crate::assignment::Runtime;
 use crate::gates::Gate;
 use crate::ids::RepoName;
 use crate::job::Role;
-use crate::repo::Resume;
+use crate::repo::{Resume, UpstreamChoice};
 
 /// A repo to be added.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct RepoPatch {
     pub limits: BTreeMap<Role, u32>,
     pub gates: Option<Vec<Gate>>,
     pub workers: WorkerSettings,
+    /// How to go on after the upstream was rewritten.
+    pub upstream: Option<UpstreamChoice>,
     /// `Some(None)` lets the merge queue go on.
     pub halted: Option<Option<String>>,
     /// `Some(None)`: lands again.

@@ -6,7 +6,7 @@ use sprint_core::address::RepoAddress;
 use sprint_core::assignment::Runtime;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Role;
-use sprint_core::repo::{Repo, UpstreamPush, UpstreamTrouble};
+use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
 use sprint_core::time::Timestamp;
 
 use super::{Malformed, each, millis};
@@ -30,6 +30,8 @@ impl From<Repo> for v1::Repo {
             hung_after,
             pushing,
             upstream_trouble,
+            upstream_rewrite,
+            given_up,
             created_at,
         } = repo;
         Self {
@@ -51,6 +53,9 @@ impl From<Repo> for v1::Repo {
                 .map(|UpstreamPush { from, to }| v1::UpstreamPush { from: from.map(Into::into), to: to.into() }),
             upstream_trouble: upstream_trouble
                 .map(|UpstreamTrouble { why, since }| v1::UpstreamTrouble { why, since_ms: since.as_millis() }),
+            upstream_rewrite: upstream_rewrite
+                .map(|UpstreamRewrite { was, now }| v1::UpstreamRewrite { was: was.into(), now: now.into() }),
+            given_up: given_up.into_iter().map(Into::into).collect(),
             created_at_ms: created_at.as_millis(),
         }
     }
@@ -76,6 +81,8 @@ impl TryFrom<v1::Repo> for Repo {
             hung_after_ms,
             pushing,
             upstream_trouble,
+            upstream_rewrite,
+            given_up,
             created_at_ms,
         } = repo;
         Ok(Self {
@@ -107,6 +114,12 @@ impl TryFrom<v1::Repo> for Repo {
                 why,
                 since: Timestamp::from_millis(since_ms),
             }),
+            upstream_rewrite: upstream_rewrite
+                .map(|v1::UpstreamRewrite { was, now }| {
+                    Ok::<_, Malformed>(UpstreamRewrite { was: CommitId::new(was)?, now: CommitId::new(now)? })
+                })
+                .transpose()?,
+            given_up: given_up.into_iter().map(CommitId::new).collect::<Result<_, _>>()?,
             created_at: Timestamp::from_millis(created_at_ms),
         })
     }

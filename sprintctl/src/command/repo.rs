@@ -10,7 +10,7 @@ use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::ids::RepoName;
 use sprint_core::job::Role;
-use sprint_core::repo::{Repo, Resume};
+use sprint_core::repo::{Repo, Resume, UpstreamChoice};
 use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 
@@ -133,6 +133,10 @@ pub(crate) struct RepoSetArgs {
     /// Let the merge queue continue after a halt or a freeze
     #[arg(long)]
     resume: bool,
+    /// After the upstream was rewritten by force: move this branch to where it is, and block the items whose landings
+    /// are gone there (follow), or move the upstream back to this branch, by force (restore)
+    #[arg(long, value_name = "follow|restore", conflicts_with_all = ["halt", "freeze", "resume"])]
+    upstream: Option<UpstreamChoice>,
 }
 
 impl RepoCommand {
@@ -192,8 +196,21 @@ impl RepoAddArgs {
 
 impl RepoSetArgs {
     fn request(self) -> Result<v1::SetRepoRequest, Failure> {
-        let Self { name, run, role_run, runtime, limit, max_attempts, running, gates, no_gates, halt, freeze, resume } =
-            self;
+        let Self {
+            name,
+            run,
+            role_run,
+            runtime,
+            limit,
+            max_attempts,
+            running,
+            gates,
+            no_gates,
+            halt,
+            freeze,
+            resume,
+            upstream,
+        } = self;
         let request = v1::SetRepoRequest {
             name: name.to_string(),
             run: commands(run, role_run),
@@ -208,6 +225,7 @@ impl RepoSetArgs {
             resume,
             halt,
             freeze,
+            upstream: upstream.map(|choice| choice.to_string()),
             resume_from: running.retry_from.map(|resume| resume.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),

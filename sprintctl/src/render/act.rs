@@ -34,7 +34,8 @@ mod tests {
     #[test]
     fn every_command_of_an_act_parses() {
         for act in samples() {
-            let line = command(&act).replace("HOST:PORT", "localhost:1").replace("NAME", "name");
+            let line =
+                command(&act).replace("HOST:PORT", "localhost:1").replace("NAME", "name").replace("CHOICE", "follow");
             if !line.starts_with("sprintctl") {
                 continue;
             }

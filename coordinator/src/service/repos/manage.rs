@@ -13,7 +13,7 @@ use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::{
-    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume, UpstreamTrouble,
+    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume, UpstreamRewrite, UpstreamTrouble,
 };
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use tokio::process::Command;
@@ -21,6 +21,7 @@ use tokio::process::Command;
 use crate::git::RefUpdate;
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
+use crate::service::repos::rewrite;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -84,6 +85,8 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
         upstream_trouble: None,
+        upstream_rewrite: None,
+        given_up: vec![],
         created_at: sprint.now(),
     };
     apply_workers(&workers, &mut repo);
@@ -130,7 +133,9 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
     if repo.run.is_empty() && repo.runtimes.is_empty() {
         notices.push(Reason::NoRepoCommand { repo: name() });
     }
-    if let Some(why) = &repo.halted {
+    if let Some(UpstreamRewrite { was, now }) = &repo.upstream_rewrite {
+        notices.push(Reason::UpstreamRewritten { repo: name(), was: was.clone(), now: now.clone() });
+    } else if let Some(why) = &repo.halted {
         notices.push(Reason::QueueHalted { repo: name(), why: why.clone() });
     }
     if let Some(why) = &repo.frozen {
@@ -172,11 +177,15 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
         let why = "a runtime has no command; give the program and its arguments";
         return Err(Refusal::new(Code::RepoInvalid, why).field("runtimes").into());
     }
+    if let Some(choice) = change.upstream {
+        rewrite::settle(sprint, &change.name, choice, &by).await?;
+    }
     let repo = sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let RepoPatch { name, run, runtimes, max_attempts, limits, gates, workers, halted, frozen } = change;
+                let RepoPatch { name, run, runtimes, max_attempts, limits, gates, workers, halted, frozen, .. } =
+                    change;
                 let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 for (role, run) in run {
                     if run.trim().is_empty() {
@@ -195,6 +204,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                     let kind = if halted.is_some() { EventKind::REPO_HALTED } else { EventKind::REPO_RESUMED };
                     tx.record(event(kind, &name, &by, json!({ "reason": halted })));
                     repo.halted = halted;
+                    repo.upstream_rewrite = None;
                 }
                 if let Some(frozen) = frozen {
                     if frozen.is_some() {

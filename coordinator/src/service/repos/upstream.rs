@@ -10,11 +10,11 @@ use sprint_core::address::RepoAddress;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
-use sprint_core::repo::{Repo, UpstreamPush, UpstreamTrouble};
+use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
 use sprint_core::time::Timestamp;
 use sprint_failpoint::{Point, pass};
 
-use crate::git::{CompareAndSwap, GitRepo, Pushed};
+use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
 use crate::service::repos::halt::set_halted;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 
@@ -33,6 +33,8 @@ pub(crate) enum Followed {
     Moved,
     /// Each holds what the other does not.
     Diverged { upstream: CommitId },
+    /// It was rewritten: the queue is halted until a person decides.
+    Halted,
 }
 
 /// What came of bringing the upstream up to date.
@@ -72,7 +74,13 @@ pub(crate) async fn follow(
     url: &RepoAddress,
     tip: &CommitId,
 ) -> Result<Followed, ServiceError> {
-    let upstream = git.fetch_upstream(url, &repo.branch).await?.tip;
+    let upstream = match git.fetch_upstream(url, &repo.branch).await? {
+        Fetched::Tip(tip) => tip,
+        Fetched::Rewritten(rewrite) => {
+            halt_for(sprint, repo, rewrite).await?;
+            return Ok(Followed::Halted);
+        }
+    };
     if git.reaches(tip, &upstream)? {
         return Ok(Followed::Same);
     }
@@ -105,7 +113,11 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
             return Ok(Push::Settled);
         }
         let found = match git.fetch_upstream(&url, &repo.branch).await {
-            Ok(fetched) => fetched.tip,
+            Ok(Fetched::Tip(tip)) => tip,
+            Ok(Fetched::Rewritten(rewrite)) => {
+                halt_for(sprint, &repo, rewrite).await?;
+                return Ok(Push::Settled);
+            }
             Err(error) => return failed(sprint, &repo, &url, pace, error.to_string()).await,
         };
         if git.reaches(&found, &to)? {
@@ -150,6 +162,26 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
         // The intent stays: what became of the push is unknown.
         Err(error) => failed(sprint, &repo, &url, pace, error.to_string()).await,
     }
+}
+
+/// Halts the queue, since the upstream's branch was rewritten.
+async fn halt_for(sprint: &Coordinator, repo: &Repo, rewrite: UpstreamRewrite) -> Result<(), ServiceError> {
+    if repo.halted.is_some() && repo.upstream_rewrite.as_ref() == Some(&rewrite) {
+        return Ok(());
+    }
+    let UpstreamRewrite { was, now } = &rewrite;
+    let reason = format!(
+        "the upstream's {} was rewritten outside of the coordinator: it was at {was}, and is at {now}, which does not hold that; decide which counts",
+        repo.branch
+    );
+    tracing::error!(repo = %repo.name, reason, "the merge queue stands still");
+    let data = json!({ "was": was, "now": now });
+    change(sprint, &repo.name, EventKind::REPO_UPSTREAM_REWRITTEN, data, |repo| {
+        repo.halted = Some(reason);
+        repo.upstream_rewrite = Some(rewrite);
+    })
+    .await
+    .map(|_| ())
 }
 
 /// Records that the upstream has what was pushed.

@@ -60,6 +60,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             max_duration_ms,
             hung_after_ms,
             freeze,
+            upstream,
         } = request;
         let gates = set_gates.then(|| field("gates", each::<_, Gate, _, _>(gates)));
         Ok(Self {
@@ -70,6 +71,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             limits: field("limits", by_role(limits))?,
             gates: gates.transpose()?,
             workers: worker_settings("resume_from", resume_from.as_deref(), max_duration_ms, hung_after_ms)?,
+            upstream: parsed_if_present("upstream", upstream.as_deref())?,
             halted: halt.map(Some).or_else(|| resume.then_some(None)),
             frozen: freeze.map(Some).or_else(|| resume.then_some(None)),
         })

@@ -87,6 +87,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
         match upstream::follow(sprint, &git, &repo, url, &tip).await? {
             Followed::Same => state.follow = Follow::Done,
             Followed::Moved => return Ok(Progress::Made),
+            Followed::Halted => return Ok(Progress::Idle),
             Followed::Diverged { upstream } => {
                 state.follow = Follow::Done;
                 if build::join(sprint, &git, &repo, &trials, &tip, &upstream).await? == Progress::Made {

@@ -108,6 +108,11 @@ pub(crate) struct QueueState {
 }
 
 impl QueueState {
+    /// Forgets everything.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
     /// Forgets what may have changed since the last look.
     pub(crate) const fn begin(&mut self) {
         self.follow = Follow::WithWork;

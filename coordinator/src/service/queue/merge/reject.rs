@@ -54,6 +54,14 @@ pub(crate) async fn is_unfit(
         send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
         return Ok(Some(Progress::Made));
     }
+    if let Some(removed) = removed(git, repo, tip, change)? {
+        let (branch, removed) = (&repo.branch, removed.short());
+        let reason = format!(
+            "its branch contains {removed}, which was removed from {branch} when the upstream was rewritten; start from the present {branch}"
+        );
+        send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
+        return Ok(Some(Progress::Made));
+    }
     match git.merge(tip, &change.head).await? {
         Merged::Conflict { paths } => conflicted(sprint, git, repo, tip, change, paths).await?,
         // Looked at only when nothing would change, since it walks the history.
@@ -64,6 +72,22 @@ pub(crate) async fn is_unfit(
         Merged::Clean { .. } => return Ok(None),
     }
     Ok(Some(Progress::Made))
+}
+
+/// The newest commit that a worker's change would bring again, although a rewrite of the upstream has removed it. What a
+/// person brings is meant.
+fn removed(git: &GitRepo, repo: &Repo, tip: &CommitId, change: &Change) -> Result<Option<CommitId>, ServiceError> {
+    if change.role.is_none() {
+        return Ok(None);
+    }
+    for old in &repo.given_up {
+        for base in git.merge_bases(old, &change.head)? {
+            if !git.reaches(tip, &base)? {
+                return Ok(Some(base));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Sends a change back because it does not merge with the tip, naming whose landed work is in its way. No path
