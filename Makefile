@@ -1,7 +1,7 @@
 # What people and CI run. Every target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-release demo test soak load sim fuzz lint deny bench install package
+.PHONY: help setup build build-release demo test matrix soak load sim fuzz lint deny bench install package
 
 NEXTEST := $(shell cargo nextest --version 2>/dev/null)
 
@@ -25,6 +25,9 @@ demo: ## Run the main job end to end, in a temporary directory
 
 test: setup ## Run every test (SPRINT_TEST_SKIP=postgres,netns skips by name what this machine lacks)
 	@.ci/test
+
+matrix: setup ## Run the tables of which `make test` runs a cover: each awkward git setting alone
+	SPRINT_MATRIX=1 cargo test -p sprint-tests --test own_git -- --nocapture
 
 SEEDS ?= 10000
 MERGES ?= 2000

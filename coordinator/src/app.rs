@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use sprint_identity::rustls::ServerConfig;
@@ -27,6 +27,10 @@ use crate::store::{Location, Store};
 /// A shutdown that takes longer is cut short: everything that matters is on the disk.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(4);
 
+/// How long a coordinator that starts waits for a command on its data directory, and how often it looks.
+const COMMAND_LIMIT: Duration = Duration::from_secs(10);
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
+
 /// A running coordinator.
 pub struct App {
     pub grpc: SocketAddr,
@@ -44,7 +48,7 @@ impl App {
         let data = &config.place.data_dir();
         make_data_dir(data)?;
         let data = &data.canonicalize()?;
-        let lock = lock(data)?;
+        let lock = lock(data).await?;
         let (sprint, tls) = open(config, data).await?;
         presence::all_offline(&sprint).await?;
 
@@ -104,6 +108,8 @@ impl Offline {
     pub async fn open(config: &Config) -> anyhow::Result<Option<Self>> {
         let data = config.place.data_dir();
         let Some(lock) = try_lock(&data)? else { return Ok(None) };
+        // No coordinator holds it: one that starts meanwhile waits.
+        lock.set_len(0)?;
         let (sprint, _) = open(config, &data.canonicalize()?).await?;
         Ok(Some(Self { sprint, _lock: lock }))
     }
@@ -163,15 +169,24 @@ fn lock_file(data: &Path) -> io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(false).open(data.join("coordinator.lock"))
 }
 
-/// Takes the data directory for this process alone.
-fn lock(data: &Path) -> anyhow::Result<File> {
+/// Takes the data directory for this process alone, after a command that uses it at this moment.
+async fn lock(data: &Path) -> anyhow::Result<File> {
     let mut file = lock_file(data)?;
-    if !locked(&file)? {
+    let give_up = Instant::now() + COMMAND_LIMIT;
+    while !locked(&file)? {
         let mut holder = String::new();
+        file.rewind()?;
         file.read_to_string(&mut holder)?;
+        let holder = match holder.trim() {
+            "" if Instant::now() < give_up => {
+                tokio::time::sleep(LOCK_AGAIN).await;
+                continue;
+            }
+            "" => "a command of the coordinator".to_owned(),
+            pid => format!("another coordinator (pid {pid})"),
+        };
         anyhow::bail!(
-            "another coordinator (pid {}) uses the data directory {}; stop that one first, or name another with --data-dir",
-            holder.trim(),
+            "{holder} uses the data directory {}; stop that one first, or name another with --data-dir",
             data.display()
         );
     }

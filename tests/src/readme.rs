@@ -44,21 +44,19 @@ pub fn run_apart(script: &str) -> Result<Output, String> {
     Command::new("chmod").arg("+x").arg(tools.join("my-agent")).status().expect("it runs");
     let programs = binary("coordinator").parent().map(PathBuf::from).expect("a directory");
     let path = format!("{}:{}:{}", programs.display(), tools.display(), std::env::var("PATH").unwrap_or_default());
-    // What the test cannot do as it stands: building again, and reaching the Internet. Daemons need a moment
-    // that a person who types gives them by themselves.
+    // What the test cannot do as it stands: building again, and reaching the Internet.
     let script = script
         .lines()
         .filter(|line| !line.starts_with("cargo build"))
         .map(|line| line.replace("https://example.org/web.git", &repo.upstream.display().to_string()))
         .map(|line| match line.strip_suffix(" &") {
-            Some(daemon) => format!("{daemon} >>~/daemons.log 2>&1 &\nready"),
+            Some(daemon) => format!("{daemon} >>~/daemons.log 2>&1 &"),
             None => line,
         })
         .collect::<Vec<_>>()
         .join("\n");
     let script = format!(
         "set -e\nip link set lo up\ntrap 'status=$?; [ $status = 0 ] || tail -n 30 ~/daemons.log >&2' EXIT\n\
-         ready() {{ for _ in $(seq 200); do sprintctl status >/dev/null 2>&1 && return; sleep 0.1; done; false; }}\n\
          {script}\n\
          sprintctl outpost drain here\nrepo=$(sprintctl item show 1 -o json)\ncase $repo in *'\"stage\": \"done\"'*) echo 'README: done' ;; *) false ;; esac\n"
     );

@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod history;
 mod merge_tree;
+mod personal;
 mod program;
 mod repos;
 mod repository;

@@ -11,8 +11,8 @@ use super::{GitError, OLDEST_GIT};
 /// A fetch or push of a large repository over a slow line; beyond this the line is dead.
 pub(super) const TRANSFER_LIMIT: Duration = Duration::from_mins(10);
 
-/// `git` in `directory`, with nothing of the environment that could point it elsewhere,
-/// and no prompt for a password.
+/// `git` in `directory`, with nothing of the environment that could point it elsewhere, with no settings but the
+/// repository's own, and no prompt for a password.
 pub(super) fn command(directory: &Path) -> Command {
     command_of("git", directory)
 }
@@ -29,6 +29,9 @@ pub(super) fn command_of(program: &str, directory: &Path) -> Command {
     }
     command
         .current_dir(directory)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_ATTR_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .stdin(Stdio::null())

@@ -7,9 +7,10 @@ use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::ids::CommitId;
 use sprint_core::repo::UpstreamRewrite;
 
+use super::personal::AS_THE_PERSON;
 use super::program::{self, TRANSFER_LIMIT};
 use super::settings::SETTINGS;
-use super::{GitError, GitRepo};
+use super::{GitError, GitRepo, personal};
 
 /// Asking a server what it has; it answers or it does not.
 const ASK_LIMIT: Duration = Duration::from_secs(30);
@@ -37,7 +38,9 @@ pub enum Pushed {
 
 /// Has a repository on this host take a push to the branch that is checked out there: its files are brought along, and
 /// it refuses where a person's own changes are in the way. Its configuration stays as it is.
-const RECEIVE_PACK: &str = "--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack";
+fn receive_pack() -> String {
+    format!("--receive-pack={AS_THE_PERSON} -c receive.denyCurrentBranch=updateInstead receive-pack")
+}
 
 /// Answers git's question for a user and a password from the environment: all users of this host can read its
 /// arguments.
@@ -60,16 +63,18 @@ impl<'a> Reach<'a> {
     /// Runs git, which may reach the upstream; what it says of a failure holds no secret.
     async fn git(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
         let mut command = program::command(directory);
+        let mut settings = personal::reach().await;
         if let Some(Credentials { user, password }) = &self.credentials {
             command.env("SPRINT_GIT_USER", user).env("SPRINT_GIT_PASSWORD", password);
             let own = format!("credential.{}.helper", origin(&self.url));
             // Only this helper is asked, for this server only: no other helper gets the secret, or stores it.
-            let settings = [("credential.helper", ""), (own.as_str(), HELPER)];
-            command.env("GIT_CONFIG_COUNT", settings.len().to_string());
-            for (number, (key, value)) in settings.into_iter().enumerate() {
-                command.env(format!("GIT_CONFIG_KEY_{number}"), key);
-                command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
-            }
+            settings.push(("credential.helper".to_owned(), String::new()));
+            settings.push((own, HELPER.to_owned()));
+        }
+        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        for (number, (key, value)) in settings.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), key);
+            command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
         }
         match program::run_command(command, args, limit).await {
             Err(GitError::Failed { command, stdout, stderr }) => {
@@ -79,10 +84,18 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// As [`Self::git`], where a failure says most likely that the upstream cannot be reached.
+    /// How the other side of a fetch is started, where it is a program on this host.
+    fn upload_pack(&self) -> Option<String> {
+        self.address.path().map(|_| format!("--upload-pack={AS_THE_PERSON} upload-pack"))
+    }
+
+    /// As [`Self::git`], for a command that reads, where a failure says most likely that the upstream cannot be reached.
     async fn ask(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+        let upload_pack = self.upload_pack();
+        let args: Vec<&str> =
+            args[..1].iter().copied().chain(upload_pack.as_deref()).chain(args[1..].iter().copied()).collect();
         let unreachable = |stderr| Err(GitError::Unreachable { url: self.address.to_string(), stderr });
-        match self.git(directory, args, limit).await {
+        match self.git(directory, &args, limit).await {
             Err(GitError::Failed { stderr, .. }) => unreachable(words(&stderr)),
             Err(GitError::TimedOut { command: _, limit }) => {
                 unreachable(format!("no answer within {}", humantime::format_duration(limit)))
@@ -240,8 +253,9 @@ impl GitRepo {
         let seen = self.upstream_seen(branch)?.map_or_else(String::new, |seen| seen.to_string());
         let lease = format!("--force-with-lease=refs/heads/{branch}:{seen}");
         let mut args = vec!["push", "--porcelain", "--no-verify", &lease];
+        let receive_pack = receive_pack();
         if address.path().is_some() {
-            args.push(RECEIVE_PACK);
+            args.push(&receive_pack);
         }
         args.extend([upstream.url.as_str(), refspec.as_str()]);
         match upstream.git(self.path(), &args, TRANSFER_LIMIT).await {

@@ -1,6 +1,7 @@
 //! The attributes that a process inherits: limits, open files, capabilities.
 
-use std::io;
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,6 +16,13 @@ const KEPT: [Capability; 4] =
 
 /// How much sooner than the agent a worker is ended when the host runs out of memory.
 const OOM_SCORE: &str = "500";
+
+/// The terminal that a process has as one of its standard files, whichever of them are redirected.
+pub(super) fn terminal() -> Option<OwnedFd> {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let files = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    files.into_iter().find(IsTerminal::is_terminal)?.try_clone_to_owned().ok()
+}
 
 /// Sets the limits that a process has of its own.
 ///

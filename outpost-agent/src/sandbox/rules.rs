@@ -11,6 +11,7 @@ use landlock::{
     RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 
+use super::process;
 use super::spec::{Access, Sandbox, Unconfined};
 
 /// The newest interface whose rights are handled; an older kernel handles what it knows.
@@ -86,8 +87,7 @@ fn ruleset(sandbox: &Sandbox) -> Result<RulesetCreated, landlock::RulesetError> 
         }
     }
     // Its own terminal may be opened again, as by way of /dev/stdout.
-    let terminal = io::stdin();
-    if io::IsTerminal::is_terminal(&terminal) {
+    if let Some(terminal) = process::terminal() {
         rules = rules.add_rule(PathBeneath::new(terminal.as_fd(), AccessFs::from_file(NEWEST)))?;
     }
     Ok(rules)

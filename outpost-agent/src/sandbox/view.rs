@@ -15,6 +15,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, pivot_root};
 
+use super::process;
 use super::spec::{Access, Grant, Namespace, Sandbox, Unconfined};
 
 /// The devices that every program may expect.
@@ -108,9 +109,9 @@ impl View<'_> {
         mount(Some("devpts"), &terminals, Some("devpts"), flags, Some("newinstance,ptmxmode=0666,mode=620"))?;
         memory(&self.directory(Path::new("/dev/shm"))?, "mode=1777")?;
         // The pane's terminal is the host's: this is the name by which it can be found.
-        match nix::unistd::ttyname(io::stdin()) {
-            Ok(terminal) => bind(&terminal, &self.file(Path::new("/dev/console"))?, Writing::Allowed),
-            Err(_) => Ok(()),
+        match process::terminal().map(nix::unistd::ttyname) {
+            Some(Ok(terminal)) => bind(&terminal, &self.file(Path::new("/dev/console"))?, Writing::Allowed),
+            Some(Err(_)) | None => Ok(()),
         }
     }
 

@@ -125,6 +125,10 @@ impl Runner<'_> {
             command.env("TERM", term);
         }
         match step.prompt {
+            // No person answers a gate.
+            PromptDelivery::File if step.gate.is_some() => {
+                command.stdin(Stdio::null());
+            }
             PromptDelivery::File => {}
             PromptDelivery::Stdin => {
                 command.stdin(Stdio::from(File::open(&self.plan.prompt_file)?));

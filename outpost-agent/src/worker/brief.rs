@@ -17,6 +17,17 @@ use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
 use crate::shim::plan::{Plan, PlanStep};
 
+/// What keeps programs from waiting for a person: no pager, no editor, no question.
+const UNATTENDED: &[(&str, &str)] = &[
+    ("PAGER", "cat"),
+    ("GIT_PAGER", "cat"),
+    ("GIT_EDITOR", "true"),
+    ("GIT_SEQUENCE_EDITOR", "true"),
+    ("GIT_MERGE_AUTOEDIT", "no"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+];
+
 /// A runtime whose command cannot be made sense of: the fault of who configured it.
 #[derive(Debug, Error)]
 #[error("runtime {runtime:?}: {template:?} cannot be filled in: {why}")]
@@ -122,6 +133,7 @@ fn variables(
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    variables.extend(UNATTENDED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     let own = [
         ("SPRINT_WORKER", assignment.worker.to_string()),
         ("SPRINT_REPO", assignment.repo.to_string()),
@@ -143,6 +155,9 @@ fn variables(
         Job::Gate(GateJob { trial, gate }) => [("SPRINT_TRIAL", trial.to_string()), ("SPRINT_GATE", gate.clone())],
     };
     variables.extend(of_job.map(|(key, value)| (key.to_owned(), value)));
+    if matches!(assignment.job, Job::Gate(_)) {
+        variables.insert("CI".to_owned(), "true".to_owned());
+    }
     if let Some(sandbox) = sandbox {
         // With a view of its own a worker has a `/tmp` of its own, whose name is short enough for sockets.
         let view = sandbox.mechanisms.view.is_some();

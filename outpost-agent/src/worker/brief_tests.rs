@@ -26,6 +26,29 @@ fn a_runtimes_command_is_filled_in_and_its_values_are_not_templates() {
     );
 }
 
+/// The page for those who write agents and gates lists exactly what they get.
+#[test]
+fn the_reference_names_each_variable_and_who_gets_it() {
+    let page = include_str!("../../../docs/reference/worker.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let rows = rows.filter(|(name, _)| !name.starts_with(['$', '/']));
+    let listed: Vec<(&str, &str)> = rows.filter_map(|(name, rest)| Some((name, rest.split(" | ").next()?))).collect();
+    let dir = WorkerDir::new(PathBuf::from("/w/1"));
+    let attempt =
+        Assignment { feedback: vec!["it failed".to_owned()], ..sprint_core::fixtures::assignment(1, 1, "true") };
+    let job = Job::Gate(GateJob { trial: sprint_core::ids::TrialId::new(4), gate: "unit".to_owned() });
+    let gate = Assignment { job, ..attempt.clone() };
+    for (who, assignment) in [("attempt", attempt), ("gate", gate)] {
+        let given = variables(&assignment, &Progress::default(), &dir, None);
+        let plain: Vec<_> = environment::plain().into_iter().map(|(name, _)| name).collect();
+        let given = given.keys().map(String::as_str).filter(|name| !plain.contains(name)).collect::<Vec<_>>();
+        let expected = listed.iter().filter(|(_, whom)| *whom == "all" || *whom == who).map(|(name, _)| *name);
+        let mut expected: Vec<_> = expected.collect();
+        expected.sort_unstable();
+        assert_eq!(given, expected, "{who}");
+    }
+}
+
 #[test]
 fn a_misspelt_value_is_an_error_that_names_it() {
     let dir = WorkerDir::new(PathBuf::from("/w/1"));

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use super::personal;
 use crate::host::environment;
 
 /// A lock that is older than this was left by a git that died.
@@ -78,6 +79,10 @@ impl Git {
             // Messages are looked into for locks and full disks.
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
+            // The repositories here are the agent's: the settings of its user are for that user's own.
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .envs(personal::filters())
             .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
             .args(["-c", "submodule.recurse=false"])
             .args(["-c", "maintenance.auto=false", "-c", "protocol.version=2", "-c", "advice.detachedHead=false"])

@@ -9,6 +9,7 @@ pub(crate) mod git;
 pub(crate) mod locks;
 mod mirror;
 pub(crate) mod own_git;
+mod personal;
 mod pool;
 pub(crate) mod remote;
 mod repositories;

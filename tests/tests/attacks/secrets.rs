@@ -195,7 +195,7 @@ pub(crate) fn upstream_with_a_password() {
         "json",
     ];
     let id = cluster.sprintctl(&args).succeeded().json()["id"].as_u64().expect("a number");
-    cluster.until(id, "done");
+    eventually("it has landed", || cluster.item(id)["commit"].is_string());
     eventually("the push is refused", || cluster.coordinator_log().contains("people do not push here"));
     let mut said = cluster.coordinator_log();
     for args in [

@@ -23,7 +23,7 @@ const TRAILER: &str = "Sprint-Change: ";
 const GIVEN_UP: usize = 20;
 
 /// What was chosen, where both branches were, and the landed changes that are gone.
-struct Choice {
+struct Decision {
     choice: UpstreamChoice,
     tip: CommitId,
     now: CommitId,
@@ -63,7 +63,7 @@ pub(crate) async fn settle(
     };
     let items: Vec<ItemId> = gone.iter().map(|change| change.item).collect();
     let data = json!({ "choice": choice, "ours": tip, "theirs": now, "items": items });
-    record(sprint, &repo, Choice { choice, tip, now, gone }, data, by).await?;
+    record(sprint, &repo, Decision { choice, tip, now, gone }, data, by).await?;
     // What was remembered was of another branch.
     state.reset();
     Ok(())
@@ -125,7 +125,7 @@ async fn restore(git: &GitRepo, repo: &Repo, tip: &CommitId, now: &CommitId) -> 
 async fn record(
     sprint: &Coordinator,
     repo: &Arc<Repo>,
-    Choice { choice, tip, now, gone }: Choice,
+    Decision { choice, tip, now, gone }: Decision,
     data: Value,
     by: &Actor,
 ) -> Result<(), ServiceError> {
