@@ -113,9 +113,17 @@ fn home(parent: &Path, settings: &[(&str, &str)]) -> PathBuf {
     home
 }
 
+/// As [`works`], with a test's failure as a reason.
+fn works_with(settings: &[(&str, &str)]) -> Result<(), String> {
+    std::panic::catch_unwind(|| works(settings)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.unwrap_or_else(|| "the test failed for a reason that is not text".to_owned()))
+    })
+}
+
 /// Whether the main job is done by daemons whose person has these settings: a worker commits, a gate passes, two changes
 /// are merged, the upstream has them, and the next item begins there.
-fn works_with(settings: &[(&str, &str)]) -> Result<(), String> {
+fn works(settings: &[(&str, &str)]) -> Result<(), String> {
     let mut cluster = Cluster::start(0);
     let home = home(cluster.path(), settings).display().to_string();
     cluster.kill_coordinator();
