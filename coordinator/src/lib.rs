@@ -92,6 +92,7 @@ pub mod service {
         pub mod git_access;
         pub mod halt;
         mod manage;
+        pub(crate) mod pace;
         pub mod revision;
         mod rewrite;
         pub mod upstream;

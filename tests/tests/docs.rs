@@ -297,6 +297,18 @@ fn every_code_of_the_client_is_in_the_reference() {
 }
 
 #[test]
+fn every_test_of_what_was_tried_exists() {
+    let page = read("docs/internals/tried.md");
+    let tests = page.lines().flat_map(|line| code_apart(line).1).filter_map(|code| code.rsplit_once(": "));
+    let names: BTreeSet<&str> = tests.map(|(_, name)| name).collect();
+    assert!(names.len() > 8, "{names:?}");
+    let sources = files().into_iter().filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "rs"));
+    let sources: String = sources.map(|name| read(&name)).collect();
+    let missing = names.into_iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect::<Vec<_>>();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
 fn every_page_is_in_the_index() {
     let index = read("docs/README.md");
     let pages = pages().into_iter().filter_map(|page| page.strip_prefix("docs/").map(ToOwned::to_owned));

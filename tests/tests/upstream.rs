@@ -140,7 +140,7 @@ fn a_push_that_another_overtook_is_joined_although_nothing_waits() {
     landed_here(&cluster, id);
     eventually("the refusal is known", || explained(&cluster, id)["message"].to_string().contains("come back later"));
     fs::rename(&repo.upstream, &away).expect("is renamed");
-    eventually("it is gone", || explained(&cluster, id)["message"].to_string().contains("cannot be reached"));
+    eventually("it is gone", || explained(&cluster, id)["message"].to_string().contains("no git repository is there"));
     fs::rename(&away, &repo.upstream).expect("is renamed");
     fs::remove_file(hook).expect("is removed");
     repo.push(&[("theirs.txt", "theirs\n")]);
@@ -222,4 +222,58 @@ fn a_rewritten_upstream_is_restored_by_force_only_when_a_person_says_so() {
     assert_eq!(repo.file("rewritten.txt"), None);
     git(&repo.upstream, &["merge-base", "--is-ancestor", &was, "main"]);
     cluster.coordinator_command(&["check"], &[]).succeeded();
+}
+
+#[test]
+fn an_upstream_that_will_not_work_is_refused_in_its_own_words() {
+    let cluster = Cluster::start(0);
+    let at = |name: &str| cluster.path().join(name).display().to_string();
+    let run = |args: &[&str]| git(cluster.path(), args);
+    let commit = ["-c", "commit.gpgsign=false", "commit", "--quiet", "--allow-empty", "-m", "one"];
+    let made = |name: &str, options: &[&str]| {
+        run(&[&["init", "--quiet"], options, &[at(name).as_str()]].concat());
+        git(&cluster.path().join(name), &commit);
+    };
+    made("whole", &[]);
+    git(&cluster.path().join("whole"), &commit);
+    run(&["clone", "--quiet", "--depth", "1", &format!("file://{}", at("whole")), &at("shallow")]);
+    run(&["init", "--quiet", "--bare", &at("unborn")]);
+    made("sha256", &["--object-format=sha256"]);
+    fs::create_dir(cluster.path().join("plain")).expect("is made");
+    for (url, code, said) in [
+        (at("shallow"), "upstream.unsupported", "shallow clone"),
+        (at("unborn"), "upstream.empty", "has no commit"),
+        (at("sha256"), "upstream.unsupported", "sha256"),
+        (at("nowhere"), "upstream.unreachable", "no git repository is there"),
+        (at("plain"), "upstream.unreachable", "no git repository is there"),
+        ("http://127.0.0.1:1/web.git".to_owned(), "upstream.unreachable", "its host does not answer"),
+        ("ssh://git@127.0.0.1:1/web.git".to_owned(), "upstream.unreachable", "its host does not answer"),
+        ("http://no.such.host.invalid/web.git".to_owned(), "upstream.unreachable", "its host is not known here"),
+    ] {
+        let answer = cluster.sprintctl(&["repo", "add", "web", &url, "-o", "json"]);
+        answer.refused(&[code, said]);
+        assert!(!answer.stderr.contains("access rights"), "{url}: {}", answer.stderr);
+    }
+    assert_eq!(cluster.json(&["repo", "list"]), Value::Array(vec![]), "nothing is left of them");
+    made("table", &["--ref-format=reftable"]);
+    let works = cluster.sprintctl(&["repo", "add", "web", &at("table")]).succeeded();
+    assert!(!works.stderr.contains("does not take pushes"), "{}", works.stderr);
+}
+
+#[test]
+fn an_upstream_that_may_only_be_read_is_said_to_be_so_when_it_is_added() {
+    let cluster = Cluster::start(1);
+    cluster.repo("web", &[], &[]);
+    // A viewer's token fetches, and pushes nowhere.
+    let token = cluster.token(&["--kind", "viewer", "--name", "mirror"]);
+    let url = format!("http://mirror:{token}@{}/git/web.git", cluster.http());
+    let added = cluster.feed(&["repo", "add", "mirror", "-"], url.as_bytes()).succeeded();
+    assert!(
+        added.stderr.contains("does not take pushes") && added.stderr.contains("denies access"),
+        "{}",
+        added.stderr
+    );
+    let shown = cluster.json(&["repo", "show", "mirror"]);
+    let why = shown["upstream_trouble"]["why"].as_str().expect("a reason");
+    assert!(why.contains("access rights") && !why.contains(&token), "{why}");
 }

@@ -51,7 +51,7 @@ impl GitRepos {
         let path = self.path(name);
         super::directory::remove_dir(&path)?;
         std::fs::create_dir_all(&path)?;
-        upstream::init(&path, &self.root.join(".hooks"), branch).await?;
+        upstream::init(&path, branch).await?;
         let mut command = program::command(&path);
         command.args(["index-pack", "--stdin", "--strict"]).stdin(pack).stdout(Stdio::null()).stderr(Stdio::piped());
         ended("index-pack", command.spawn().map_err(GitError::NoProgram)?).await?;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use sprint_core::ids::RepoName;
 use thiserror::Error;
 
+use super::obstacle::Obstacle;
+
 /// The oldest git that has `merge-tree --stdin`.
 pub const OLDEST_GIT: (u32, u32) = (2, 39);
 
@@ -21,8 +23,14 @@ pub enum GitError {
     TimedOut { command: String, limit: Duration },
     #[error("git's object store failed: {0}")]
     Library(#[from] git2::Error),
-    #[error("\"{url}\" cannot be reached: {stderr}; check the address and the access rights of the coordinator's user")]
-    Unreachable { url: String, stderr: String },
+    #[error("\"{url}\": {}: {said}; {}", obstacle.what(), obstacle.advice())]
+    Unreachable { url: String, obstacle: Obstacle, said: String },
+    #[error(
+        "\"{url}\" is a shallow clone: it lacks the beginning of its history; complete it with git fetch --unshallow, or name the repository that it was cloned from"
+    )]
+    Shallow { url: String },
+    #[error("\"{url}\" has the object format sha256, which is not supported; only sha1 is")]
+    ObjectFormat { url: String },
     #[error("\"{url}\" is empty: it has no commit; push a first commit, then add it again")]
     Empty { url: String },
     #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them")]

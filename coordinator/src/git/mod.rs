@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod history;
 mod merge_tree;
+mod obstacle;
 mod personal;
 mod program;
 mod repos;

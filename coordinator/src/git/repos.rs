@@ -42,8 +42,10 @@ impl GitRepos {
         command.arg("http-backend").env("GIT_PROJECT_ROOT", &self.root).env("GIT_HTTP_EXPORT_ALL", "1");
         let names = refs.iter().map(|update| update.name.as_str()).collect::<Vec<_>>();
         command.env("SPRINT_REFS", names.join(" "));
-        command.env("GIT_CONFIG_COUNT", "1");
+        command.env("GIT_CONFIG_COUNT", "2");
         command.env("GIT_CONFIG_KEY_0", "receive.maxInputSize").env("GIT_CONFIG_VALUE_0", max_bytes.to_string());
+        // An earlier version wrote where they were then into the repository.
+        command.env("GIT_CONFIG_KEY_1", "core.hooksPath").env("GIT_CONFIG_VALUE_1", upstream::HOOKS);
         command
     }
 
@@ -84,7 +86,7 @@ impl GitRepos {
         let path = self.path(name);
         let fresh = self.root.join(format!(".new-{name}.git"));
         remove_dir(&fresh)?;
-        let cloned = upstream::clone(&fresh, &self.root.join(".hooks"), url, branch).await;
+        let cloned = upstream::clone(&fresh, url, branch).await;
         let cloned = match cloned {
             Ok(cloned) => cloned,
             Err(error) => {

@@ -7,6 +7,7 @@ use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::ids::CommitId;
 use sprint_core::repo::UpstreamRewrite;
 
+use super::obstacle::Obstacle;
 use super::personal::AS_THE_PERSON;
 use super::program::{self, TRANSFER_LIMIT};
 use super::settings::SETTINGS;
@@ -84,6 +85,10 @@ impl<'a> Reach<'a> {
         }
     }
 
+    fn unreachable(&self, said: String) -> GitError {
+        GitError::Unreachable { url: self.address.to_string(), obstacle: Obstacle::of(&said), said }
+    }
+
     /// How the other side of a fetch is started, where it is a program on this host.
     fn upload_pack(&self) -> Option<String> {
         self.address.path().map(|_| format!("--upload-pack={AS_THE_PERSON} upload-pack"))
@@ -94,12 +99,9 @@ impl<'a> Reach<'a> {
         let upload_pack = self.upload_pack();
         let args: Vec<&str> =
             args[..1].iter().copied().chain(upload_pack.as_deref()).chain(args[1..].iter().copied()).collect();
-        let unreachable = |stderr| Err(GitError::Unreachable { url: self.address.to_string(), stderr });
         match self.git(directory, &args, limit).await {
-            Err(GitError::Failed { stderr, .. }) => unreachable(words(&stderr)),
-            Err(GitError::TimedOut { command: _, limit }) => {
-                unreachable(format!("no answer within {}", humantime::format_duration(limit)))
-            }
+            Err(GitError::Failed { stderr, .. }) => Err(self.unreachable(words(&stderr))),
+            Err(GitError::TimedOut { command: _, limit }) => Err(self.unreachable(no_answer(limit))),
             answered => answered,
         }
     }
@@ -127,26 +129,32 @@ fn fetched_ref(branch: &str) -> String {
 /// Clones one branch and the tags of an upstream into a new bare repository at `path`.
 pub(super) async fn clone(
     path: &Path,
-    hooks: &Path,
     address: &RepoAddress,
     branch: Option<&str>,
 ) -> Result<(String, CommitId), GitError> {
     std::fs::create_dir_all(path)?;
     let upstream = Reach::new(address);
     let (branch, tip) = find(path, &upstream, branch).await?;
-    init(path, hooks, &branch).await?;
+    init(path, &branch).await?;
     let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
     let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", &upstream.url, &heads];
     upstream.ask(path, &args, TRANSFER_LIMIT).await?;
+    // Git leaves out, with a warning only, what would make a clone shallow.
+    let fetched = ["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")];
+    if program::run(path, &fetched, ASK_LIMIT).await.is_err() {
+        return Err(GitError::Shallow { url: address.to_string() });
+    }
     program::run(path, &["update-ref", &seen_ref(&branch), &format!("refs/heads/{branch}")], ASK_LIMIT).await?;
     Ok((branch, tip))
 }
 
+/// The directory of the hooks, from that of a repository: the data directory may be moved.
+pub(super) const HOOKS: &str = "../.hooks";
+
 /// Makes an empty bare repository as ours are.
-pub(super) async fn init(path: &Path, hooks: &Path, branch: &str) -> Result<(), GitError> {
+pub(super) async fn init(path: &Path, branch: &str) -> Result<(), GitError> {
     program::run(path, &["init", "--quiet", "--bare", "--initial-branch", branch, "."], ASK_LIMIT).await?;
-    let hooks = hooks.to_string_lossy();
-    for (key, value) in [("core.hooksPath", hooks.as_ref())].into_iter().chain(SETTINGS.iter().copied()) {
+    for (key, value) in [("core.hooksPath", HOOKS)].into_iter().chain(SETTINGS.iter().copied()) {
         program::run(path, &["config", key, value], ASK_LIMIT).await?;
     }
     Ok(())
@@ -158,6 +166,10 @@ async fn find(directory: &Path, upstream: &Reach<'_>, branch: Option<&str>) -> R
     let printed = upstream.ask(directory, &args, ASK_LIMIT).await?;
     let (head, branches) = branches(&printed);
     let url = || upstream.address.to_string();
+    // Twice as many digits as an object's name has here.
+    if printed.lines().any(|line| line.split('\t').next().is_some_and(|name| name.len() == 64)) {
+        return Err(GitError::ObjectFormat { url: url() });
+    }
     if branches.is_empty() {
         return Err(GitError::Empty { url: url() });
     }
@@ -229,7 +241,7 @@ impl GitRepo {
         }
         match self.fetch(address, branch).await {
             Ok(tip) => Ok(Some(tip)),
-            Err(GitError::Unreachable { url: _, stderr }) if stderr.contains("couldn't find remote ref") => Ok(None),
+            Err(GitError::Unreachable { said, .. }) if said.contains("couldn't find remote ref") => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -266,12 +278,33 @@ impl GitRepo {
             Err(GitError::Failed { command: _, stdout, stderr }) => match refusal(&stdout) {
                 Some("stale info" | "fetch first" | "non-fast-forward") => Ok(Pushed::Diverged),
                 Some(reason) => Ok(Pushed::Refused { why: self.why(address, reason, &stderr).await }),
-                None => Err(GitError::Unreachable { url: address.to_string(), stderr: words(&stderr) }),
+                None => Err(upstream.unreachable(words(&stderr))),
             },
-            Err(GitError::TimedOut { command: _, limit }) => {
-                let stderr = format!("no answer within {}", humantime::format_duration(limit));
-                Err(GitError::Unreachable { url: address.to_string(), stderr })
-            }
+            Err(GitError::TimedOut { command: _, limit }) => Err(upstream.unreachable(no_answer(limit))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out, without writing, whether the upstream may be pushed to; answers why it may not. A rule of its own, such
+    /// as a protected branch, shows at a real push only.
+    ///
+    /// # Errors
+    /// Those of our own repository.
+    pub async fn try_push(&self, address: &RepoAddress, branch: &str) -> Result<Option<String>, GitError> {
+        let upstream = Reach::new(address);
+        let refspec = format!("refs/heads/{branch}:refs/heads/{branch}");
+        let receive_pack = receive_pack();
+        let mut args = vec!["push", "--dry-run", "--porcelain", "--no-verify"];
+        if address.path().is_some() {
+            args.push(&receive_pack);
+        }
+        args.extend([upstream.url.as_str(), refspec.as_str()]);
+        match upstream.git(self.path(), &args, ASK_LIMIT).await {
+            Ok(_) => Ok(None),
+            // Somebody has pushed in the meantime.
+            Err(GitError::Failed { stdout, .. }) if refusal(&stdout).is_some() => Ok(None),
+            Err(GitError::Failed { stderr, .. }) => Ok(Some(upstream.unreachable(words(&stderr)).to_string())),
+            Err(GitError::TimedOut { limit, .. }) => Ok(Some(upstream.unreachable(no_answer(limit)).to_string())),
             Err(error) => Err(error),
         }
     }
@@ -296,6 +329,10 @@ impl GitRepo {
     }
 }
 
+fn no_answer(limit: Duration) -> String {
+    format!("no answer within {}", humantime::format_duration(limit))
+}
+
 /// How many files in the way of a push are named.
 const FILES_NAMED: usize = 5;
 
@@ -312,7 +349,19 @@ fn words(stderr: &str) -> String {
     let said = |line: &str| {
         let line = line.trim().trim_start_matches("remote:").trim();
         let line = line.strip_prefix("error: ").or_else(|| line.strip_prefix("fatal: ")).unwrap_or(line);
-        let noise = ["hint:", "warning:", "To ", "failed to push some refs", "Done", "!", "Everything up-to-date"];
+        let noise = [
+            "Could not read from remote repository",
+            "Please make sure you have the correct access rights",
+            "and the repository exists",
+            "To add an exception for this directory",
+            "hint:",
+            "warning:",
+            "To ",
+            "failed to push some refs",
+            "Done",
+            "!",
+            "Everything up-to-date",
+        ];
         // A server rules its message off with lines of signs.
         let is_said = line.chars().any(char::is_alphanumeric) && !noise.iter().any(|noise| line.starts_with(noise));
         is_said.then(|| line.to_owned())

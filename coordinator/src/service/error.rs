@@ -101,6 +101,7 @@ const fn code_of_git(error: &GitError) -> Code {
     match error {
         GitError::Unreachable { .. } => Code::UpstreamUnreachable,
         GitError::Empty { .. } => Code::UpstreamEmpty,
+        GitError::Shallow { .. } | GitError::ObjectFormat { .. } => Code::UpstreamUnsupported,
         GitError::NoBranch { .. } => Code::UpstreamNoBranch,
         GitError::NoTip(_) => Code::BranchNotFound,
         GitError::NoProgram(_)

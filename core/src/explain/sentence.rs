@@ -120,7 +120,7 @@ impl fmt::Display for Reason {
             Self::UpstreamBehind { since, why, .. } => {
                 write!(
                     f,
-                    "what has landed is not at the upstream since {since}: {why}; the push is tried again by itself"
+                    "the upstream does not take pushes since {since}: {why}; what lands is pushed again by itself"
                 )
             }
             Self::CannotLand { why, .. } => write!(f, "nothing can land: {why}"),

@@ -97,6 +97,7 @@ codes! {
     ConfigInvalid => "config.invalid", Precondition, "The repo's `sprint.toml` cannot be read.", "Correct the file on the branch that the message names.";
     BranchNotFound => "branch.not_found", Precondition, "The repo's target branch does not exist.", "Create the branch at the upstream.";
     UpstreamUnreachable => "upstream.unreachable", Precondition, "The upstream cannot be reached.", "Check the address and the access rights of the coordinator's user.";
+    UpstreamUnsupported => "upstream.unsupported", Precondition, "The upstream is shallow, or has an object format that is not supported.", "Name a whole repository with the object format sha1.";
     UpstreamRefused => "upstream.refused", Precondition, "The upstream does not take a push.", "Do what its words ask for, then try again.";
     UpstreamEmpty => "upstream.empty", Precondition, "The upstream has no commit.", "Push a first commit, then add the repo again.";
     UpstreamNoBranch => "upstream.no_branch", Precondition, "The upstream has no branch of this name.", "Name one of the branches that the message lists.";

@@ -69,6 +69,8 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         return Err(taken());
     }
     let (branch, _) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
+    let refused = sprint.git.get(&name)?.try_push(&url, &branch).await?;
+    let since = sprint.now();
     let mut repo = Repo {
         name: name.clone(),
         url: Some(url),
@@ -84,7 +86,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
-        upstream_trouble: None,
+        upstream_trouble: refused.map(|why| UpstreamTrouble { why, since }),
         upstream_rewrite: None,
         given_up: vec![],
         created_at: sprint.now(),

@@ -3,26 +3,18 @@
 //! A push is intent, push, record. After a crash the upstream itself says whether it has arrived. An item is done once
 //! the upstream has its landing.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sprint_core::address::RepoAddress;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
 use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
-use sprint_core::time::Timestamp;
 use sprint_failpoint::{Point, pass};
 
 use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
 use crate::service::repos::halt::set_halted;
+use crate::service::repos::pace::Pace;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-
-/// The pause after the first failed push; it doubles with each further one.
-const PAUSE_FIRST: Duration = Duration::from_secs(5);
-const PAUSE_LAST: Duration = Duration::from_mins(1);
-/// The longest pause for an upstream on this host, where a push costs nothing.
-const PAUSE_LAST_HERE: Duration = Duration::from_secs(10);
 
 /// The result of reading the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,26 +36,6 @@ pub(crate) enum Push {
     Settled,
     /// It holds what ours does not: both are to be joined first.
     Diverged,
-}
-
-/// When an upstream that does not take a push is tried again.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    failures: u32,
-    not_before: Option<Timestamp>,
-}
-
-impl Pace {
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.not_before.is_none_or(|at| now >= at)
-    }
-
-    fn failed(&mut self, now: Timestamp, address: &RepoAddress) {
-        let last = if address.path().is_some() { PAUSE_LAST_HERE } else { PAUSE_LAST };
-        let pause = PAUSE_FIRST.saturating_mul(1 << self.failures.min(10)).min(last);
-        self.failures += 1;
-        self.not_before = Some(now.plus(pause));
-    }
 }
 
 /// Takes over what others brought to the upstream.
@@ -131,8 +103,12 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
     if let Some(seen) = &from {
         deliver(sprint, &git, name, seen).await?;
     }
-    if from.as_ref() == Some(&tip) || repo.halted.is_some() || !pace.is_due(sprint.now()) {
+    // A halt is no reason to keep what has landed; only a rewrite of the upstream is decided first.
+    if repo.upstream_rewrite.is_some() || !pace.is_due(sprint.now()) {
         return Ok(Push::Settled);
+    }
+    if from.as_ref() == Some(&tip) {
+        return still_in_trouble(sprint, &git, &repo, &url, pace, &tip).await;
     }
     if let Some(seen) = &from
         && !git.reaches(&tip, seen)?
@@ -161,6 +137,24 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
         Ok(Pushed::Refused { why }) => failed(sprint, &repo, &url, pace, why).await,
         // The intent stays: what became of the push is unknown.
         Err(error) => failed(sprint, &repo, &url, pace, error.to_string()).await,
+    }
+}
+
+/// Finds out whether an upstream that did not take a push would take one now; there is nothing to push.
+async fn still_in_trouble(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    url: &RepoAddress,
+    pace: &mut Pace,
+    tip: &CommitId,
+) -> Result<Push, ServiceError> {
+    if repo.upstream_trouble.is_none() {
+        return Ok(Push::Settled);
+    }
+    match git.try_push(url, &repo.branch).await? {
+        Some(why) => failed(sprint, repo, url, pace, why).await,
+        None => arrived(sprint, &repo.name, pace, json!({ "tip": tip })).await.map(|_| Push::Settled),
     }
 }
 

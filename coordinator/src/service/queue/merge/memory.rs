@@ -19,7 +19,7 @@ use super::history::History;
 use crate::git::GitRepo;
 use crate::service::ServiceError;
 use crate::service::repos::config::{config_at, rules};
-use crate::service::repos::upstream::Pace;
+use crate::service::repos::pace::Pace;
 use crate::store::{InQueue, Store};
 
 /// The number of settled changes that are read for the rates and for the branch's history.
