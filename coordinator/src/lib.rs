@@ -97,7 +97,7 @@ pub mod service {
         mod rewrite;
         pub mod upstream;
 
-        pub use manage::{Described, add, get, http_backend, list, remove, set};
+        pub use manage::{Described, add, fetch, get, http_backend, list, remove, set};
     }
 
     /// What follows the record, and what waits for it: streams of domain values for every face.

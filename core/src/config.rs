@@ -64,6 +64,10 @@ pub struct RepoConfig {
 pub enum InvalidConfig {
     #[error("{CONFIG_FILE} cannot be read: {0}")]
     Syntax(String),
+    #[error(
+        "{CONFIG_FILE} cannot be used: there is no table or key {0:?}; the tables are gate, merge and footprint, and names that begin with x- are for other programs"
+    )]
+    Unknown(String),
     #[error("{CONFIG_FILE} cannot be used: {0}")]
     Gates(#[from] InvalidGates),
     #[error(
@@ -78,7 +82,10 @@ pub enum InvalidConfig {
     NoUnit { unit: String, on: String, units: String },
 }
 
-/// The file as it is written: other tables are other programs' business.
+/// What the names of other programs' tables begin with.
+const FOREIGN: &str = "x-";
+
+/// The file as it is written, without what is other programs' business.
 #[derive(Deserialize)]
 struct ConfigFile {
     #[serde(default)]
@@ -122,8 +129,14 @@ struct StrictMerge {
 /// # Errors
 /// [`InvalidConfig`]; a file that cannot be read is never "no gates".
 pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
-    let ConfigFile { gate, merge, footprint } =
-        toml::from_str(text).map_err(|error| InvalidConfig::Syntax(error.to_string()))?;
+    let syntax = |error: toml::de::Error| InvalidConfig::Syntax(error.to_string());
+    let ConfigFile { gate, merge, footprint } = toml::from_str(text).map_err(syntax)?;
+    // A misspelt table must not switch a gate off.
+    let tables: toml::Table = toml::from_str(text).map_err(syntax)?;
+    let known = |name: &str| ["gate", "merge", "footprint"].contains(&name) || name.starts_with(FOREIGN);
+    if let Some(unknown) = tables.keys().find(|name| !known(name)) {
+        return Err(InvalidConfig::Unknown(unknown.clone()));
+    }
     let gates = gate.into_iter().map(Gate::try_from).collect::<Result<Vec<_>, _>>()?;
     gates::validate(&gates)?;
     check_units(&footprint)?;

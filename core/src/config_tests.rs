@@ -64,7 +64,12 @@ fn a_file_that_cannot_be_understood_is_an_error_and_not_an_empty_list() {
     ] {
         assert!(parse(bad).is_err(), "{bad:?} must be refused");
     }
-    assert_eq!(parse("[other]\nkey = 1\n"), Ok(RepoConfig::default()));
+    assert_eq!(parse("[x-other]\nkey = 1\n"), Ok(RepoConfig::default()));
+    for (misspelt, name) in
+        [("[[gates]]\nname = \"x\"\nrun = \"true\"\n", "gates"), ("merg = 1\n", "merg"), ("[X-y]\n", "X-y")]
+    {
+        assert_eq!(parse(misspelt), Err(InvalidConfig::Unknown(name.to_owned())));
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub fn repo() -> Repo {
         pushing: None,
         upstream_trouble: None,
         upstream_rewrite: None,
+        broken_config: None,
         given_up: vec![],
         created_at: Timestamp::default(),
     }

@@ -122,6 +122,9 @@ pub struct Repo {
     /// The rewrite that a person has to decide on; the merge queue is halted for it.
     #[serde(default)]
     pub upstream_rewrite: Option<UpstreamRewrite>,
+    /// The tip whose configuration cannot be read; the merge queue is halted for that, and goes on by itself once it can.
+    #[serde(default)]
+    pub broken_config: Option<CommitId>,
     /// Where the branch was when it followed a rewritten upstream, the newest last: workers' changes that contain what
     /// was removed then do not land.
     #[serde(default)]

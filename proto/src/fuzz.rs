@@ -154,6 +154,7 @@ fn valid() -> Vec<Vec<u8>> {
         hung_after_ms: Some(300_000),
         pushing: Some(v1::UpstreamPush { from: None, to: commit() }),
         given_up: vec![commit()],
+        broken_config: Some(commit()),
         upstream_rewrite: Some(v1::UpstreamRewrite { was: commit(), now: commit() }),
         upstream_trouble: Some(v1::UpstreamTrouble { why: "it is protected".to_owned(), since_ms: 7 }),
         ..v1::Repo::default()

@@ -131,7 +131,7 @@ fn a_gate_that_takes_too_long_is_no_pass_and_rejects_no_change() {
 }
 
 #[test]
-fn a_broken_configuration_halts_the_queue_until_it_is_resumed() {
+fn a_broken_configuration_halts_the_queue_until_a_push_repairs_it() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[("sprint.toml", "[[gate]\nname = \"x\"\n")], &[]);
     let before = repo.tip();
@@ -149,9 +149,33 @@ fn a_broken_configuration_halts_the_queue_until_it_is_resumed() {
     assert_eq!(repo.tip(), before, "nothing landed");
 
     repo.push(&[("sprint.toml", "[[gate]]\nname = \"x\"\nrun = \"true\"\n")]);
-    cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
     cluster.landed(&repo, id);
     assert_eq!(halted(), None);
+}
+
+#[test]
+fn a_change_that_would_break_the_configuration_is_sent_back_with_the_parsers_words() {
+    let cluster = Cluster::start(2);
+    let good = "[[gate]]\nname = \"x\"\nrun = \"true\"\n";
+    let repo = cluster.repo("web", &[("sprint.toml", good)], &["--max-attempts", "1"]);
+    let breaks = |title: &str, run: &str| cluster.add(&repo, title, &format!("{run}; git add -A; git commit -qm x"));
+    let forms = [
+        ("Syntax", "echo '[[gate]' >> sprint.toml", "cannot be read"),
+        ("A misspelt key", "echo 'requires = \"tests >= 1\"' >> sprint.toml", "requires"),
+        ("A misspelt table", "printf '[[gates]]\\nname = \"y\"\\nrun = \"false\"\\n' >> sprint.toml", "\"gates\""),
+        ("A directory", "rm sprint.toml; mkdir sprint.toml; touch sprint.toml/x", "is not a file"),
+        ("A link", "rm sprint.toml; ln -s /etc/passwd sprint.toml", "is not a file"),
+        ("No text", "printf '\\377\\376' > sprint.toml", "not UTF-8"),
+    ];
+    let ids = forms.map(|(title, run, said)| (breaks(title, run), said));
+    for (id, said) in ids {
+        let item = cluster.until(id, "blocked");
+        let reason = item["reason"].as_str().expect("a reason");
+        assert!(reason.contains("the configuration cannot be read") && reason.contains(said), "{reason}");
+    }
+    let free = "printf '[x-other]\\nkey = 1\\n' >> sprint.toml";
+    cluster.landed(&repo, breaks("A table of another program", free));
+    assert!(cluster.json(&["repo", "show", "web"])["halted"].is_null());
 }
 
 #[test]

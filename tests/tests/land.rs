@@ -203,10 +203,9 @@ fn an_unreadable_configuration_is_repaired_by_a_direct_landing_that_is_recorded(
     cluster
         .sprintctl(&["land", "fix", "--direct", "--force", "--skip-gates", "--reason", "mend the gates"])
         .succeeded();
-    assert_eq!(repo.landings(waits), 0, "the queue stands still until a person resumes it");
     let skipped = events(&cluster, "landing_check_skipped");
     let skipped = skipped.iter().map(|event| event["data"]["check"].as_str()).collect::<Vec<_>>();
     assert_eq!(skipped, [Some("queue"), Some("gates")]);
-    cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
+    // It can be read again: the queue goes on by itself.
     cluster.landed(&repo, waits);
 }

@@ -338,3 +338,23 @@ fn the_status_and_the_metrics_are_served_over_http_with_every_loop() {
         !metrics.lines().any(|line| is_gauge(line) && line.contains("api\""))
     });
 }
+
+#[test]
+fn many_items_are_changed_at_once_and_a_refused_one_keeps_no_other_from_it() {
+    let cluster = Cluster::start(0);
+    let repo = cluster.repo("web", &[], &[]);
+    let ids: Vec<u64> = (0..3).map(|n| cluster.add(&repo, &format!("Item {n}"), "true")).collect();
+    let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+    cluster.sprintctl(&[&["item", "edit", "--priority", "urgent"], all.as_slice()].concat()).succeeded();
+    let cancelled = cluster.sprintctl(&["item", "cancel", all[0], "99", all[1], "-o", "json"]);
+    cancelled.refused(&["client.some_refused", "1 of 3", "item 99", "there is no item"]);
+    let lines = cancelled.text().lines().filter(|line| line.contains("\"stage\":\"cancelled\"")).count();
+    assert_eq!(lines, 2, "{}", cancelled.text());
+    cluster.sprintctl(&["item", "retry", all[0], all[1]]).succeeded();
+    for id in ids {
+        let item = cluster.item(id);
+        assert_eq!((&item["stage"], &item["priority"]), (&"ready".into(), &"urgent".into()), "{item}");
+    }
+    assert_ne!(cluster.sprintctl(&["item", "retry"]).code, 0, "none is named");
+}

@@ -127,6 +127,20 @@ fn a_landing_updates_a_checkout_and_waits_while_its_files_are_changed() {
 }
 
 #[test]
+fn an_upstream_is_read_on_request_although_nothing_runs() {
+    let cluster = Cluster::start(0);
+    let repo = cluster.repo("web", &[], &[]);
+    repo.push(&[("theirs.txt", "theirs\n")]);
+    let tip = |args: &[&str]| cluster.json(args)["tip"].as_str().map(ToOwned::to_owned);
+    assert_ne!(tip(&["repo", "show", "web"]), Some(repo.tip()));
+    assert_eq!(tip(&["repo", "fetch", "web"]), Some(repo.tip()));
+    assert_eq!(tip(&["repo", "show", "web"]), Some(repo.tip()));
+    cluster.sprintctl(&["repo", "fetch", "wib"]).refused(&["there is no repo"]);
+    fs::rename(&repo.upstream, cluster.path().join("away.git")).expect("is renamed");
+    cluster.sprintctl(&["repo", "fetch", "web"]).refused(&["no git repository is there"]);
+}
+
+#[test]
 fn a_push_that_another_overtook_is_joined_although_nothing_waits() {
     let cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &["--gate", "there=test -e README"]);

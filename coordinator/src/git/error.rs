@@ -35,6 +35,8 @@ pub enum GitError {
     Empty { url: String },
     #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them")]
     NoBranch { url: String, branch: String, present: String },
+    #[error("{0} is not a file, but a directory, a link or a submodule")]
+    NoFile(String),
     #[error("the repository has no branch \"{0}\"")]
     NoTip(String),
     #[error("the repository of {0} is not there; was the data directory changed by another program?")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use git2::{Commit, Repository, Signature, Time};
+use git2::{Commit, ObjectType, Repository, Signature, Time};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
@@ -20,7 +20,9 @@ const RENAMES_LIMIT: Duration = Duration::from_mins(2);
 pub struct NewCommit<'a> {
     pub tree: &'a TreeId,
     pub parents: &'a [&'a CommitId],
-    pub message: &'a str,
+    pub message: &'a [u8],
+    /// How the message and the author's name are written, where that is not UTF-8.
+    pub encoding: Option<&'a str>,
     /// Whose work it is; the merge queue's own, when none.
     pub author_of: Option<&'a CommitId>,
     pub at: Timestamp,
@@ -166,6 +168,9 @@ impl GitRepo {
     /// As [`GitRepo::resolve`].
     pub fn commit(&self, new: &NewCommit<'_>) -> Result<CommitId, GitError> {
         let objects = self.objects();
+        let (Ok(message), None) = (std::str::from_utf8(new.message), new.encoding) else {
+            return commit_bytes(&objects, new);
+        };
         let tree = objects.find_tree(oid(new.tree.as_str())?)?;
         let parents = found(&objects, new.parents)?;
         let time = Time::new(new.at.as_millis() / 1_000, 0);
@@ -175,8 +180,34 @@ impl GitRepo {
             None => committer.clone(),
         };
         let parents = parents.iter().collect::<Vec<_>>();
-        Ok(commit_id(objects.commit(None, &author, &committer, new.message, &tree, &parents)?))
+        Ok(commit_id(objects.commit(None, &author, &committer, message, &tree, &parents)?))
     }
+}
+
+/// Writes a commit whose message libgit2 takes for no text: byte by byte, as git has it.
+fn commit_bytes(objects: &Repository, new: &NewCommit<'_>) -> Result<CommitId, GitError> {
+    let mut text = format!("tree {}\n", new.tree).into_bytes();
+    for parent in new.parents {
+        text.extend(format!("parent {parent}\n").bytes());
+    }
+    let by = format!("{} <{}> {} +0000", COMMITTER.0, COMMITTER.1, new.at.as_millis() / 1_000).into_bytes();
+    let author = match new.author_of {
+        Some(commit) => {
+            let header = objects.find_commit(oid(commit.as_str())?)?.raw_header_bytes().to_vec();
+            let line = header.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"author "));
+            line.map_or_else(|| by.clone(), <[u8]>::to_vec)
+        }
+        None => by.clone(),
+    };
+    for (key, value) in [("author", &author), ("committer", &by)] {
+        text.extend([key.as_bytes(), b" ", value, b"\n"].concat());
+    }
+    if let Some(encoding) = new.encoding {
+        text.extend(format!("encoding {encoding}\n").bytes());
+    }
+    text.push(b'\n');
+    text.extend(new.message);
+    Ok(commit_id(objects.odb()?.write(ObjectType::Commit, &text)?))
 }
 
 fn found<'r>(objects: &'r Repository, commits: &[&CommitId]) -> Result<Vec<Commit<'r>>, GitError> {

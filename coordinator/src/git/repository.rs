@@ -142,14 +142,25 @@ impl GitRepo {
         Ok(found)
     }
 
-    /// The message of a commit; empty where it is no text.
+    /// The message of a commit; what is not UTF-8 in it is replaced.
     ///
     /// # Errors
     /// As [`GitRepo::resolve`].
     pub fn message(&self, commit: &CommitId) -> Result<String, GitError> {
         let objects = self.objects();
         let commit = objects.find_commit(oid(commit.as_str())?)?;
-        Ok(commit.message().unwrap_or_default().to_owned())
+        Ok(String::from_utf8_lossy(commit.message_raw_bytes()).trim_start_matches('\n').to_owned())
+    }
+
+    /// The message of a commit byte by byte, and how it is written where that is not UTF-8.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn message_bytes(&self, commit: &CommitId) -> Result<(Vec<u8>, Option<String>), GitError> {
+        let objects = self.objects();
+        let commit = objects.find_commit(oid(commit.as_str())?)?;
+        let encoding = commit.message_encoding().ok().flatten().map(ToOwned::to_owned);
+        Ok((commit.message_raw_bytes().to_vec(), encoding))
     }
 
     /// The first parent of a commit, if it has one.
@@ -171,11 +182,22 @@ impl GitRepo {
     /// The text of a file as it is in a commit; none when the commit has no such file.
     ///
     /// # Errors
-    /// As [`GitRepo::resolve`].
+    /// As [`GitRepo::resolve`], and [`GitError::NoFile`] when it is a directory, a link or a submodule.
     pub fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        self.read_file_in(&self.tree_of(commit)?, path)
+    }
+
+    /// As [`GitRepo::read_file`], in a tree.
+    ///
+    /// # Errors
+    /// Those of [`GitRepo::read_file`].
+    pub fn read_file_in(&self, tree: &TreeId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+        const KIND: i32 = 0o170_000;
+        const FILE: i32 = 0o100_000;
         let objects = self.objects();
-        let tree = objects.find_commit(oid(commit.as_str())?)?.tree()?;
+        let tree = objects.find_tree(oid(tree.as_str())?)?;
         match tree.get_path(Path::new(path)) {
+            Ok(entry) if entry.filemode() & KIND != FILE => Err(GitError::NoFile(path.to_owned())),
             Ok(entry) => Ok(Some(objects.find_blob(entry.id())?.content().to_vec())),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error.into()),

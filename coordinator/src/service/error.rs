@@ -104,6 +104,8 @@ const fn code_of_git(error: &GitError) -> Code {
         GitError::Shallow { .. } | GitError::ObjectFormat { .. } => Code::UpstreamUnsupported,
         GitError::NoBranch { .. } => Code::UpstreamNoBranch,
         GitError::NoTip(_) => Code::BranchNotFound,
+        // The only file that is read.
+        GitError::NoFile(_) => Code::ConfigInvalid,
         GitError::NoProgram(_)
         | GitError::TooOld { .. }
         | GitError::Failed { .. }

@@ -76,6 +76,31 @@ async fn merges_go_by_the_attributes_of_the_branch_and_by_new_ones_once_they_are
 }
 
 #[tokio::test]
+async fn a_rebase_keeps_a_message_that_is_not_utf_8_and_says_how_it_is_written() {
+    let site = Site::new().await;
+    let base = site.commit(&[], &[("a", "1\n")]);
+    let tip = site.commit(&[&base], &[("a", "1\n"), ("b", "2\n")]);
+    let plain = site.commit(&[&base], &[("a", "1\n"), ("c", "3\n")]);
+    let tree = site.git.tree_of(&plain).unwrap();
+    for (encoding, message) in [(Some("ISO-8859-1"), &b"Gr\xfc\xdfe\n\nan alle\n"[..]), (None, b"\xff\xfe\n")] {
+        let header = encoding.map_or_else(String::new, |encoding| format!("encoding {encoding}\n"));
+        let text = format!("tree {tree}\nparent {base}\nauthor J\n");
+        let text = text.replace("author J", "author J <j@x> 1700000000 +0100\ncommitter J <j@x> 1700000000 +0100");
+        let bytes = [text.as_bytes(), header.as_bytes(), b"\n", message].concat();
+        let made = site.objects.odb().unwrap().write(git2::ObjectType::Commit, &bytes).unwrap();
+        let head = CommitId::new(made.to_string()).unwrap();
+        let Chain::Whole { commit, .. } = site.rebase(&tip, &[&head]).await else { panic!("it merges") };
+        let (kept, written) = site.git.message_bytes(&commit).unwrap();
+        assert!(kept.starts_with(message.trim_ascii_end()), "{}", String::from_utf8_lossy(&kept));
+        assert!(String::from_utf8_lossy(&kept).contains("Sprint-Change: 1"));
+        assert_eq!(written.as_deref(), encoding);
+        assert_eq!(site.git.author(&commit).unwrap(), "J <j@x>");
+        assert_eq!(site.file(&commit, "b"), "2\n");
+        assert_eq!(site.file(&commit, "c"), "3\n");
+    }
+}
+
+#[tokio::test]
 async fn histories_with_nothing_in_common_conflict_and_break_nothing() {
     let site = Site::new().await;
     let (main, orphan) = (site.commit(&[], &[("a", "a")]), site.commit(&[], &[("b", "b")]));

@@ -32,6 +32,7 @@ impl From<Repo> for v1::Repo {
             upstream_trouble,
             upstream_rewrite,
             given_up,
+            broken_config,
             created_at,
         } = repo;
         Self {
@@ -56,6 +57,7 @@ impl From<Repo> for v1::Repo {
             upstream_rewrite: upstream_rewrite
                 .map(|UpstreamRewrite { was, now }| v1::UpstreamRewrite { was: was.into(), now: now.into() }),
             given_up: given_up.into_iter().map(Into::into).collect(),
+            broken_config: broken_config.map(Into::into),
             created_at_ms: created_at.as_millis(),
         }
     }
@@ -83,6 +85,7 @@ impl TryFrom<v1::Repo> for Repo {
             upstream_trouble,
             upstream_rewrite,
             given_up,
+            broken_config,
             created_at_ms,
         } = repo;
         Ok(Self {
@@ -120,6 +123,7 @@ impl TryFrom<v1::Repo> for Repo {
                 })
                 .transpose()?,
             given_up: given_up.into_iter().map(CommitId::new).collect::<Result<_, _>>()?,
+            broken_config: broken_config.map(CommitId::new).transpose()?,
             created_at: Timestamp::from_millis(created_at_ms),
         })
     }

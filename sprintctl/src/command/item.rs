@@ -31,23 +31,26 @@ pub(crate) enum ItemCommand {
     },
     /// Change an item's fields; the others stay as they are
     Edit(Box<ItemEditArgs>),
-    /// Cancel an item; a worker on it is stopped and its work kept
+    /// Cancel items; a worker on one is stopped and its work kept
     Cancel {
-        /// The item's number
-        id: ItemId,
+        /// The items' numbers
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<ItemId>,
         /// Why, for the record
         #[arg(long, default_value = "cancelled by the overseer")]
         reason: String,
     },
-    /// Give a blocked or cancelled item another round of attempts
+    /// Give blocked or cancelled items another round of attempts
     Retry {
-        /// The item's number
-        id: ItemId,
+        /// The items' numbers
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<ItemId>,
     },
-    /// Move an item out of the inbox or planning
+    /// Move items out of the inbox or planning
     Ready {
-        /// The item's number
-        id: ItemId,
+        /// The items' numbers
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<ItemId>,
     },
     /// Explain what an item waits for
     Explain {
@@ -130,8 +133,9 @@ pub(crate) struct ItemListArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ItemEditArgs {
-    /// The item's number
-    id: ItemId,
+    /// The items' numbers
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<ItemId>,
     /// The title, in one line
     #[arg(long)]
     title: Option<String>,
@@ -181,12 +185,21 @@ impl ItemCommand {
                 let kept = kept.into_iter().map(Kept::try_from).collect::<Result<_, _>>()?;
                 app.output.one(&ItemDetails { item, kept }, |shown, layout| details(shown, &explanation, layout))
             }
-            Self::Edit(args) => changed(app, items.edit(args.request()?).await?.into_inner()),
-            Self::Cancel { id, reason } => {
-                changed(app, items.cancel(v1::CancelItemRequest { id: id.get(), reason }).await?.into_inner())
+            Self::Edit(args) => {
+                let (ids, edit) = args.request()?;
+                let edit = |id: ItemId| v1::EditItemRequest { id: id.get(), ..edit.clone() };
+                each(app, &ids, async |id| Ok(app.client.items().edit(edit(id)).await?.into_inner())).await
             }
-            Self::Retry { id } => changed(app, items.retry(request(id)).await?.into_inner()),
-            Self::Ready { id } => changed(app, items.ready(request(id)).await?.into_inner()),
+            Self::Cancel { ids, reason } => {
+                let cancel = |id: ItemId| v1::CancelItemRequest { id: id.get(), reason: reason.clone() };
+                each(app, &ids, async |id| Ok(app.client.items().cancel(cancel(id)).await?.into_inner())).await
+            }
+            Self::Retry { ids } => {
+                each(app, &ids, async |id| Ok(app.client.items().retry(request(id)).await?.into_inner())).await
+            }
+            Self::Ready { ids } => {
+                each(app, &ids, async |id| Ok(app.client.items().ready(request(id)).await?.into_inner())).await
+            }
             Self::Explain { id } => {
                 let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
                 app.output.one(&explanation, explained)
@@ -251,11 +264,12 @@ impl ItemListArgs {
 }
 
 impl ItemEditArgs {
-    fn request(self) -> Result<v1::EditItemRequest, Failure> {
-        let Self { id, title, description, priority, run, needs, no_needs, label, accept, require, no_require } = self;
+    /// The items, and what is to be changed about each.
+    fn request(self) -> Result<(Vec<ItemId>, v1::EditItemRequest), Failure> {
+        let Self { ids, title, description, priority, run, needs, no_needs, label, accept, require, no_require } = self;
         let given = |texts: &[String]| texts.iter().filter(|text| !text.is_empty()).cloned().collect();
         let request = v1::EditItemRequest {
-            id: id.get(),
+            id: 0,
             title,
             description,
             priority: priority.map(|priority| priority.to_string()),
@@ -269,11 +283,35 @@ impl ItemEditArgs {
             set_requires: no_require || !require.is_empty(),
             requires: args::map(require),
         };
-        if request == (v1::EditItemRequest { id: id.get(), ..Default::default() }) {
+        if request == v1::EditItemRequest::default() {
             return Err(Failure::usage("nothing to change").with_next("see: sprintctl item edit --help"));
         }
-        Ok(request)
+        Ok((ids, request))
     }
+}
+
+/// Changes items one after the other, each of them also after one that was refused.
+async fn each(
+    app: &App,
+    ids: &[ItemId],
+    change: impl AsyncFn(ItemId) -> Result<v1::Item, Failure>,
+) -> Result<(), Failure> {
+    if let [id] = ids {
+        return changed(app, change(*id).await?);
+    }
+    let mut refused = vec![];
+    for id in ids {
+        match change(*id).await {
+            Ok(item) => app.output.line(&view(item)?, |item, _| format!("item {} is {}", item.id, item.stage))?,
+            Err(failure) if failure.is_disconnect() => return Err(failure),
+            Err(failure) => refused.push(format!("item {id}: {failure}")),
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let why = format!("{} of {} items were not changed: {}", refused.len(), ids.len(), refused.join("; "));
+    Err(Failure::new("client.some_refused", why))
 }
 
 fn explanation(explanation: v1::Explanation) -> Result<Explained, Malformed> {

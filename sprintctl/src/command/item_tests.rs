@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn an_edit_without_anything_to_change_is_a_mistake() {
     let args = ItemEditArgs {
-        id: ItemId::new(1),
+        ids: vec![ItemId::new(1)],
         title: None,
         description: None,
         priority: None,

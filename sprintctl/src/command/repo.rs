@@ -33,6 +33,11 @@ pub(crate) enum RepoCommand {
         /// The repo's name
         name: RepoName,
     },
+    /// Read a repo's upstream now, and take over what others brought there; while work runs that is done each minute
+    Fetch {
+        /// The repo's name
+        name: RepoName,
+    },
     /// Change a repo's settings
     Set(Box<RepoSetArgs>),
     /// Remove a repo; its upstream stays as it is
@@ -157,6 +162,9 @@ impl RepoCommand {
                 app.output.list(&repos, "repos", list)
             }
             Self::Show { name } => answered(app, repos.get(v1::RepoRequest { name: name.into() }).await?.into_inner()),
+            Self::Fetch { name } => {
+                answered(app, repos.fetch(v1::RepoRequest { name: name.into() }).await?.into_inner())
+            }
             Self::Set(args) => answered(app, repos.set(args.request()?).await?.into_inner()),
             Self::Remove { name, force } => {
                 let repo = repos.remove(v1::RemoveRepoRequest { name: name.into(), force }).await?.into_inner();

@@ -196,7 +196,8 @@ pub(crate) fn upstream_with_a_password() {
     ];
     let id = cluster.sprintctl(&args).succeeded().json()["id"].as_u64().expect("a number");
     eventually("it has landed", || cluster.item(id)["commit"].is_string());
-    eventually("the push is refused", || cluster.coordinator_log().contains("people do not push here"));
+    let explain = ["item", "explain", &id.to_string()];
+    eventually("the push is refused", || cluster.sprintctl(&explain).text().contains("people do not push here"));
     let mut said = cluster.coordinator_log();
     for args in [
         &["repo", "list"][..],

@@ -43,6 +43,11 @@ impl v1::repos_server::Repos for Face {
         Ok(answer(repos::get(&self.sprint, &name).await.map_err(of)?))
     }
 
+    async fn fetch(&self, request: Request<v1::RepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
+        let name = request.into_inner().name.parse().map_err(malformed)?;
+        Ok(answer(repos::fetch(&self.sprint, &name).await.map_err(of)?))
+    }
+
     async fn set(&self, request: Request<v1::SetRepoRequest>) -> Result<Response<v1::RepoAnswer>, Status> {
         let by = caller(&request)?;
         let patch = RepoPatch::try_from(request.into_inner()).map_err(of)?;

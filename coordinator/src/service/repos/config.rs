@@ -2,7 +2,7 @@
 
 use sprint_core::config::{self, CONFIG_FILE, RepoConfig};
 use sprint_core::footprint::Rules;
-use sprint_core::ids::CommitId;
+use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 
@@ -14,13 +14,24 @@ use crate::service::ServiceError;
 /// # Errors
 /// [`Code::ConfigInvalid`]: a file that cannot be read is an error, not "no gates".
 pub fn config_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<RepoConfig, ServiceError> {
+    config_in(git, repo, &git.tree_of(commit)?).map_err(|error| {
+        if error.code() != Code::ConfigInvalid {
+            return error;
+        }
+        ServiceError::new(Code::ConfigInvalid, format!("on branch {}: {error}", repo.branch))
+    })
+}
+
+/// As [`config_at`], in a tree that may become the branch's.
+///
+/// # Errors
+/// Those of [`config_at`].
+pub(crate) fn config_in(git: &GitRepo, repo: &Repo, tree: &TreeId) -> Result<RepoConfig, ServiceError> {
     let own = || RepoConfig { gates: repo.gates.clone(), ..RepoConfig::default() };
-    let Some(file) = git.read_file(commit, CONFIG_FILE)? else { return Ok(own()) };
-    let text = String::from_utf8(file).map_err(|_| {
-        ServiceError::new(Code::ConfigInvalid, format!("{CONFIG_FILE} on {} is not UTF-8", repo.branch))
-    })?;
-    let mut found = config::parse(&text)
-        .map_err(|error| ServiceError::new(Code::ConfigInvalid, format!("on branch {}: {error}", repo.branch)))?;
+    let Some(file) = git.read_file_in(tree, CONFIG_FILE)? else { return Ok(own()) };
+    let text = String::from_utf8(file)
+        .map_err(|_| ServiceError::new(Code::ConfigInvalid, format!("{CONFIG_FILE} is not UTF-8")))?;
+    let mut found = config::parse(&text).map_err(|error| ServiceError::new(Code::ConfigInvalid, error.to_string()))?;
     rules(&found)?;
     if found.gates.is_empty() {
         found.gates.clone_from(&repo.gates);

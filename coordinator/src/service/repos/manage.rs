@@ -21,7 +21,7 @@ use tokio::process::Command;
 use crate::git::RefUpdate;
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
-use crate::service::repos::rewrite;
+use crate::service::repos::{rewrite, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -88,6 +88,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         pushing: None,
         upstream_trouble: refused.map(|why| UpstreamTrouble { why, since }),
         upstream_rewrite: None,
+        broken_config: None,
         given_up: vec![],
         created_at: sprint.now(),
     };
@@ -156,6 +157,24 @@ pub async fn get(sprint: &Coordinator, name: &RepoName) -> Result<Described, Ser
     describe(sprint, repo)
 }
 
+/// Reads a repo's upstream now, and takes over what others brought there.
+///
+/// # Errors
+/// There is no such repo, it has no upstream, or the upstream does not answer.
+pub async fn fetch(sprint: &Coordinator, name: &RepoName) -> Result<Described, ServiceError> {
+    let queue = sprint.queues.of(name);
+    let held = queue.lock().await;
+    let repo = sprint.store.get(name).await?.ok_or_else(|| ServiceError::no_repo(name))?;
+    let Some(url) = &repo.url else {
+        let why = format!("repo \"{name}\" has no upstream to fetch from");
+        return Err(Refusal::new(Code::RepoInvalid, why).field("name").into());
+    };
+    let git = sprint.git.get(name)?;
+    upstream::follow(sprint, &git, &repo, url, &git.tip(&repo.branch)?).await?;
+    drop(held);
+    get(sprint, name).await
+}
+
 /// All repos, by name.
 pub fn list(sprint: &Coordinator) -> Vec<Arc<Repo>> {
     sprint.store.live().repos()
@@ -207,6 +226,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                     tx.record(event(kind, &name, &by, json!({ "reason": halted })));
                     repo.halted = halted;
                     repo.upstream_rewrite = None;
+                    repo.broken_config = None;
                 }
                 if let Some(frozen) = frozen {
                     if frozen.is_some() {

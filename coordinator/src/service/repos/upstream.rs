@@ -12,7 +12,7 @@ use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
 use sprint_failpoint::{Point, pass};
 
 use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
-use crate::service::repos::halt::set_halted;
+use crate::service::repos::halt::{Halt, set_halted};
 use crate::service::repos::pace::Pace;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 
@@ -286,5 +286,6 @@ pub(crate) async fn record(
 /// Stops a repo's queue until a person resumes it.
 pub(crate) async fn halt(sprint: &Coordinator, name: &RepoName, reason: String) -> Result<(), ServiceError> {
     tracing::error!(repo = %name, %reason, "the merge queue stands still");
-    set_halted(sprint, name.clone(), Some(reason), Actor::MergeQueue).await.map(|_| ())
+    let halt = Halt { reason, broken_config: None };
+    set_halted(sprint, name.clone(), Some(halt), Actor::MergeQueue).await.map(|_| ())
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sprint_core::change::{Candidate, ChangeState};
-use sprint_core::config::MergeMethod;
+use sprint_core::config::{CONFIG_FILE, MergeMethod};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::Gate;
 use sprint_core::ids::{CommitId, ItemId, RepoName, TreeId, TrialId, candidate_ref};
 use sprint_core::item::Item;
+use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Purpose, Trial};
 use sprint_failpoint::{Point, pass};
@@ -19,7 +20,7 @@ use crate::service::queue::merge::look::Look;
 use crate::service::queue::merge::memory::HISTORY;
 use crate::service::queue::merge::progress::Progress;
 use crate::service::queue::merge::reject;
-use crate::service::repos::config::config_at;
+use crate::service::repos::config::{config_at, config_in};
 use crate::service::repos::upstream;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
@@ -56,6 +57,17 @@ pub(crate) async fn trial(
     let (tip, gates) = (&look.tip, &look.config.gates);
     match chain(sprint, git, &repo.name, look.config.merge.method, tip, members).await? {
         Chain::Whole { commit, tree } => {
+            // Each alone leaves it readable, and both together need not.
+            if let (Err(error), Some((last, before))) = (config_in(git, repo, &tree), members.split_last()) {
+                if error.code() != Code::ConfigInvalid {
+                    return Err(error);
+                }
+                if let (true, Some(change)) = (before.is_empty(), look.change(last.change)) {
+                    reject::breaks_config(sprint, change, &error).await?;
+                    return Ok(Built::Rejected);
+                }
+                return unmergeable(sprint, git, repo, look, members, vec![CONFIG_FILE.to_owned()]).await;
+            }
             let candidate = Candidate { commit, tree, base: tip.clone(), gates: gates.clone() };
             let purpose = if members.is_empty() { Purpose::Tip } else { Purpose::Queue };
             begin(sprint, git, &repo.name, purpose, members.to_vec(), candidate).await?;
@@ -70,14 +82,26 @@ pub(crate) async fn trial(
                 reject::conflicted(sprint, git, repo, tip, change, paths).await?;
                 return Ok(Built::Rejected);
             }
-            let tree = git.tree_of(tip)?;
-            let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: gates.clone() };
-            let members = members[..=place].to_vec();
-            let beginning = Beginning::Unmergeable(paths);
-            record(sprint, &repo.name, Purpose::Queue, members, candidate, beginning, Actor::MergeQueue).await?;
-            Ok(Built::Begun)
+            unmergeable(sprint, git, repo, look, &members[..=place], paths).await
         }
     }
+}
+
+/// Remembers that the last of some changes does not go together with those before it.
+async fn unmergeable(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    look: &Look,
+    members: &[Member],
+    paths: Vec<String>,
+) -> Result<Built, ServiceError> {
+    let tree = git.tree_of(&look.tip)?;
+    let gates = look.config.gates.clone();
+    let candidate = Candidate { commit: look.tip.clone(), tree, base: look.tip.clone(), gates };
+    let beginning = Beginning::Unmergeable(paths);
+    record(sprint, &repo.name, Purpose::Queue, members.to_vec(), candidate, beginning, Actor::MergeQueue).await?;
+    Ok(Built::Begun)
 }
 
 /// Gates the union of our branch and the upstream's, each of which holds what the other does not.
@@ -110,8 +134,14 @@ pub(crate) async fn join(
     let gates = config_at(git, repo, tip)?.gates;
     let message = format!("Merge {} of the upstream\n", repo.branch);
     let at = sprint.now();
-    let commit =
-        git.commit(&NewCommit { tree: &tree, parents: &[tip, theirs], message: &message, author_of: None, at })?;
+    let commit = git.commit(&NewCommit {
+        tree: &tree,
+        parents: &[tip, theirs],
+        message: message.as_bytes(),
+        encoding: None,
+        author_of: None,
+        at,
+    })?;
     let candidate = Candidate { commit, tree, base: tip.clone(), gates };
     begin(sprint, git, &repo.name, Purpose::Join, vec![], candidate).await?;
     Ok(Progress::Made)
@@ -153,7 +183,14 @@ pub async fn chain(
     if method == MergeMethod::Merge && members.len() > 1 {
         let message = message(sprint, members).await?;
         let parents = [base, &at];
-        let new = NewCommit { tree: &tree, parents: &parents, message: &message, author_of: None, at: sprint.now() };
+        let new = NewCommit {
+            tree: &tree,
+            parents: &parents,
+            message: message.as_bytes(),
+            encoding: None,
+            author_of: None,
+            at: sprint.now(),
+        };
         at = git.commit(&new)?;
     }
     Ok(Chain::Whole { commit: at, tree })
@@ -169,7 +206,14 @@ async fn merged(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &Mem
     };
     let message = message(sprint, std::slice::from_ref(member)).await?;
     let parents = [at, &member.head];
-    let new = NewCommit { tree: &tree, parents: &parents, message: &message, author_of: None, at: sprint.now() };
+    let new = NewCommit {
+        tree: &tree,
+        parents: &parents,
+        message: message.as_bytes(),
+        encoding: None,
+        author_of: None,
+        at: sprint.now(),
+    };
     Ok(Ok(git.commit(&new)?))
 }
 
@@ -188,8 +232,14 @@ async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &M
             others.push(author);
         }
     }
-    let new =
-        NewCommit { tree: &tree, parents: &[at], message: &message, author_of: Some(&member.head), at: sprint.now() };
+    let new = NewCommit {
+        tree: &tree,
+        parents: &[at],
+        message: message.as_bytes(),
+        encoding: None,
+        author_of: Some(&member.head),
+        at: sprint.now(),
+    };
     Ok(Ok(git.commit(&new)?))
 }
 
@@ -206,7 +256,14 @@ async fn rebased(
     let commits = git.single_commits(&[std::slice::from_ref(&at), landed].concat(), &member.head)?;
     if commits.is_empty() {
         let (tree, message) = (git.tree_of(&at)?, message(sprint, std::slice::from_ref(member)).await?);
-        let new = NewCommit { tree: &tree, parents: &[&at], message: &message, author_of: None, at: sprint.now() };
+        let new = NewCommit {
+            tree: &tree,
+            parents: &[&at],
+            message: message.as_bytes(),
+            encoding: None,
+            author_of: None,
+            at: sprint.now(),
+        };
         return Ok(Ok(git.commit(&new)?));
     }
     for (place, (commit, parent)) in commits.iter().enumerate() {
@@ -219,13 +276,20 @@ async fn rebased(
         if tree == git.tree_of(&at)? && !is_last {
             continue;
         }
-        let mut message = git.message(commit)?.trim_end().to_owned();
-        message.push('\n');
+        let (message, encoding) = git.message_bytes(commit)?;
+        let mut message = message.trim_ascii_end().to_vec();
+        message.push(b'\n');
         if is_last {
-            message.push_str(&trailers(std::slice::from_ref(member)));
+            message.extend(trailers(std::slice::from_ref(member)).bytes());
         }
-        let new =
-            NewCommit { tree: &tree, parents: &[&at], message: &message, author_of: Some(commit), at: sprint.now() };
+        let new = NewCommit {
+            tree: &tree,
+            parents: &[&at],
+            message: &message,
+            encoding: encoding.as_deref(),
+            author_of: Some(commit),
+            at: sprint.now(),
+        };
         at = git.commit(&new)?;
     }
     Ok(Ok(at))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::ids::{RepoName, candidate_ref};
@@ -17,10 +18,14 @@ use crate::service::queue::merge::look::{Look, Waiting};
 use crate::service::queue::merge::memory::{Follow, QueueState, QueueView};
 use crate::service::queue::merge::progress::{Progress, apply};
 use crate::service::queue::merge::{direct, land, reject};
+use crate::service::repos::halt::{Halt, set_halted};
 use crate::service::repos::upstream;
 use crate::service::repos::upstream::{Followed, Push};
-use crate::service::{Coordinator, ServiceError};
+use crate::service::{Actor, Coordinator, ServiceError};
 use crate::store::RepoQueue;
+
+/// How often the upstream is read while workers run and nothing is to be landed.
+const FETCH_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Works a repo's queue until nothing can be done, then brings the upstream up to date.
 /// The failure is kept for explanations until the queue works again.
@@ -70,7 +75,9 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     if !landing.is_empty() {
         return land::settle(sprint, &git, &repo, &landing, state).await;
     }
-    if changes.is_empty() && trials.is_empty() && state.follow != Follow::InAnyCase {
+    let is_broken = repo.broken_config.is_some();
+    let is_idle = changes.is_empty() && trials.is_empty() && state.follow != Follow::InAnyCase && !is_broken;
+    if is_idle && !is_fetch_due(sprint, &repo, state) {
         clean_up(&git, &[])?;
         return Ok(Progress::Idle);
     }
@@ -79,7 +86,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     }
     state.notice(&changes);
     let waiting = Waiting::new(changes);
-    if repo.halted.is_some() && waiting.direct.is_empty() {
+    if repo.halted.is_some() && waiting.direct.is_empty() && !is_broken {
         return Ok(Progress::Idle);
     }
     let tip = git.tip(&repo.branch)?;
@@ -99,13 +106,19 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     if direct::step(sprint, &git, &repo, &tip, &waiting.direct, &trials).await? == Progress::Made {
         return Ok(Progress::Made);
     }
-    if repo.halted.is_some() {
+    if repo.halted.is_some() && !is_broken {
         return Ok(Progress::Idle);
     }
     let config = match state.configured(&git, &repo, &tip) {
+        Ok(_) if is_broken => {
+            tracing::info!(repo = %name, "the configuration can be read again; the merge queue goes on");
+            set_halted(sprint, name.clone(), None, Actor::MergeQueue).await?;
+            return Ok(Progress::Made);
+        }
         Ok(config) => config,
         Err(error) if error.code() == Code::ConfigInvalid => {
-            upstream::halt(sprint, name, error.to_string()).await?;
+            let halt = Halt { reason: error.to_string(), broken_config: Some(tip) };
+            set_halted(sprint, name.clone(), Some(halt), Actor::MergeQueue).await?;
             return Ok(Progress::Idle);
         }
         Err(error) => return Err(error),
@@ -125,6 +138,19 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     sprint.queues.show(name, QueueView::new(plan.outlook, state));
     state.tip_in_doubt |= !snapshot.tip_is_gated;
     carry_out(sprint, &git, &repo, &look, plan.steps, state).await
+}
+
+/// Whether the upstream is to be read although nothing is to be landed: work that starts next is to start from what
+/// others brought there.
+fn is_fetch_due(sprint: &Coordinator, repo: &Repo, state: &mut QueueState) -> bool {
+    let now = sprint.now();
+    let is_recent = state.fetched_at.is_some_and(|at| now.since(at) < FETCH_INTERVAL);
+    if repo.url.is_none() || is_recent || state.follow == Follow::Done || sprint.store.live().slots_of(&repo.name) == 0
+    {
+        return false;
+    }
+    state.fetched_at = Some(now);
+    true
 }
 
 /// Carries the plan's steps out, up to the first that changes what the plan was made of.

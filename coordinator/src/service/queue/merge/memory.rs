@@ -13,6 +13,7 @@ use sprint_core::merge_queue::Outlook;
 use sprint_core::merge_queue::prior::Prior;
 use sprint_core::merge_queue::snapshot::{Contents, Move};
 use sprint_core::repo::Repo;
+use sprint_core::time::Timestamp;
 use sprint_core::trial::{Purpose, Trial, TrialState};
 
 use super::history::History;
@@ -104,6 +105,8 @@ pub(crate) struct QueueState {
     configured: Option<Configured>,
     pub(crate) push_pace: Pace,
     pub(crate) follow: Follow,
+    /// When the upstream was last read while nothing was to be landed.
+    pub(crate) fetched_at: Option<Timestamp>,
     is_loaded: bool,
 }
 

@@ -1,10 +1,12 @@
 //! Changes that leave the queue without landing: their items get them back with the reason.
 
 use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState, follows};
+use sprint_core::config::CONFIG_FILE;
 use sprint_core::conflict::{Conflict, items};
 use sprint_core::ids::{ChangeId, CommitId, ItemId};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::Role;
+use sprint_core::refusal::Code;
 use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
 use sprint_core::trial::{Trial, TrialState};
 
@@ -12,6 +14,7 @@ use crate::git::{GitRepo, Merged};
 use crate::service::queue::merge::intent::intend;
 use crate::service::queue::merge::memory::QueueState;
 use crate::service::queue::merge::progress::Progress;
+use crate::service::repos::config::config_in;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::InQueue;
 
@@ -69,9 +72,27 @@ pub(crate) async fn is_unfit(
             let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: vec![] };
             intend(sprint, vec![change.id], candidate, None).await?;
         }
-        Merged::Clean { .. } => return Ok(None),
+        Merged::Clean { tree } => match config_in(git, repo, &tree) {
+            Ok(_) => return Ok(None),
+            // It was so before.
+            Err(_) if git.read_file_in(&tree, CONFIG_FILE).ok() == git.read_file(tip, CONFIG_FILE).ok() => {
+                return Ok(None);
+            }
+            Err(error) if error.code() == Code::ConfigInvalid => breaks_config(sprint, change, &error).await?,
+            Err(error) => return Err(error),
+        },
     }
     Ok(Some(Progress::Made))
+}
+
+/// Sends a change back with which the configuration could not be read any more.
+pub(crate) async fn breaks_config(
+    sprint: &Coordinator,
+    change: &Change,
+    error: &ServiceError,
+) -> Result<(), ServiceError> {
+    let reason = format!("with it the configuration cannot be read: {error}; repair that and bring the change again");
+    send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await
 }
 
 /// The newest commit that a worker's change would bring again, although a rewrite of the upstream has removed it. What a
