@@ -76,7 +76,11 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
         return land::settle(sprint, &git, &repo, &landing, state).await;
     }
     let is_broken = repo.broken_config.is_some();
-    let is_idle = changes.is_empty() && trials.is_empty() && state.follow != Follow::InAnyCase && !is_broken;
+    let is_idle = changes.is_empty()
+        && trials.is_empty()
+        && state.follow != Follow::InAnyCase
+        && !is_broken
+        && !state.tip_in_doubt;
     if is_idle && !is_fetch_due(sprint, &repo, state) {
         clean_up(&git, &[])?;
         return Ok(Progress::Idle);
@@ -136,7 +140,6 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     let snapshot = merge_queue::snapshot::snapshot(&look.queue(state));
     let plan = merge_queue::plan(&snapshot);
     sprint.queues.show(name, QueueView::new(plan.outlook, state));
-    state.tip_in_doubt |= !snapshot.tip_is_gated;
     carry_out(sprint, &git, &repo, &look, plan.steps, state).await
 }
 

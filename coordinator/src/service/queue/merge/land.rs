@@ -92,6 +92,7 @@ pub(crate) async fn settle(
         }
         let step = Move { from: candidate.base, to: candidate.commit, landed: Some(ids) };
         state.has_moved(step);
+        state.tip_in_doubt = state.is_relaxed();
     }
     Ok(Progress::Made)
 }

@@ -153,6 +153,7 @@ impl Look {
         let doubted = self.trials.iter().any(|trial| failed(trial));
         let relaxed = self.policy.landing == sprint_core::merge_queue::Landing::Relaxed && !self.moves.is_empty();
         if !doubted && !relaxed {
+            state.tip_in_doubt = false;
             self.green.insert(self.tip.clone());
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sprint_core::change::ChangeState;
-use sprint_core::config::{CONFIG_FILE, RepoConfig};
+use sprint_core::config::{CONFIG_FILE, Landing, RepoConfig};
 use sprint_core::footprint::Rules;
 use sprint_core::gates::Gate;
 use sprint_core::ids::{ChangeId, CommitId, RepoName};
@@ -91,7 +91,7 @@ pub(crate) struct QueueState {
     pub(crate) contents: Contents,
     /// The commits of the branch whose trees have passed.
     pub(crate) green: BTreeSet<CommitId>,
-    /// Something failed on a tip that has not been gated yet.
+    /// Whether the tip is to be gated although nothing waits: a relaxed landing has made it of parts that passed.
     pub(crate) tip_in_doubt: bool,
     /// The changes that were found to merge with the tip, by which tip.
     pub(crate) fits: HashMap<ChangeId, CommitId>,
@@ -111,6 +111,11 @@ pub(crate) struct QueueState {
 }
 
 impl QueueState {
+    /// Whether a landing may make a tip that was not gated as a whole.
+    pub(crate) fn is_relaxed(&self) -> bool {
+        self.configured.as_ref().is_some_and(|known| known.config.merge.landing == Landing::Relaxed)
+    }
+
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
