@@ -118,10 +118,7 @@ impl fmt::Display for Reason {
                 now.short()
             ),
             Self::UpstreamBehind { since, why, .. } => {
-                write!(
-                    f,
-                    "the upstream does not take pushes since {since}: {why}; what lands is pushed again by itself"
-                )
+                write!(f, "since {since} the upstream has taken no push: {why}; it is tried again by itself")
             }
             Self::CannotLand { why, .. } => write!(f, "nothing can land: {why}"),
         }

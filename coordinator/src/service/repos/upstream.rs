@@ -3,6 +3,8 @@
 //! A push is intent, push, record. After a crash the upstream itself says whether it has arrived. An item is done once
 //! the upstream has its landing.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use sprint_core::address::RepoAddress;
 use sprint_core::event::{EventKind, NewEvent};
@@ -101,7 +103,7 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
     }
     let (tip, from) = (git.tip(&repo.branch)?, git.upstream_seen(&repo.branch)?);
     if let Some(seen) = &from {
-        deliver(sprint, &git, name, seen).await?;
+        deliver(sprint, &git, name, seen, &tip).await?;
     }
     // A halt is no reason to keep what has landed; only a rewrite of the upstream is decided first.
     if repo.upstream_rewrite.is_some() || !pace.is_due(sprint.now()) {
@@ -126,7 +128,7 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
         Ok(Pushed::Done) => {
             pass(Point::PushAfter);
             arrived(sprint, name, pace, json!({ "tip": tip })).await?;
-            deliver(sprint, &git, name, &tip).await?;
+            deliver(sprint, &git, name, &tip, &tip).await?;
             Ok(Push::Settled)
         }
         Ok(Pushed::Diverged) => {
@@ -197,7 +199,7 @@ async fn failed(
     why: String,
 ) -> Result<Push, ServiceError> {
     pace.failed(sprint.now(), url);
-    if repo.upstream_trouble.as_ref().is_some_and(|trouble| trouble.why == why) {
+    if repo.upstream_trouble.as_ref().is_some_and(|trouble| says_the_same(&trouble.why, &why)) {
         return Ok(Push::Settled);
     }
     tracing::warn!(repo = %repo.name, why, "what has landed is not at the upstream");
@@ -208,11 +210,36 @@ async fn failed(
     Ok(Push::Settled)
 }
 
+/// Whether two texts are the same but for numbers, such as times and the names of requests.
+fn says_the_same(one: &str, other: &str) -> bool {
+    fn is_number(word: &str) -> bool {
+        let mut rest = word.chars().filter(|char| !char.is_ascii_punctuation());
+        word.contains(|char: char| char.is_ascii_digit()) && rest.all(|char| char.is_ascii_hexdigit())
+    }
+    fn plain(text: &str) -> impl Iterator<Item = &str> {
+        text.split_whitespace().filter(|word| !is_number(word))
+    }
+    plain(one).eq(plain(other))
+}
+
 /// Ends the items whose landings the upstream has, since it is at `seen`.
-async fn deliver(sprint: &Coordinator, git: &GitRepo, name: &RepoName, seen: &CommitId) -> Result<(), ServiceError> {
+async fn deliver(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    name: &RepoName,
+    seen: &CommitId,
+    tip: &CommitId,
+) -> Result<(), ServiceError> {
+    let owed = sprint.store.live().owed_items(name);
+    if owed.is_empty() {
+        return Ok(());
+    }
+    // One walk for all: while the upstream is away there may be many, and each would walk to the first commit.
+    let missing: HashSet<CommitId> = git.commits_since(seen, tip)?.into_iter().collect();
     let mut delivered = vec![];
-    for item in sprint.store.live().owed_items(name) {
+    for item in owed {
         if let Stage::Merging { landed: Some(commit), .. } = &item.stage
+            && !missing.contains(commit)
             && git.reaches(seen, commit)?
         {
             delivered.push((item.id, commit.clone()));
@@ -288,4 +315,19 @@ pub(crate) async fn halt(sprint: &Coordinator, name: &RepoName, reason: String) 
     tracing::error!(repo = %name, %reason, "the merge queue stands still");
     let halt = Halt { reason, broken_config: None };
     set_halted(sprint, name.clone(), Some(halt), Actor::MergeQueue).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_the_same;
+
+    #[test]
+    fn a_reason_that_differs_in_numbers_alone_is_the_same() {
+        let curl = "Failed to connect to example.org port 443 after 3 ms: Couldn't connect to server";
+        assert!(says_the_same(curl, &curl.replace("after 3 ms", "after 127 ms")));
+        assert!(says_the_same("denied (request 8f3a:77)", "denied (request c01d:9)"));
+        assert!(!says_the_same("it is protected", "it is gone"));
+        assert!(!says_the_same("changed there: file1.txt", "changed there: file2.txt"));
+        assert!(!says_the_same(curl, "Could not resolve host: example.org"));
+    }
 }
