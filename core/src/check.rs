@@ -101,10 +101,9 @@ impl Check<'_> {
                     Some(found) if found.item != id || found.attempt != item.attempt => {
                         self.say(format_args!("item {id} waits for change {change}, which is another attempt's"));
                     }
-                    Some(found) if landed.is_some() != matches!(found.state, ChangeState::Landed { .. }) => {
+                    Some(found) if landed.is_some() && !matches!(found.state, ChangeState::Landed { .. }) => {
                         let state = found.state.name();
-                        let what = if landed.is_some() { "landed by" } else { "waits for" };
-                        self.say(format_args!("item {id} {what} change {change}, which is {state}"));
+                        self.say(format_args!("item {id} has landed with change {change}, which is {state}"));
                     }
                     Some(found) if landed.is_none() && !found.state.is_pending() => {
                         let state = found.state.name();

@@ -75,6 +75,12 @@ fn each_way_to_be_unsound_is_found() {
             "waits for change 1, which is another attempt's",
             Box::new(|record| record.items[1].attempt = Attempt::new(2)),
         ),
+        (
+            "has landed with change 1, which is queued",
+            Box::new(|record| {
+                record.items[1].stage = Stage::Merging { change: ChangeId::new(1), landed: Some(commit("a")) };
+            }),
+        ),
         ("is in the queue, and its item 2 is ready", Box::new(|record| record.items[1].stage = Stage::Ready)),
         ("has landed, and its item 3 is ready", Box::new(|record| record.items[2].stage = Stage::Ready)),
         (

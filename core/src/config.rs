@@ -65,7 +65,8 @@ pub enum InvalidConfig {
     #[error("{CONFIG_FILE} cannot be read: {0}")]
     Syntax(String),
     #[error(
-        "{CONFIG_FILE} cannot be used: there is no table or key {0:?}; the tables are gate, merge and footprint, and names that begin with x- are for other programs"
+        "{CONFIG_FILE} cannot be used: there is no table or key {0:?}; name one of {tables}, or begin it with {FOREIGN} if it is for another program",
+        tables = TABLES.join(", ")
     )]
     Unknown(String),
     #[error("{CONFIG_FILE} cannot be used: {0}")]
@@ -82,6 +83,8 @@ pub enum InvalidConfig {
     NoUnit { unit: String, on: String, units: String },
 }
 
+/// The tables of [`ConfigFile`].
+const TABLES: &[&str] = &["gate", "merge", "footprint"];
 /// What the names of other programs' tables begin with.
 const FOREIGN: &str = "x-";
 
@@ -132,9 +135,9 @@ pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let syntax = |error: toml::de::Error| InvalidConfig::Syntax(error.to_string());
     let ConfigFile { gate, merge, footprint } = toml::from_str(text).map_err(syntax)?;
     // A misspelt table must not switch a gate off.
-    let tables: toml::Table = toml::from_str(text).map_err(syntax)?;
-    let known = |name: &str| ["gate", "merge", "footprint"].contains(&name) || name.starts_with(FOREIGN);
-    if let Some(unknown) = tables.keys().find(|name| !known(name)) {
+    let found: toml::Table = toml::from_str(text).map_err(syntax)?;
+    let known = |name: &str| TABLES.contains(&name) || name.starts_with(FOREIGN);
+    if let Some(unknown) = found.keys().find(|name| !known(name)) {
         return Err(InvalidConfig::Unknown(unknown.clone()));
     }
     let gates = gate.into_iter().map(Gate::try_from).collect::<Result<Vec<_>, _>>()?;

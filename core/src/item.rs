@@ -140,7 +140,7 @@ pub enum ItemEvent {
         commit: CommitId,
         delivery: Delivery,
     },
-    /// The upstream has the commit as which its change landed.
+    /// The upstream has the commit of its landing.
     AtUpstream {
         commit: CommitId,
     },

@@ -22,6 +22,7 @@ pub mod footprint;
 pub mod fuzz;
 pub mod gate_run;
 pub mod gates;
+pub mod git_settings;
 pub mod ids;
 pub mod item;
 pub mod job;

@@ -146,6 +146,7 @@ impl EventKind {
     pub const REPO_PUSHED: Self = Self::new("repo_pushed");
     pub const REPO_PUSH_FAILED: Self = Self::new("repo_push_failed");
     pub const REPO_UPSTREAM_REWRITTEN: Self = Self::new("repo_upstream_rewritten");
+    pub const REPO_TIP_GIVEN_UP: Self = Self::new("repo_tip_given_up");
     pub const REPO_UPSTREAM_CHOSEN: Self = Self::new("repo_upstream_chosen");
     pub const REPO_PUSH_LOST: Self = Self::new("repo_push_lost");
 }

@@ -49,7 +49,7 @@ pub enum Stage {
     InTests,
     Merging {
         change: ChangeId,
-        /// As what the change landed here, while the upstream does not have it.
+        /// The commit of its landing, while the upstream does not have that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         landed: Option<CommitId>,
     },

@@ -56,6 +56,10 @@ points! {
     PushBefore => "push.before" of Coordinator,
     /// The upstream has it, and the record does not say so.
     PushAfter => "push.after" of Coordinator,
+    /// The landings that a rewritten upstream lacks are taken back, and the branch still has them.
+    FollowBefore => "follow.before" of Coordinator,
+    /// The branch has followed the rewritten upstream, and the queue is still halted.
+    FollowAfter => "follow.after" of Coordinator,
     /// An outpost's push is in the repository, and it has not been told.
     WorkArrived => "work.arrived" of Coordinator,
     /// An assignment is written down, and its report is not.

@@ -21,6 +21,8 @@ enum Part {
     Start,
     Run,
     End,
+    /// Walked in `tests/upstream.rs`, where a person chooses.
+    Choice,
 }
 
 const fn part(point: Point) -> Part {
@@ -38,6 +40,7 @@ const fn part(point: Point) -> Part {
         | Point::LandRecorded
         | Point::PushBefore
         | Point::PushAfter => Part::Landing,
+        Point::FollowBefore | Point::FollowAfter => Part::Choice,
         Point::AcceptWritten | Point::WorkspaceMade | Point::PlanWritten | Point::SessionStarted => Part::Start,
         Point::JournalBefore | Point::JournalAfter | Point::SnapshotBefore | Point::SnapshotAfter => Part::Run,
         Point::SaveBefore | Point::PushWorkBefore | Point::PushWorkAfter | Point::RemoveBefore | Point::RemoveAfter => {

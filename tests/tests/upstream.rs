@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sprint_failpoint::Point;
 use sprint_tests::{Cluster, Repo, commit, eventually, git};
 
 /// Has the upstream refuse every push, with words of its own.
@@ -220,6 +221,29 @@ fn a_rewritten_upstream_is_followed_and_what_is_gone_there_is_blocked() {
     cluster.until(first, "done");
     assert_eq!(repo.file("secret.txt").as_deref(), Some("hunter2\n"));
     cluster.coordinator_command(&["check"], &[]).succeeded();
+}
+
+#[test]
+fn a_choice_that_a_crash_has_interrupted_can_be_made_again() {
+    for point in [Point::FollowBefore, Point::FollowAfter] {
+        let mut cluster = Cluster::start(1);
+        let (repo, first, _, _) = rewritten(&cluster);
+        let follow = ["repo", "set", "web", "--upstream", "follow"];
+        cluster.kill_coordinator();
+        cluster.start_coordinator_to_die(point, 1);
+        eventually("the choice reaches the coordinator, which dies", || {
+            cluster.sprintctl(&follow);
+            !cluster.coordinator_runs()
+        });
+        cluster.kill_coordinator();
+        cluster.start_coordinator();
+        assert!(cluster.json(&["repo", "show", "web"])["halted"].is_string(), "{point:?}: it is not done yet");
+        cluster.sprintctl(&follow).succeeded();
+        cluster.landed(&repo, first + 1);
+        assert_eq!(repo.file("secret.txt"), None, "{point:?}: what was removed stays removed");
+        assert_eq!(cluster.item(first)["stage"], "blocked", "{point:?}");
+        cluster.coordinator_command(&["check"], &[]).succeeded();
+    }
 }
 
 #[test]

@@ -28,6 +28,13 @@ pub struct NewCommit<'a> {
     pub at: Timestamp,
 }
 
+impl<'a> NewCommit<'a> {
+    /// A commit of the merge queue's own.
+    pub const fn new(tree: &'a TreeId, parents: &'a [&'a CommitId], message: &'a str, at: Timestamp) -> Self {
+        Self { tree, parents, message: message.as_bytes(), encoding: None, author_of: None, at }
+    }
+}
+
 /// Where a change parted from a branch, and the commits that it adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parting {

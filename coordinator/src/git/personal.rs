@@ -6,6 +6,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use git2::ConfigLevel;
+use sprint_core::git_settings;
 
 use super::program;
 
@@ -26,20 +27,12 @@ pub(super) async fn reach() -> Vec<(String, String)> {
     let mut command = program::command(Path::new("/"));
     command.env_remove("GIT_CONFIG_GLOBAL").env_remove("GIT_CONFIG_NOSYSTEM");
     match program::run_command(command, &["config", "--list", "--includes", "-z"], LIMIT).await {
-        Ok(listed) => reach_among(&listed),
+        Ok(listed) => git_settings::among(&listed, REACH),
         Err(error) => {
             tracing::warn!(%error, "the git settings of the coordinator's user cannot be read");
             vec![]
         }
     }
-}
-
-/// Takes them from what `git config --list -z` prints: a key, and after a line break its value; a key alone is true.
-fn reach_among(listed: &str) -> Vec<(String, String)> {
-    let entries = listed.split('\0').filter(|entry| !entry.is_empty());
-    let entries = entries.map(|entry| entry.split_once('\n').unwrap_or((entry, "true")));
-    let counts = |key: &str| REACH.iter().any(|start| key.starts_with(start));
-    entries.filter(|(key, _)| counts(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// Keeps libgit2 from reading any settings but those of a repository itself.
@@ -54,23 +47,4 @@ pub(super) fn ignore_in_libgit2() {
             }
         }
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_how_upstreams_are_reached_counts() {
-        let listed = "user.name\nAnn\0core.sshcommand\nssh -i key\0url.ssh://x/.insteadof\nhttps://x/\0\
-                      push.gpgsign\ntrue\0credential.helper\0http.https://x.proxy\nhttp://p:1\0core.hookspath\n/x\0";
-        let expected = [
-            ("core.sshcommand", "ssh -i key"),
-            ("url.ssh://x/.insteadof", "https://x/"),
-            ("credential.helper", "true"),
-            ("http.https://x.proxy", "http://p:1"),
-        ];
-        assert_eq!(reach_among(listed), expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        assert_eq!(reach_among(""), vec![]);
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sprint_core::address::RepoAddress;
+use sprint_core::git_settings;
 use sprint_core::ids::{CommitId, RepoName};
 
 use crate::git::commands::RefUpdate;
@@ -42,10 +43,12 @@ impl GitRepos {
         command.arg("http-backend").env("GIT_PROJECT_ROOT", &self.root).env("GIT_HTTP_EXPORT_ALL", "1");
         let names = refs.iter().map(|update| update.name.as_str()).collect::<Vec<_>>();
         command.env("SPRINT_REFS", names.join(" "));
-        command.env("GIT_CONFIG_COUNT", "2");
-        command.env("GIT_CONFIG_KEY_0", "receive.maxInputSize").env("GIT_CONFIG_VALUE_0", max_bytes.to_string());
-        // An earlier version wrote where they were then into the repository.
-        command.env("GIT_CONFIG_KEY_1", "core.hooksPath").env("GIT_CONFIG_VALUE_1", upstream::HOOKS);
+        let settings = [
+            ("receive.maxInputSize".to_owned(), max_bytes.to_string()),
+            // An earlier version wrote where they were then into the repository.
+            ("core.hooksPath".to_owned(), upstream::HOOKS.to_owned()),
+        ];
+        command.envs(git_settings::variables(&settings));
         command
     }
 

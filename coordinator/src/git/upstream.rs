@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sprint_core::address::{Credentials, RepoAddress};
+use sprint_core::git_settings;
 use sprint_core::ids::CommitId;
 use sprint_core::repo::UpstreamRewrite;
 
@@ -29,7 +30,7 @@ pub enum Fetched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
     Done,
-    /// The upstream's branch is not where it was seen last.
+    /// The upstream's branch is not where it was expected.
     Diverged,
     /// The upstream does not take it, for a reason of its own.
     Refused {
@@ -72,11 +73,7 @@ impl<'a> Reach<'a> {
             settings.push(("credential.helper".to_owned(), String::new()));
             settings.push((own, HELPER.to_owned()));
         }
-        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
-        for (number, (key, value)) in settings.into_iter().enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{number}"), key);
-            command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
-        }
+        command.envs(git_settings::variables(&settings));
         match program::run_command(command, args, limit).await {
             Err(GitError::Failed { command, stdout, stderr }) => {
                 Err(GitError::Failed { command, stdout, stderr: self.address.scrub(&stderr) })
@@ -254,16 +251,22 @@ impl GitRepo {
         self.resolve(&seen_ref(branch))
     }
 
-    /// Pushes `tip` to the upstream's branch, if that is where it was seen last: not over what was pushed meanwhile, and
-    /// not where it was moved back.
+    /// Pushes `tip` to the upstream's branch, if that is where `expected` says: not over what was pushed meanwhile, and
+    /// not where it was moved back. None expected: there is no such branch.
     ///
     /// # Errors
     /// [`GitError::Unreachable`] when no answer came: whether the push has arrived is then unknown.
-    pub async fn push_upstream(&self, address: &RepoAddress, branch: &str, tip: &CommitId) -> Result<Pushed, GitError> {
+    pub async fn push_upstream(
+        &self,
+        address: &RepoAddress,
+        branch: &str,
+        expected: Option<&CommitId>,
+        tip: &CommitId,
+    ) -> Result<Pushed, GitError> {
         let upstream = Reach::new(address);
         let refspec = format!("{tip}:refs/heads/{branch}");
-        let seen = self.upstream_seen(branch)?.map_or_else(String::new, |seen| seen.to_string());
-        let lease = format!("--force-with-lease=refs/heads/{branch}:{seen}");
+        let expected = expected.map_or("", CommitId::as_str);
+        let lease = format!("--force-with-lease=refs/heads/{branch}:{expected}");
         let mut args = vec!["push", "--porcelain", "--no-verify", &lease];
         let receive_pack = receive_pack();
         if address.path().is_some() {
@@ -344,27 +347,26 @@ fn refusal(printed: &str) -> Option<&str> {
     Some(within.unwrap_or(reason))
 }
 
+/// What git itself says of every failure, or of something else.
+const NOISE: &[&str] = &[
+    "Could not read from remote repository",
+    "Please make sure you have the correct access rights",
+    "and the repository exists",
+    "To add an exception for this directory",
+    "failed to push some refs",
+    "hint:",
+    "warning:",
+];
+
 /// What git and a server say of a failure, without what is said of every failure.
 fn words(stderr: &str) -> String {
     let said = |line: &str| {
-        let line = line.trim().trim_start_matches("remote:").trim();
+        let line = line.trim();
+        let (theirs, line) = line.strip_prefix("remote:").map_or((false, line), |line| (true, line.trim()));
         let line = line.strip_prefix("error: ").or_else(|| line.strip_prefix("fatal: ")).unwrap_or(line);
-        let noise = [
-            "Could not read from remote repository",
-            "Please make sure you have the correct access rights",
-            "and the repository exists",
-            "To add an exception for this directory",
-            "hint:",
-            "warning:",
-            "To ",
-            "failed to push some refs",
-            "Done",
-            "!",
-            "Everything up-to-date",
-        ];
-        // A server rules its message off with lines of signs.
-        let is_said = line.chars().any(char::is_alphanumeric) && !noise.iter().any(|noise| line.starts_with(noise));
-        is_said.then(|| line.to_owned())
+        // A server's message counts whole, but for the signs with which it is ruled off.
+        let is_noise = !theirs && NOISE.iter().any(|noise| line.starts_with(noise));
+        (line.chars().any(char::is_alphanumeric) && !is_noise).then(|| line.to_owned())
     };
     let mut lines: Vec<String> = stderr.lines().filter_map(said).collect();
     lines.dedup();

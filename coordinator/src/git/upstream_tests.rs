@@ -74,6 +74,65 @@ fn a_secret_is_for_its_own_server_only() {
     }
 }
 
+#[test]
+fn the_words_of_a_failure_are_told_from_what_git_always_says() {
+    let github = "remote: error: GH006: Protected branch update failed for refs/heads/main.        \nremote: \n\
+                  remote: - Changes must be made through a pull request.\nremote: ==========\n\
+                  warning: core.fsyncObjectFiles is deprecated; use core.fsync instead\n\
+                  error: failed to push some refs to 'https://example.org/web.git'\nhint: see the manual\n";
+    let said = "GH006: Protected branch update failed for refs/heads/main.; \
+                - Changes must be made through a pull request.";
+    assert_eq!(words(github), said);
+    let ssh = "git@example.org: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\n\
+               Please make sure you have the correct access rights\nand the repository exists.\n";
+    assert_eq!(words(ssh), "git@example.org: Permission denied (publickey).");
+    // A person who writes a hook chooses the words.
+    for hook in ["To push here, open a request", "Done for today", "warning: frozen", "hint: ask Ann"] {
+        assert_eq!(words(&format!("remote: {hook}\n")), hook);
+    }
+    assert_eq!(words(""), "");
+}
+
+#[test]
+fn the_reason_of_a_refusal_is_read() {
+    let printed = |reason: &str| format!("To /srv/web\n!\t{TIP}:refs/heads/main\t{reason}\nDone\n");
+    assert_eq!(refusal(&printed("[rejected] (stale info)")), Some("stale info"));
+    assert_eq!(refusal(&printed("[remote rejected] (pre-receive hook declined)")), Some("pre-receive hook declined"));
+    assert_eq!(refusal(&format!("To /srv/web\n*\t{TIP}:refs/heads/main\t[new branch]\nDone\n")), None);
+    assert_eq!(refusal(""), None);
+}
+
+/// Between our fetch and our push somebody may move the upstream's branch back: then what was removed there would come
+/// again, as a push that git takes for a usual one.
+#[tokio::test]
+async fn a_push_goes_only_where_the_branch_is_expected() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let theirs = git2::Repository::init_bare(dir.path().join("theirs.git")).expect("is made");
+    let signature = git2::Signature::now("a", "a@b").expect("a signature");
+    let tree =
+        theirs.find_tree(theirs.treebuilder(None).expect("a builder").write().expect("a tree")).expect("is there");
+    let first = theirs.commit(Some("refs/heads/main"), &signature, &signature, "one", &tree, &[]).expect("is made");
+    let parent = theirs.find_commit(first).expect("is there");
+    let second =
+        theirs.commit(Some("refs/heads/main"), &signature, &signature, "two", &tree, &[&parent]).expect("is made");
+    let address = RepoAddress::new(theirs.path().display().to_string()).expect("an address");
+    let path = dir.path().join("ours.git");
+    let (_, tip) = clone(&path, &address, Some("main")).await.expect("is cloned");
+    assert_eq!(tip.as_str(), second.to_string());
+    let ours = GitRepo::open(path).expect("opens");
+
+    theirs.reference("refs/heads/main", first, true, "moved back").expect("is moved");
+    let pushed = ours.push_upstream(&address, "main", Some(&tip), &tip).await.expect("an answer");
+    assert_eq!(pushed, Pushed::Diverged);
+    assert_eq!(theirs.refname_to_id("refs/heads/main").expect("is there"), first, "it stays where it was put");
+    let first = CommitId::new(first.to_string()).expect("a commit");
+    let rewrite = UpstreamRewrite { was: tip.clone(), now: first.clone() };
+    assert_eq!(ours.fetch_upstream(&address, "main").await.expect("an answer"), Fetched::Rewritten(rewrite));
+    assert_eq!(ours.upstream_seen("main").expect("is read"), Some(tip.clone()), "until a person has decided");
+    assert_eq!(ours.push_upstream(&address, "main", Some(&first), &tip).await.expect("an answer"), Pushed::Done);
+    assert_eq!(ours.push_upstream(&address, "main", None, &first).await.expect("an answer"), Pushed::Diverged);
+}
+
 proptest! {
     /// Whatever a server says that it has, a branch is one with a tip.
     #[test]

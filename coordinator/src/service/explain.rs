@@ -95,7 +95,9 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
 /// Why the upstream of an item's repo lacks what has landed here.
 fn upstream_trouble(sprint: &Coordinator, item: &Item) -> Option<String> {
     let repo = sprint.store.live().repo(&item.repo)?;
-    repo.halted.clone().or_else(|| repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone()))
+    // Nothing is pushed before a person has decided about a rewrite; other halts keep nothing from the upstream.
+    let rewrite = repo.upstream_rewrite.as_ref().and(repo.halted.clone());
+    rewrite.or_else(|| repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone()))
 }
 
 /// Says what a change waits for.

@@ -50,7 +50,7 @@ reasons! {
     "item.merging" Waiting Merging { change: ChangeId };
     "item.not_at_upstream" Waiting NotAtUpstream {
         change: ChangeId,
-        /// As what it landed here.
+        /// The commit of the landing.
         commit: CommitId,
         repo: RepoName,
         /// The upstream's words, if it said any.

@@ -118,7 +118,7 @@ impl fmt::Display for Reason {
                 now.short()
             ),
             Self::UpstreamBehind { since, why, .. } => {
-                write!(f, "since {since} the upstream has taken no push: {why}; it is tried again by itself")
+                write!(f, "since {since} the upstream has taken no push: {why}; the push is tried again by itself")
             }
             Self::CannotLand { why, .. } => write!(f, "nothing can land: {why}"),
         }

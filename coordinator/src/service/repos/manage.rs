@@ -205,8 +205,18 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
         .store
         .write(move |tx| {
             Box::pin(async move {
-                let RepoPatch { name, run, runtimes, max_attempts, limits, gates, workers, halted, frozen, .. } =
-                    change;
+                let RepoPatch {
+                    name,
+                    run,
+                    runtimes,
+                    max_attempts,
+                    limits,
+                    gates,
+                    workers,
+                    halted,
+                    frozen,
+                    upstream: _,
+                } = change;
                 let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 for (role, run) in run {
                     if run.trim().is_empty() {

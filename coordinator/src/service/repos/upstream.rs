@@ -117,14 +117,14 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
     {
         return Ok(Push::Diverged);
     }
-    let intent = UpstreamPush { from, to: tip.clone() };
+    let intent = UpstreamPush { from: from.clone(), to: tip.clone() };
     // One that was refused before is still meant.
     if repo.pushing.as_ref() != Some(&intent) {
         let data = json!({ "from": intent.from, "to": intent.to });
         repo = change(sprint, name, EventKind::REPO_PUSHING, data, |repo| repo.pushing = Some(intent)).await?;
     }
     pass(Point::PushBefore);
-    match git.push_upstream(&url, &repo.branch, &tip).await {
+    match git.push_upstream(&url, &repo.branch, from.as_ref(), &tip).await {
         Ok(Pushed::Done) => {
             pass(Point::PushAfter);
             arrived(sprint, name, pace, json!({ "tip": tip })).await?;

@@ -134,14 +134,7 @@ pub(crate) async fn join(
     let gates = config_at(git, repo, tip)?.gates;
     let message = format!("Merge {} of the upstream\n", repo.branch);
     let at = sprint.now();
-    let commit = git.commit(&NewCommit {
-        tree: &tree,
-        parents: &[tip, theirs],
-        message: message.as_bytes(),
-        encoding: None,
-        author_of: None,
-        at,
-    })?;
+    let commit = git.commit(&NewCommit::new(&tree, &[tip, theirs], &message, at))?;
     let candidate = Candidate { commit, tree, base: tip.clone(), gates };
     begin(sprint, git, &repo.name, Purpose::Join, vec![], candidate).await?;
     Ok(Progress::Made)
@@ -183,14 +176,7 @@ pub async fn chain(
     if method == MergeMethod::Merge && members.len() > 1 {
         let message = message(sprint, members).await?;
         let parents = [base, &at];
-        let new = NewCommit {
-            tree: &tree,
-            parents: &parents,
-            message: message.as_bytes(),
-            encoding: None,
-            author_of: None,
-            at: sprint.now(),
-        };
+        let new = NewCommit::new(&tree, &parents, &message, sprint.now());
         at = git.commit(&new)?;
     }
     Ok(Chain::Whole { commit: at, tree })
@@ -206,14 +192,7 @@ async fn merged(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &Mem
     };
     let message = message(sprint, std::slice::from_ref(member)).await?;
     let parents = [at, &member.head];
-    let new = NewCommit {
-        tree: &tree,
-        parents: &parents,
-        message: message.as_bytes(),
-        encoding: None,
-        author_of: None,
-        at: sprint.now(),
-    };
+    let new = NewCommit::new(&tree, &parents, &message, sprint.now());
     Ok(Ok(git.commit(&new)?))
 }
 
@@ -232,14 +211,8 @@ async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &M
             others.push(author);
         }
     }
-    let new = NewCommit {
-        tree: &tree,
-        parents: &[at],
-        message: message.as_bytes(),
-        encoding: None,
-        author_of: Some(&member.head),
-        at: sprint.now(),
-    };
+    let parents = [at];
+    let new = NewCommit { author_of: Some(&member.head), ..NewCommit::new(&tree, &parents, &message, sprint.now()) };
     Ok(Ok(git.commit(&new)?))
 }
 
@@ -256,15 +229,7 @@ async fn rebased(
     let commits = git.single_commits(&[std::slice::from_ref(&at), landed].concat(), &member.head)?;
     if commits.is_empty() {
         let (tree, message) = (git.tree_of(&at)?, message(sprint, std::slice::from_ref(member)).await?);
-        let new = NewCommit {
-            tree: &tree,
-            parents: &[&at],
-            message: message.as_bytes(),
-            encoding: None,
-            author_of: None,
-            at: sprint.now(),
-        };
-        return Ok(Ok(git.commit(&new)?));
+        return Ok(Ok(git.commit(&NewCommit::new(&tree, &[&at], &message, sprint.now()))?));
     }
     for (place, (commit, parent)) in commits.iter().enumerate() {
         let tree = match git.merge_from(Some(parent), &at, commit).await? {

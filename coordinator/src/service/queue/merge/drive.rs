@@ -95,6 +95,8 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     }
     let tip = git.tip(&repo.branch)?;
     if let Some(url) = repo.url.as_ref().filter(|_| state.follow != Follow::Done) {
+        // Also if it fails: the next try has its time.
+        state.fetched_at = Some(sprint.now());
         match upstream::follow(sprint, &git, &repo, url, &tip).await? {
             Followed::Same => state.follow = Follow::Done,
             Followed::Moved => return Ok(Progress::Made),
@@ -145,15 +147,10 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
 
 /// Whether the upstream is to be read although nothing is to be landed: work that starts next is to start from what
 /// others brought there.
-fn is_fetch_due(sprint: &Coordinator, repo: &Repo, state: &mut QueueState) -> bool {
-    let now = sprint.now();
-    let is_recent = state.fetched_at.is_some_and(|at| now.since(at) < FETCH_INTERVAL);
-    if repo.url.is_none() || is_recent || state.follow == Follow::Done || sprint.store.live().slots_of(&repo.name) == 0
-    {
-        return false;
-    }
-    state.fetched_at = Some(now);
-    true
+fn is_fetch_due(sprint: &Coordinator, repo: &Repo, state: &QueueState) -> bool {
+    let is_recent = state.fetched_at.is_some_and(|at| sprint.now().since(at) < FETCH_INTERVAL);
+    let is_open = repo.url.is_some() && state.follow != Follow::Done;
+    is_open && !is_recent && sprint.store.live().slots_of(&repo.name) > 0
 }
 
 /// Carries the plan's steps out, up to the first that changes what the plan was made of.

@@ -105,7 +105,7 @@ pub(crate) struct QueueState {
     configured: Option<Configured>,
     pub(crate) push_pace: Pace,
     pub(crate) follow: Follow,
-    /// When the upstream was last read while nothing was to be landed.
+    /// When the upstream was read last.
     pub(crate) fetched_at: Option<Timestamp>,
     is_loaded: bool,
 }
