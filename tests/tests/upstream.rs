@@ -189,6 +189,8 @@ fn rewritten(cluster: &Cluster) -> (Repo, u64, String, String) {
     let message = reason["message"].as_str().expect("a message");
     assert!(message.contains(&was[..8]) && message.contains(&now[..8]), "{message}");
     assert_eq!(repo.tip(), now, "nothing is pushed over it");
+    let shown = cluster.sprintctl(&["repo", "show", "web"]).succeeded().text();
+    assert!(shown.contains("--upstream CHOICE") && !shown.contains("--resume"), "{shown}");
     // Whoever only resumes has decided nothing.
     cluster.sprintctl(&["repo", "set", "web", "--resume"]).succeeded();
     eventually("the queue is halted again", is_halted);

@@ -1,11 +1,13 @@
 //! Repos, as people and scripts see them.
 
 use serde::Serialize;
+use sprint_core::act::Act;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::job::Role;
 use sprint_core::repo::Repo;
 
+use crate::render::act::advice;
 use crate::render::gate::gates;
 use crate::render::reason::Reason;
 use crate::render::{Cell, Column, Layout, commas, fields, lines, section, short_duration, table};
@@ -65,10 +67,7 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
         ("tip", tip.as_ref().map(ToString::to_string).unwrap_or_default()),
         (
             "queue",
-            repo.halted.as_ref().map_or_else(
-                || "moving".to_owned(),
-                |why| format!("halted: {why}; go on with: sprintctl repo set {} --resume", repo.name),
-            ),
+            repo.halted.as_ref().map_or_else(|| "moving".to_owned(), |why| format!("halted: {why}; {}", way_on(repo))),
         ),
         ("attempts", format!("at most {}, each from: {}", repo.max_attempts, repo.resume)),
         (
@@ -86,6 +85,17 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
     ]);
     text += &section("configured gates", &gates(gates_in_force));
     text
+}
+
+/// How a halted queue goes on.
+fn way_on(repo: &Repo) -> String {
+    if repo.broken_config.is_some() {
+        "it goes on by itself once that is repaired".to_owned()
+    } else if repo.upstream_rewrite.is_some() {
+        advice(&Act::ChooseUpstream(repo.name.clone()))
+    } else {
+        advice(&Act::UnpauseRepo(repo.name.clone()))
+    }
 }
 
 #[cfg(test)]
