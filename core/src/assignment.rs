@@ -181,6 +181,35 @@ impl Outcome {
     }
 }
 
+/// What a worker left besides the commits that it hands over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftovers {
+    /// Files with changes that it did not commit: the first of them.
+    pub files: Vec<String>,
+    /// How many files there are in all.
+    pub file_count: u64,
+    /// What is saved below `refs/sprint/left/<item>/<attempt>/`, by its label.
+    pub saved: Vec<String>,
+    /// What could not be saved, why, and where it is kept.
+    pub unsaved: Option<String>,
+}
+
+impl Leftovers {
+    pub const fn is_empty(&self) -> bool {
+        self.file_count == 0 && self.saved.is_empty() && self.unsaved.is_none()
+    }
+
+    /// The files in one phrase; none when there are none.
+    pub fn files_in_words(&self) -> Option<String> {
+        let more = self.file_count.saturating_sub(self.files.len() as u64);
+        match (self.file_count, more) {
+            (0, _) => None,
+            (_, 0) => Some(self.files.join(", ")),
+            _ => Some(format!("{} and {more} more", self.files.join(", "))),
+        }
+    }
+}
+
 /// An outpost's report on one of its workers, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -203,8 +232,13 @@ pub enum ReportBody {
     Started { terminal: Option<Terminal> },
     /// The command ended.
     Exited { exit_code: Option<i32> },
-    /// It exited with 0 and left changes uncommitted: it got a message about it, and runs again.
-    SentBack { reason: String },
+    /// It exited with 0 and left something that would not land: it got a message about it, and runs again.
+    SentBack {
+        reason: String,
+        /// The commits that it had handed over, if it has only forgotten something.
+        #[serde(default)]
+        result: Option<CommitId>,
+    },
     /// Its work is saved; nothing of it is left to do on the outpost.
     Finished {
         exit_code: Option<i32>,
@@ -215,5 +249,7 @@ pub enum ReportBody {
         /// The end of its terminal, for feedback.
         log_tail: String,
         outcome: Outcome,
+        #[serde(default)]
+        left: Leftovers,
     },
 }

@@ -99,6 +99,9 @@ pub struct Change {
     pub source: Option<String>,
     #[serde(default)]
     pub direct: Option<Direct>,
+    /// The files that its worker had changed and not committed, in one phrase.
+    #[serde(default)]
+    pub left_out: Option<String>,
     #[serde(flatten)]
     pub state: ChangeState,
     pub created_at: Timestamp,

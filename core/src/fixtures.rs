@@ -143,6 +143,7 @@ pub fn change(id: u64, item: u64, state: ChangeState) -> Change {
         role: None,
         source: None,
         direct: None,
+        left_out: None,
         state,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

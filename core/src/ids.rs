@@ -236,6 +236,11 @@ pub fn wip_ref(item: ItemId, attempt: Attempt) -> String {
     format!("refs/sprint/wip/{item}/{attempt}")
 }
 
+/// The ref that holds something else that an attempt left in its repository.
+pub fn left_ref(item: ItemId, attempt: Attempt, label: &str) -> String {
+    format!("refs/sprint/left/{item}/{attempt}/{label}")
+}
+
 /// The ref that keeps what came for another one after its attempt was over.
 pub fn late_ref(name: &str) -> String {
     name.replacen("refs/sprint/", "refs/sprint/late/", 1)

@@ -158,6 +158,8 @@ pub struct ChangeView {
     pub source: Option<String>,
     /// It lands beside the queue.
     pub direct: Option<Direct>,
+    /// The files that its worker had changed and not committed, in one phrase.
+    pub left_out: Option<String>,
     pub base: Option<CommitId>,
     pub gates: Vec<String>,
     pub created_at: Timestamp,
@@ -183,6 +185,7 @@ impl From<ChangeSeen> for ChangeView {
             head: change.head,
             source: change.source,
             direct: change.direct,
+            left_out: change.left_out,
             created_at: change.created_at,
             updated_at: change.updated_at,
         }

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) max_workers: u32,
     pub(crate) log_limit: u64,
+    /// How many bytes are saved of what an attempt leaves besides.
+    pub(crate) max_left: u64,
     pub(crate) drain: bool,
     pub(crate) disk_policy: DiskPolicy,
     /// New for each start.

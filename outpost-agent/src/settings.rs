@@ -46,6 +46,10 @@ pub(crate) struct JoinSettings {
     /// The most bytes kept of one worker's terminal; the worker goes on beyond it.
     #[arg(long, env = "SPRINT_OUTPOST_LOG_LIMIT", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]
     pub(crate) log_limit: u64,
+    /// The most bytes saved of what one attempt leaves besides its commits and files: other branches, stashes,
+    /// repositories within its workspace. What is more stays on the outpost, in `kept/` below the data directory.
+    #[arg(long, env = "SPRINT_OUTPOST_MAX_LEFT", value_name = "SIZE", default_value = "100MiB", value_parser = bytes)]
+    pub(crate) max_left: u64,
     /// Accepts no new work while less than this is free on the data directory's disk, or less than 5 % of the disk
     /// if that is less. Worktrees that are kept ready are removed first.
     #[arg(long, env = "SPRINT_OUTPOST_MIN_FREE_DISK", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]

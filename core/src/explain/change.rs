@@ -65,12 +65,19 @@ pub fn explain_change(change: &Change, around: &ChangeSurroundings) -> Explanati
             if let Some(reason) = &around.not_at_upstream {
                 explanation.push(reason.clone());
             }
+            push_left_out(change, &mut explanation);
         }
         ChangeState::Failed { .. } | ChangeState::Conflicted { .. } => {
             explanation.push_since(Reason::OutOfQueue { change: change.id, why: change.reason() }, since);
         }
     }
     explanation
+}
+
+fn push_left_out(change: &Change, explanation: &mut Explanation) {
+    if let Some(files) = &change.left_out {
+        explanation.push(Reason::LeftOut { change: change.id, files: files.clone() });
+    }
 }
 
 fn explain_queued(change: &Change, around: &ChangeSurroundings, explanation: &mut Explanation) {
@@ -102,6 +109,7 @@ fn explain_queued(change: &Change, around: &ChangeSurroundings, explanation: &mu
     if let Some((commit, why)) = &around.red_tip {
         explanation.push(Reason::BranchRed { commit: commit.clone(), why: why.clone() });
     }
+    push_left_out(change, explanation);
     if let Some(change) = around.direct {
         explanation.push(Reason::BehindDirect { change });
     }

@@ -98,6 +98,7 @@ reasons! {
     "change.position" Waiting Position { position: usize, repo: RepoName };
     "change.overlap" Waiting Overlap { changes: Vec<ChangeId> };
     "change.no_trial" Waiting NoTrial;
+    "change.left_out" Info LeftOut { change: ChangeId, files: String };
     "change.behind_direct" Waiting BehindDirect { change: ChangeId };
     "change.chance" Info Chance {
         /// That it lands, from 0 to 1.
@@ -173,6 +174,7 @@ impl Reason {
             | Self::Position { .. }
             | Self::Overlap { .. }
             | Self::NoTrial
+            | Self::LeftOut { .. }
             | Self::BehindDirect { .. }
             | Self::Chance { .. }
             | Self::Expected { .. }

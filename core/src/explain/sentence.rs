@@ -88,6 +88,9 @@ impl fmt::Display for Reason {
             Self::NoTrial => f.write_str(
                 "no trial contains the change yet: other trials are more likely to land, or the slots are in use",
             ),
+            Self::LeftOut { change, files } => {
+                write!(f, "change {change} is without what its worker changed and did not commit: {files}")
+            }
             Self::BehindDirect { change } => {
                 write!(f, "change {change}, which lands outside the merge queue, goes first")
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Outcome, ReportBody};
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, Outcome, ReportBody};
 use sprint_core::ids::TreeId;
 use sprint_failpoint::{Point, pass};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use super::saving::SaveResult;
 use super::tail;
 use crate::host::disk::{self, Durability};
 use crate::shim::processes;
+use crate::workspace::extras::Extras;
 use crate::workspace::save::{Remains, Workspace, tree_of};
 use crate::workspace::scratch::Scratch;
 
@@ -44,6 +45,10 @@ impl Life {
             ended = RoundEnd::Vanished(format!("its workspace cannot be read: {error}"));
         }
         let nothing = Remains::default();
+        let extras = match (&workspace, &looked, self.handle.assignment.job.attempt()) {
+            (Some(workspace), Ok(left), Some(job)) => workspace.extras(&job.branch(), left, &scratch).await,
+            _ => Extras::default(),
+        };
         let tree = match (&workspace, self.handle.assignment.job.gate().is_some()) {
             (Some(workspace), true) => self.tree(&workspace.mirror).await,
             (Some(_) | None, _) => None,
@@ -54,34 +59,48 @@ impl Life {
             ended: &ended,
             stop: stop.as_ref(),
             left: looked.as_ref().unwrap_or(&nothing),
+            extras: &extras,
             sent_back: self.progress.sent_back.len(),
+            handed_over: self.progress.handed_over.as_ref(),
             disk_full: disk::is_full(self.agent.data.root()),
             tree: tree.as_ref(),
         });
         match verdict {
-            Verdict::SendBack(reason) => {
+            Verdict::SendBack { reason, result } => {
                 self.close_terminal(&ended).await;
                 tracing::info!(worker = %self.handle.id(), reason, "sent back");
                 // The next round is known by this report alone.
-                self.tell_for_sure(ReportBody::SentBack { reason }).await;
+                self.tell_for_sure(ReportBody::SentBack { reason, result }).await;
             }
             Verdict::End(outcome) => {
                 pass(Point::SaveBefore);
-                let saving = self.save(workspace.as_ref(), looked, &mut scratch);
+                let files = looked.as_ref().map_or_else(|_| nothing.clone(), Clone::clone);
+                let saving = self.save(workspace.as_ref(), looked, extras, &mut scratch);
                 let (saved, ()) = tokio::join!(saving, self.close_terminal(&ended));
                 drop(scratch);
-                self.conclude(&ended, outcome, saved).await;
+                self.conclude(&ended, outcome, &files, saved).await;
             }
         }
     }
 
-    async fn conclude(&mut self, ended: &RoundEnd, mut outcome: Outcome, saved: SaveResult) {
+    async fn conclude(&mut self, ended: &RoundEnd, mut outcome: Outcome, remains: &Remains, saved: SaveResult) {
+        let mut left = Leftovers { saved: saved.extras, ..Leftovers::default() };
+        if !saved.extras_unsaved.is_empty() {
+            let unsaved = saved.extras_unsaved.join("; ");
+            tracing::warn!(worker = %self.handle.id(), unsaved, "not everything that it left besides could be saved");
+            left.unsaved = Some(format!("{unsaved}; {}", self.keep(&unsaved)));
+        }
+
         if let Some(trouble) = saved.trouble {
             tracing::error!(worker = %self.handle.id(), %trouble, "not all of its work could be saved");
             if matches!(outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })) && !saved.commits {
                 outcome = Outcome::failed(&self.handle.assignment.job, "its commits cannot be read".to_owned());
             }
             append(&mut outcome, &format!("; {trouble}; {}", self.keep(&trouble)));
+        }
+        if matches!(outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })) {
+            left.files.clone_from(&remains.uncommitted);
+            left.file_count = remains.uncommitted_count as u64;
         }
         let wip = saved.wip;
         let tail = tail::read(&self.handle.dir.log()).unwrap_or_else(|error| {
@@ -101,6 +120,7 @@ impl Life {
             log_bytes: tail.bytes,
             log_tail: tail.text,
             outcome,
+            left,
         })
         .await;
         self.handle.set_finished();

@@ -12,6 +12,7 @@ mod outbox;
 mod outcome;
 mod peer;
 mod progress;
+mod reminder;
 mod reporter;
 pub(crate) mod roster;
 mod saving;

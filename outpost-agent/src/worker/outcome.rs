@@ -8,7 +8,9 @@ use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::job::{AttemptJob, Job, Role};
 
 use super::decide::{RoundEnd, Stop, Trouble};
+use super::reminder;
 use crate::shim::plan::{Cause, Exit};
+use crate::workspace::extras::Extras;
 use crate::workspace::save::Remains;
 
 /// The exit code of a command that does not exist, as shells have it.
@@ -22,8 +24,12 @@ pub(crate) struct Evidence<'a> {
     /// Why it was to end, if it was.
     pub(crate) stop: Option<&'a Stop>,
     pub(crate) left: &'a Remains,
+    /// What its repository holds besides.
+    pub(crate) extras: &'a Extras,
     /// How often it was sent back already.
     pub(crate) sent_back: usize,
+    /// The commits that it had handed over when it was only reminded of something.
+    pub(crate) handed_over: Option<&'a CommitId>,
     /// The outpost's disk is full now.
     pub(crate) disk_full: bool,
     /// The tree of the start commit, for a gate run.
@@ -33,8 +39,12 @@ pub(crate) struct Evidence<'a> {
 /// The judgement of a round.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
-    /// The worker gets the reason, and runs again in the same workspace.
-    SendBack(String),
+    /// The worker gets the reason, and runs again in the same workspace; with the commits that count if it changes
+    /// nothing.
+    SendBack {
+        reason: String,
+        result: Option<CommitId>,
+    },
     End(Outcome),
 }
 
@@ -44,7 +54,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         Some(Stop::Requested(reason)) => {
             return Verdict::End(Outcome::stopped(&evidence.assignment.job, reason.clone()));
         }
-        Some(Stop::Hung(reason)) => return failed(evidence, reason.clone()),
+        Some(Stop::Hung(reason)) => return reminded(evidence).unwrap_or_else(|| failed(evidence, reason.clone())),
         None => {}
     }
     let exit = match evidence.ended {
@@ -64,17 +74,39 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     let full = evidence.disk_full || exit.disk_full;
     let Job::Attempt(job) = &evidence.assignment.job else { return gated(evidence, exit, full) };
     let fault = fault(&evidence.assignment.steps, exit);
+    let is_first = evidence.sent_back == 0 && !full;
     match (fault, result(evidence, job)) {
-        (None, Some(head)) => Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: head.clone() })),
-        (Some(fault), _) if full => lost(evidence, &fault.of_worker()),
-        (Some(fault), _) => failed(evidence, fault.of_worker()),
-        (None, None) if full => lost(evidence, "it left no commit"),
-        (None, None) if evidence.left.uncommitted_count > 0 && evidence.sent_back > 0 => {
-            failed(evidence, "left changes uncommitted twice".to_owned())
+        (None, Some(_)) if !evidence.left.orphans.is_empty() => {
+            let reason = reminder::orphans(&evidence.left.orphans);
+            if is_first { Verdict::SendBack { reason, result: None } } else { failed(evidence, reason) }
         }
-        (None, None) if evidence.left.uncommitted_count > 0 => Verdict::SendBack(uncommitted(evidence.left)),
-        (None, None) => failed(evidence, "exited with 0 and left nothing: no commit, no change".to_owned()),
+        (None, Some(head)) if is_first && evidence.left.uncommitted_count > 0 => Verdict::SendBack {
+            reason: reminder::forgotten(evidence.left, evidence.extras),
+            result: Some(head.clone()),
+        },
+        (None, Some(head)) => committed(head),
+        (Some(fault), _) => match reminded(evidence) {
+            Some(verdict) => verdict,
+            None if full => lost(evidence, &fault.of_worker()),
+            None => failed(evidence, fault.of_worker()),
+        },
+        (None, None) if full => lost(evidence, "it left no commit"),
+        (None, None) => match reminder::without_result(evidence.left, evidence.extras) {
+            Some(reason) if is_first => Verdict::SendBack { reason, result: None },
+            Some(_) => failed(evidence, reminder::twice(evidence.left, evidence.extras)),
+            None => failed(evidence, "exited with 0 and left nothing: no commit, no change".to_owned()),
+        },
     }
+}
+
+/// It was only reminded of something, has ended badly, and its commits are those that it was done with before.
+fn reminded(evidence: &Evidence<'_>) -> Option<Verdict> {
+    let head = evidence.left.head.as_ref().filter(|head| evidence.handed_over == Some(*head));
+    head.map(committed)
+}
+
+fn committed(head: &CommitId) -> Verdict {
+    Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: head.clone() }))
 }
 
 /// The newest commit, if it is a result. A resolver begins with one that is known to conflict.
@@ -134,16 +166,6 @@ fn lost(evidence: &Evidence<'_>, reason: &str) -> Verdict {
 
 /// How every reason begins that comes from a full disk.
 pub(crate) const DISK_FULL: &str = "the outpost's disk is full";
-
-/// The message for a worker that left its changes uncommitted.
-fn uncommitted(left: &Remains) -> String {
-    let more = left.uncommitted_count.saturating_sub(left.uncommitted.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!(
-        "the command exited with 0 and left changes that are not committed: {}{more}; commit what belongs to the task, remove the rest, and exit again",
-        left.uncommitted.join(", ")
-    )
-}
 
 /// The first problem of the steps.
 #[derive(Debug)]

@@ -59,8 +59,17 @@ fn exited(steps: Vec<CommandResult>) -> Exit {
 fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOnce(&mut Evidence<'_>)) -> Verdict {
     let tree = TreeId::new(HEX).expect("a tree");
     let ended = RoundEnd::Exited(exit);
-    let mut evidence =
-        Evidence { assignment, ended: &ended, stop: None, left, sent_back: 0, disk_full: false, tree: Some(&tree) };
+    let mut evidence = Evidence {
+        assignment,
+        ended: &ended,
+        stop: None,
+        left,
+        extras: &Extras::default(),
+        sent_back: 0,
+        handed_over: None,
+        disk_full: false,
+        tree: Some(&tree),
+    };
     change(&mut evidence);
     judge(&evidence)
 }
@@ -83,7 +92,7 @@ fn lost(verdict: Verdict) -> String {
         Verdict::End(
             Outcome::Attempt(AttemptOutcome::Lost { reason }) | Outcome::Gate(GateRunOutcome::Lost { reason }),
         ) => reason,
-        Verdict::End(_) | Verdict::SendBack(_) => panic!("it is not lost"),
+        Verdict::End(_) | Verdict::SendBack { .. } => panic!("it is not lost"),
     }
 }
 
@@ -138,7 +147,9 @@ fn a_worker_is_judged_by_what_it_left() {
         judged(&item, good(), &commits, |_| {}),
         Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head }))
     );
-    let Verdict::SendBack(reason) = judged(&item, good(), &dirty, |_| {}) else { panic!("is sent back") };
+    let Verdict::SendBack { reason, result: None } = judged(&item, good(), &dirty, |_| {}) else {
+        panic!("is sent back")
+    };
     assert!(reason.contains("not committed: a and 6 more;"), "{reason}");
     let again = judged(&item, good(), &dirty, |evidence| evidence.sent_back = 1);
     assert_eq!(again, failed("left changes uncommitted twice"));
@@ -146,6 +157,47 @@ fn a_worker_is_judged_by_what_it_left() {
     assert_eq!(nothing, failed("exited with 0 and left nothing: no commit, no change"));
     let bad = judged(&item, exited(vec![result("developer", 3)]), &commits, |_| {});
     assert_eq!(bad, failed("exited with code 3"));
+}
+
+#[test]
+fn a_worker_that_is_done_is_reminded_of_forgotten_files_once_and_keeps_its_result() {
+    let item = assignment(None, &["developer"]);
+    let exit = |code| exited(vec![result("developer", code)]);
+    let head = CommitId::new(HEX).expect("a commit");
+    let (uncommitted, uncommitted_count) = (vec!["helper.c".to_owned()], 1);
+    let left = Remains { head: Some(head.clone()), uncommitted, uncommitted_count, ..Remains::default() };
+    let Verdict::SendBack { reason, result: Some(done) } = judged(&item, exit(0), &left, |_| {}) else {
+        panic!("is sent back")
+    };
+    assert!(reason.contains("its commits lack these changes: helper.c;"), "{reason}");
+    assert_eq!(done, head);
+    let committed = Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: head.clone() }));
+    // It ends again, well, badly or never, and has changed nothing.
+    for (code, stop) in [(0, None), (1, None), (143, Some(&*HUNG))] {
+        let again = judged(&item, exit(code), &left, |evidence| {
+            (evidence.sent_back, evidence.handed_over, evidence.stop) = (1, Some(&*HEAD), stop);
+        });
+        assert_eq!(again, committed, "{code}");
+    }
+    // With other commits it was at work again, and not done.
+    let bad = judged(&item, exit(1), &left, |evidence| (evidence.sent_back, evidence.handed_over) = (1, Some(&*OTHER)));
+    assert_eq!(bad, failed("exited with code 1"));
+    // Nobody is told anything on a disk that is full.
+    assert_eq!(judged(&item, exit(0), &left, |evidence| evidence.disk_full = true), committed);
+}
+
+#[test]
+fn a_repository_that_nobody_can_get_is_no_result() {
+    let item = assignment(None, &["developer"]);
+    let good = || exited(vec![result("developer", 0)]);
+    let orphans = vec!["vendor/lib".to_owned()];
+    let left = Remains { head: Some(CommitId::new(HEX).expect("a commit")), orphans, ..Remains::default() };
+    let Verdict::SendBack { reason, result: None } = judged(&item, good(), &left, |_| {}) else {
+        panic!("is sent back")
+    };
+    assert!(reason.contains("vendor/lib is a repository of its own without an entry in .gitmodules"), "{reason}");
+    let again = judged(&item, good(), &left, |evidence| evidence.sent_back = 1);
+    assert_eq!(again, failed(&reason));
 }
 
 #[test]
@@ -168,8 +220,9 @@ fn the_starting_commit_of_a_resolver_is_no_result() {
         Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: begun.clone() }))
     );
     // It merged, and did not commit the merge.
-    let merging = Remains { head: Some(begun), uncommitted: vec!["a".to_owned()], uncommitted_count: 1 };
-    let Verdict::SendBack(reason) = judge(&resolver, &merging) else { panic!("is sent back") };
+    let merging =
+        Remains { head: Some(begun), uncommitted: vec!["a".to_owned()], uncommitted_count: 1, ..Remains::default() };
+    let Verdict::SendBack { reason, result: None } = judge(&resolver, &merging) else { panic!("is sent back") };
     assert!(reason.contains("not committed: a;"), "{reason}");
     let merge = CommitId::new("f".repeat(40)).expect("a commit");
     let merged = Remains { head: Some(merge.clone()), ..Remains::default() };
@@ -195,6 +248,8 @@ fn what_comes_from_outside_charges_no_attempt() {
 }
 
 static TOLD: LazyLock<Stop> = LazyLock::new(|| Stop::Requested("enough".to_owned()));
+static HEAD: LazyLock<CommitId> = LazyLock::new(|| CommitId::new(HEX).expect("a commit"));
+static OTHER: LazyLock<CommitId> = LazyLock::new(|| CommitId::new("f".repeat(40)).expect("a commit"));
 static HUNG: LazyLock<Stop> = LazyLock::new(|| Stop::Hung("hung".to_owned()));
 
 #[test]

@@ -1,6 +1,7 @@
 //! The reports on a worker that were made so far; everything else follows from them and the disk.
 
 use sprint_core::assignment::{Assignment, Report, ReportBody};
+use sprint_core::ids::CommitId;
 
 /// How far a worker has come, as the coordinator knows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,8 @@ pub(crate) struct Progress {
     pub(crate) phase: Phase,
     /// Why it was sent back, once for each time.
     pub(crate) sent_back: Vec<String>,
+    /// The commits that it had handed over when it was sent back last, if it had only forgotten something.
+    pub(crate) handed_over: Option<CommitId>,
     /// Bytes of the whole log; known once finished.
     pub(crate) log_bytes: u64,
 }
@@ -57,8 +60,9 @@ impl Progress {
             ReportBody::Accepted => self.phase = Phase::Accepted,
             ReportBody::Started { .. } => self.phase = Phase::Started,
             ReportBody::Exited { .. } => self.phase = Phase::Exited,
-            ReportBody::SentBack { reason } => {
+            ReportBody::SentBack { reason, result } => {
                 self.sent_back.push(reason.clone());
+                self.handed_over.clone_from(result);
                 self.phase = Phase::Accepted;
             }
             ReportBody::Finished { log_bytes, .. } => {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use sprint_core::ids::{CommitId, late_ref, wip_ref, work_ref};
+use sprint_core::ids::{CommitId, late_ref, left_ref, wip_ref, work_ref};
+use sprint_core::job::AttemptJob;
 use sprint_failpoint::{Point, pass};
 
 use super::life::Life;
 use super::outcome::snapshot_parent;
 use super::snapshots;
+use crate::workspace::extras::{self, Extra, Extras};
 use crate::workspace::git::GitError;
 use crate::workspace::save::{Remains, Workspace};
 use crate::workspace::scratch::Scratch;
@@ -27,6 +29,10 @@ pub(super) struct SaveResult {
     pub(super) commits: bool,
     /// Why not everything is.
     pub(super) trouble: Option<String>,
+    /// What else is at the coordinator, by its label.
+    pub(super) extras: Vec<String>,
+    /// What else is not, and why.
+    pub(super) extras_unsaved: Vec<String>,
 }
 
 /// What was taken over from a worker, to be pushed.
@@ -57,6 +63,7 @@ impl Life {
         &self,
         workspace: Option<&Workspace>,
         looked: Result<Remains, GitError>,
+        extras: Extras,
         scratch: &mut Scratch,
     ) -> SaveResult {
         let Some(workspace) = workspace else { return SaveResult { commits: true, ..SaveResult::default() } };
@@ -67,10 +74,10 @@ impl Life {
         let (item, attempt) = (job.item, job.attempt);
         let mut refspecs = vec![];
         let taken = match looked {
-            Ok(left) => self.take(workspace, &left, scratch).await.map(|taken| (left, taken)),
+            Ok(left) => self.take(workspace, &left, &extras, scratch).await.map(|taken| (left, taken)),
             Err(error) => Err(error),
         };
-        let saved = match taken {
+        let mut saved = match taken {
             Ok((left, Takeover { wip, left_out })) => {
                 refspecs.extend(left.head.iter().map(|head| format!("{head}:{}", work_ref(item, attempt))));
                 // An earlier snapshot must not seem newer than the work.
@@ -78,7 +85,7 @@ impl Life {
                 let newest = wip.clone().or_else(|| stale.then(|| snapshot_parent(&left, &self.handle.assignment)));
                 refspecs.extend(newest.map(|commit| format!("+{commit}:{}", wip_ref(item, attempt))));
                 let trouble = left_out.map(|error| format!("some of its files could not be saved: {error}"));
-                SaveResult { wip, commits: true, trouble }
+                SaveResult { wip, commits: true, trouble, ..SaveResult::default() }
             }
             Err(error) => {
                 tracing::warn!(worker = %self.handle.id(), %error, "its repository is unusable; only its files are saved");
@@ -90,25 +97,60 @@ impl Life {
                 };
                 refspecs.extend(wip.iter().map(|wip| format!("+{wip}:{}", wip_ref(item, attempt))));
                 let trouble = format!("its commits could not be saved: {error}; {files}");
-                SaveResult { wip, commits: false, trouble: Some(trouble) }
+                SaveResult { wip, commits: false, trouble: Some(trouble), ..SaveResult::default() }
             }
         };
         if !refspecs.is_empty() {
             pass(Point::PushWorkBefore);
-            self.push(workspace, &refspecs, scratch).await;
+            self.push(workspace, &refspecs, scratch).await.ok();
             pass(Point::PushWorkAfter);
         }
+        self.save_extras(workspace, job, extras, scratch, &mut saved).await;
         saved
     }
 
+    /// Brings to the coordinator what is there besides, after everything else.
+    async fn save_extras(
+        &self,
+        workspace: &Workspace,
+        job: &AttemptJob,
+        extras: Extras,
+        scratch: &Scratch,
+        saved: &mut SaveResult,
+    ) {
+        saved.extras_unsaved.clone_from(&extras.unread);
+        if extras.found.is_empty() {
+            return;
+        }
+        let limit = self.agent.settings.max_left;
+        let (taken, refused) = extras::take_over(workspace, &extras, limit, scratch).await;
+        saved.extras_unsaved.extend(refused);
+        if taken.is_empty() {
+            return;
+        }
+        let target = |extra: &Extra| left_ref(job.item, job.attempt, extra.label.as_str());
+        let refspecs: Vec<_> = taken.iter().map(|extra| format!("+{}:{}", extra.object, target(extra))).collect();
+        let labels = taken.iter().map(|extra| extra.label.to_string());
+        match self.push(workspace, &refspecs, scratch).await {
+            Ok(()) => saved.extras.extend(labels),
+            Err(error) => saved.extras_unsaved.extend(labels.map(|label| format!("{label} ({error})"))),
+        }
+    }
+
     /// Takes everything over that its repository holds.
-    async fn take(&self, workspace: &Workspace, left: &Remains, scratch: &mut Scratch) -> Result<Takeover, GitError> {
+    async fn take(
+        &self,
+        workspace: &Workspace,
+        left: &Remains,
+        extras: &Extras,
+        scratch: &mut Scratch,
+    ) -> Result<Takeover, GitError> {
         let mut tries = 1;
         loop {
             let taking = async {
                 let (wip, left_out) = if left.uncommitted_count > 0 {
                     let parent = snapshot_parent(left, &self.handle.assignment);
-                    let (wip, left_out) = workspace.snapshot(&parent, scratch).await?;
+                    let (wip, left_out) = workspace.snapshot(&parent, &extras.nested, scratch).await?;
                     (Some(wip), left_out)
                 } else {
                     (None, None)
@@ -133,7 +175,12 @@ impl Life {
         }
     }
 
-    async fn push(&self, workspace: &Workspace, refspecs: &[String], scratch: &Scratch) {
+    /// Pushes what was taken over, however long it takes.
+    ///
+    /// # Errors
+    /// The coordinator refuses what an older version of it does not know, or a limit of its own forbids; its
+    /// workers' commits it takes.
+    async fn push(&self, workspace: &Workspace, refspecs: &[String], scratch: &Scratch) -> Result<(), GitError> {
         let mut known = self.agent.repositories.remote.subscribe();
         let repo = self.handle.assignment.repo.as_str();
         let mut refspecs = refspecs.to_vec();
@@ -141,14 +188,15 @@ impl Life {
         loop {
             let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
             // None: the agent is ending.
-            let Some(remote) = remote else { return };
+            let Some(remote) = remote else { return Ok(()) };
             match workspace.push(&remote, repo, &refspecs, scratch).await {
-                Ok(()) => return,
+                Ok(()) => return Ok(()),
                 Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
                     tracing::warn!(worker = %self.handle.id(), "its attempt is over; its work is kept under a late ref");
                     refspecs = refspecs.iter().map(|spec| late(spec)).collect();
                     continue;
                 }
+                Err(error) if error.says_refused() && refspecs.iter().all(|spec| is_extra(spec)) => return Err(error),
                 Err(error) => {
                     tracing::warn!(
                         worker = %self.handle.id(),
@@ -173,4 +221,8 @@ fn late(refspec: &str) -> String {
 
 fn is_late(refspec: &str) -> bool {
     refspec.contains(":refs/sprint/late/")
+}
+
+fn is_extra(refspec: &str) -> bool {
+    refspec.contains(":refs/sprint/left/") || refspec.contains(":refs/sprint/late/left/")
 }

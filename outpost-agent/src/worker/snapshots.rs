@@ -208,7 +208,7 @@ impl SnapshotTask {
     /// Makes a commit of what is new; none when the coordinator has it all.
     async fn make(&mut self, ready: &Ready, found: Fingerprint) -> Result<Option<(Content, CommitId)>, GitError> {
         let Ready { scratch, state: _, head, committed } = ready;
-        let (tree, _) = self.workspace.write_tree(scratch).await?;
+        let (tree, _) = self.workspace.write_tree(&[], scratch).await?;
         let content = Content { head: head.clone(), uncommitted: (tree != *committed).then_some(tree) };
         let nothing = Content { head: self.handle.assignment.base.clone(), uncommitted: None };
         let new = content != *self.newest.as_ref().unwrap_or(&nothing);

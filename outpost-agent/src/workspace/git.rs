@@ -29,6 +29,16 @@ impl GitError {
         matches!(self, Self::Failed { said, .. } if said.contains("is over"))
     }
 
+    /// Whether a pack was larger than it may be.
+    pub(crate) fn says_too_large(&self) -> bool {
+        matches!(self, Self::Failed { said, .. } if said.contains("maximum allowed size"))
+    }
+
+    /// Whether the coordinator answered and does not take it.
+    pub(crate) fn says_refused(&self) -> bool {
+        matches!(self, Self::Failed { said, .. } if said.contains("[remote rejected]"))
+    }
+
     /// Whether git ran out of disk.
     pub(crate) fn says_full(&self) -> bool {
         match self {
@@ -129,16 +139,33 @@ impl Git {
         self
     }
 
-    /// Runs it and returns its output without the last line end.
+    /// Commits in our name.
+    pub(crate) fn as_sprint(mut self) -> Self {
+        for who in ["AUTHOR", "COMMITTER"] {
+            self.command.env(format!("GIT_{who}_NAME"), "sprint").env(format!("GIT_{who}_EMAIL"), "sprint@localhost");
+        }
+        self
+    }
+
+    /// Runs it and returns its output without the last line end; what is not UTF-8 in it is replaced.
     ///
     /// # Errors
     /// [`GitError`], with what git said.
-    pub(crate) async fn run(mut self) -> Result<String, GitError> {
+    pub(crate) async fn run(self) -> Result<String, GitError> {
+        let output = self.output().await?;
+        Ok(String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned())
+    }
+
+    /// Runs it and returns its output.
+    ///
+    /// # Errors
+    /// [`GitError`], with what git said.
+    pub(crate) async fn output(mut self) -> Result<Vec<u8>, GitError> {
         let began = Instant::now();
         let output = self.command.output().await.map_err(GitError::Start)?;
         tracing::trace!(command = self.name, took = ?began.elapsed(), "git has run");
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned());
+            return Ok(output.stdout);
         }
         let mut said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if said.is_empty() {

@@ -4,10 +4,12 @@
 //! directory, and leaves it as a stream of objects that its own confinement has packed.
 
 mod error;
+pub(crate) mod extras;
 pub(crate) mod fingerprint;
 pub(crate) mod git;
 pub(crate) mod locks;
 mod mirror;
+mod nested;
 pub(crate) mod own_git;
 mod personal;
 mod pool;

@@ -5,17 +5,20 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_core::ids::CommitId;
 
 use super::stamp::Stamp;
+use crate::host::disk;
 
 /// More than any file of refs holds.
 const REFS_MOST: u64 = 64 << 20;
 /// More than any index holds.
 const INDEX_MOST: u64 = 1 << 30;
+/// More files of refs than a worker makes.
+const REFS_LOOKED_AT: usize = 100_000;
 /// How often a ref may lead to another.
 const LINKS: usize = 5;
 
@@ -45,6 +48,44 @@ impl OwnGit {
     /// The commit that HEAD names, if files say so.
     pub(crate) fn head(&self) -> Option<CommitId> {
         follow(|name| self.text(name).ok())
+    }
+
+    /// Whether HEAD is on this branch and there is no other ref, and no other worktree: as a worker gets it.
+    ///
+    /// # Errors
+    /// Something is there that is no file or directory: git would wait for it, or be led out.
+    pub(crate) fn has_only(&self, branch: &str) -> io::Result<bool> {
+        let name = format!("refs/heads/{branch}");
+        let is_on_it = self.text("HEAD")?.trim_end() == format!("ref: {name}");
+        let packed = match self.text("packed-refs") {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            packed => packed.unwrap_or_default(),
+        };
+        let mut packed = packed.lines().filter(|line| !line.starts_with(['#', '^']));
+        let packed_alone = packed.all(|line| line.split_once(' ').is_some_and(|(_, found)| found == name));
+        let has = |dir: &str| disk::list_below(&self.dir, Path::new(dir)).is_ok_and(|mut list| list.next().is_some());
+        Ok(self.loose_alone(&name)? && is_on_it && packed_alone && !has("worktrees") && !has("reftable"))
+    }
+
+    fn loose_alone(&self, name: &str) -> io::Result<bool> {
+        let mut open = vec![PathBuf::from("refs")];
+        let (mut left, mut alone) = (REFS_LOOKED_AT, true);
+        while let Some(dir) = open.pop() {
+            for entry in disk::list_below(&self.dir, &dir)? {
+                let entry = entry?;
+                left = left.checked_sub(1).ok_or_else(|| io::Error::other("it has too many refs"))?;
+                let path = dir.join(entry.file_name());
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
+                    open.push(path);
+                } else if kind.is_file() {
+                    alone &= path == Path::new(name);
+                } else {
+                    return Err(io::Error::other(format!("{} is no file", path.display())));
+                }
+            }
+        }
+        Ok(alone)
     }
 
     fn text(&self, name: &str) -> io::Result<String> {
@@ -143,6 +184,54 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_as_a_worker_gets_it_is_told_from_one_with_more() {
+        let only = |prepare: &dyn Fn(&Path)| {
+            let dir = tempfile::tempdir().expect("a directory");
+            let git = dir.path().join(".git");
+            fs::create_dir_all(git.join("refs/heads/sprint/7")).expect("is made");
+            write(&git.join("packed-refs"), &format!("# pack-refs\n{ONE} refs/heads/sprint/7/1\n"));
+            write(&git.join("HEAD"), "ref: refs/heads/sprint/7/1\n");
+            prepare(&git);
+            OwnGit::open(dir.path()).expect("is there").has_only("sprint/7/1").ok()
+        };
+        assert_eq!(only(&|_| {}), Some(true));
+        assert_eq!(only(&|git| write(&git.join("refs/heads/sprint/7/1"), TWO)), Some(true));
+        assert_eq!(only(&|git| fs::remove_file(git.join("packed-refs")).expect("is removed")), Some(true));
+        type Change = Box<dyn Fn(&Path)>;
+        let more: Vec<(&str, Change)> = vec![
+            ("another branch", Box::new(|git| write(&git.join("refs/heads/topic"), TWO))),
+            ("a stash", Box::new(|git| write(&git.join("refs/stash"), TWO))),
+            ("a packed tag", Box::new(|git| write(&git.join("packed-refs"), &format!("{TWO} refs/tags/v1\n^{ONE}\n")))),
+            ("a detached head", Box::new(|git| write(&git.join("HEAD"), ONE))),
+            ("another branch as head", Box::new(|git| write(&git.join("HEAD"), "ref: refs/heads/topic"))),
+            ("a worktree", Box::new(|git| fs::create_dir_all(git.join("worktrees/a")).expect("is made"))),
+            ("another format", Box::new(|git| fs::create_dir_all(git.join("reftable/a")).expect("is made"))),
+        ];
+        for (what, change) in more {
+            assert_eq!(only(&*change), Some(false), "{what}");
+        }
+        let strange: Vec<(&str, Change)> = vec![
+            ("no refs", Box::new(|git| fs::remove_dir_all(git.join("refs")).expect("is removed"))),
+            ("a link", Box::new(|git| symlink("/etc/passwd", git.join("refs/heads/x")).expect("is made"))),
+            ("a pipe", Box::new(|git| make_pipe(&git.join("refs/heads/x")))),
+            (
+                "a pipe in the place of the packed refs",
+                Box::new(|git| {
+                    fs::remove_file(git.join("packed-refs")).expect("is removed");
+                    make_pipe(&git.join("packed-refs"));
+                }),
+            ),
+        ];
+        for (what, change) in strange {
+            assert_eq!(only(&*change), None, "{what}");
+        }
+    }
+
+    fn make_pipe(path: &Path) {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo runs").success());
+    }
+
+    #[test]
     fn what_leads_out_or_waits_is_not_read() {
         let outside = tempfile::tempdir().expect("a directory");
         let file = outside.path().join("HEAD");
@@ -150,11 +239,7 @@ mod tests {
         assert_eq!(head(|git| symlink(&file, git.join("HEAD")).expect("is made")), None);
         assert_eq!(head(|git| write(&git.join("HEAD"), "ref: refs/../../../etc/passwd")), None);
         assert_eq!(head(|git| write(&git.join("HEAD"), "ref: HEAD")), None);
-        let pipe = |git: &Path| {
-            let made = std::process::Command::new("mkfifo").arg(git.join("HEAD")).status();
-            assert!(made.expect("mkfifo runs").success());
-        };
-        assert_eq!(head(pipe), None);
+        assert_eq!(head(|git| make_pipe(&git.join("HEAD"))), None);
         let elsewhere = |git: &Path| {
             fs::remove_dir_all(git).expect("is removed");
             symlink(outside.path(), git).expect("is made");

@@ -6,8 +6,10 @@
 //! which it checks like one from the network.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -46,6 +48,12 @@ pub(crate) struct Remains {
     /// Paths with changes that are not committed; the first few of `uncommitted_count`.
     pub(crate) uncommitted: Vec<String>,
     pub(crate) uncommitted_count: usize,
+    /// The directories of which git knows nothing.
+    pub(crate) new_dirs: Vec<PathBuf>,
+    /// The directories that the commits hold as a repository of its own.
+    pub(crate) gitlinks: Vec<PathBuf>,
+    /// Those of them that are no submodules: nobody could tell where to get them.
+    pub(crate) orphans: Vec<String>,
 }
 
 /// A worker's workspace, and what is needed to look at it.
@@ -59,12 +67,24 @@ pub(crate) struct Workspace {
 }
 
 /// The paths in what `git status --porcelain -z` prints.
-fn changed(status: &str) -> impl Iterator<Item = &str> {
-    status.split('\0').filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty())
+fn changed(status: &[u8]) -> impl Iterator<Item = &[u8]> {
+    status.split(|byte| *byte == 0).filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty())
+}
+
+/// The paths in what `git diff-tree --raw -z` prints at which a repository stands afterwards.
+fn gitlinks(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut fields = raw.split(|byte| *byte == 0);
+    std::iter::from_fn(move || Some((fields.next()?, fields.next()?)))
+        .filter(|(modes, path)| modes.get(8..).is_some_and(|after| after.starts_with(b"160000 ")) && !path.is_empty())
+        .map(|(_, path)| path)
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 impl Workspace {
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.dir.workspace()
     }
 
@@ -83,14 +103,39 @@ impl Workspace {
             .args(["status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal"])
             // The inside of a repository in the tree is not inspected.
             .args(["--ignore-submodules=dirty"])
-            .run();
-        let (newest, status) = tokio::try_join!(newest, limited(status))?;
+            .output();
+        let gitlinks = self.gitlinks(scratch, &head);
+        let (newest, status, gitlinks) = tokio::try_join!(newest, limited(status), gitlinks)?;
         let changed = || changed(&status);
+        let orphans = if gitlinks.is_empty() { vec![] } else { self.orphans(scratch, &head, &gitlinks).await };
         Ok(Remains {
             head: CommitId::new(newest).ok(),
-            uncommitted: changed().take(NAMED).map(str::to_owned).collect(),
+            uncommitted: changed().take(NAMED).map(|path| String::from_utf8_lossy(path).into_owned()).collect(),
             uncommitted_count: changed().count(),
+            new_dirs: changed().filter_map(|path| path.strip_suffix(b"/")).map(path_of).collect(),
+            gitlinks,
+            orphans,
         })
+    }
+
+    /// Where the commits put a repository of its own, or another state of one.
+    async fn gitlinks(&self, scratch: &Scratch, head: &CommitId) -> Result<Vec<PathBuf>, GitError> {
+        if *head == self.base {
+            return Ok(vec![]);
+        }
+        let compare = ["diff-tree", "-r", "-z", "--raw", "--no-renames", self.base.as_str(), head.as_str()];
+        let raw = limited(self.within(scratch).args(compare).output()).await?;
+        Ok(gitlinks(&raw).map(path_of).collect())
+    }
+
+    /// Those of the repositories that `.gitmodules` does not know.
+    async fn orphans(&self, scratch: &Scratch, head: &CommitId, gitlinks: &[PathBuf]) -> Vec<String> {
+        let blob = format!("--blob={head}:.gitmodules");
+        let list = ["config", &blob, "-z", "--get-regexp", r"^submodule\..*\.path$"];
+        let listed = limited(self.within(scratch).args(list).output()).await.unwrap_or_default();
+        let paths = listed.split(|byte| *byte == 0).filter_map(|entry| entry.splitn(2, |byte| *byte == b'\n').nth(1));
+        let known: BTreeSet<_> = paths.map(path_of).collect();
+        gitlinks.iter().filter(|path| !known.contains(*path)).map(|path| path.display().to_string()).collect()
     }
 
     /// Lists the directories in which every file is ignored.
@@ -153,9 +198,14 @@ impl Workspace {
 
     /// Git on a worker's files, within the worker's confinement.
     fn within(&self, scratch: &Scratch) -> Git {
+        self.within_repository(&scratch.look, scratch).work_tree(&self.path())
+    }
+
+    /// Git on any repository, within the worker's confinement.
+    pub(super) fn within_repository(&self, git_dir: &Path, scratch: &Scratch) -> Git {
         let mut command = Command::new(&self.program);
         command.arg("within").arg(self.dir.path()).arg(&scratch.look).arg("git");
-        Git::from(command, &scratch.look).work_tree(&self.path()).env("GIT_NO_REPLACE_OBJECTS", "1")
+        Git::from(command, git_dir).env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_NO_LAZY_FETCH", "1")
     }
 
     /// The head, if it has commits that the start commit does not have; empty otherwise.
@@ -177,9 +227,10 @@ impl Workspace {
     pub(crate) async fn snapshot(
         &self,
         parent: &CommitId,
+        nested: &[PathBuf],
         scratch: &Scratch,
     ) -> Result<(CommitId, Option<GitError>), GitError> {
-        let (tree, left_out) = self.write_tree(scratch).await?;
+        let (tree, left_out) = self.write_tree(nested, scratch).await?;
         Ok((self.commit_tree(&tree, parent, scratch).await?, left_out))
     }
 
@@ -191,18 +242,32 @@ impl Workspace {
     pub(crate) async fn rescue(&self, scratch: &Scratch) -> Result<(CommitId, Option<GitError>), GitError> {
         self.make(scratch, &[], &self.base).map_err(GitError::Start)?;
         limited(self.within(scratch).args(["read-tree", "HEAD"]).run()).await?;
-        let (commit, left_out) = self.snapshot(&self.base, scratch).await?;
+        let (commit, left_out) = self.snapshot(&self.base, &[], scratch).await?;
         self.take_over(&[&commit], scratch).await?;
         Ok((commit, left_out))
     }
 
-    /// Makes a tree of everything as it is now; answers also why some files are not in it.
+    /// Makes a tree of everything as it is now but for `nested` repositories; answers also why some files are not in
+    /// it.
     ///
     /// # Errors
     /// [`GitError`].
-    pub(crate) async fn write_tree(&self, scratch: &Scratch) -> Result<(TreeId, Option<GitError>), GitError> {
+    pub(crate) async fn write_tree(
+        &self,
+        nested: &[PathBuf],
+        scratch: &Scratch,
+    ) -> Result<(TreeId, Option<GitError>), GitError> {
+        let mut add = self.within(scratch).args(["add", "--all", "--ignore-errors"]);
+        if !nested.is_empty() {
+            let without = |path: &PathBuf| {
+                let mut pathspec = OsString::from(":(exclude,top,literal)");
+                pathspec.push(path);
+                pathspec
+            };
+            add = add.args(["--", "."]).args(nested.iter().map(without));
+        }
         // What cannot be read is left out rather than losing the rest.
-        let left_out = match limited(self.within(scratch).args(["add", "--all", "--ignore-errors"]).run()).await {
+        let left_out = match limited(add.run()).await {
             Err(error) if error.says_full() => return Err(error),
             added => added.err(),
         };
@@ -223,10 +288,7 @@ impl Workspace {
         let message = SNAPSHOT_MESSAGE;
         let commit = self
             .within(scratch)
-            .env("GIT_AUTHOR_NAME", "sprint")
-            .env("GIT_AUTHOR_EMAIL", "sprint@localhost")
-            .env("GIT_COMMITTER_NAME", "sprint")
-            .env("GIT_COMMITTER_EMAIL", "sprint@localhost")
+            .as_sprint()
             .args(["commit-tree", tree.as_str(), "-p", parent.as_str(), "-m", message])
             .run();
         CommitId::new(limited(commit).await?)
@@ -238,33 +300,53 @@ impl Workspace {
     /// # Errors
     /// [`GitError`]: what the worker has made is not whole, or not sound.
     pub(crate) async fn take_over(&self, commits: &[&CommitId], scratch: &Scratch) -> Result<(), GitError> {
+        let pack = ["--thin", "--delta-base-offset"];
+        self.take_over_from(&scratch.look, &pack, commits, &[&self.base], None, scratch).await
+    }
+
+    /// Takes objects over from a repository, with all that they reach and `known` does not.
+    ///
+    /// # Errors
+    /// [`GitError`]: what the worker has made is not whole, or not sound, or larger than `limit` bytes.
+    pub(super) async fn take_over_from(
+        &self,
+        git_dir: &Path,
+        options: &[&str],
+        objects: &[&CommitId],
+        known: &[&CommitId],
+        limit: Option<u64>,
+        scratch: &Scratch,
+    ) -> Result<(), GitError> {
         let wanted = scratch.look.join("wanted");
-        let list: Vec<_> = commits.iter().map(|commit| commit.as_str()).collect();
-        fs::write(&wanted, format!("{}\n^{}\n", list.join("\n"), self.base)).map_err(GitError::Start)?;
+        let list = objects.iter().map(|object| format!("{object}\n"));
+        let list: String = list.chain(known.iter().map(|object| format!("^{object}\n"))).collect();
+        fs::write(&wanted, list).map_err(GitError::Start)?;
         let wanted = fs::File::open(wanted).map_err(GitError::Start)?;
-        let mut packing = self
-            .within(scratch)
-            .stdin(wanted)
-            .args(["pack-objects", "--revs", "--thin", "--stdout", "--quiet", "--delta-base-offset"])
-            .spawn()?;
+        let pack = self.within_repository(git_dir, scratch).stdin(wanted);
+        let mut packing = pack.args(["pack-objects", "--revs", "--stdout", "--quiet"]).args(options).spawn()?;
         let pack: Stdio = match packing.stdout.take().map(TryInto::try_into) {
             Some(Ok(pack)) => pack,
             Some(Err(error)) => return Err(GitError::Start(error)),
             None => return Err(GitError::Start(io::ErrorKind::BrokenPipe.into())),
         };
-        let unpacked =
-            Git::at(&scratch.saved).stdin(pack).args(["index-pack", "--stdin", "--fix-thin", "--strict"]).run();
+        let mut unpack = Git::at(&scratch.saved).stdin(pack).args(["index-pack", "--stdin", "--fix-thin", "--strict"]);
+        if let Some(limit) = limit {
+            unpack = unpack.args([format!("--max-input-size={limit}")]);
+        }
         let packed = async {
             let output = packing.wait_with_output().await.map_err(GitError::Start)?;
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             let command = "pack-objects".to_owned();
             if output.status.success() { Ok(()) } else { Err(GitError::Failed { command, said }) }
         };
-        // What packing says explains what unpacking says.
-        let (packed, unpacked) = tokio::join!(limited(packed), limited(unpacked));
-        packed.and(unpacked)?;
+        let (packed, unpacked) = tokio::join!(limited(packed), limited(unpack.run()));
+        match (packed, unpacked) {
+            (Err(_), Err(error)) if error.says_too_large() => return Err(error),
+            (packed, unpacked) => packed.and(unpacked)?,
+        };
         let mut whole = Git::at(&scratch.saved).args(["rev-list", "--objects", "--quiet"]);
-        whole = whole.args(commits.iter().map(|commit| commit.as_str())).args(["--not", self.base.as_str()]);
+        whole = whole.args(objects.iter().map(|object| object.as_str()));
+        whole = whole.args(["--not"]).args(known.iter().map(|object| object.as_str()));
         whole.run().await.map(drop)
     }
 
@@ -301,7 +383,7 @@ pub(crate) async fn tree_of(mirror: &Path, commit: &CommitId) -> Result<String, 
     Git::at(mirror).args(["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).run().await
 }
 
-async fn limited<T>(work: impl Future<Output = Result<T, GitError>>) -> Result<T, GitError> {
+pub(super) async fn limited<T>(work: impl Future<Output = Result<T, GitError>>) -> Result<T, GitError> {
     let said = || GitError::Failed { command: "within".to_owned(), said: format!("it took longer than {LIMIT:?}") };
     tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| Err(said()))
 }
@@ -309,17 +391,26 @@ async fn limited<T>(work: impl Future<Output = Result<T, GitError>>) -> Result<T
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sprint_core::fuzz::texts;
+    use sprint_core::fuzz::bytes;
 
     use super::*;
 
     proptest! {
         /// Whatever a worker calls its files, each changed one is counted once.
         #[test]
-        fn fuzz_any_status_is_read(status in texts(&["?? a.txt\0 M é/b c\n.txt\0", "R  new\0A  \"q\"\0"])) {
-            let entries = status.split('\0').filter(|entry| !entry.is_empty()).count();
+        fn fuzz_any_status_is_read(status in bytes(vec![b"?? a.txt\0 M b c\n.txt\0".to_vec(), b"R  new\0A  \"q\"\0".to_vec()])) {
+            let entries = status.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).count();
             prop_assert!(changed(&status).count() <= entries);
-            prop_assert!(changed(&status).all(|path| !path.is_empty() && status.contains(path)));
+            prop_assert!(changed(&status).all(|path| !path.is_empty()));
+        }
+
+        /// Whatever a comparison prints is read; each path comes from a line about a repository.
+        #[test]
+        fn fuzz_any_comparison_is_read(raw in bytes(vec![
+            b":000000 160000 0000000 1111111 A\0lib\0:100644 100644 1111111 2222222 M\0a b\0".to_vec(),
+        ])) {
+            let repositories = raw.split(|byte| *byte == 0).filter(|field| field.get(8..15) == Some(b"160000 ")).count();
+            prop_assert!(gitlinks(&raw).count() <= repositories);
         }
     }
 }

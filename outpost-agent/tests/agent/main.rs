@@ -2,6 +2,7 @@
 
 mod faults;
 mod gates;
+mod left;
 mod logs;
 mod resume;
 mod sandbox;

@@ -215,6 +215,7 @@ async fn work_is_saved_whatever_a_worker_does_to_its_repository() {
         "rm .git/HEAD; mkfifo .git/HEAD",
         "rm -r .git; ln -s / .git",
         "touch .git/index.lock",
+        "mkfifo .git/packed-refs.new; mv .git/packed-refs.new .git/packed-refs",
     ];
     for (number, case) in (10..).zip(cases) {
         site.assign(site.item(number, &format!("echo precious > precious.txt; {case}; exit 1"))).await;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sprint_core::assignment::{
-    Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, Outcome, Report, ReportBody,
+    Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, Leftovers, Outcome, Report, ReportBody,
 };
 use sprint_core::ids::{ChangeId, CommitId, RepoName, TreeId, WorkerId};
 
@@ -128,8 +128,10 @@ impl From<Report> for v1::Report {
                     v1::report::Body::Started(v1::Started { terminal: terminal.map(Into::into) })
                 }
                 ReportBody::Exited { exit_code } => v1::report::Body::Exited(v1::Exited { exit_code }),
-                ReportBody::SentBack { reason } => v1::report::Body::SentBack(v1::SentBack { reason }),
-                ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome } => {
+                ReportBody::SentBack { reason, result } => {
+                    v1::report::Body::SentBack(v1::SentBack { reason, result: result.map(Into::into) })
+                }
+                ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left } => {
                     v1::report::Body::Finished(v1::Finished {
                         exit_code,
                         steps: steps.into_iter().map(Into::into).collect(),
@@ -137,6 +139,7 @@ impl From<Report> for v1::Report {
                         log_bytes,
                         log_tail,
                         outcome: Some(outcome.into()),
+                        left: Some(left.into()),
                     })
                 }
             }),
@@ -157,8 +160,10 @@ impl TryFrom<v1::Report> for Report {
                 ReportBody::Started { terminal: terminal.map(Into::into) }
             }
             v1::report::Body::Exited(v1::Exited { exit_code }) => ReportBody::Exited { exit_code },
-            v1::report::Body::SentBack(v1::SentBack { reason }) => ReportBody::SentBack { reason },
-            v1::report::Body::Finished(v1::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome }) => {
+            v1::report::Body::SentBack(v1::SentBack { reason, result }) => {
+                ReportBody::SentBack { reason, result: result.map(CommitId::new).transpose()? }
+            }
+            v1::report::Body::Finished(v1::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left }) => {
                 ReportBody::Finished {
                     exit_code,
                     steps: steps.into_iter().map(Into::into).collect(),
@@ -166,10 +171,25 @@ impl TryFrom<v1::Report> for Report {
                     log_bytes,
                     log_tail,
                     outcome: required(outcome, "the report's outcome")?.try_into()?,
+                    left: left.map(Into::into).unwrap_or_default(),
                 }
             }
         };
         Ok(Self { worker: WorkerId::new(worker), job, seq, body })
+    }
+}
+
+impl From<Leftovers> for v1::Leftovers {
+    fn from(left: Leftovers) -> Self {
+        let Leftovers { files, file_count, saved, unsaved } = left;
+        Self { files, file_count, saved, unsaved }
+    }
+}
+
+impl From<v1::Leftovers> for Leftovers {
+    fn from(left: v1::Leftovers) -> Self {
+        let v1::Leftovers { files, file_count, saved, unsaved } = left;
+        Self { files, file_count, saved, unsaved }
     }
 }
 

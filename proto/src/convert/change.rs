@@ -12,7 +12,8 @@ use crate::v1;
 
 impl From<ChangeSeen> for v1::Change {
     fn from(ChangeSeen { change, standing }: ChangeSeen) -> Self {
-        let Change { id, repo, item, attempt, head, role, source, direct, state, created_at, updated_at } = change;
+        let Change { id, repo, item, attempt, head, role, source, direct, left_out, state, created_at, updated_at } =
+            change;
         let name = state.name().to_string();
         let (candidate, reason, conflict_paths) = match state {
             ChangeState::Queued => (None, None, vec![]),
@@ -29,6 +30,7 @@ impl From<ChangeSeen> for v1::Change {
             role: role.map(|role| role.to_string()),
             source,
             direct: direct.map(|Direct { skip_gates, reason }| v1::Direct { skip_gates, reason }),
+            left_out,
             state: name,
             candidate: candidate.map(Into::into),
             reason,
@@ -53,6 +55,7 @@ impl TryFrom<v1::Change> for ChangeSeen {
             role,
             source,
             direct,
+            left_out,
             state,
             candidate,
             reason,
@@ -78,6 +81,7 @@ impl TryFrom<v1::Change> for ChangeSeen {
             role: role.map(|role| role.parse()).transpose()?,
             source,
             direct: direct.map(|v1::Direct { skip_gates, reason }| Direct { skip_gates, reason }),
+            left_out,
             state,
             created_at: Timestamp::from_millis(created_at_ms),
             updated_at: Timestamp::from_millis(updated_at_ms),

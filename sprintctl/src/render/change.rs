@@ -114,6 +114,7 @@ pub(crate) fn details(change: &ChangeView, gate_list: &[Gate], explanation: &Exp
         ("base", commit(change.base.as_ref())),
         ("brought as", change.source.clone().unwrap_or_default()),
         ("direct", change.direct.as_ref().map(direct).unwrap_or_default()),
+        ("left out", change.left_out.clone().unwrap_or_default()),
         ("created", change.created_at.to_string()),
         ("updated", change.updated_at.to_string()),
     ]);
@@ -146,6 +147,7 @@ mod tests {
             head: CommitId::new("ab".repeat(20)).unwrap(),
             source: None,
             direct: None,
+            left_out: None,
             base: None,
             gates: vec![],
             created_at: Timestamp::from_millis(1_763_699_700_000),

@@ -88,9 +88,10 @@ pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Lay
     for feedback in &item.feedback {
         text += &section(&format!("feedback of attempt {}", feedback.attempt), &feedback.text);
     }
-    let refs = kept.iter().map(|Kept { attempt, kind, late, name, commit }| {
+    let refs = kept.iter().map(|Kept { attempt, kind, label, late, name, commit }| {
         let late = if *late { ", came late" } else { "" };
-        format!("attempt {attempt}, {kind}{late}: {} at {name}", commit.short())
+        let label = label.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
+        format!("attempt {attempt}, {kind}{label}{late}: {} at {name}", commit.short())
     });
     text += &section("kept", &lines(refs));
     text += &section("now", &explained(explanation, layout));

@@ -80,10 +80,18 @@ fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
     let kept = Kept {
         attempt: Attempt::new(1),
         kind: RefKind::Wip,
+        label: None,
         late: true,
         name: "refs/sprint/late/wip/7/1".to_owned(),
         commit: fixtures::commit("a"),
     };
-    let shown = ItemDetails { item, kept: vec![kept] };
+    let left = Kept {
+        kind: RefKind::Left,
+        label: Some("heads/topic".to_owned()),
+        late: false,
+        name: "refs/sprint/left/7/1/heads/topic".to_owned(),
+        ..kept.clone()
+    };
+    let shown = ItemDetails { item, kept: vec![left, kept] };
     insta::assert_snapshot!(details(&shown, &explanation, &layout(Some(80))));
 }

@@ -59,7 +59,7 @@ fn find(
     kind: RefKind,
 ) -> Result<Option<(String, CommitId)>, ServiceError> {
     for late in [true, false] {
-        let name = AttemptRef { item: item.id, attempt, kind, late }.name();
+        let name = AttemptRef { item: item.id, attempt, kind, label: None, late }.name();
         if let Some(commit) = git.resolve(&name)? {
             return Ok(Some((name, commit)));
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
 use sprint_core::access::Caller;
-use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Outcome, Report, ReportBody};
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, Outcome, Report, ReportBody};
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{GateOutcome, GateVerdict};
@@ -123,7 +123,7 @@ async fn one(
         ReportBody::Exited { exit_code } => {
             transition::apply_to(tx, worker, WorkerEvent::Exited { exit_code }, &actor).await?;
         }
-        ReportBody::SentBack { reason } => {
+        ReportBody::SentBack { reason, result: _ } => {
             let record = NewEvent {
                 kind: EventKind::WORKER_SENT_BACK,
                 repo: Some(worker.repo.clone()),
@@ -133,9 +133,14 @@ async fn one(
             };
             tx.save(worker, record);
         }
-        ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome } => {
+        ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome, left } => {
             worker.log_bytes = Some(log_bytes);
-            let finish = Finish { exit_code, log_tail, actor: &actor };
+            if let (Job::Attempt(job), false) = (&worker.job, left.is_empty()) {
+                let data = json!({ "worker": id, "attempt": job.attempt, "left": left });
+                let (repo, item) = (Some(worker.repo.clone()), Some(job.item));
+                tx.record(NewEvent { kind: EventKind::WORK_LEFT, repo, item, actor: actor.clone(), data });
+            }
+            let finish = Finish { exit_code, log_tail, left, actor: &actor };
             match (outcome, worker.job.clone()) {
                 (Outcome::Attempt(outcome), Job::Attempt(job)) => {
                     finish.attempt(tx, worker, job, outcome, branch_is_here).await?;
@@ -166,6 +171,7 @@ fn refuse(
 struct Finish<'a> {
     exit_code: Option<i32>,
     log_tail: String,
+    left: Leftovers,
     actor: &'a Actor,
 }
 
@@ -178,7 +184,7 @@ impl Finish<'_> {
         outcome: AttemptOutcome,
         branch_is_here: bool,
     ) -> Result<(), ServiceError> {
-        let Self { exit_code, log_tail, actor } = self;
+        let Self { exit_code, log_tail, left, actor } = self;
         let AttemptJob { item, attempt, role } = job;
         let repo = worker.repo.clone();
         let owns = tx.get(&item).await?.is_some_and(|item| item.worker() == Some(worker.id));
@@ -197,6 +203,7 @@ impl Finish<'_> {
                     role: Some(role),
                     source: None,
                     direct: None,
+                    left_out: left.files_in_words(),
                     state: ChangeState::Queued,
                     created_at: tx.now(),
                     updated_at: tx.now(),
@@ -233,7 +240,7 @@ impl Finish<'_> {
         job: GateJob,
         outcome: GateRunOutcome,
     ) -> Result<(), ServiceError> {
-        let Self { exit_code, log_tail, actor } = self;
+        let Self { exit_code, log_tail, left: _, actor } = self;
         let (id, outpost) = (worker.id, worker.outpost.clone());
         let trial = tx.get(&job.trial).await?.filter(|trial| trial.run_of(id).is_some());
         let lost = |reason: String| (WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason);

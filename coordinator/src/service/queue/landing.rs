@@ -310,6 +310,7 @@ impl Brought {
                 role: None,
                 source,
                 direct,
+                left_out: None,
                 state: ChangeState::Queued,
                 created_at: tx.now(),
                 updated_at: tx.now(),

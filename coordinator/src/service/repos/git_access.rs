@@ -57,14 +57,14 @@ pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, Servi
         Err(error) => return Err(error.into()),
     };
     let mut kept = Vec::new();
-    for pattern in ["work", "wip", "late/work", "late/wip"] {
+    for pattern in ["work", "wip", "left", "late/work", "late/wip", "late/left"] {
         for (name, commit) in git.refs_like(&format!("refs/sprint/{pattern}/{item}/*"))? {
-            if let Some(AttemptRef { item: _, attempt, kind, late }) = AttemptRef::parse(&name) {
-                kept.push(Kept { attempt, kind, late, name, commit });
+            if let Some(AttemptRef { item: _, attempt, kind, label, late }) = AttemptRef::parse(&name) {
+                kept.push(Kept { attempt, kind, label: label.map(|label| label.to_string()), late, name, commit });
             }
         }
     }
-    kept.sort_by_key(|kept| (kept.attempt, kept.late, kept.kind));
+    kept.sort_by(|a, b| (a.attempt, a.late, a.kind, &a.label).cmp(&(b.attempt, b.late, b.kind, &b.label)));
     Ok(kept)
 }
 
@@ -130,7 +130,7 @@ pub async fn may_push(
 }
 
 fn check(workers: &[Worker], outpost: &OutpostName, repo: &RepoName, wanted: &AttemptRef) -> Result<(), String> {
-    let AttemptRef { item, attempt, kind: _, late } = wanted;
+    let AttemptRef { item, attempt, kind: _, label: _, late } = wanted;
     let own = workers.iter().find(|worker| {
         let is_wanted = worker.job.attempt().is_some_and(|job| job.item == *item && job.attempt == *attempt);
         is_wanted && worker.repo == *repo && worker.outpost == *outpost

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sprint_core::assignment;
 use sprint_core::assignment::{
-    Assignment, AttemptOutcome, CommandResult, GateRunOutcome, Outcome, Report, ReportBody, Runtime,
+    Assignment, AttemptOutcome, CommandResult, GateRunOutcome, Leftovers, Outcome, Report, ReportBody, Runtime,
 };
 use sprint_core::fixtures;
 use sprint_core::gates::{Gate, GateOutcome};
@@ -39,6 +39,7 @@ pub(crate) struct Finished {
     pub(crate) log_bytes: u64,
     pub(crate) log_tail: String,
     pub(crate) outcome: Outcome,
+    pub(crate) left: Leftovers,
 }
 
 impl Site {
@@ -327,8 +328,8 @@ impl State {
 
     pub(crate) fn finished(&self, worker: WorkerId) -> Option<Finished> {
         self.bodies(worker).into_iter().find_map(|body| match body {
-            ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome } => {
-                Some(Finished { exit_code, steps, wip, log_bytes, log_tail, outcome })
+            ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left } => {
+                Some(Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left })
             }
             ReportBody::Accepted
             | ReportBody::Started { .. }
