@@ -70,6 +70,8 @@ acts! {
         ShowItem(ItemId) => "show_item",
         ReadyItem(ItemId) => "ready_item",
         RetryItem(ItemId) => "retry_item",
+        /// Take the item as done.
+        ResolveItem(ItemId) => "resolve_item",
         /// Add an item below this one.
         AddChild(ItemId) => "add_child",
         ShowRepo(RepoName) => "show_repo",

@@ -127,6 +127,8 @@ pub enum AttemptOutcome {
     Committed { head: CommitId },
     /// It ended by its own fault: a command failed, or it left nothing to take.
     Failed { reason: String },
+    /// It left nothing, and said why that is right.
+    NothingToDo { reason: String },
     /// The outpost could not run it, or lost it; the item is not blamed.
     Lost { reason: String },
     /// It was told to end.

@@ -81,6 +81,11 @@ impl Label {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What its parts stand for.
+    pub fn parts(&self) -> Vec<Vec<u8>> {
+        self.0.split('/').filter_map(decode).collect()
+    }
 }
 
 impl fmt::Display for Label {

@@ -10,7 +10,7 @@ use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, Tre
 use crate::item::{Item, ItemKind, Lease, Priority, Stage};
 use crate::job::{AttemptJob, Job, Role};
 use crate::outpost::{Outpost, OutpostState};
-use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume};
+use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Repo, Resume};
 use crate::time::Timestamp;
 use crate::trial::{Member, Purpose, Trial};
 use crate::worker::{Worker, WorkerState};
@@ -48,6 +48,7 @@ pub fn repo() -> Repo {
         halted: None,
         frozen: None,
         resume: Resume::Clean,
+        nothing_to_do: NothingToDo::Block,
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
@@ -96,6 +97,7 @@ pub fn item(id: u64, attempt: u32) -> Item {
         losses: 0,
         not_before: None,
         conflict: None,
+        nothing_to_do: false,
         feedback: vec![],
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

@@ -8,6 +8,7 @@ use crate::Refused;
 use crate::conflict::Conflict;
 use crate::event::{EventKind, Recorded};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, WorkerId};
+use crate::repo::NothingToDo;
 pub use crate::stage::{Lease, Stage, StageName};
 use crate::time::Timestamp;
 
@@ -71,6 +72,9 @@ pub struct Item {
     /// What has to be resolved before its work can land; a new result takes its place.
     #[serde(default)]
     pub conflict: Option<Conflict>,
+    /// It is blocked on a worker's word that there is nothing to do.
+    #[serde(default)]
+    pub nothing_to_do: bool,
     pub feedback: Vec<Feedback>,
     pub created_at: Timestamp,
     /// The time of the last event or edit.
@@ -115,6 +119,13 @@ pub enum ItemEvent {
         #[serde(skip)]
         detail: String,
         max_attempts: u32,
+    },
+    /// The attempt ended without a result, since there is nothing to do by its word.
+    NothingToDo {
+        attempt: Attempt,
+        reason: String,
+        /// What becomes of it: the repo's way.
+        way: NothingToDo,
     },
     /// Infrastructure ended the attempt, which does not count as a failure.
     AttemptLost {
@@ -164,6 +175,10 @@ pub enum ItemEvent {
         attempt: Attempt,
         change: ChangeId,
     },
+    /// A person takes it as done, without a landing.
+    Resolved {
+        reason: String,
+    },
     /// A person asked for another round of attempts.
     Retried,
     Blocked {
@@ -209,6 +224,7 @@ impl Recorded for ItemEvent {
             Self::Leased { .. } => "leased",
             Self::Delivered { .. } => "delivered",
             Self::AttemptFailed { .. } => "attempt_failed",
+            Self::NothingToDo { .. } => "nothing_to_do",
             Self::AttemptLost { .. } => "attempt_lost",
             Self::Rejected { .. } => "rejected",
             Self::Landed { .. } => "landed",
@@ -218,6 +234,7 @@ impl Recorded for ItemEvent {
             Self::ConvoyDone { .. } => "convoy_done",
             Self::Requeued { .. } => "requeued",
             Self::Submitted { .. } => "submitted",
+            Self::Resolved { .. } => "resolved",
             Self::Retried => "retried",
             Self::Blocked { .. } => "blocked",
             Self::Cancelled { .. } => "cancelled",
@@ -257,6 +274,18 @@ impl Item {
                 self.fence(attempt)?;
                 self.losses = 0;
                 self.fail(&reason, &detail, max_attempts)
+            }
+            (Stage::InProgress { .. }, ItemEvent::NothingToDo { attempt, reason, way }) => {
+                self.fence(attempt)?;
+                self.losses = 0;
+                // A worker's word meets no criterion.
+                self.nothing_to_do = way == NothingToDo::Block || !self.acceptance.is_empty();
+                self.stage = if self.nothing_to_do {
+                    Stage::Blocked { reason: format!("nothing to do, says attempt {attempt}: {reason}") }
+                } else {
+                    Stage::Done { commit: None }
+                };
+                vec![ItemEffect::Settle]
             }
             (Stage::InProgress { .. }, ItemEvent::AttemptLost { attempt, reason, retry_at }) => {
                 self.fence(attempt)?;
@@ -320,6 +349,13 @@ impl Item {
                 self.submit(attempt, change);
                 vec![]
             }
+            (
+                Stage::Inbox | Stage::Planning | Stage::Ready | Stage::Blocked { .. },
+                ItemEvent::Resolved { reason: _ },
+            ) => {
+                self.stage = Stage::Done { commit: None };
+                vec![ItemEffect::Settle]
+            }
             (Stage::Blocked { .. } | Stage::Cancelled { .. }, ItemEvent::Retried) => {
                 self.failures = 0;
                 self.losses = 0;
@@ -372,6 +408,7 @@ impl Item {
                 stage,
                 ItemEvent::Delivered { attempt, .. }
                 | ItemEvent::AttemptFailed { attempt, .. }
+                | ItemEvent::NothingToDo { attempt, .. }
                 | ItemEvent::AttemptLost { attempt, .. },
             ) if attempt != self.attempt || !matches!(stage, Stage::InProgress { .. }) => {
                 return Err(Refused::StaleAttempt { carried: attempt, live: self.attempt });
@@ -384,6 +421,7 @@ impl Item {
         if !matches!(self.stage, Stage::Ready | Stage::InProgress { .. } | Stage::Blocked { .. }) {
             self.conflict = None;
         }
+        self.nothing_to_do &= matches!(self.stage, Stage::Blocked { .. });
         self.updated_at = now;
         if self.stage.name() != before {
             self.stage_since = Some(now);

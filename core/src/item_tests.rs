@@ -58,6 +58,8 @@ fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
         ItemEvent::ConvoyDone { convoy: ItemId::new(9), commit: commit("a") },
         ItemEvent::Requeued { change },
         ItemEvent::Submitted { attempt, change },
+        ItemEvent::NothingToDo { attempt, reason: "it is there".to_owned(), way: NothingToDo::Done },
+        ItemEvent::Resolved { reason: "done by hand".to_owned() },
         ItemEvent::Retried,
         ItemEvent::Blocked { reason: reason() },
         ItemEvent::Cancelled { reason: reason() },
@@ -141,6 +143,28 @@ fn infrastructure_failure_counts_against_no_attempt() {
 }
 
 #[test]
+fn nothing_to_do_is_done_only_where_the_repo_says_so_and_no_criterion_stands() {
+    let begun = || item(Stage::InProgress { lease: lease(7) });
+    let after = |mut item: Item, way| {
+        let event = ItemEvent::NothingToDo { attempt: Attempt::new(2), reason: "it is there".to_owned(), way };
+        let effects = item.apply(event, now()).expect("it is in progress");
+        assert_eq!(effects, [ItemEffect::Settle]);
+        item
+    };
+    assert_eq!(after(begun(), NothingToDo::Done).stage, Stage::Done { commit: None });
+    let strict = Item { acceptance: vec!["a test covers it".to_owned()], ..begun() };
+    for mut waiting in [after(begun(), NothingToDo::Block), after(strict, NothingToDo::Done)] {
+        assert_eq!(waiting.reason(), "nothing to do, says attempt 2: it is there");
+        assert!(waiting.nothing_to_do && !waiting.has_landed());
+        let mut accepted = waiting.clone();
+        accepted.apply(ItemEvent::Resolved { reason: "so it is".to_owned() }, now()).expect("it is blocked");
+        assert!(accepted.has_landed() && !accepted.nothing_to_do);
+        waiting.apply(ItemEvent::Retried, now()).expect("it is blocked");
+        assert!(waiting.stage == Stage::Ready && !waiting.nothing_to_do);
+    }
+}
+
+#[test]
 fn a_cycle_is_found_and_named_as_a_path() {
     let needs = BTreeMap::from([
         (1, BTreeSet::from([ItemId::new(2)])),
@@ -163,7 +187,7 @@ fn a_chain_of_a_hundred_thousand_needs_is_searched() {
 fn any_event() -> impl Strategy<Value = ItemEvent> {
     let attempt = prop_oneof![9 => 0..5_u32, 1 => any::<u32>()];
     let texts = || texts(&["it failed", "exited with code 1\n\n  "]);
-    (0..16_usize, attempt, 4..7_u64, texts(), texts(), any::<(u32, i64)>()).prop_map(
+    (0..18_usize, attempt, 4..7_u64, texts(), texts(), any::<(u32, i64)>()).prop_map(
         |(kind, attempt, change, text, log, (number, time))| {
             let mut event = events(Attempt::new(attempt), ChangeId::new(change)).swap_remove(kind);
             // What a report says of itself is the outpost's, or its worker's, to choose.
@@ -175,7 +199,11 @@ fn any_event() -> impl Strategy<Value = ItemEvent> {
                 ItemEvent::AttemptLost { reason, retry_at, .. } => {
                     (*reason, *retry_at) = (text, Timestamp::from_millis(time));
                 }
-                ItemEvent::Undone { reason } | ItemEvent::Blocked { reason } | ItemEvent::Cancelled { reason } => {
+                ItemEvent::Undone { reason }
+                | ItemEvent::NothingToDo { reason, .. }
+                | ItemEvent::Resolved { reason }
+                | ItemEvent::Blocked { reason }
+                | ItemEvent::Cancelled { reason } => {
                     *reason = text;
                 }
                 ItemEvent::Readied

@@ -34,6 +34,16 @@ crate::words! {
     }
 }
 
+crate::words! {
+    /// What becomes of an item of which a worker says that there is nothing to do.
+    pub enum NothingToDo as "way with nothing to do" {
+        /// It rests until a person decides.
+        Block => "block",
+        /// It is done, unless it has acceptance criteria.
+        Done => "done",
+    }
+}
+
 /// The intent to bring the upstream's branch from one commit to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamPush {
@@ -74,6 +84,10 @@ const fn default_resume() -> Resume {
     Resume::Clean
 }
 
+const fn default_nothing_to_do() -> NothingToDo {
+    NothingToDo::Block
+}
+
 const fn default_max_duration() -> Duration {
     DEFAULT_MAX_DURATION
 }
@@ -107,6 +121,8 @@ pub struct Repo {
     pub frozen: Option<String>,
     #[serde(default = "default_resume")]
     pub resume: Resume,
+    #[serde(default = "default_nothing_to_do")]
+    pub nothing_to_do: NothingToDo,
     /// How long a worker on an item may run.
     #[serde(with = "duration_text", default = "default_max_duration")]
     pub max_duration: Duration,

@@ -10,6 +10,7 @@ mod settings;
 mod shim;
 mod tmux;
 mod worker;
+mod worker_ctl;
 mod workspace;
 
 use std::ffi::OsString;
@@ -21,7 +22,11 @@ use crate::settings::{FORMER_TOKEN_VARIABLE, JoinSettings, TOKEN_VARIABLE};
 
 fn main() -> ExitCode {
     // One of these for each worker: it must start at once, without a parser for people's options.
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).take(4).collect();
+    let mut all = std::env::args_os();
+    if worker_ctl::is_meant(all.next().as_deref()) {
+        return worker_ctl::run(std::env::args_os());
+    }
+    let arguments: Vec<OsString> = all.take(4).collect();
     match arguments.as_slice() {
         [command, dir] if command == "exec" => return shim::run(dir.into()),
         [command, data] if command == "warm" => return shim::warm(Path::new(data)),

@@ -97,7 +97,7 @@ impl Cli {
         let options = TargetOptions { coordinator, context, token: secret::from_environment()? };
         let target = Target::resolve(options, Contexts::of_environment())?;
         let client = Client::connect(&target).await?;
-        let app = App { client, output, address: target.address, context: target.context };
+        let app = App { client, output, target };
         command.run(&app).await
     }
 }

@@ -7,6 +7,7 @@ mod client;
 mod command;
 mod contexts;
 mod failure;
+mod git;
 mod output;
 mod render;
 mod secret;

@@ -300,6 +300,11 @@ impl Cluster {
         ctl::run_with(&self.contexts(), &self.grpc, variables, args)
     }
 
+    /// Runs `sprintctl` in a directory, with variables of the test's own.
+    pub fn sprintctl_in(&self, directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> Answer {
+        ctl::run_in(directory, &self.contexts(), &self.grpc, variables, args)
+    }
+
     /// The tokens of outposts and people, but for the local admin's.
     #[track_caller]
     pub fn tokens(&self) -> Vec<Value> {

@@ -130,8 +130,18 @@ fn shown(args: &[&str]) -> String {
 }
 
 pub(crate) fn run_with(contexts: &Path, address: &str, variables: &[(&str, &str)], args: &[&str]) -> Answer {
+    run_in(Path::new("."), contexts, address, variables, args)
+}
+
+pub(crate) fn run_in(
+    directory: &Path,
+    contexts: &Path,
+    address: &str,
+    variables: &[(&str, &str)],
+    args: &[&str],
+) -> Answer {
     let mut command = command(contexts, address, args);
-    command.envs(variables.iter().copied());
+    command.envs(variables.iter().copied()).current_dir(directory);
     Answer::new(shown(args), command.output().expect("sprintctl runs"))
 }
 

@@ -1,5 +1,6 @@
 //! Git repositories as other people have them.
 
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,6 +27,16 @@ pub fn git_as(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> st
         .envs(variables.iter().copied())
         .output()
         .expect("git runs")
+}
+
+/// Runs git with an input, and answers what it printed.
+#[track_caller]
+pub fn git_fed(directory: &Path, args: &[&str], input: &[u8]) -> String {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(input).and_then(|()| file.rewind()).expect("is written");
+    let output = Command::new("git").args(args).current_dir(directory).stdin(file).output().expect("git runs");
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
 /// A worker's command line that commits one line to a file.

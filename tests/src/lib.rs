@@ -20,7 +20,7 @@ pub use binaries::binary;
 pub use certificates::{OwnCertificate, own_certificate};
 pub use cluster::{Cluster, Hold, OutpostOptions};
 pub use ctl::{Answer, Background};
-pub use git::{Repo, commit, git, git_as};
+pub use git::{Repo, commit, git, git_as, git_fed};
 pub use netns::Namespace;
 pub use processes::mentioning;
 pub use readme::{quickstart, run_apart};

@@ -77,6 +77,10 @@ fn explain_stage(item: &Item, around: &ItemSurroundings, explanation: &mut Expla
             explanation.reasons.extend(around.change.iter().flat_map(|inner| inner.reasons.iter().cloned()));
         }
         Stage::Done { commit } => explanation.push_since(Reason::Done { commit: commit.clone() }, since),
+        Stage::Blocked { reason } if item.nothing_to_do => {
+            explanation.push_since(Reason::NothingToDo { item: id, why: reason.clone() }, since);
+            explanation.push(Reason::MayBeRetried { item: id });
+        }
         Stage::Blocked { reason } => {
             explanation.push_since(Reason::ItemBlocked { item: id, why: reason.clone() }, since);
         }

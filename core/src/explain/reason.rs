@@ -58,6 +58,8 @@ reasons! {
     };
     "item.done" Info Done { commit: Option<CommitId> };
     "item.blocked" Blocked ItemBlocked { item: ItemId, why: String };
+    "item.nothing_to_do" Blocked NothingToDo { item: ItemId, why: String };
+    "item.may_be_retried" Info MayBeRetried { item: ItemId };
     "item.cancelled" Blocked ItemCancelled { item: ItemId, why: String };
     "item.conflict" Info Conflicted { conflict: Conflict, role: Role };
     "item.no_children" Blocked NoChildren { item: ItemId };
@@ -140,9 +142,11 @@ impl Reason {
     pub fn act(&self) -> Option<Act> {
         match self {
             Self::NotReady { item, .. } => Some(Act::ReadyItem(*item)),
-            Self::ItemBlocked { item, .. } | Self::ItemCancelled { item, .. } | Self::Paused { item, .. } => {
-                Some(Act::RetryItem(*item))
-            }
+            Self::ItemBlocked { item, .. }
+            | Self::ItemCancelled { item, .. }
+            | Self::Paused { item, .. }
+            | Self::MayBeRetried { item } => Some(Act::RetryItem(*item)),
+            Self::NothingToDo { item, .. } => Some(Act::ResolveItem(*item)),
             Self::NoChildren { item } => Some(Act::AddChild(*item)),
             Self::Need { item, stuck: true, .. } => Some(Act::ShowItem(*item)),
             Self::NoCommand { repo, .. } | Self::NoRepoCommand { repo } => Some(Act::SetRepoCommand(repo.clone())),

@@ -26,6 +26,8 @@ impl fmt::Display for Reason {
             }
             Self::Done { commit: Some(commit) } => write!(f, "the item is done: it landed as {}", commit.short()),
             Self::Done { commit: None } => f.write_str("the item is done"),
+            Self::NothingToDo { why, .. } => write!(f, "the item waits for a person: {why}"),
+            Self::MayBeRetried { .. } => f.write_str("another attempt may look again"),
             Self::ItemBlocked { why, .. } => write!(f, "the item is blocked: {why}"),
             Self::ItemCancelled { why, .. } => write!(f, "the item was cancelled: {why}"),
             Self::Conflicted { conflict, role: Role::Resolver } => write!(f, "{conflict}; a resolver is to merge it"),

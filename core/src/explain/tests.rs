@@ -31,6 +31,13 @@ fn an_item_says_what_it_waits_for() {
     let explained = [
         (item(Stage::Inbox), none()),
         (item(Stage::Blocked { reason: reason() }), none()),
+        (
+            Item {
+                nothing_to_do: true,
+                ..item(Stage::Blocked { reason: "nothing to do, says attempt 1: it is there".to_owned() })
+            },
+            none(),
+        ),
         (item(Stage::Cancelled { reason: reason() }), none()),
         (item(Stage::Done { commit: Some(fixtures::commit("a")) }), none()),
         (ready(), ItemSurroundings { hold: Some(Hold::Container), ..none() }),

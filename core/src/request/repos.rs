@@ -6,7 +6,7 @@ use crate::assignment::Runtime;
 use crate::gates::Gate;
 use crate::ids::RepoName;
 use crate::job::Role;
-use crate::repo::{Resume, UpstreamChoice};
+use crate::repo::{NothingToDo, Resume, UpstreamChoice};
 
 /// A repo to be added.
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub struct NewRepo {
 #[derive(Debug, Clone, Default)]
 pub struct WorkerSettings {
     pub resume: Option<Resume>,
+    pub nothing_to_do: Option<NothingToDo>,
     pub max_duration: Option<Duration>,
     /// `Some(None)`: no limit.
     pub hung_after: Option<Option<Duration>>,

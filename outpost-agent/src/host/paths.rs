@@ -159,6 +159,11 @@ impl WorkerDir {
         self.path.join("context")
     }
 
+    /// The directory of the worker's own programs.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.context().join("bin")
+    }
+
     pub(crate) fn prompt(&self) -> PathBuf {
         self.context().join("prompt.md")
     }
@@ -194,6 +199,11 @@ impl WorkerDir {
     /// The newest snapshot of its work that the coordinator has, or was to get.
     pub(crate) fn snapshot(&self) -> PathBuf {
         self.path.join("snapshot.json")
+    }
+
+    /// Why there is nothing to do, by the worker's word.
+    pub(crate) fn nothing_to_do(&self) -> PathBuf {
+        self.path.join("nothing-to-do")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -152,6 +152,8 @@ pub(crate) struct Policy {
     pub(crate) programs: Vec<PathBuf>,
     pub(crate) allow_read: Vec<PathBuf>,
     pub(crate) allow_write: Vec<PathBuf>,
+    /// This program.
+    pub(crate) program: PathBuf,
     pub(crate) host: HostPaths,
 }
 
@@ -192,6 +194,8 @@ impl Policy {
         list.insert(dir.artifacts(), Access::Write);
         list.insert(dir.context(), Access::Read);
         list.insert(mirror.join("objects"), Access::Read);
+        // Its `sprintctl`.
+        list.add(&self.program, Access::Read);
         if self.mechanisms.view.is_some() {
             list.add(Path::new("/tmp"), Access::Private { source: dir.temporary() });
             list.add(Path::new("/var/tmp"), Access::Private { source: dir.temporary() });

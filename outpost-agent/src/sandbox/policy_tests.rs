@@ -26,6 +26,7 @@ impl Host {
             programs: vec![path("home"), path("srv/public")],
             allow_read: vec![],
             allow_write: vec![],
+            program: PathBuf::from("/usr/bin/outpost-agent"),
             host: HostPaths::default(),
         };
         Self { root, policy }

@@ -51,6 +51,7 @@ pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) ->
         programs: std::env::split_paths(&path).collect(),
         allow_read: existing(allow_read)?,
         allow_write: existing(allow_write)?,
+        program: program.to_owned(),
         host: HostPaths::default(),
     };
     let landlock = rules::version();

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use sprint_core::assignment::{Assignment, Command};
 use sprint_core::gates::Gate;
-use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job};
+use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
 use thiserror::Error;
 
 use super::progress::Progress;
@@ -16,6 +17,11 @@ use crate::host::environment;
 use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
 use crate::shim::plan::{Plan, PlanStep};
+use crate::worker_ctl;
+
+/// What a worker is told besides its task.
+const NOTHING_TO_DO: &str =
+    "\nIf nothing needs to be done, run `sprintctl item resolve --nothing-to-do \"WHY\"` before you exit.\n";
 
 /// What keeps programs from waiting for a person: no pager, no editor, no question.
 const UNATTENDED: &[(&str, &str)] = &[
@@ -41,8 +47,13 @@ pub(crate) struct BadTemplate {
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn write_context(assignment: &Assignment, progress: &Progress, dir: &WorkerDir) -> io::Result<()> {
-    warm_dirs::make_within(dir)?;
+pub(crate) fn write_context(
+    assignment: &Assignment,
+    progress: &Progress,
+    dir: &WorkerDir,
+    program: &Path,
+) -> io::Result<()> {
+    warm_dirs::make_within(dir, program)?;
     fs::write(dir.prompt(), prompt(assignment))?;
     match feedback(assignment, progress) {
         Some(text) => fs::write(dir.feedback(), text),
@@ -52,9 +63,13 @@ pub(crate) fn write_context(assignment: &Assignment, progress: &Progress, dir: &
 
 /// The text of `context/prompt.md`.
 fn prompt(assignment: &Assignment) -> String {
-    let Some(EarlierWork { attempt, uncommitted, .. }) = &assignment.resumed else { return assignment.prompt.clone() };
+    let mut prompt = assignment.prompt.clone();
+    if assignment.job.attempt().is_some_and(|job| job.role != Role::Resolver) {
+        prompt.push_str(NOTHING_TO_DO);
+    }
+    let Some(EarlierWork { attempt, uncommitted, .. }) = &assignment.resumed else { return prompt };
     let held = if uncommitted.is_some() { "its commits and what it had not committed" } else { "its commits" };
-    let text = assignment.prompt.trim_end();
+    let text = prompt.trim_end();
     format!("{text}\n\nYour workspace holds the work of attempt {attempt}: {held}. Go on from there.\n")
 }
 
@@ -133,6 +148,8 @@ fn variables(
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    let path = variables.remove("PATH").unwrap_or_default();
+    variables.insert("PATH".to_owned(), format!("{}:{path}", text(&dir.programs())));
     variables.extend(UNATTENDED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     let own = [
         ("SPRINT_WORKER", assignment.worker.to_string()),
@@ -145,7 +162,7 @@ fn variables(
         ("SPRINT_PROMPT_FILE", text(&dir.prompt())),
         ("SPRINT_ARTIFACTS", text(&dir.artifacts())),
         ("SPRINT_BASE", assignment.base.to_string()),
-        ("SPRINT_SOCKET", text(&dir.socket())),
+        (worker_ctl::SOCKET, text(&dir.socket())),
     ];
     variables.extend(own.map(|(key, value)| (key.to_owned(), value)));
     let of_job = match &assignment.job {
@@ -171,10 +188,10 @@ fn variables(
 
 /// What marks a process as one of this worker's, in its environment.
 pub(crate) fn mark(dir: &WorkerDir) -> String {
-    format!("SPRINT_SOCKET={}", text(&dir.socket()))
+    format!("{}={}", worker_ctl::SOCKET, text(&dir.socket()))
 }
 
-fn text(path: &std::path::Path) -> String {
+fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 

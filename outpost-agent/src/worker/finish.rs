@@ -1,5 +1,6 @@
 //! The end of a round: the work is inspected, judged and saved, and the end is reported.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ impl Life {
             (Some(_) | None, _) => None,
         };
         let stop = self.handle.stop();
+        let nothing_to_do = fs::read_to_string(self.handle.dir.nothing_to_do()).ok();
         let verdict = judge(&Evidence {
             assignment: &self.handle.assignment,
             ended: &ended,
@@ -62,6 +64,7 @@ impl Life {
             extras: &extras,
             sent_back: self.progress.sent_back.len(),
             handed_over: self.progress.handed_over.as_ref(),
+            nothing_to_do: nothing_to_do.as_deref(),
             disk_full: disk::is_full(self.agent.data.root()),
             tree: tree.as_ref(),
         });
@@ -185,7 +188,8 @@ impl Life {
 
 fn append(outcome: &mut Outcome, text: &str) {
     match outcome {
-        Outcome::Attempt(AttemptOutcome::Committed { .. }) | Outcome::Gate(GateRunOutcome::Judged { .. }) => {}
+        Outcome::Attempt(AttemptOutcome::Committed { .. } | AttemptOutcome::NothingToDo { .. })
+        | Outcome::Gate(GateRunOutcome::Judged { .. }) => {}
         Outcome::Attempt(
             AttemptOutcome::Failed { reason } | AttemptOutcome::Lost { reason } | AttemptOutcome::Stopped { reason },
         )

@@ -235,13 +235,14 @@ impl Life {
                 return;
             }
         };
-        let written = brief::write_context(&handle.assignment, &self.progress, &handle.dir)
-            .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
-                (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &handle.dir),
-                (Some(_) | None, _) => Ok(()),
-            })
-            .and_then(|()| Ok(serde_json::to_vec(&plan)?))
-            .and_then(|content| disk::write_atomic(&handle.dir.plan(), &content, Durability::Process));
+        let written =
+            brief::write_context(&handle.assignment, &self.progress, &handle.dir, &self.agent.settings.program)
+                .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
+                    (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &handle.dir),
+                    (Some(_) | None, _) => Ok(()),
+                })
+                .and_then(|()| Ok(serde_json::to_vec(&plan)?))
+                .and_then(|content| disk::write_atomic(&handle.dir.plan(), &content, Durability::Process));
         pass(Point::PlanWritten);
         match written {
             Ok(()) => self.plan = Some(plan),

@@ -13,6 +13,8 @@ use crate::shim::plan::{Cause, Exit};
 use crate::workspace::extras::Extras;
 use crate::workspace::save::Remains;
 
+const NOTHING_LEFT: &str = "exited with 0 and left nothing: no commit, no change (if there is nothing to do, it must say so: sprintctl item resolve --nothing-to-do WHY)";
+
 /// The exit code of a command that does not exist, as shells have it.
 const NOT_FOUND: i32 = 127;
 
@@ -30,6 +32,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) sent_back: usize,
     /// The commits that it had handed over when it was only reminded of something.
     pub(crate) handed_over: Option<&'a CommitId>,
+    /// Why there is nothing to do, by its own word.
+    pub(crate) nothing_to_do: Option<&'a str>,
     /// The outpost's disk is full now.
     pub(crate) disk_full: bool,
     /// The tree of the start commit, for a gate run.
@@ -94,7 +98,12 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         (None, None) => match reminder::without_result(evidence.left, evidence.extras) {
             Some(reason) if is_first => Verdict::SendBack { reason, result: None },
             Some(_) => failed(evidence, reminder::twice(evidence.left, evidence.extras)),
-            None => failed(evidence, "exited with 0 and left nothing: no commit, no change".to_owned()),
+            None => match evidence.nothing_to_do {
+                Some(reason) => {
+                    Verdict::End(Outcome::Attempt(AttemptOutcome::NothingToDo { reason: reason.to_owned() }))
+                }
+                None => failed(evidence, NOTHING_LEFT.to_owned()),
+            },
         },
     }
 }

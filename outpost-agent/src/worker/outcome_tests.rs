@@ -67,6 +67,7 @@ fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOn
         extras: &Extras::default(),
         sent_back: 0,
         handed_over: None,
+        nothing_to_do: None,
         disk_full: false,
         tree: Some(&tree),
     };
@@ -154,9 +155,17 @@ fn a_worker_is_judged_by_what_it_left() {
     let again = judged(&item, good(), &dirty, |evidence| evidence.sent_back = 1);
     assert_eq!(again, failed("left changes uncommitted twice"));
     let nothing = judged(&item, good(), &Remains::default(), |_| {});
-    assert_eq!(nothing, failed("exited with 0 and left nothing: no commit, no change"));
+    assert_eq!(nothing, failed(NOTHING_LEFT));
     let bad = judged(&item, exited(vec![result("developer", 3)]), &commits, |_| {});
     assert_eq!(bad, failed("exited with code 3"));
+    // Its word counts only where it has left nothing, and ended well.
+    let says =
+        |exit, left: &Remains| judged(&item, exit, left, |evidence| evidence.nothing_to_do = Some("it is there"));
+    let nothing_to_do = AttemptOutcome::NothingToDo { reason: "it is there".to_owned() };
+    assert_eq!(says(good(), &Remains::default()), Verdict::End(Outcome::Attempt(nothing_to_do)));
+    assert!(matches!(says(good(), &commits), Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { .. }))));
+    assert!(matches!(says(good(), &dirty), Verdict::SendBack { .. }));
+    assert_eq!(says(exited(vec![result("developer", 3)]), &Remains::default()), failed("exited with code 3"));
 }
 
 #[test]
@@ -214,7 +223,7 @@ fn the_starting_commit_of_a_resolver_is_no_result() {
     let resolver = Assignment { job: Job::Attempt(job), ..developer.clone() };
     let judge = |assignment, left: &Remains| judged(assignment, exited(vec![result("developer", 0)]), left, |_| {});
     let idle = Remains { head: Some(begun.clone()), ..Remains::default() };
-    assert_eq!(judge(&resolver, &idle), failed("exited with 0 and left nothing: no commit, no change"));
+    assert_eq!(judge(&resolver, &idle), failed(NOTHING_LEFT));
     assert_eq!(
         judge(&developer, &idle),
         Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { head: begun.clone() }))

@@ -1,6 +1,7 @@
 //! A worker's own socket: what a worker may ask of its outpost, one JSON object a line.
 
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sprint_core::assignment::Assignment;
@@ -9,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use super::peer;
+use crate::host::disk::{self, Durability};
 use crate::host::paths::WorkerDir;
 use crate::host::socket;
 
@@ -22,6 +24,19 @@ const CONNECTIONS: usize = 16;
 enum Request {
     /// A request for the worker's item.
     Show,
+    /// The worker's word on what its item needs.
+    Resolve { resolution: Resolution, reason: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Resolution {
+    NothingToDo,
+}
+
+#[derive(Debug, Serialize)]
+struct Recorded {
+    recorded: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,13 +75,14 @@ pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: 
         prompt_file: dir.prompt().to_string_lossy().into_owned(),
     };
     let Ok(shown) = serde_json::to_string(&shown) else { return };
+    let conversation = Conversation { shown, resolution: assignment.job.attempt().map(|_| dir.nothing_to_do()) };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => match peer::belongs(&stream, dir) {
                     Ok((true, _)) => {
-                        connections.spawn(converse(stream, shown.clone()));
+                        connections.spawn(conversation.clone().hold(stream));
                     }
                     Ok((false, pid)) => {
                         let worker = assignment.worker;
@@ -86,21 +102,47 @@ pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: 
     }
 }
 
-async fn converse(stream: UnixStream, shown: String) {
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read.take(LONGEST)).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if write.write_all(format!("{}\n", answer(&line, &shown)).as_bytes()).await.is_err() {
-            return;
-        }
-    }
+/// What a worker is told, and where its word is kept.
+#[derive(Debug, Clone)]
+struct Conversation {
+    shown: String,
+    /// None for a gate.
+    resolution: Option<PathBuf>,
 }
 
-/// The answer to one line, on one line.
-fn answer(line: &str, shown: &str) -> String {
-    match serde_json::from_str(line) {
-        Ok(Request::Show) => shown.to_owned(),
-        Err(error) => serde_json::to_string(&Refusal { error: format!("not a request: {error}") }).unwrap_or_default(),
+impl Conversation {
+    async fn hold(self, stream: UnixStream) {
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read.take(LONGEST)).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if write.write_all(format!("{}\n", self.answer(&line)).as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer to one line, on one line.
+    fn answer(&self, line: &str) -> String {
+        let answered = match serde_json::from_str(line) {
+            Ok(Request::Show) => return self.shown.clone(),
+            Ok(Request::Resolve { resolution: Resolution::NothingToDo, reason }) => self.resolve(&reason),
+            Err(error) => Err(format!("not a request: {error}")),
+        };
+        let line = match answered {
+            Ok(recorded) => serde_json::to_string(&Recorded { recorded }),
+            Err(error) => serde_json::to_string(&Refusal { error }),
+        };
+        line.unwrap_or_default()
+    }
+
+    fn resolve(&self, reason: &str) -> Result<&'static str, String> {
+        let path = self.resolution.as_ref().ok_or("a gate has no item that could be resolved")?;
+        if reason.trim().is_empty() {
+            return Err("say why there is nothing to do".to_owned());
+        }
+        disk::write_atomic(path, reason.as_bytes(), Durability::Process)
+            .map_err(|error| format!("the outpost cannot write it down: {error}"))?;
+        Ok("nothing to do; it counts when the command ends with 0 and has left no commit and no change")
     }
 }
 
@@ -115,9 +157,14 @@ mod tests {
         /// Whatever a worker writes is answered on one line, with what it may see or with a reason.
         #[test]
         fn fuzz_any_line_of_a_worker_is_answered(
-            line in texts(&["{\"op\":\"show\"}", "{\"op\":\"show\",\"worker\":2}", "[[[[{\"op\":\"done\"}]]]]"])
+            line in texts(&[
+                "{\"op\":\"show\"}",
+                "{\"op\":\"show\",\"worker\":2}",
+                "[[[[{\"op\":\"done\"}]]]]",
+                "{\"op\":\"resolve\",\"resolution\":\"nothing_to_do\",\"reason\":\"it is there\"}",
+            ])
         ) {
-            let answered = answer(&line, "{\"worker\":1}");
+            let answered = Conversation { shown: "{\"worker\":1}".to_owned(), resolution: None }.answer(&line);
             prop_assert!(!answered.contains(['\n', '\r']));
             let answered: serde_json::Value = serde_json::from_str(&answered).expect("is JSON");
             prop_assert!(answered["worker"] == 1 || answered["error"].is_string(), "{}", answered);

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::host::disk;
 use crate::host::paths::{DataDir, WorkerDir};
 use crate::sandbox::policy::{Policy, make_dirs};
+use crate::worker_ctl;
 
 /// The directories that are ready. One that an earlier agent has left is as good; what it lacks its worker makes.
 #[derive(Debug)]
@@ -36,11 +38,11 @@ impl WarmDirs {
     ///
     /// # Errors
     /// Those of the file system.
-    pub(super) fn add(&self, data: &DataDir, policy: Option<&Policy>) -> io::Result<()> {
+    pub(super) fn add(&self, data: &DataDir, policy: Option<&Policy>, program: &Path) -> io::Result<()> {
         let all = data.warm_workers();
         disk::make_spreading_dir(&all)?;
         let dir = WorkerDir::new(all.join(format!("{:016x}", fastrand::u64(..))));
-        make_within(&dir)?;
+        make_within(&dir, program)?;
         if let Some(policy) = policy {
             // What it may touch is decided when it starts; which directories it has of its own does not change.
             make_dirs(&policy.sandbox(data, &dir, &data.mirrors()), &dir)?;
@@ -62,13 +64,22 @@ impl WarmDirs {
     }
 }
 
-/// Makes the directories that every worker has.
+/// Makes what every worker has: its directories, and its `sprintctl`, which is this `program`.
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn make_within(dir: &WorkerDir) -> io::Result<()> {
-    fs::create_dir_all(dir.context())?;
-    fs::create_dir_all(dir.artifacts())
+pub(super) fn make_within(dir: &WorkerDir, program: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir.programs())?;
+    fs::create_dir_all(dir.artifacts())?;
+    let link = dir.programs().join(worker_ctl::NAME);
+    // One that was made in advance may be an older agent's.
+    if fs::read_link(&link).is_ok_and(|target| target == program) {
+        return Ok(());
+    }
+    match fs::remove_file(&link) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => symlink(program, link),
+    }
 }
 
 #[cfg(test)]
@@ -84,11 +95,19 @@ mod tests {
 
         let dirs = WarmDirs::open(&data, 2);
         assert!(dirs.lacks());
-        dirs.add(&data, None).expect("is made");
-        dirs.add(&data, None).expect("is made");
+        let program = Path::new("/usr/bin/outpost-agent");
+        dirs.add(&data, None, program).expect("is made");
+        dirs.add(&data, None, program).expect("is made");
         assert!(!dirs.lacks());
         dirs.make(&worker(1)).expect("is made");
         assert!(worker(1).join("artifacts").is_dir(), "it was ready");
+
+        // After an update the program is another.
+        let (dir, other) = (WorkerDir::new(worker(1)), Path::new("/opt/outpost-agent"));
+        let ctl = || fs::read_link(dir.programs().join("sprintctl")).expect("is a link");
+        assert_eq!(ctl(), program);
+        make_within(&dir, other).expect("is made");
+        assert_eq!(ctl(), other);
 
         // Another agent finds what is left. A worker that was accepted before keeps what it has.
         let dirs = WarmDirs::open(&data, 2);

@@ -37,7 +37,7 @@ pub(crate) async fn run(agent: Arc<Agent>) {
     loop {
         while agent.warm_dirs.lacks() {
             agent.repositories.quiet().await;
-            if let Err(error) = agent.warm_dirs.add(&agent.data, agent.policy.as_ref()) {
+            if let Err(error) = agent.warm_dirs.add(&agent.data, agent.policy.as_ref(), &agent.settings.program) {
                 tracing::warn!(%error, "a worker's directory could not be made in advance");
                 break;
             }

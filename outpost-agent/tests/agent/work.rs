@@ -57,6 +57,8 @@ async fn changes_left_uncommitted_twice_fail_and_are_kept() {
     assert_eq!(site.git(&["rev-parse", &format!("{wip}^")]), site.base.as_str());
 }
 
+const NOTHING_LEFT: &str = "exited with 0 and left nothing: no commit, no change (if there is nothing to do, it must say so: sprintctl item resolve --nothing-to-do WHY)";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_worker_says_why_and_keeps_its_commits() {
     let site = Site::start(&[]).await;
@@ -64,7 +66,7 @@ async fn a_failed_worker_says_why_and_keeps_its_commits() {
     let cases = [
         (4, "exit 3".to_owned(), "exited with code 3", false),
         (5, format!("{commit}; kill -9 $$"), "ended by signal 9", true),
-        (6, "true".to_owned(), "exited with 0 and left nothing: no commit, no change", false),
+        (6, "true".to_owned(), NOTHING_LEFT, false),
         (7, "no-such-command".to_owned(), "exited with code 127: command not found", false),
     ];
     for (number, run, ..) in &cases {

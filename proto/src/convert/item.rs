@@ -27,6 +27,7 @@ impl From<Item> for v1::Item {
             losses,
             not_before,
             conflict,
+            nothing_to_do,
             feedback,
             created_at,
             updated_at,
@@ -51,6 +52,7 @@ impl From<Item> for v1::Item {
             losses,
             not_before_ms: time_ms(not_before),
             conflict: conflict.map(Into::into),
+            nothing_to_do,
             feedback: feedback
                 .into_iter()
                 .map(|Feedback { attempt, text }| v1::Feedback { attempt: attempt.get(), text })
@@ -88,6 +90,7 @@ impl TryFrom<v1::Item> for Item {
             created_at_ms,
             updated_at_ms,
             conflict,
+            nothing_to_do,
             stage_since_ms,
         } = item;
         Ok(Self {
@@ -109,6 +112,7 @@ impl TryFrom<v1::Item> for Item {
             losses,
             not_before: time(not_before_ms),
             conflict: conflict.map(TryInto::try_into).transpose()?,
+            nothing_to_do,
             feedback: feedback
                 .into_iter()
                 .map(|v1::Feedback { attempt, text }| Feedback { attempt: Attempt::new(attempt), text })

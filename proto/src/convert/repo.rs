@@ -26,6 +26,7 @@ impl From<Repo> for v1::Repo {
             halted,
             frozen,
             resume,
+            nothing_to_do,
             max_duration,
             hung_after,
             pushing,
@@ -48,6 +49,7 @@ impl From<Repo> for v1::Repo {
             halted,
             frozen,
             resume: resume.to_string(),
+            nothing_to_do: nothing_to_do.to_string(),
             max_duration_ms: millis(max_duration),
             hung_after_ms: hung_after.map(millis),
             pushing: pushing
@@ -79,6 +81,7 @@ impl TryFrom<v1::Repo> for Repo {
             halted,
             frozen,
             resume,
+            nothing_to_do,
             max_duration_ms,
             hung_after_ms,
             pushing,
@@ -103,6 +106,7 @@ impl TryFrom<v1::Repo> for Repo {
             halted,
             frozen,
             resume: resume.parse()?,
+            nothing_to_do: nothing_to_do.parse()?,
             max_duration: Duration::from_millis(max_duration_ms),
             hung_after: hung_after_ms.map(Duration::from_millis),
             pushing: pushing

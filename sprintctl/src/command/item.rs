@@ -4,7 +4,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use sprint_core::attempt_ref::Kept;
 use sprint_core::ids::{ItemId, RepoName};
 use sprint_core::item::{Item, ItemKind, Priority, StageName};
 use sprint_core::view::ItemView;
@@ -13,7 +12,8 @@ use sprint_proto::v1;
 
 use crate::app::App;
 use crate::args::{self, Pair, word};
-use crate::command::item_file;
+use crate::command::restore::RestoreArgs;
+use crate::command::{item_file, restore};
 use crate::failure::Failure;
 use crate::render::item::{ItemDetails, details, list};
 use crate::render::reason::{Explained, explained};
@@ -52,6 +52,18 @@ pub(crate) enum ItemCommand {
         #[arg(required = true, value_name = "ID")]
         ids: Vec<ItemId>,
     },
+    /// Take items as done without a landing, such as those of which a worker says that there is nothing to do
+    Resolve {
+        /// The items' numbers
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<ItemId>,
+        /// Why, for the record
+        #[arg(long, default_value = "taken as done by the overseer")]
+        reason: String,
+    },
+    /// Bring back what an attempt left: its commits, what it had not committed, its other branches, stashes and
+    /// repositories
+    Restore(RestoreArgs),
     /// Explain what an item waits for
     Explain {
         /// The item's number
@@ -181,8 +193,7 @@ impl ItemCommand {
             Self::Show { id } => {
                 let item = view(items.get(request(id)).await?.into_inner())?;
                 let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
-                let kept = items.kept(request(id)).await?.into_inner().kept;
-                let kept = kept.into_iter().map(Kept::try_from).collect::<Result<_, _>>()?;
+                let kept = restore::kept(id, app).await?;
                 app.output.one(&ItemDetails { item, kept }, |shown, layout| details(shown, &explanation, layout))
             }
             Self::Edit(args) => {
@@ -200,6 +211,11 @@ impl ItemCommand {
             Self::Ready { ids } => {
                 each(app, &ids, async |id| Ok(app.client.items().ready(request(id)).await?.into_inner())).await
             }
+            Self::Resolve { ids, reason } => {
+                let resolve = |id: ItemId| v1::ResolveItemRequest { id: id.get(), reason: reason.clone() };
+                each(app, &ids, async |id| Ok(app.client.items().resolve(resolve(id)).await?.into_inner())).await
+            }
+            Self::Restore(args) => restore::restore(args, app).await,
             Self::Explain { id } => {
                 let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
                 app.output.one(&explanation, explained)

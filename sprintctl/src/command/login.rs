@@ -145,7 +145,7 @@ pub(crate) fn logout(args: LogoutArgs, context: Option<ContextName>) -> Result<(
 /// Shows the identity and role of the caller.
 pub(crate) async fn whoami(app: &App) -> Result<(), Failure> {
     let answer = app.client.identity().who_am_i(v1::WhoAmIRequest {}).await?.into_inner();
-    let view = Caller::new(answer, app.address.clone(), app.context.clone());
+    let view = Caller::new(answer, app.target.address.clone(), app.target.context.clone());
     app.output.one(&view, |view, _| view.text())
 }
 

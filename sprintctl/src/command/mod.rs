@@ -13,6 +13,7 @@ pub(crate) mod land;
 pub(crate) mod login;
 pub(crate) mod outpost;
 pub(crate) mod repo;
+mod restore;
 pub(crate) mod status;
 mod tail;
 pub(crate) mod token;

@@ -10,7 +10,7 @@ use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::ids::RepoName;
 use sprint_core::job::Role;
-use sprint_core::repo::{Repo, Resume, UpstreamChoice};
+use sprint_core::repo::{NothingToDo, Repo, Resume, UpstreamChoice};
 use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 
@@ -84,6 +84,10 @@ struct RunningArgs {
     /// the attempt before (wip), or only its commits (branch) [default: clean]
     #[arg(long, value_name = "clean|wip|branch")]
     retry_from: Option<Resume>,
+    /// Whether an item is done, or blocked until a person decides, of which a worker says that there is nothing to do;
+    /// one with acceptance criteria is always blocked [default: block]
+    #[arg(long, value_name = "block|done")]
+    nothing_to_do: Option<NothingToDo>,
     /// The longest run of a worker on an item [default: 2h]
     #[arg(long, value_name = "DURATION")]
     max_duration: Option<humantime::Duration>,
@@ -196,6 +200,7 @@ impl RepoAddArgs {
             limits: args::map(limit),
             gates: gates.wire(),
             resume: running.retry_from.map(|resume| resume.to_string()),
+            nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         }
@@ -235,6 +240,7 @@ impl RepoSetArgs {
             freeze,
             upstream: upstream.map(|choice| choice.to_string()),
             resume_from: running.retry_from.map(|resume| resume.to_string()),
+            nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         };

@@ -19,10 +19,7 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn status(args: StatusArgs, app: &App) -> Result<(), Failure> {
     let status = app.client.system().status(v1::StatusRequest {}).await?.into_inner();
     let status = CoordinatorStatus::try_from(status)?;
-    app.output.one(
-        &status,
-        |status, layout| {
-            if args.loops { loops(&status.loops, layout) } else { text(status, &app.address, layout) }
-        },
-    )
+    app.output.one(&status, |status, layout| {
+        if args.loops { loops(&status.loops, layout) } else { text(status, &app.target.address, layout) }
+    })
 }

@@ -143,7 +143,7 @@ fn created(app: &App, view: TokenView, text: String) -> Result<(), Failure> {
             app.output.text(&text)?;
             // A token that is kept off the terminal must not appear there in a hint.
             let token = if std::io::stdout().is_terminal() { &text } else { "TOKEN" };
-            progress(&hints(&view, &app.address, token, &app.output.layout));
+            progress(&hints(&view, &app.target.address, token, &app.output.layout));
             Ok(())
         }
     }

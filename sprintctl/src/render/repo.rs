@@ -70,6 +70,7 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
             repo.halted.as_ref().map_or_else(|| "moving".to_owned(), |why| format!("halted: {why}; {}", way_on(repo))),
         ),
         ("attempts", format!("at most {}, each from: {}", repo.max_attempts, repo.resume)),
+        ("nothing to do", repo.nothing_to_do.to_string()),
         (
             "a worker may",
             format!(

@@ -324,6 +324,10 @@ impl Items for Scripted {
         Err(Status::unimplemented(""))
     }
 
+    async fn resolve(&self, _: Request<v1::ResolveItemRequest>) -> Answer<v1::Item> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn retry(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Item> {
         Err(Status::unimplemented(""))
     }

@@ -59,6 +59,12 @@ impl v1::items_server::Items for Face {
         Ok(Response::new(items::retry(&self.sprint, id, by).await.map_err(of)?.into()))
     }
 
+    async fn resolve(&self, request: Request<v1::ResolveItemRequest>) -> Result<Response<v1::Item>, Status> {
+        let by = caller(&request)?;
+        let v1::ResolveItemRequest { id, reason } = request.into_inner();
+        Ok(Response::new(items::take_as_done(&self.sprint, ItemId::new(id), reason, by).await.map_err(of)?.into()))
+    }
+
     async fn explain(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Explanation>, Status> {
         let id = ItemId::new(request.into_inner().id);
         Ok(Response::new(explain_item(&self.sprint, id).await.map_err(of)?.into()))

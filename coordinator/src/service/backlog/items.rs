@@ -181,6 +181,7 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
         losses: 0,
         not_before: None,
         conflict: None,
+        nothing_to_do: false,
         feedback: vec![],
         created_at: tx.now(),
         updated_at: tx.now(),
@@ -343,6 +344,14 @@ pub async fn ready(sprint: &Coordinator, id: ItemId, by: Actor) -> Result<Item, 
 /// [`ServiceError::Refused`] when it is over, or its change is being landed.
 pub async fn cancel(sprint: &Coordinator, id: ItemId, reason: String, by: Actor) -> Result<Item, ServiceError> {
     steer(sprint, id, ItemEvent::Cancelled { reason }, by).await
+}
+
+/// Takes an item as done, without a landing.
+///
+/// # Errors
+/// [`ServiceError::Refused`] when work on it is under way, or it is over.
+pub async fn take_as_done(sprint: &Coordinator, id: ItemId, reason: String, by: Actor) -> Result<Item, ServiceError> {
+    steer(sprint, id, ItemEvent::Resolved { reason }, by).await
 }
 
 /// Gives a blocked or cancelled item another round of attempts, or ends its pause.

@@ -11,6 +11,7 @@ use sprint_core::gates::{GateOutcome, GateVerdict};
 use sprint_core::ids::{ChangeId, OutpostName, WorkerId, work_ref};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::{AttemptJob, GateJob, Job};
+use sprint_core::repo::NothingToDo;
 use sprint_core::schedule::pause_after;
 use sprint_core::trial::TrialEvent;
 use sprint_core::worker::{Worker, WorkerEvent};
@@ -211,6 +212,14 @@ impl Finish<'_> {
                 entries::queue(tx, &change, actor);
                 transition::apply(tx, item, ItemEvent::Delivered { attempt, change: change.id }, actor).await?;
                 Ok(())
+            }
+            AttemptOutcome::NothingToDo { reason } => {
+                transition::apply_to(tx, worker, WorkerEvent::Completed { exit_code }, actor).await?;
+                if !owns {
+                    return Ok(());
+                }
+                let way = tx.get(&repo).await?.map_or(NothingToDo::Block, |repo| repo.nothing_to_do);
+                transition::apply(tx, item, ItemEvent::NothingToDo { attempt, reason, way }, actor).await.map(|_| ())
             }
             AttemptOutcome::Committed { head } => {
                 let reason = format!("its commits ({}) did not arrive at the coordinator", head.short());

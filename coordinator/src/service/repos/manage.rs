@@ -13,7 +13,8 @@ use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::{
-    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Repo, Resume, UpstreamRewrite, UpstreamTrouble,
+    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Repo, Resume, UpstreamRewrite,
+    UpstreamTrouble,
 };
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use tokio::process::Command;
@@ -38,8 +39,9 @@ fn check_workers(settings: &WorkerSettings) -> Result<(), ServiceError> {
 }
 
 fn apply_workers(settings: &WorkerSettings, repo: &mut Repo) {
-    let &WorkerSettings { resume, max_duration, hung_after } = settings;
+    let &WorkerSettings { resume, nothing_to_do, max_duration, hung_after } = settings;
     repo.resume = resume.unwrap_or(repo.resume);
+    repo.nothing_to_do = nothing_to_do.unwrap_or(repo.nothing_to_do);
     repo.max_duration = max_duration.unwrap_or(repo.max_duration);
     repo.hung_after = hung_after.unwrap_or(repo.hung_after);
 }
@@ -83,6 +85,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         halted: None,
         frozen: None,
         resume: Resume::Clean,
+        nothing_to_do: NothingToDo::Block,
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,

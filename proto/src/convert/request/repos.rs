@@ -28,6 +28,7 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             resume,
             max_duration_ms,
             hung_after_ms,
+            nothing_to_do,
         } = request;
         Ok(Self {
             name: parsed("name", &name)?,
@@ -37,7 +38,10 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             max_attempts: above_zero(max_attempts),
             limits: field("limits", by_role(limits))?,
             gates: field("gates", each::<_, Gate, _, _>(gates))?,
-            workers: worker_settings("resume", resume.as_deref(), max_duration_ms, hung_after_ms)?,
+            workers: WorkerSettings {
+                nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
+                ..worker_settings("resume", resume.as_deref(), max_duration_ms, hung_after_ms)?
+            },
         })
     }
 }
@@ -61,6 +65,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             hung_after_ms,
             freeze,
             upstream,
+            nothing_to_do,
         } = request;
         let gates = set_gates.then(|| field("gates", each::<_, Gate, _, _>(gates)));
         Ok(Self {
@@ -70,7 +75,10 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             max_attempts,
             limits: field("limits", by_role(limits))?,
             gates: gates.transpose()?,
-            workers: worker_settings("resume_from", resume_from.as_deref(), max_duration_ms, hung_after_ms)?,
+            workers: WorkerSettings {
+                nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
+                ..worker_settings("resume_from", resume_from.as_deref(), max_duration_ms, hung_after_ms)?
+            },
             upstream: parsed_if_present("upstream", upstream.as_deref())?,
             halted: halt.map(Some).or_else(|| resume.then_some(None)),
             frozen: freeze.map(Some).or_else(|| resume.then_some(None)),
@@ -91,6 +99,7 @@ fn worker_settings(
 ) -> Result<WorkerSettings, Refusal> {
     Ok(WorkerSettings {
         resume: parsed_if_present(resume_field, resume)?,
+        nothing_to_do: None,
         max_duration: max_duration_ms.map(Duration::from_millis),
         hung_after: hung_after_ms.map(duration),
     })
