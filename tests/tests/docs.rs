@@ -2,6 +2,7 @@
 //! decisions have one form.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
@@ -162,11 +163,18 @@ fn shown(text: &str) -> Vec<Vec<String>> {
     shown
 }
 
-/// What a program says about a command; an error when it knows no such command.
+/// What a program says about a command, and the `sprintctl` of a worker with it; an error when it knows no such command.
 fn help(program: &str, path: &[String]) -> Result<String, String> {
-    let output = Command::new(binary(program)).args(path).arg("--help").output().expect("it runs");
+    let ask = |command: &mut Command| command.args(path).arg("--help").output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    let output = ask(&mut Command::new(binary(program)));
+    if !output.status.success() {
+        return Err(text(&output.stderr));
+    }
+    let of_worker = ask(Command::new(binary("outpost-agent")).arg0("sprintctl"));
+    let further =
+        if program == "sprintctl" && of_worker.status.success() { text(&of_worker.stdout) } else { String::new() };
+    Ok(text(&output.stdout) + &further)
 }
 
 #[test]
