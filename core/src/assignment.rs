@@ -252,6 +252,6 @@ pub enum ReportBody {
         log_tail: String,
         outcome: Outcome,
         #[serde(default)]
-        left: Leftovers,
+        left: Box<Leftovers>,
     },
 }

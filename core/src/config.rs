@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::footprint;
 use crate::gates::{self, Gate, InvalidGates, ReportFile, duration_text, several};
+use crate::tree_rules::TreeRules;
 
 /// The file at the root of a managed repository that configures it.
 pub const CONFIG_FILE: &str = "sprint.toml";
@@ -56,6 +57,8 @@ impl Default for MergeConfig {
 pub struct RepoConfig {
     pub gates: Vec<Gate>,
     pub merge: MergeConfig,
+    #[serde(default)]
+    pub tree: TreeRules,
     pub footprint: Vec<footprint::Rule>,
 }
 
@@ -84,7 +87,7 @@ pub enum InvalidConfig {
 }
 
 /// The tables of [`ConfigFile`].
-const TABLES: &[&str] = &["gate", "merge", "footprint"];
+const TABLES: &[&str] = &["gate", "merge", "tree", "footprint"];
 /// What the names of other programs' tables begin with.
 const FOREIGN: &str = "x-";
 
@@ -95,6 +98,8 @@ struct ConfigFile {
     gate: Vec<StrictGate>,
     #[serde(default)]
     merge: StrictMerge,
+    #[serde(default)]
+    tree: TreeRules,
     #[serde(default)]
     footprint: Vec<footprint::Rule>,
 }
@@ -133,7 +138,7 @@ struct StrictMerge {
 /// [`InvalidConfig`]; a file that cannot be read is never "no gates".
 pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let syntax = |error: toml::de::Error| InvalidConfig::Syntax(error.to_string());
-    let ConfigFile { gate, merge, footprint } = toml::from_str(text).map_err(syntax)?;
+    let ConfigFile { gate, merge, tree, footprint } = toml::from_str(text).map_err(syntax)?;
     // A misspelt table must not switch a gate off.
     let found: toml::Table = toml::from_str(text).map_err(syntax)?;
     let known = |name: &str| TABLES.contains(&name) || name.starts_with(FOREIGN);
@@ -143,7 +148,7 @@ pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let gates = gate.into_iter().map(Gate::try_from).collect::<Result<Vec<_>, _>>()?;
     gates::validate(&gates)?;
     check_units(&footprint)?;
-    Ok(RepoConfig { gates, merge: merge.try_into()?, footprint })
+    Ok(RepoConfig { gates, merge: merge.try_into()?, tree, footprint })
 }
 
 fn check_units(rules: &[footprint::Rule]) -> Result<(), InvalidConfig> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::gates::{DEFAULT_TIMEOUT, ReportKind};
+use crate::tree_rules::TreeRule;
 
 fn gate(rest: &str) -> String {
     format!("[[gate]]\nname = \"x\"\nrun = \"true\"\n{rest}\n")
@@ -69,6 +70,31 @@ fn a_file_that_cannot_be_understood_is_an_error_and_not_an_empty_list() {
         [("[[gates]]\nname = \"x\"\nrun = \"true\"\n", "gates"), ("merg = 1\n", "merg"), ("[X-y]\n", "X-y")]
     {
         assert_eq!(parse(misspelt), Err(InvalidConfig::Unknown(name.to_owned())));
+    }
+}
+
+#[test]
+fn rules_for_trees_are_read_and_a_misspelt_one_is_refused() {
+    let rules = |text: &str| parse(&format!("[tree]\n{text}")).map(|config| config.tree);
+    assert_eq!(rules(""), Ok(TreeRules::default()));
+    let set = rules("same_but_case = \"allow\"\nwindows_names = \"refuse\"\nmax_blob = \"1MiB\"\n").expect("is read");
+    let expected = TreeRules {
+        same_but_case: TreeRule::Allow,
+        windows_names: TreeRule::Refuse,
+        max_blob: Some(1 << 20),
+        ..TreeRules::default()
+    };
+    assert_eq!(set, expected);
+    assert_eq!(rules("max_blob = \"none\"").map(|rules| rules.max_blob), Ok(None));
+    for (text, why) in [
+        ("max_blob = \"100MB\"", "\"100MB\" is neither a size nor \"none\""),
+        ("max_blob = 5", "string"),
+        ("same_but_cas = \"allow\"", "same_but_cas"),
+        ("conflict_markers = false", "conflict_markers"),
+        ("conflict_markers = \"off\"", "off"),
+    ] {
+        let error = rules(text).expect_err("is refused").to_string();
+        assert!(error.contains(why), "{text}: {error}");
     }
 }
 

@@ -6,6 +6,7 @@ use crate::config::{RepoConfig, parse};
 use crate::fuzz::texts;
 
 const VALID: &[&str] = &[
+    "[tree]\nsame_but_case = \"allow\"\nmax_blob = \"1 MiB\"\n",
     "[[gate]]\nname = \"test\"\nrun = \"make test\"\ntimeout = \"10m\"\n",
     "[[gate]]\nname = 'a'\nrun = '''true\n'''\n[[gate]]\nname = \"b\"\nrun = \"x\\u0000y\"\ntimeout = \"1h 2s\"\n",
     "gate = [{ name = \"a\", run = \"b\", timeout = \"90s\" }]\n[other]\nkey = [[[1979-05-27T07:32:00Z]]]\n",
@@ -26,8 +27,8 @@ proptest! {
         // Writing it down and reading it again, as the wire and the record do, changes nothing.
         let json = json!(config).to_string();
         prop_assert_eq!(&serde_json::from_str::<RepoConfig>(&json).expect("is read"), &config);
-        let RepoConfig { gates, merge, footprint } = &config;
-        let file = json!({ "gate": gates, "merge": merge, "footprint": footprint });
+        let RepoConfig { gates, merge, tree, footprint } = &config;
+        let file = json!({ "gate": gates, "merge": merge, "tree": tree, "footprint": footprint });
         let written = toml::to_string(&file).expect("is written");
         prop_assert_eq!(parse(&written), Ok(config));
     }

@@ -43,6 +43,7 @@ pub mod status;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod tree_rules;
 pub mod trial;
 pub mod upcast;
 pub mod view;

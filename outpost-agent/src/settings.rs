@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sprint_core::ids::OutpostName;
+use sprint_core::text::bytes;
 use sprint_telemetry::{CollectorUrl, LogFormat};
 
 /// The variable that held the token before it had a name of its own: `sprintctl` reads it as a person's.
@@ -123,34 +124,9 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
-    let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let shift = match unit.trim() {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return Err("write it in bytes, or with KiB, MiB, GiB or TiB, such as 256MiB".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| "write a whole number, such as 256MiB".to_owned())?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(|| "the size is zero or too large".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_with_their_units() {
-        assert_eq!(bytes("256MiB"), Ok(256 << 20));
-        assert_eq!(bytes("1 GiB"), Ok(1 << 30));
-        assert_eq!(bytes("7"), Ok(7));
-        for bad in ["", "GiB", "1GB", "-1", "0", "99999999TiB"] {
-            assert!(bytes(bad).is_err(), "{bad:?} must be refused");
-        }
-    }
 
     #[test]
     fn addresses_and_labels_are_checked() {

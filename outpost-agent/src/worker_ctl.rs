@@ -78,10 +78,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             let text = error.to_string();
-            let what = match error.kind() {
-                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
-                _ => text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace("\n ", ""),
-            };
+            let is_bare = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            let said = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").replace("\n ", "");
+            let what = if is_bare { "a command is missing".to_owned() } else { said };
             eprintln!("error: {what}; this is a worker's sprintctl, which speaks to its outpost only\n{CAN}");
             return ExitCode::from(2);
         }

@@ -16,6 +16,7 @@ mod program;
 mod repos;
 mod repository;
 mod settings;
+mod tree_rules;
 mod upstream;
 
 pub use archive::Refs;

@@ -13,7 +13,7 @@ pub(crate) const KEEPALIVE: u64 = 8_000;
 pub(crate) enum Up {
     Hello(Box<Hello>),
     Heartbeat,
-    Report(Report),
+    Report(Box<Report>),
 }
 
 /// What an outpost hears.

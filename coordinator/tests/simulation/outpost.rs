@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sprint_core::assignment::{Assignment, Leftovers, Outcome, Report, ReportBody};
+use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
 use sprint_core::ids::{CommitId, OutpostName, WorkerId};
 use sprint_core::request::{Hello, InventoryEntry};
 
@@ -72,7 +72,7 @@ impl Work {
 
     pub(crate) fn finish(&mut self, outcome: Outcome) -> Report {
         let (exit_code, log_tail) = (Some(0), String::new());
-        let (steps, wip, left) = (vec![], None, Leftovers::default());
+        let (steps, wip, left) = (vec![], None, Box::default());
         self.report(ReportBody::Finished { exit_code, steps, wip, log_bytes: 0, log_tail, outcome, left })
     }
 }

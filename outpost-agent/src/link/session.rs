@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprint_core::assignment::{Assignment, Leftovers, Outcome, Report, ReportBody};
+use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
 use sprint_core::ids::WorkerId;
 use sprint_core::job::Job;
 use sprint_identity::connect::refused_certificate;
@@ -262,7 +262,7 @@ fn refuse(agent: &Agent, worker: WorkerId, job: &Job, reason: String) {
         log_bytes: 0,
         log_tail: String::new(),
         outcome: Outcome::lost(job, reason),
-        left: Leftovers::default(),
+        left: Box::default(),
     };
     for (seq, body) in [(1, ReportBody::Accepted), (2, finished)] {
         agent.outbox.push(Report { worker, job: job.clone(), seq, body });

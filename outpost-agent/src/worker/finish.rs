@@ -123,7 +123,7 @@ impl Life {
             log_bytes: tail.bytes,
             log_tail: tail.text,
             outcome,
-            left,
+            left: Box::new(left),
         })
         .await;
         self.handle.set_finished();

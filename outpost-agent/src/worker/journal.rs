@@ -16,7 +16,7 @@ use crate::host::paths::WorkerDir;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Report(Report),
+    Report(Box<Report>),
     /// Every report up to this number was acknowledged.
     Acked(u64),
 }
@@ -61,7 +61,7 @@ impl Journal {
     }
 
     pub(crate) fn add_report(&mut self, report: &Report) {
-        self.add(&Line::Report(report.clone()));
+        self.add(&Line::Report(Box::new(report.clone())));
     }
 
     /// Notes an acknowledgement; if it is lost the report is sent again, which does no harm.
@@ -119,7 +119,7 @@ fn read(content: &[u8], job: &Job) -> (JournalContent, u64) {
         // A line that was cut off by a crash was never sent.
         let Some(text) = line.strip_suffix(b"\n") else { break };
         match line_of(text, job) {
-            Ok(Line::Report(report)) => recorded.reports.push(report),
+            Ok(Line::Report(report)) => recorded.reports.push(*report),
             Ok(Line::Acked(seq)) => recorded.acked = recorded.acked.max(seq),
             Err(_) => break,
         }

@@ -77,7 +77,7 @@ pub(super) fn make_within(dir: &WorkerDir, program: &Path) -> io::Result<()> {
         return Ok(());
     }
     match fs::remove_file(&link) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => symlink(program, link),
     }
 }

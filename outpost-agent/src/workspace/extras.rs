@@ -288,8 +288,8 @@ impl Place<'_> {
             let remotes: BTreeSet<_> = remotes.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
             let given: Vec<_> = remotes.into_iter().filter_map(|commit| CommitId::new(commit).ok()).collect();
             self.gather(&given, extras).await?;
-            let held = extras.found.iter().filter(|extra| extra.git_dir == self.git_dir);
-            let known: Vec<_> = given.into_iter().chain(held.map(|extra| extra.object.clone())).collect();
+            let own_tips = extras.found.iter().filter(|extra| extra.git_dir == self.git_dir);
+            let known: Vec<_> = given.into_iter().chain(own_tips.map(|extra| extra.object.clone())).collect();
             if let Some(head) = &head
                 && self.reaches_more(head.as_str(), &known).await
             {
@@ -319,7 +319,7 @@ impl Place<'_> {
         }
         let mut args = vec!["commit-tree", &tree, "-m", SNAPSHOT_MESSAGE];
         args.extend(head.iter().flat_map(|head| ["-p", head.as_str()]));
-        let commit = limited(git().as_sprint().args(args).run()).await?;
+        let commit = limited(git().committing_as_sprint().args(args).run()).await?;
         CommitId::new(commit)
             .map(Some)
             .map_err(|error| GitError::Failed { command: "commit-tree".to_owned(), said: error.to_string() })

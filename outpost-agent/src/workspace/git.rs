@@ -140,7 +140,7 @@ impl Git {
     }
 
     /// Commits in our name.
-    pub(crate) fn as_sprint(mut self) -> Self {
+    pub(crate) fn committing_as_sprint(mut self) -> Self {
         for who in ["AUTHOR", "COMMITTER"] {
             self.command.env(format!("GIT_{who}_NAME"), "sprint").env(format!("GIT_{who}_EMAIL"), "sprint@localhost");
         }

@@ -183,6 +183,8 @@ mod tests {
         is(head(loose), ONE);
     }
 
+    type Change = Box<dyn Fn(&Path)>;
+
     #[test]
     fn a_repository_as_a_worker_gets_it_is_told_from_one_with_more() {
         let only = |prepare: &dyn Fn(&Path)| {
@@ -197,7 +199,6 @@ mod tests {
         assert_eq!(only(&|_| {}), Some(true));
         assert_eq!(only(&|git| write(&git.join("refs/heads/sprint/7/1"), TWO)), Some(true));
         assert_eq!(only(&|git| fs::remove_file(git.join("packed-refs")).expect("is removed")), Some(true));
-        type Change = Box<dyn Fn(&Path)>;
         let more: Vec<(&str, Change)> = vec![
             ("another branch", Box::new(|git| write(&git.join("refs/heads/topic"), TWO))),
             ("a stash", Box::new(|git| write(&git.join("refs/stash"), TWO))),

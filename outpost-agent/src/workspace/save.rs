@@ -288,7 +288,7 @@ impl Workspace {
         let message = SNAPSHOT_MESSAGE;
         let commit = self
             .within(scratch)
-            .as_sprint()
+            .committing_as_sprint()
             .args(["commit-tree", tree.as_str(), "-p", parent.as_str(), "-m", message])
             .run();
         CommitId::new(limited(commit).await?)

@@ -139,7 +139,7 @@ impl From<Report> for v1::Report {
                         log_bytes,
                         log_tail,
                         outcome: Some(outcome.into()),
-                        left: Some(left.into()),
+                        left: Some((*left).into()),
                     })
                 }
             }),
@@ -171,7 +171,7 @@ impl TryFrom<v1::Report> for Report {
                     log_bytes,
                     log_tail,
                     outcome: required(outcome, "the report's outcome")?.try_into()?,
-                    left: left.map(Into::into).unwrap_or_default(),
+                    left: Box::new(left.map(Into::into).unwrap_or_default()),
                 }
             }
         };

@@ -116,7 +116,7 @@ struct Directory<'a> {
     restored: Vec<Restored>,
 }
 
-impl<'a> Directory<'a> {
+impl Directory<'_> {
     /// Makes it, whole or not at all.
     fn make(
         wanted: &Path,
@@ -181,18 +181,16 @@ impl<'a> Directory<'a> {
 
     fn add_left(&mut self, kept: &BTreeMap<String, Kept>) -> Result<(), Failure> {
         let mut stash = vec![];
-        let mut nested: BTreeMap<Vec<u8>, Vec<(Vec<Vec<u8>>, &Kept)>> = BTreeMap::new();
+        let mut nested: BTreeMap<Vec<u8>, Vec<Inner<'_>>> = BTreeMap::new();
         for kept in kept.values().filter(|kept| kept.kind == RefKind::Left) {
             let parts = kept.label.as_deref().and_then(Label::parse).map(|label| label.parts()).unwrap_or_default();
             match parts.iter().map(Vec::as_slice).collect::<Vec<_>>().as_slice() {
                 [b"stash", number] => stash.push((String::from_utf8_lossy(number).parse().unwrap_or(0_u32), kept)),
                 [b"nested", dir, rest @ ..] => {
-                    nested
-                        .entry(dir.to_vec())
-                        .or_default()
-                        .push((rest.iter().map(|part| part.to_vec()).collect(), kept));
+                    let name = if let [state] = rest { state.to_vec() } else { place_of(rest) };
+                    nested.entry(dir.to_vec()).or_default().push(Inner { name, kept });
                 }
-                [b"refs", rest @ ..] | rest => self.name(self.path, &place_of(rest), kept, "")?,
+                [b"refs", rest @ ..] | rest => self.name(self.path, &place_of(rest), kept, ""),
             }
         }
         // The newest entry is the one that is stored last.
@@ -203,53 +201,38 @@ impl<'a> Directory<'a> {
             run(git(self.path).args(["stash", "store", "--message", &subject, commit]))?;
             self.add(kept, format!(", stash@{{{number}}}"));
         }
-        for (dir, things) in nested {
-            self.add_nested(&dir, &things)?;
+        for (dir, inner) in nested {
+            self.add_nested(Path::new(OsStr::from_bytes(&dir)), &inner)?;
         }
         Ok(())
     }
 
     /// Gives something its name in a repository; where git does not take that, it stays at the name that it is kept by.
-    fn name(&mut self, at: &Path, name: &[u8], kept: &Kept, of: &str) -> Result<(), Failure> {
+    fn name(&mut self, at: &Path, name: &[u8], kept: &Kept, of: &str) {
         let full = [b"refs/", name].concat();
         let named = run(git(at).arg("update-ref").arg(OsStr::from_bytes(&full)).arg(kept.commit.as_str())).is_ok();
         let name = if named { String::from_utf8_lossy(&full).into_owned() } else { kept.name.clone() };
         self.add(kept, format!("{of}, {name}"));
-        Ok(())
     }
 
     /// Makes a repository within the workspace again.
-    fn add_nested(&mut self, dir: &[u8], things: &[(Vec<Vec<u8>>, &Kept)]) -> Result<(), Failure> {
-        let dir = Path::new(OsStr::from_bytes(dir));
-        let shown = dir.display().to_string();
+    fn add_nested(&mut self, dir: &Path, inner: &[Inner<'_>]) -> Result<(), Failure> {
+        let shown = format!("/{}", dir.display());
         let path = self.below(dir)?;
-        fs::create_dir_all(&path).map_err(Failure::io(format!("making {shown}")))?;
-        let mut wip = None;
-        let mut head = None;
-        let mut branches = vec![];
-        let begin = |what: &[u8]| things.iter().find(|(parts, _)| parts.iter().map(Vec::as_slice).eq([what]));
-        if let Some((_, kept)) = begin(b"HEAD") {
-            head = Some(kept.commit.clone());
-        }
-        if let Some((_, kept)) = begin(b"wip") {
-            wip = Some(*kept);
-        }
         init(&path, "main")?;
-        let names: Vec<_> = things.iter().map(|(_, kept)| format!("+{name}:{name}", name = kept.name)).collect();
+        let names: Vec<_> =
+            inner.iter().map(|Inner { kept, .. }| format!("+{name}:{name}", name = kept.name)).collect();
         let from = self.path.canonicalize().map_err(Failure::io("reading the directory"))?;
         run(git(&path).args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]).arg(from).args(names))?;
-        for (parts, kept) in things {
-            let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
-            if let [b"heads", ..] = parts.as_slice() {
-                branches.push(kept.commit.clone());
-            }
-            if !matches!(parts.as_slice(), [b"HEAD" | b"wip"]) {
-                self.name(&path, &place_of(&parts), kept, &format!("/{shown}"))?;
-            }
+        for Inner { name, kept } in inner.iter().filter(|inner| !inner.is_state()) {
+            self.name(&path, name, kept, &shown);
         }
+        let find = |name: &[u8]| inner.iter().find(|inner| inner.name == name).map(|inner| inner.kept);
+        let (head, wip) = (find(HEAD), find(WIP));
+        let branch = inner.iter().find(|inner| inner.name.starts_with(b"heads/"));
         let parent = wip.map(|wip| self.parent_of_snapshot(&wip.commit)).transpose()?.flatten();
-        let commit = parent.clone().or(head.clone()).or_else(|| branches.first().cloned());
-        match (&commit, wip) {
+        let commit = parent.as_ref().or(head.map(|head| &head.commit)).or(branch.map(|branch| &branch.kept.commit));
+        match (commit, wip) {
             (Some(commit), wip) => {
                 let at = branch_at(&path, commit);
                 check_out(&path, at.as_deref().unwrap_or("HEAD"), commit, wip.map_or(commit, |wip| &wip.commit))?;
@@ -261,8 +244,8 @@ impl<'a> Directory<'a> {
             }
             (None, None) => {}
         }
-        for kept in things.iter().filter(|(parts, _)| matches!(&parts[..], [one] if one == b"HEAD" || one == b"wip")) {
-            self.add(kept.1, format!("/{shown}"));
+        for kept in head.into_iter().chain(wip) {
+            self.add(kept, shown.as_str());
         }
         Ok(())
     }
@@ -282,6 +265,24 @@ impl<'a> Directory<'a> {
         Ok(path)
     }
 }
+
+/// Something of a repository within the workspace.
+struct Inner<'a> {
+    /// Its name below `refs/`; a state of the repository has a bare word.
+    name: Vec<u8>,
+    kept: &'a Kept,
+}
+
+impl Inner<'_> {
+    /// Whether it is where the repository stood, and not a ref of its own.
+    fn is_state(&self) -> bool {
+        self.name == HEAD || self.name == WIP
+    }
+}
+
+/// A detached HEAD, and what was not committed.
+const HEAD: &[u8] = b"HEAD";
+const WIP: &[u8] = b"wip";
 
 /// The name below `refs/` of something that was left.
 fn place_of(parts: &[&[u8]]) -> Vec<u8> {

@@ -172,7 +172,7 @@ fn refuse(
 struct Finish<'a> {
     exit_code: Option<i32>,
     log_tail: String,
-    left: Leftovers,
+    left: Box<Leftovers>,
     actor: &'a Actor,
 }
 

@@ -225,7 +225,7 @@ impl World {
                 }
                 let caller = Caller { identity: Identity::Outpost(name), from: "simulation".to_owned() };
                 self.outposts[outpost].heard = self.awake;
-                match session.hear(sprint, &caller, vec![report]).await {
+                match session.hear(sprint, &caller, vec![*report]).await {
                     Ok(told) => told,
                     Err(ServiceError::OutOfOrder { .. }) => {
                         self.end_session(id).await;
@@ -427,7 +427,7 @@ impl World {
             return;
         }
         while let Some(report) = self.outposts[outpost].to_send.pop_front() {
-            self.send_up(id, Up::Report(report));
+            self.send_up(id, Up::Report(Box::new(report)));
         }
     }
 

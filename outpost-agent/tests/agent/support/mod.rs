@@ -39,7 +39,7 @@ pub(crate) struct Finished {
     pub(crate) log_bytes: u64,
     pub(crate) log_tail: String,
     pub(crate) outcome: Outcome,
-    pub(crate) left: Leftovers,
+    pub(crate) left: Box<Leftovers>,
 }
 
 impl Site {

@@ -68,6 +68,21 @@ pub(crate) async fn trial(
                 }
                 return unmergeable(sprint, git, repo, look, members, vec![CONFIG_FILE.to_owned()]).await;
             }
+            // So it is with the rules for trees: two files that differ in case only may come from two changes.
+            if let Some((last, before)) = members.split_last() {
+                let problems = git.problems(&git.tree_of(tip)?, &tree, look.config.tree)?;
+                match (problems.is_empty(), before.is_empty(), look.change(last.change)) {
+                    (true, _, _) => {}
+                    (false, true, Some(change)) => {
+                        reject::breaks_rules(sprint, change, &problems).await?;
+                        return Ok(Built::Rejected);
+                    }
+                    (false, _, _) => {
+                        let paths = problems.into_iter().map(|problem| problem.path).collect();
+                        return unmergeable(sprint, git, repo, look, members, paths).await;
+                    }
+                }
+            }
             let candidate = Candidate { commit, tree, base: tip.clone(), gates: gates.clone() };
             let purpose = if members.is_empty() { Purpose::Tip } else { Purpose::Queue };
             begin(sprint, git, &repo.name, purpose, members.to_vec(), candidate).await?;

@@ -8,6 +8,7 @@ use sprint_core::item::ItemEvent;
 use sprint_core::job::Role;
 use sprint_core::refusal::Code;
 use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
+use sprint_core::tree_rules::{self, Problem, TreeRules};
 use sprint_core::trial::{Trial, TrialState};
 
 use crate::git::{GitRepo, Merged};
@@ -73,7 +74,16 @@ pub(crate) async fn is_unfit(
             intend(sprint, vec![change.id], candidate, None).await?;
         }
         Merged::Clean { tree } => match config_in(git, repo, &tree) {
-            Ok(_) => return Ok(None),
+            Ok(_) => {
+                let before = git.tree_of(tip)?;
+                // The rules that stand; a change does not switch them off for itself.
+                let rules = config_in(git, repo, &before).map_or_else(|_| TreeRules::default(), |config| config.tree);
+                let problems = git.problems(&before, &tree, rules)?;
+                if problems.is_empty() {
+                    return Ok(None);
+                }
+                breaks_rules(sprint, change, &problems).await?;
+            }
             // It was so before.
             Err(_) if git.read_file_in(&tree, CONFIG_FILE).ok() == git.read_file(tip, CONFIG_FILE).ok() => {
                 return Ok(None);
@@ -92,6 +102,16 @@ pub(crate) async fn breaks_config(
     error: &ServiceError,
 ) -> Result<(), ServiceError> {
     let reason = format!("with it the configuration cannot be read: {error}; repair that and bring the change again");
+    send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await
+}
+
+/// Sends a change back that brings what the rules for trees do not allow.
+pub(crate) async fn breaks_rules(
+    sprint: &Coordinator,
+    change: &Change,
+    problems: &[Problem],
+) -> Result<(), ServiceError> {
+    let reason = tree_rules::in_words(problems, CONFIG_FILE);
     send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await
 }
 
@@ -179,6 +199,10 @@ pub(crate) async fn failed(
         TrialState::Failed { reason, detail } => (reason.clone(), detail.clone()),
         // The others of the trial have landed meanwhile: they are on the tip.
         TrialState::Unmergeable { paths } => {
+            // It may be something else than a conflict that keeps them apart.
+            if is_unfit(sprint, git, repo, tip, change).await?.is_some() {
+                return Ok(());
+            }
             return conflicted(sprint, git, repo, tip, change, paths.clone()).await;
         }
         TrialState::Gating | TrialState::Passed | TrialState::Suspect { .. } | TrialState::Cancelled { .. } => {
