@@ -18,6 +18,9 @@ use crate::ids::{Fingerprint, KeyId, OutpostName, PersonName, SHA256_RULE, hexad
 use crate::refusal::Code;
 use crate::time::Timestamp;
 
+/// The variable from which an outpost reads the token that admits it.
+pub const OUTPOST_VARIABLE: &str = "SPRINT_OUTPOST_TOKEN";
+
 /// How far an outpost's clock may be off: certificates are valid from so long before they are made.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 

@@ -10,7 +10,7 @@ use sprint_telemetry::{CollectorUrl, LogFormat};
 
 /// The variable that held the token before it had a name of its own: `sprintctl` reads it as a person's.
 pub(crate) const FORMER_TOKEN_VARIABLE: &str = "SPRINT_TOKEN";
-pub(crate) const TOKEN_VARIABLE: &str = "SPRINT_OUTPOST_TOKEN";
+pub(crate) const TOKEN_VARIABLE: &str = sprint_core::token::OUTPOST_VARIABLE;
 
 #[derive(Debug, Args)]
 pub(crate) struct JoinSettings {

@@ -7,7 +7,7 @@ use sprint_identity::context::Contexts;
 
 use crate::app::App;
 use crate::client::Client;
-use crate::command::{Remote, completions, context, login};
+use crate::command::{Remote, completions, context, down, login, up};
 use crate::failure::Failure;
 use crate::output::{Format, Output};
 use crate::secret;
@@ -61,6 +61,11 @@ struct Global {
 enum Command {
     #[command(flatten)]
     Remote(Remote),
+    /// Start a coordinator and an outpost on this host, and take the checkout here under management; what is there
+    /// already stays as it is
+    Up(up::UpArgs),
+    /// End what `up` has started; workers go on in their terminals
+    Down(down::DownArgs),
     /// Log in to a coordinator with a token, and keep the credentials in a context
     Login(login::LoginArgs),
     /// Remove a context with its credentials
@@ -88,6 +93,8 @@ impl Cli {
         let command = match command {
             Command::Completions(args) => return completions::completions(&args, Self::command(), &output),
             Command::Man(args) => return completions::man(&args, Self::command()),
+            Command::Up(args) => return up::up(args, &output).await,
+            Command::Down(args) => return down::down(&args, &output).await,
             Command::Login(args) => return login::login(args, coordinator, context, &output).await,
             Command::Logout(args) => return login::logout(args, context),
             Command::Context(command) => return command.run(&output),

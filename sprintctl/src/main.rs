@@ -8,6 +8,7 @@ mod command;
 mod contexts;
 mod failure;
 mod git;
+mod local;
 mod output;
 mod render;
 mod secret;

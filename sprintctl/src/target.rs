@@ -1,6 +1,7 @@
 //! The coordinator of a command, and the credentials for it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use sprint_core::ids::ContextName;
 use sprint_core::token::TokenText;
@@ -68,6 +69,23 @@ impl Target {
                 Self::of_context(None, name, context)
             }
         }
+    }
+
+    /// The coordinator on this host that has this data directory, by the context that it wrote; none if it wrote none.
+    ///
+    /// # Errors
+    /// The contexts cannot be read.
+    pub(crate) fn of_data_dir(contexts: &Contexts, data: &Path) -> Result<Option<Self>, Failure> {
+        // It writes the directory as it really is.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        for name in contexts.names()? {
+            if let Ok(context) = contexts.get(&name)
+                && context.data_dir.as_deref().is_some_and(|dir| real(dir) == real(data))
+            {
+                return Self::of_context(None, name, context).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     fn of_token(address: String, token: TokenText) -> Self {

@@ -23,7 +23,7 @@ pub use ctl::{Answer, Background};
 pub use git::{Repo, commit, git, git_as, git_fed};
 pub use netns::Namespace;
 pub use processes::mentioning;
-pub use readme::{quickstart, run_apart};
+pub use readme::{NewUser, commands_of};
 
 /// How long anything may take; a loaded machine is slow.
 pub const LIMIT: Duration = Duration::from_secs(30);

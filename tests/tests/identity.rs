@@ -169,13 +169,3 @@ fn a_coordinator_shows_a_certificate_of_the_users_own() {
     let args = [&args[..], &["--tls-cert", &leaf, "--tls-key", &key]].concat();
     cluster.binary("coordinator", &args).refused(&["append", "--tls-cert"]);
 }
-
-#[test]
-fn the_readme_is_true() {
-    let readme = include_str!("../../README.md");
-    let script = sprint_tests::quickstart(readme);
-    let Some(output) = have(Need::Userns, || sprint_tests::run_apart(&script)) else { return };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("README: done"), "{said}");
-}

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod completions;
 pub(crate) mod context;
+pub(crate) mod down;
 pub(crate) mod event;
 pub(crate) mod gate;
 pub(crate) mod item;
@@ -17,6 +18,7 @@ mod restore;
 pub(crate) mod status;
 mod tail;
 pub(crate) mod token;
+pub(crate) mod up;
 pub(crate) mod wait;
 pub(crate) mod worker;
 

@@ -1,0 +1,157 @@
+//! What a new user types: the README's blocks as they stand, and `sprintctl up` in a checkout of their own.
+
+use sprint_test_needs::{Need, have};
+use sprint_tests::{NewUser, commands_of, git};
+
+const README: &str = include_str!("../../README.md");
+
+fn user() -> Option<NewUser> {
+    have(Need::Userns, NewUser::make)
+}
+
+#[test]
+fn the_readmes_first_lines_bring_work_into_a_checkout() {
+    let Some(user) = user() else { return };
+    let checkout = user.checkout("web");
+    let (well, said) = user.run(&commands_of(README, "Use it"));
+    assert!(well && said.contains("Land item 1: Greet people by their name"), "{said}");
+    assert_eq!(std::fs::read_to_string(checkout.join("greeting.txt")).expect("it is there"), "hello\n");
+    assert_eq!(git(&checkout, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn the_readmes_lines_for_each_part_work() {
+    let Some(user) = user() else { return };
+    let script = commands_of(README, "Start each part");
+    assert!(script.contains("coordinator serve") && script.contains("sprintctl wait"), "{script}");
+    let end = "sprintctl outpost drain here\nsprintctl item show 1 -o json | grep -q '\"stage\": \"done\"'";
+    let (well, said) = user.run(&format!("{script}\n{end}\n"));
+    assert!(well, "{said}");
+}
+
+/// Shell functions for the scripts below.
+const HELP: &str = "refuses() { if out=$(\"$@\" 2>&1); then echo \"not refused: $*: $out\"; exit 1; fi; echo \"refused: $out\"; }\n\
+    says() { grep -qF -- \"$1\" <<<\"$out\" || { echo \"no '$1' in: $out\"; exit 1; }; }\n\
+    agent='my-agent < \"$SPRINT_PROMPT_FILE\"'\n";
+
+#[test]
+fn up_changes_nothing_when_all_is_there_and_brings_back_what_is_gone() {
+    let Some(user) = user() else { return };
+    user.checkout("web");
+    let script = r#"
+cd ~/web
+# Another program has a port that is meant.
+python3 -m http.server 50051 >/dev/null 2>&1 & until (exec 3<>/dev/tcp/127.0.0.1/50051) 2>/dev/null; do sleep 0.1; done
+out=$(sprintctl up --run "$agent"); says started; says 'added'; says 'sprintctl item add --repo web'; says 'background processes'
+events=$(sprintctl event tail --since 0 | wc -l)
+out=$(sprintctl up --run other); says 'runs already'; says 'known already'
+[ "$(sprintctl event tail --since 0 | wc -l)" = "$events" ]
+# From elsewhere it needs no checkout, and another checkout becomes another repo.
+cd /; out=$(sprintctl up); says 'in a checkout of yours'
+refuses sprintctl up --repo /proc; says 'not in a checkout'
+mkdir ~/other; git clone -q ~/web ~/other/web
+out=$(sprintctl up --repo ~/other/web); says 'web-2'
+# Killed programs come back with the same record.
+pkill -9 -x coordinator; pkill -9 -x outpost-agent
+out=$(sprintctl up); says started
+sprintctl repo show web >/dev/null
+sprintctl item add --repo web Greet
+sprintctl wait 1 --timeout 60s
+[ -e ~/web/greeting.txt ]
+"#;
+    let (well, said) = user.run(&format!("{HELP}{script}"));
+    assert!(well, "{said}");
+}
+
+#[test]
+fn down_ends_what_up_has_started_and_purges_only_what_is_safe() {
+    let Some(user) = user() else { return };
+    user.checkout("web");
+    let script = r#"
+refuses sprintctl down; says 'nothing here'
+cd ~/web
+sprintctl up --run "$agent" >/dev/null
+sprintctl repo set web --max-attempts 1
+sprintctl item add --repo web Slow --run 'echo half > half.txt; sleep 1000'
+sprintctl item add --repo web Fails --run 'echo x > x; git add x; git commit -qm x; exit 1'
+until sprintctl item list --stage blocked -o json | grep -q Fails; do sleep 0.1; done
+until sprintctl item list --stage in_progress -o json | grep -q Slow; do sleep 0.1; done
+until [ -e ~/.local/state/sprint/outpost-local/workers/1/workspace/half.txt ]; do sleep 0.1; done
+refuses sprintctl down --purge; says 'worker 1 is at work'; says 'nothing was ended'
+sprintctl status >/dev/null
+# A worker goes on without both, and is found again.
+out=$(sprintctl down); says 'ended: outpost, coordinator'; says '1 worker goes on'
+[ -z "$(pgrep --runstates R,S,D -x coordinator)" ]
+refuses sprintctl down --purge; says 'does not answer'
+refuses sprintctl status
+sprintctl up >/dev/null
+sprintctl worker list -o json | grep -q '"state": "running"'
+sprintctl worker stop 1
+until sprintctl item list --stage blocked -o json | grep -q Slow; do sleep 0.1; done
+refuses sprintctl down --purge; says 'item 1 (Slow) is blocked, and its work is only here'; says 'item 2 (Fails) is blocked'
+sprintctl item restore 1 --dir ~/restored; [ "$(cat ~/restored/half.txt)" = half ]
+sprintctl item cancel 1 2
+out=$(sprintctl down --purge); says 'everything of it was removed'
+[ -z "$(ls -A ~/.local/state/sprint)" ]
+[ -z "$(pgrep --runstates R,S,D -x 'outpost-agent|tmux.*')" ]
+refuses sprintctl status; says 'no coordinator'
+# And it begins anew.
+sprintctl up --run "$agent" >/dev/null
+[ "$(sprintctl item list -o json)" = '[]' ]
+"#;
+    let (well, said) = user.run(&format!("{HELP}{script}"));
+    assert!(well, "{said}");
+}
+
+/// A manager of services that starts what a unit says, and knows no more than the tests need.
+const SYSTEMCTL: &str = r#"
+echo "$*" >>~/systemctl.log
+[ "$1" = --user ] || exit 1
+shift
+units=~/.config/systemd/user
+pids=~/pids
+mkdir -p $pids
+lives() { [ -e $pids/$1 ] && ! grep -qs ') Z ' /proc/$(cat $pids/$1)/stat && [ -e /proc/$(cat $pids/$1) ]; }
+stop() { lives $1 && kill $(cat $pids/$1); while lives $1; do sleep 0.05; done; rm -f $pids/$1; }
+case $1 in
+show-environment|daemon-reload) ;;
+enable) [ -e $units/$2 ] ;;
+disable) stop $3 ;;
+is-active) lives $2 ;;
+restart)
+    stop $2
+    environment=$(sed -n 's/^EnvironmentFile=-//p' $units/$2)
+    command=$(sed -n 's/^ExecStart=//p' $units/$2)
+    (set -a; [ ! -e "$environment" ] || . "$environment"; set +a; eval "exec $command" >>~/daemons.log 2>&1 </dev/null) &
+    echo $! >$pids/$2
+    ;;
+*) exit 1 ;;
+esac
+"#;
+
+#[test]
+fn where_there_is_systemd_units_keep_both_and_lingering_is_switched_on_where_it_may_be() {
+    let Some(user) = user() else { return };
+    user.checkout("web");
+    user.tool("systemctl", SYSTEMCTL);
+    user.tool("loginctl", "case $1 in show-user) echo Linger=no ;; *) echo 'Access denied' >&2; exit 1 ;; esac\n");
+    let script = r#"
+cd ~/web
+out=$(sprintctl up --run "$agent"); says 'journalctl --user -u sprint-outpost'; says 'both end when you log out'; says 'Access denied'
+grep -q '^enable sprint-coordinator.service' <(sed 's/^--user //' ~/systemctl.log)
+[ ! -e ~/.local/state/sprint/outpost.env ]
+[ -z "$(grep -rl SPRINT_OUTPOST_TOKEN ~/.config/systemd)" ]
+out=$(sprintctl up); says 'runs already'
+sprintctl item add --repo web Greet
+sprintctl wait 1 --timeout 60s
+[ -e ~/web/greeting.txt ]
+sprintctl down; sprintctl up
+printf '#!/bin/sh\necho Linger=yes\n' >~/bin/loginctl
+sprintctl down
+out=$(sprintctl up); says started; ! grep -q 'log out' <<<"$out"
+sprintctl down --purge
+[ -z "$(ls ~/.config/systemd/user)" ]
+"#;
+    let (well, said) = user.run(&format!("{HELP}{script}"));
+    assert!(well, "{said}");
+}
