@@ -57,6 +57,7 @@ pub mod service {
     pub mod fleet {
         pub mod assignment;
         pub mod connections;
+        mod doubt;
         pub mod leases;
         pub mod log_intake;
         pub mod logs;

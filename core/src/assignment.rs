@@ -127,6 +127,8 @@ pub enum AttemptOutcome {
     Committed { head: CommitId },
     /// It ended by its own fault: a command failed, or it left nothing to take.
     Failed { reason: String },
+    /// Its command was not found, or could not be run: the host is to blame until another shows the same.
+    Unfit { reason: String },
     /// It left nothing, and said why that is right.
     NothingToDo { reason: String },
     /// The outpost could not run it, or lost it; the item is not blamed.

@@ -71,13 +71,22 @@ fn a_conflict_outlives_attempts_that_fail_or_are_lost() {
     let mut item = conflicted(3);
     let attempt = leased(&mut item);
     let reason = || "no".to_owned();
-    apply(&mut item, ItemEvent::AttemptLost { attempt, reason: reason(), retry_at: Timestamp::from_millis(9) });
+    apply(
+        &mut item,
+        ItemEvent::AttemptLost { attempt, reason: reason(), retry_at: Timestamp::from_millis(9), avoid: None },
+    );
     apply(&mut item, ItemEvent::Retried);
     let attempt = leased(&mut item);
-    apply(&mut item, ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3 });
+    apply(
+        &mut item,
+        ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3, avoid: None },
+    );
     assert_eq!((item.conflict.clone(), item.failures), (Some(fixtures::conflict(CHANGE)), 2));
     let attempt = leased(&mut item);
-    apply(&mut item, ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3 });
+    apply(
+        &mut item,
+        ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3, avoid: None },
+    );
     assert_eq!(item.stage, Stage::Blocked { reason: "attempt 3 of 3 failed: no".to_owned() });
     assert!(item.conflict.is_some(), "who looks at it sees what is left to do");
 }

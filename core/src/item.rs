@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Refused;
 use crate::conflict::Conflict;
 use crate::event::{EventKind, Recorded};
-use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, WorkerId};
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, WorkerId};
 use crate::repo::NothingToDo;
 pub use crate::stage::{Lease, Stage, StageName};
 use crate::time::Timestamp;
@@ -67,6 +67,9 @@ pub struct Item {
     pub failures: u32,
     /// Attempts in a row that infrastructure ended; sets the pause before the next.
     pub losses: u32,
+    /// Outposts where an attempt failed at once; others are tried first. A result empties it.
+    #[serde(default)]
+    pub avoid: Vec<OutpostName>,
     /// Not given out before this time.
     pub not_before: Option<Timestamp>,
     /// What has to be resolved before its work can land; a new result takes its place.
@@ -119,6 +122,8 @@ pub enum ItemEvent {
         #[serde(skip)]
         detail: String,
         max_attempts: u32,
+        /// The outpost, if it failed there at once.
+        avoid: Option<OutpostName>,
     },
     /// The attempt ended without a result, since there is nothing to do by its word.
     NothingToDo {
@@ -132,6 +137,8 @@ pub enum ItemEvent {
         attempt: Attempt,
         reason: String,
         retry_at: Timestamp,
+        /// The outpost, if the fault is its own.
+        avoid: Option<OutpostName>,
     },
     /// The merge queue did not take the change.
     Rejected {
@@ -267,11 +274,13 @@ impl Item {
             (Stage::InProgress { .. }, ItemEvent::Delivered { attempt, change }) => {
                 self.fence(attempt)?;
                 self.losses = 0;
+                self.avoid.clear();
                 self.stage = Stage::Merging { change, landed: None };
                 vec![]
             }
-            (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, detail, max_attempts }) => {
+            (Stage::InProgress { .. }, ItemEvent::AttemptFailed { attempt, reason, detail, max_attempts, avoid }) => {
                 self.fence(attempt)?;
+                self.shun(avoid);
                 self.losses = 0;
                 self.fail(&reason, &detail, max_attempts)
             }
@@ -287,8 +296,9 @@ impl Item {
                 };
                 vec![ItemEffect::Settle]
             }
-            (Stage::InProgress { .. }, ItemEvent::AttemptLost { attempt, reason, retry_at }) => {
+            (Stage::InProgress { .. }, ItemEvent::AttemptLost { attempt, reason, retry_at, avoid }) => {
                 self.fence(attempt)?;
+                self.shun(avoid);
                 self.losses += 1;
                 self.not_before = Some(retry_at);
                 self.learn(reason);
@@ -359,6 +369,7 @@ impl Item {
             (Stage::Blocked { .. } | Stage::Cancelled { .. }, ItemEvent::Retried) => {
                 self.failures = 0;
                 self.losses = 0;
+                self.avoid.clear();
                 self.not_before = None;
                 self.conflict = None;
                 self.stage = Stage::Ready;
@@ -495,6 +506,10 @@ impl Item {
         self.attempt = attempt;
         self.losses = 0;
         self.stage = Stage::Merging { change, landed: None };
+    }
+
+    fn shun(&mut self, outpost: Option<OutpostName>) {
+        self.avoid.extend(outpost.filter(|outpost| !self.avoid.contains(outpost)));
     }
 
     fn learn(&mut self, text: String) {

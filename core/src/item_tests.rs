@@ -42,8 +42,8 @@ fn events(attempt: Attempt, change: ChangeId) -> Vec<ItemEvent> {
         ItemEvent::Readied,
         ItemEvent::Leased { attempt, lease: lease(7) },
         ItemEvent::Delivered { attempt, change },
-        ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3 },
-        ItemEvent::AttemptLost { attempt, reason: reason(), retry_at: Timestamp::from_millis(9_000) },
+        ItemEvent::AttemptFailed { attempt, reason: reason(), detail: String::new(), max_attempts: 3, avoid: None },
+        ItemEvent::AttemptLost { attempt, reason: reason(), retry_at: Timestamp::from_millis(9_000), avoid: None },
         ItemEvent::Rejected {
             change,
             reason: reason(),
@@ -121,6 +121,7 @@ fn the_last_allowed_failure_blocks_with_the_reason_and_keeps_every_feedback() {
             reason: format!("broken {round}"),
             detail: "the log".to_owned(),
             max_attempts: 3,
+            avoid: None,
         };
         item.apply(failed, now()).expect("it is in progress");
     }
@@ -136,6 +137,7 @@ fn infrastructure_failure_counts_against_no_attempt() {
         attempt: Attempt::new(2),
         reason: "gone".to_owned(),
         retry_at: Timestamp::from_millis(9_000),
+        avoid: None,
     };
     item.apply(lost, now()).expect("it is in progress");
     assert_eq!((item.failures, item.losses), (0, 1));

@@ -55,7 +55,7 @@ pub struct Capacity {
 impl Capacity {
     /// The slots that are free.
     pub fn free(&self) -> u32 {
-        self.outpost.max_workers.saturating_sub(self.in_use.total())
+        self.outpost.most().saturating_sub(self.in_use.total())
     }
 }
 
@@ -153,7 +153,12 @@ fn preference(one: &Capacity, other: &Capacity, repo: &RepoName) -> Ordering {
     };
     let spread = |capacity: &Capacity| (capacity.in_use.of_repo(repo), Reverse(capacity.outpost.max_workers));
     let by_name = || one.outpost.name.cmp(&other.outpost.name);
-    load(one).cmp(&load(other)).then_with(|| spread(one).cmp(&spread(other))).then_with(by_name)
+    let suspect = |capacity: &Capacity| capacity.outpost.suspicion.is_some();
+    suspect(one)
+        .cmp(&suspect(other))
+        .then_with(|| load(one).cmp(&load(other)))
+        .then_with(|| spread(one).cmp(&spread(other)))
+        .then_with(by_name)
 }
 
 fn carries(labels: &BTreeMap<String, String>, requires: &BTreeMap<String, String>) -> bool {

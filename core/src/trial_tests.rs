@@ -96,7 +96,7 @@ fn what_no_outpost_can_run_fails_in_the_end() {
         let outpost = outpost_name();
         at(&mut trial, TrialEvent::GateExcused { worker: WorkerId::new(worker), outpost, verdict, retry_at });
     }
-    assert_eq!(trial.state.name(), TrialStateName::Suspect);
+    assert_eq!(trial.state.name(), TrialStateName::Failed, "nothing is left to confirm");
     assert!(trial.reason().contains("command not found"), "{}", trial.reason());
 }
 

@@ -12,7 +12,7 @@ use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, Tre
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
 use crate::job::Role;
 use crate::merge_queue::{ChangeSeen, Standing};
-use crate::outpost::{Load, Outpost, OutpostState};
+use crate::outpost::{Load, Outpost, OutpostState, Suspicion};
 use crate::time::Timestamp;
 use crate::token::{TokenId, TokenKind};
 use crate::trial::{GateRun, Purpose, RunState, RunStateName, Trial, TrialStateName};
@@ -334,6 +334,8 @@ pub struct OutpostView {
     pub load: Option<Load>,
     /// Why it takes nothing new for the time being.
     pub paused: Option<String>,
+    /// It gets one try at a time while this is there.
+    pub suspicion: Option<Suspicion>,
     #[serde(with = "duration_text::optional")]
     pub disconnect_grace: Option<Duration>,
     /// While it is cut off and holds leases: how long it still keeps them.
@@ -353,6 +355,7 @@ impl OutpostView {
             version: outpost.version,
             load,
             paused: outpost.paused,
+            suspicion: outpost.suspicion,
             disconnect_grace: outpost.disconnect_grace,
             lapses_in,
         }

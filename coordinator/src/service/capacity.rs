@@ -25,9 +25,12 @@ pub(crate) struct Board {
 impl Board {
     pub(crate) fn load(sprint: &Coordinator) -> Self {
         let repos = sprint.store.live().repos().into_iter().map(|repo| (repo.name.clone(), repo)).collect();
+        let now = sprint.now();
         let (mut outposts, in_use) = sprint.store.live().capacities();
         outposts.retain(|Capacity { outpost, in_use: _ }| {
-            outpost.state == OutpostState::Online && outpost.paused.is_none() && sprint.fleet.is_live(&outpost.name)
+            let takes =
+                outpost.paused.is_none() && outpost.suspicion.as_ref().is_none_or(|doubt| doubt.retry_at <= now);
+            outpost.state == OutpostState::Online && takes && sprint.fleet.is_live(&outpost.name)
         });
         let mut board = Self { repos, outposts, limits: Limits { in_use, ..Limits::default() } };
         for repo in board.repos.values() {
@@ -56,7 +59,7 @@ pub(crate) fn request_of(item: &Item, role: Role) -> Request {
         since: item.created_at,
         requires: item.requires.clone(),
         needs: vec![],
-        avoid: vec![],
+        avoid: item.avoid.clone(),
     }
 }
 

@@ -8,9 +8,10 @@ use sprint_core::explain::{
 use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::item::{Item, Stage};
 use sprint_core::job::Role;
+use sprint_core::outpost::OutpostState;
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::request::ItemFilter;
-use sprint_core::schedule::{Hold, hold, place, rank};
+use sprint_core::schedule::{Hold, Unplaced, hold, place, rank};
 use sprint_core::trial::{Purpose, Trial, TrialState};
 
 use crate::service::backlog::items;
@@ -85,7 +86,16 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
     around.unplaced = place(&request, &board.outposts, &board.limits).err();
     if around.unplaced.is_some() {
         let there = sprint.store.live().outposts().into_iter();
-        around.paused = there.filter_map(|outpost| Some((outpost.name.clone(), outpost.paused.clone()?))).collect();
+        let there: Vec<_> = there.collect();
+        let paused = there.iter().filter_map(|outpost| Some((outpost.name.clone(), outpost.paused.clone()?)));
+        around.paused = paused.collect();
+        let online = there.iter().filter(|outpost| outpost.state == OutpostState::Online);
+        let suspect = online.filter_map(|outpost| Some((outpost.name.clone(), outpost.suspicion.clone()?.reason)));
+        around.suspect = suspect.collect();
+        // One that pauses is there all the same.
+        if around.unplaced == Some(Unplaced::NoOutpost) && !around.suspect.is_empty() {
+            around.unplaced = Some(Unplaced::NoFreeSlot);
+        }
     }
     let ready = sprint.store.live().assignable((i64::MIN, ItemId::default()), EXPLAINED);
     around.ahead = ready.iter().filter(|other| rank(&request_of(other, role_of(other))) < rank(&request)).count();

@@ -26,6 +26,8 @@ pub struct ItemSurroundings {
     pub change: Option<Explanation>,
     /// The connected outposts that accept no new work, each with why.
     pub paused: Vec<(OutpostName, String)>,
+    /// Those that are suspect, each with why.
+    pub suspect: Vec<(OutpostName, String)>,
     /// How long the disconnected outpost that works on it still keeps it.
     pub lapses_in: Option<Duration>,
     /// When its worker was assigned.
@@ -121,6 +123,9 @@ fn explain_ready(item: &Item, around: &ItemSurroundings, explanation: &mut Expla
             if !starved {
                 for (outpost, why) in &around.paused {
                     explanation.push(Reason::OutpostPaused { outpost: outpost.clone(), why: why.clone() });
+                }
+                for (outpost, why) in &around.suspect {
+                    explanation.push(Reason::OutpostSuspect { outpost: outpost.clone(), why: why.clone() });
                 }
             }
         }

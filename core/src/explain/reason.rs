@@ -87,6 +87,7 @@ reasons! {
         ahead: usize,
     };
     "outpost.paused" Waiting OutpostPaused { outpost: OutpostName, why: String };
+    "outpost.suspect" Waiting OutpostSuspect { outpost: OutpostName, why: String };
 
     "queue.halted" Blocked QueueHalted { repo: RepoName, why: String };
 "upstream.rewritten" Blocked UpstreamRewritten { repo: RepoName, was: CommitId, now: CommitId };
@@ -170,6 +171,7 @@ impl Reason {
             | Self::OutpostCutOff { .. }
             | Self::NoFreeSlot { .. }
             | Self::OutpostPaused { .. }
+            | Self::OutpostSuspect { .. }
             | Self::QueueFailing { .. }
             | Self::Landing { .. }
             | Self::Landed { .. }

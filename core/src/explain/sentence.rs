@@ -63,6 +63,10 @@ impl fmt::Display for Reason {
             Self::NoFreeSlot { ahead: 1 } => f.write_str("all matching slots are in use, and 1 ready item goes first"),
             Self::NoFreeSlot { ahead } => write!(f, "all matching slots are in use, and {ahead} ready items go first"),
             Self::OutpostPaused { outpost, why } => write!(f, "outpost {outpost} accepts no new work: {why}"),
+            Self::OutpostSuspect { outpost, why } => write!(
+                f,
+                "outpost {outpost} gets one worker at a time, with pauses, since its last ones all failed within seconds: {why}"
+            ),
             Self::QueueHalted { repo, why } => write!(f, "the merge queue of repo \"{repo}\" is halted: {why}"),
             Self::QueueFrozen { repo, why } => {
                 write!(f, "nothing lands, because the merge queue of repo \"{repo}\" is frozen: {why}")

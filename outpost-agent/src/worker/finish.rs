@@ -191,7 +191,10 @@ fn append(outcome: &mut Outcome, text: &str) {
         Outcome::Attempt(AttemptOutcome::Committed { .. } | AttemptOutcome::NothingToDo { .. })
         | Outcome::Gate(GateRunOutcome::Judged { .. }) => {}
         Outcome::Attempt(
-            AttemptOutcome::Failed { reason } | AttemptOutcome::Lost { reason } | AttemptOutcome::Stopped { reason },
+            AttemptOutcome::Failed { reason }
+            | AttemptOutcome::Unfit { reason }
+            | AttemptOutcome::Lost { reason }
+            | AttemptOutcome::Stopped { reason },
         )
         | Outcome::Gate(
             GateRunOutcome::Failed { reason } | GateRunOutcome::Lost { reason } | GateRunOutcome::Stopped { reason },

@@ -17,6 +17,8 @@ const NOTHING_LEFT: &str = "exited with 0 and left nothing: no commit, no change
 
 /// The exit code of a command that does not exist, as shells have it.
 const NOT_FOUND: i32 = 127;
+/// That of one that cannot be run.
+const NOT_RUNNABLE: i32 = 126;
 
 /// The facts when a round has ended.
 #[derive(Debug)]
@@ -92,6 +94,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         (Some(fault), _) => match reminded(evidence) {
             Some(verdict) => verdict,
             None if full => lost(evidence, &fault.of_worker()),
+            None if fault.is_of_host() => {
+                Verdict::End(Outcome::Attempt(AttemptOutcome::Unfit { reason: fault.of_worker() }))
+            }
             None => failed(evidence, fault.of_worker()),
         },
         (None, None) if full => lost(evidence, "it left no commit"),
@@ -201,6 +206,15 @@ fn fault<'a>(steps: &'a [Command], exit: &'a Exit) -> Option<Fault<'a>> {
 }
 
 impl Fault<'_> {
+    /// Whether the command did not even begin.
+    fn is_of_host(&self) -> bool {
+        let code = match self {
+            Self::RoundEnd { result, timeout: _ } => result.exit_code.filter(|_| !result.timed_out),
+            Self::Missing(_) => None,
+        };
+        matches!(code, Some(NOT_FOUND | NOT_RUNNABLE))
+    }
+
     fn of_worker(&self) -> String {
         match self {
             Self::Missing(name) => format!("{name} did not run"),
@@ -209,6 +223,7 @@ impl Fault<'_> {
             }
             Self::RoundEnd { result, .. } => match (result.exit_code, result.signal) {
                 (Some(NOT_FOUND), _) => "exited with code 127: command not found".to_owned(),
+                (Some(NOT_RUNNABLE), _) => "exited with code 126: command cannot be run".to_owned(),
                 (Some(code), _) => format!("exited with code {code}"),
                 (None, Some(signal)) => format!("ended by signal {signal}"),
                 (None, None) => "ended in an unknown way".to_owned(),

@@ -223,6 +223,7 @@ impl From<AttemptOutcome> for v1::attempt_outcome::Kind {
             AttemptOutcome::Committed { head } => Self::Committed(head.into()),
             AttemptOutcome::Failed { reason } => Self::Failed(reason),
             AttemptOutcome::NothingToDo { reason } => Self::NothingToDo(reason),
+            AttemptOutcome::Unfit { reason } => Self::Unfit(reason),
             AttemptOutcome::Lost { reason } => Self::Lost(reason),
             AttemptOutcome::Stopped { reason } => Self::Stopped(reason),
         }
@@ -237,6 +238,7 @@ impl TryFrom<v1::attempt_outcome::Kind> for AttemptOutcome {
             v1::attempt_outcome::Kind::Committed(head) => Self::Committed { head: CommitId::new(head)? },
             v1::attempt_outcome::Kind::Failed(reason) => Self::Failed { reason },
             v1::attempt_outcome::Kind::NothingToDo(reason) => Self::NothingToDo { reason },
+            v1::attempt_outcome::Kind::Unfit(reason) => Self::Unfit { reason },
             v1::attempt_outcome::Kind::Lost(reason) => Self::Lost { reason },
             v1::attempt_outcome::Kind::Stopped(reason) => Self::Stopped { reason },
         })

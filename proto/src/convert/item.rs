@@ -28,6 +28,7 @@ impl From<Item> for v1::Item {
             not_before,
             conflict,
             nothing_to_do,
+            avoid,
             feedback,
             created_at,
             updated_at,
@@ -53,6 +54,7 @@ impl From<Item> for v1::Item {
             not_before_ms: time_ms(not_before),
             conflict: conflict.map(Into::into),
             nothing_to_do,
+            avoid: avoid.into_iter().map(Into::into).collect(),
             feedback: feedback
                 .into_iter()
                 .map(|Feedback { attempt, text }| v1::Feedback { attempt: attempt.get(), text })
@@ -91,6 +93,7 @@ impl TryFrom<v1::Item> for Item {
             updated_at_ms,
             conflict,
             nothing_to_do,
+            avoid,
             stage_since_ms,
         } = item;
         Ok(Self {
@@ -113,6 +116,7 @@ impl TryFrom<v1::Item> for Item {
             not_before: time(not_before_ms),
             conflict: conflict.map(TryInto::try_into).transpose()?,
             nothing_to_do,
+            avoid: avoid.into_iter().map(OutpostName::new).collect::<Result<_, _>>()?,
             feedback: feedback
                 .into_iter()
                 .map(|v1::Feedback { attempt, text }| Feedback { attempt: Attempt::new(attempt), text })

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sprint_core::ids::{KeyId, OutpostName};
-use sprint_core::outpost::{Load, Outpost};
+use sprint_core::outpost::{Load, Outpost, Suspicion};
 use sprint_core::time::Timestamp;
 
 use super::{Malformed, millis};
@@ -18,6 +18,8 @@ impl From<Outpost> for v1::Outpost {
             version,
             draining,
             paused,
+            quick_failures,
+            suspicion,
             disconnect_grace,
             joined_at,
             last_seen,
@@ -31,6 +33,8 @@ impl From<Outpost> for v1::Outpost {
             version,
             draining,
             paused,
+            quick_failures,
+            suspicion: suspicion.map(Into::into),
             disconnect_grace_ms: disconnect_grace.map(millis),
             joined_at_ms: joined_at.as_millis(),
             last_seen_ms: last_seen.as_millis(),
@@ -51,6 +55,8 @@ impl TryFrom<v1::Outpost> for Outpost {
             version,
             draining,
             paused,
+            quick_failures,
+            suspicion,
             disconnect_grace_ms,
             joined_at_ms,
             last_seen_ms,
@@ -64,10 +70,26 @@ impl TryFrom<v1::Outpost> for Outpost {
             version,
             draining,
             paused,
+            quick_failures,
+            suspicion: suspicion.map(Into::into),
             disconnect_grace: disconnect_grace_ms.map(Duration::from_millis),
             joined_at: Timestamp::from_millis(joined_at_ms),
             last_seen: Timestamp::from_millis(last_seen_ms),
         })
+    }
+}
+
+impl From<Suspicion> for v1::Suspicion {
+    fn from(suspicion: Suspicion) -> Self {
+        let Suspicion { reason, since, retry_at } = suspicion;
+        Self { reason, since_ms: since.as_millis(), retry_at_ms: retry_at.as_millis() }
+    }
+}
+
+impl From<v1::Suspicion> for Suspicion {
+    fn from(suspicion: v1::Suspicion) -> Self {
+        let v1::Suspicion { reason, since_ms, retry_at_ms } = suspicion;
+        Self { reason, since: Timestamp::from_millis(since_ms), retry_at: Timestamp::from_millis(retry_at_ms) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Outposts, as people read them.
 
-use sprint_core::outpost::Load;
+use sprint_core::outpost::{Load, Suspicion};
 use sprint_core::view::OutpostView;
 
 use crate::render::{Cell, Column, Layout, ago, commas, fields, short_duration, table};
@@ -39,10 +39,13 @@ pub(crate) fn list(outposts: &[OutpostView], layout: &Layout) -> String {
 
 /// The notes on an outpost in a list.
 fn note(outpost: &OutpostView) -> String {
-    match (&outpost.paused, outpost.lapses_in) {
-        (Some(why), _) => format!("takes nothing new: {why}"),
-        (None, Some(left)) => format!("its work is tried elsewhere in {}", short_duration(left)),
-        (None, None) => String::new(),
+    match (&outpost.paused, outpost.lapses_in, &outpost.suspicion) {
+        (Some(why), _, _) => format!("takes nothing new: {why}"),
+        (None, Some(left), _) => format!("its work is tried elsewhere in {}", short_duration(left)),
+        (None, None, Some(Suspicion { reason, since, retry_at: _ })) => {
+            format!("suspect since {since}, gets one worker at a time: the last ones failed within seconds: {reason}")
+        }
+        (None, None, None) => String::new(),
     }
 }
 
@@ -99,6 +102,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             paused: Some("less than 1 GiB of disk is free".to_owned()),
             disconnect_grace: Some(Duration::from_mins(30)),
+            suspicion: None,
             lapses_in: None,
             load: Some(Load { load1: 0.5, free_disk_bytes: 5_000_000_000, free_memory_bytes: 700 }),
         };

@@ -88,6 +88,8 @@ async fn admit(tx: &mut Tx, shown: TokenText, name: OutpostName, key: KeyId, fro
             version: String::new(),
             draining: false,
             paused: None,
+            quick_failures: 0,
+            suspicion: None,
             disconnect_grace: None,
             joined_at: now,
             last_seen: now,

@@ -179,6 +179,7 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
         attempt: Attempt::default(),
         failures: 0,
         losses: 0,
+        avoid: vec![],
         not_before: None,
         conflict: None,
         nothing_to_do: false,

@@ -28,11 +28,14 @@ const PAGE: usize = 256;
 /// What the store or git says; what was given out before stays given out.
 pub async fn pass(sprint: &Coordinator) -> Result<Option<Duration>, ServiceError> {
     let mut board = Board::load(sprint);
-    if board.outposts.is_empty() || board.is_full() {
-        return Ok(None);
-    }
     let now = sprint.now();
-    let mut wake: Option<Duration> = None;
+    // An outpost that is suspect is tried again after its pause.
+    let suspect =
+        sprint.store.live().outposts().into_iter().filter_map(|outpost| Some(outpost.suspicion.as_ref()?.retry_at));
+    let mut wake: Option<Duration> = suspect.map(|at| at.since(now)).filter(|pause| !pause.is_zero()).min();
+    if board.outposts.is_empty() || board.is_full() {
+        return Ok(wake);
+    }
     let mut pauses = |until: Option<sprint_core::time::Timestamp>| {
         let pause = until.map(|until| until.since(now)).filter(|pause| !pause.is_zero());
         if let Some(pause) = pause {

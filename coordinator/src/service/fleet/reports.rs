@@ -11,12 +11,14 @@ use sprint_core::gates::{GateOutcome, GateVerdict};
 use sprint_core::ids::{ChangeId, OutpostName, WorkerId, work_ref};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::{AttemptJob, GateJob, Job};
+use sprint_core::outpost::Sign;
 use sprint_core::repo::NothingToDo;
 use sprint_core::schedule::pause_after;
 use sprint_core::trial::TrialEvent;
 use sprint_core::worker::{Worker, WorkerEvent};
 
 use crate::git::GitError;
+use crate::service::fleet::doubt;
 use crate::service::queue::entries;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Tx;
@@ -134,14 +136,19 @@ async fn one(
             };
             tx.save(worker, record);
         }
-        ReportBody::Finished { exit_code, steps: _, wip: _, log_bytes, log_tail, outcome, left } => {
+        ReportBody::Finished { exit_code, steps, wip: _, log_bytes, log_tail, outcome, left } => {
             worker.log_bytes = Some(log_bytes);
+            let sign = doubt::sign(&outcome, &steps);
+            let at_once = matches!(sign, Some(Sign::Failed { .. }));
+            if let Some(sign) = sign {
+                doubt::note(tx, outpost, sign, &actor).await?;
+            }
             if let (Job::Attempt(job), false) = (&worker.job, left.is_empty()) {
                 let data = json!({ "worker": id, "attempt": job.attempt, "left": left });
                 let (repo, item) = (Some(worker.repo.clone()), Some(job.item));
                 tx.record(NewEvent { kind: EventKind::WORK_LEFT, repo, item, actor: actor.clone(), data });
             }
-            let finish = Finish { exit_code, log_tail, left, actor: &actor };
+            let finish = Finish { exit_code, log_tail, left, at_once, actor: &actor };
             match (outcome, worker.job.clone()) {
                 (Outcome::Attempt(outcome), Job::Attempt(job)) => {
                     finish.attempt(tx, worker, job, outcome, branch_is_here).await?;
@@ -173,6 +180,8 @@ struct Finish<'a> {
     exit_code: Option<i32>,
     log_tail: String,
     left: Box<Leftovers>,
+    /// It failed within seconds.
+    at_once: bool,
     actor: &'a Actor,
 }
 
@@ -185,10 +194,13 @@ impl Finish<'_> {
         outcome: AttemptOutcome,
         branch_is_here: bool,
     ) -> Result<(), ServiceError> {
-        let Self { exit_code, log_tail, left, actor } = self;
+        let Self { exit_code, log_tail, left, at_once, actor } = self;
         let AttemptJob { item, attempt, role } = job;
         let repo = worker.repo.clone();
-        let owns = tx.get(&item).await?.is_some_and(|item| item.worker() == Some(worker.id));
+        let held = tx.get(&item).await?.filter(|item| item.worker() == Some(worker.id));
+        let owns = held.is_some();
+        let outpost = worker.outpost.clone();
+        let is_suspect = tx.get(&outpost).await?.is_some_and(|outpost| outpost.suspicion.is_some());
         match outcome {
             AttemptOutcome::Committed { head } if branch_is_here => {
                 transition::apply_to(tx, worker, WorkerEvent::Completed { exit_code }, actor).await?;
@@ -228,14 +240,28 @@ impl Finish<'_> {
             AttemptOutcome::Lost { reason } => {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
-            AttemptOutcome::Failed { reason } | AttemptOutcome::Stopped { reason } => {
+            AttemptOutcome::Failed { .. } | AttemptOutcome::Unfit { .. } | AttemptOutcome::Stopped { .. } => {
+                let is_unfit = matches!(outcome, AttemptOutcome::Unfit { .. });
+                let (AttemptOutcome::Failed { reason }
+                | AttemptOutcome::Unfit { reason }
+                | AttemptOutcome::Stopped { reason }) = outcome
+                else {
+                    return Ok(());
+                };
                 transition::apply_to(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, actor)
                     .await?;
-                if !owns {
-                    return Ok(());
-                }
-                let max_attempts = max_attempts(tx, &repo).await?;
-                let event = ItemEvent::AttemptFailed { attempt, reason, detail: log_tail, max_attempts };
+                let Some(held) = held else { return Ok(()) };
+                let avoid = at_once.then(|| outpost.clone());
+                // Until the same has come out elsewhere, or once more where there is no other outpost, the host is to
+                // blame: for a command that is not there, and for what a host that is suspect does.
+                let event = if (is_unfit || (at_once && is_suspect)) && held.avoid.is_empty() {
+                    let retry_at = tx.now().plus(pause_after(held.losses));
+                    let reason = format!("{reason}, on outpost {outpost}, which may be to blame");
+                    ItemEvent::AttemptLost { attempt, reason, retry_at, avoid }
+                } else {
+                    let max_attempts = max_attempts(tx, &repo).await?;
+                    ItemEvent::AttemptFailed { attempt, reason, detail: log_tail, max_attempts, avoid }
+                };
                 transition::apply(tx, item, event, actor).await.map(|_| ())
             }
         }
@@ -249,7 +275,7 @@ impl Finish<'_> {
         job: GateJob,
         outcome: GateRunOutcome,
     ) -> Result<(), ServiceError> {
-        let Self { exit_code, log_tail, left: _, actor } = self;
+        let Self { exit_code, log_tail, left: _, at_once: _, actor } = self;
         let (id, outpost) = (worker.id, worker.outpost.clone());
         let trial = tx.get(&job.trial).await?.filter(|trial| trial.run_of(id).is_some());
         let lost = |reason: String| (WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason);
@@ -348,7 +374,9 @@ async fn lost_as(
         Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
             let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
             let retry_at = tx.now().plus(pause_after(held.losses));
-            transition::apply(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at }, actor).await.map(|_| ())
+            transition::apply(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at, avoid: None }, actor)
+                .await
+                .map(|_| ())
         }
     }
 }

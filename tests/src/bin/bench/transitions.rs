@@ -107,7 +107,7 @@ async fn transition(store: &Store, id: ItemId) -> Result<(), StoreError> {
                 } else {
                     item.feedback.clear();
                     let (reason, retry_at) = ("bench".to_owned(), tx.now());
-                    ItemEvent::AttemptLost { attempt: item.attempt, reason, retry_at }
+                    ItemEvent::AttemptLost { attempt: item.attempt, reason, retry_at, avoid: None }
                 };
                 let record = NewEvent {
                     kind: event.kind(),
