@@ -40,7 +40,8 @@ fn blamed(bad: Option<&str>) -> usize {
     let bad = tools(&cluster, "bad-tools", bad);
     add(&mut cluster, "bad", &bad);
     add(&mut cluster, "good", &good);
-    let lines: String = (0..100).map(|number| format!("{{\"title\":\"{number}\"}}\n")).collect();
+    let lines: Vec<_> = (0..100).map(|number| format!("{{\"title\":\"{number}\"}}")).collect();
+    let lines = lines.join("\n");
     cluster.feed(&["item", "add", "--repo", &repo.name, "-f", "-"], lines.as_bytes()).succeeded();
     eventually("all are done", || {
         let items = cluster.json(&["item", "list"]);
