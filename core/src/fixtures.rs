@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assignment::{Assignment, Command, Runtime};
 use crate::change::{Candidate, Change, ChangeState};
+use crate::committing::Committing;
 use crate::conflict::Conflict;
 use crate::gates::{Gate, GateOutcome, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
@@ -49,6 +50,7 @@ pub fn repo() -> Repo {
         frozen: None,
         resume: Resume::Clean,
         nothing_to_do: NothingToDo::Block,
+        committing: Committing::default(),
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,

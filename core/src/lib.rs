@@ -11,6 +11,7 @@ pub mod attempt_ref;
 pub mod change;
 pub mod check;
 pub mod clock;
+pub mod committing;
 pub mod config;
 pub mod conflict;
 pub mod event;

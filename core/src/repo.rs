@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::RepoAddress;
 use crate::assignment::Runtime;
+use crate::committing::Committing;
 use crate::event::EventKind;
 use crate::gates::{Gate, duration_text};
 use crate::ids::{CommitId, RepoName};
@@ -123,6 +124,9 @@ pub struct Repo {
     pub resume: Resume,
     #[serde(default = "default_nothing_to_do")]
     pub nothing_to_do: NothingToDo,
+    /// How landings are committed.
+    #[serde(default)]
+    pub committing: Committing,
     /// How long a worker on an item may run.
     #[serde(with = "duration_text", default = "default_max_duration")]
     pub max_duration: Duration,

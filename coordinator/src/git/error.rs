@@ -35,6 +35,10 @@ pub enum GitError {
     Empty { url: String },
     #[error("\"{url}\" has no branch \"{branch}\"; it has {present}; name one of them")]
     NoBranch { url: String, branch: String, present: String },
+    #[error(
+        "the key {key} cannot sign: {why}; it must be a private SSH key of the coordinator's user, without a passphrase"
+    )]
+    Signing { key: String, why: String },
     #[error("{0} is not a file, but a directory, a link or a submodule")]
     NoFile(String),
     #[error("the repository has no branch \"{0}\"")]

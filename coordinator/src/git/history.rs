@@ -1,15 +1,21 @@
 //! What commits bring: their paths, their ancestors, their authors; and commits that are made of them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Duration;
 
-use git2::{Commit, ObjectType, Repository, Signature, Time};
+use git2::build::TreeUpdateBuilder;
+use git2::{Commit, FileMode, ObjectType, Repository, TreeEntry};
+use sprint_core::committing::{Committing, GitIdentity};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
 use super::ancestry::{Found, added};
 use super::differences::differences;
 use super::repository::{COMMITTER, commit_id, oid};
+use super::signing::sign;
 use super::{GitError, GitRepo, program};
 
 /// A comparison of very large trees takes seconds.
@@ -23,15 +29,23 @@ pub struct NewCommit<'a> {
     pub message: &'a [u8],
     /// How the message and the author's name are written, where that is not UTF-8.
     pub encoding: Option<&'a str>,
-    /// Whose work it is; the merge queue's own, when none.
+    /// Whose work it is; the repo's author, when none.
     pub author_of: Option<&'a CommitId>,
+    /// Who commits it, and how.
+    pub by: &'a Committing,
     pub at: Timestamp,
 }
 
 impl<'a> NewCommit<'a> {
     /// A commit of the merge queue's own.
-    pub const fn new(tree: &'a TreeId, parents: &'a [&'a CommitId], message: &'a str, at: Timestamp) -> Self {
-        Self { tree, parents, message: message.as_bytes(), encoding: None, author_of: None, at }
+    pub const fn new(
+        tree: &'a TreeId,
+        parents: &'a [&'a CommitId],
+        message: &'a str,
+        by: &'a Committing,
+        at: Timestamp,
+    ) -> Self {
+        Self { tree, parents, message: message.as_bytes(), encoding: None, author_of: None, by, at }
     }
 }
 
@@ -112,17 +126,48 @@ impl GitRepo {
         Ok(paths)
     }
 
-    /// The files that were renamed between two commits, as a merge finds them: from which path, to which.
-    ///
-    /// # Errors
-    /// [`GitError::Failed`] when git cannot compare them.
-    pub async fn renames(&self, from: &CommitId, to: &CommitId) -> Result<Vec<(String, String)>, GitError> {
+    async fn renamed(&self, trees: &[String; 2]) -> Result<Vec<(String, String)>, GitError> {
         let args = ["diff-tree", "-r", "-z", "-M", "-l7000", "--diff-filter=R", "--name-status"];
-        let args = [&args[..], &[from.as_str(), to.as_str()]].concat();
+        let args = [&args[..], &[&trees[0], &trees[1]]].concat();
         let printed = program::run(self.path(), &args, RENAMES_LIMIT).await?;
         let mut fields = printed.split('\0').map(ToOwned::to_owned);
         let next = || Some((fields.next().filter(|status| !status.is_empty())?, fields.next()?, fields.next()?));
         Ok(std::iter::from_fn(next).map(|(_, old, new)| (old, new)).collect())
+    }
+
+    /// Where a merge takes some files of `from` to be in `to`, when they are gone from their places: a merge compares
+    /// those that the other side changed with what is new, whatever else might fit better.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when git cannot compare them.
+    pub async fn renames_of(
+        &self,
+        files: &BTreeSet<String>,
+        from: &CommitId,
+        to: &CommitId,
+    ) -> Result<Vec<(String, String)>, GitError> {
+        let trees = {
+            let objects = self.objects();
+            let tree = |commit: &CommitId| Ok::<_, GitError>(objects.find_commit(oid(commit.as_str())?)?.tree()?);
+            let (from, to) = (tree(from)?, tree(to)?);
+            let (mut gone, mut new) = (TreeUpdateBuilder::new(), TreeUpdateBuilder::new());
+            for file in files {
+                let path = Path::new(file);
+                if let (Ok(entry), Err(_)) = (from.get_path(path), to.get_path(path)) {
+                    gone.upsert(file, entry.id(), mode_of(&entry));
+                }
+            }
+            differences(&objects, Some(from.id()), Some(to.id()), |path, entry| {
+                let is_new = from.get_path(Path::new(OsStr::from_bytes(path))).is_err();
+                if let Some(entry) = entry.filter(|entry| is_new && entry.kind() == Some(ObjectType::Blob)) {
+                    new.upsert(path, entry.id(), mode_of(entry));
+                }
+                Ok(())
+            })?;
+            let empty = objects.find_tree(objects.treebuilder(None)?.write()?)?;
+            [gone.create_updated(&objects, &empty)?, new.create_updated(&objects, &empty)?]
+        };
+        self.renamed(&trees.map(|tree| tree.to_string())).await
     }
 
     /// The commits that `head` has and `base` has not, the oldest first.
@@ -169,52 +214,96 @@ impl GitRepo {
         Ok(found.author().to_string())
     }
 
-    /// Writes a commit; no ref points to it yet. The same always has the same name.
+    /// Writes a commit; no ref points to it yet. The same always has the same name, unless its signature is made by
+    /// chance.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`], and [`GitError::Signing`].
+    pub fn commit(&self, new: &NewCommit<'_>) -> Result<CommitId, GitError> {
+        let objects = self.objects();
+        let tree = objects.find_tree(oid(new.tree.as_str())?)?;
+        let mut header = format!("tree {}\n", tree.id()).into_bytes();
+        for parent in found(&objects, new.parents)? {
+            header.extend(format!("parent {}\n", parent.id()).bytes());
+        }
+        let at = new.at.as_millis() / 1_000;
+        let sprint = format!("{} <{}>", COMMITTER.0, COMMITTER.1);
+        let line = |identity: Option<&GitIdentity>| {
+            let identity = identity.map_or_else(|| sprint.clone(), ToString::to_string);
+            format!("{identity} {at} +0000").into_bytes()
+        };
+        let own = line(new.by.author.as_ref());
+        let author = match new.author_of {
+            // A worker that is nobody in particular did it for the repo's author.
+            Some(commit) => author_line(&objects, commit)?.filter(|line| !line.starts_with(OF_WORKERS)).unwrap_or(own),
+            None => own,
+        };
+        for (key, value) in [("author", &author), ("committer", &line(new.by.committer.as_ref()))] {
+            header.extend([key.as_bytes(), b" ", value, b"\n"].concat());
+        }
+        if let Some(encoding) = new.encoding {
+            header.extend(format!("encoding {encoding}\n").bytes());
+        }
+        let message = [b"\n", new.message].concat();
+        if let Some(key) = &new.by.sign {
+            let signature = sign(Path::new(key), &[&header[..], &message].concat())?;
+            // Each further line of a header begins with a blank.
+            header.extend(format!("gpgsig {}\n", signature.trim_end().replace('\n', "\n ")).bytes());
+        }
+        header.extend(message);
+        Ok(commit_id(objects.odb()?.write(ObjectType::Commit, &header)?))
+    }
+
+    /// The committer of a commit is somebody else's now: the same commit, on other parents, committed and signed by us.
+    ///
+    /// # Errors
+    /// As [`GitRepo::commit`].
+    pub fn commit_again(
+        &self,
+        commit: &CommitId,
+        parents: &[&CommitId],
+        by: &Committing,
+        at: Timestamp,
+    ) -> Result<CommitId, GitError> {
+        let (message, encoding) = self.message_bytes(commit)?;
+        let tree = self.tree_of(commit)?;
+        let author_of = Some(commit);
+        self.commit(&NewCommit {
+            tree: &tree,
+            parents,
+            message: &message,
+            encoding: encoding.as_deref(),
+            author_of,
+            by,
+            at,
+        })
+    }
+
+    /// The parents of a commit.
     ///
     /// # Errors
     /// As [`GitRepo::resolve`].
-    pub fn commit(&self, new: &NewCommit<'_>) -> Result<CommitId, GitError> {
-        let objects = self.objects();
-        let (Ok(message), None) = (std::str::from_utf8(new.message), new.encoding) else {
-            return commit_bytes(&objects, new);
-        };
-        let tree = objects.find_tree(oid(new.tree.as_str())?)?;
-        let parents = found(&objects, new.parents)?;
-        let time = Time::new(new.at.as_millis() / 1_000, 0);
-        let committer = Signature::new(COMMITTER.0, COMMITTER.1, &time)?;
-        let author = match new.author_of {
-            Some(commit) => objects.find_commit(oid(commit.as_str())?)?.author().to_owned(),
-            None => committer.clone(),
-        };
-        let parents = parents.iter().collect::<Vec<_>>();
-        Ok(commit_id(objects.commit(None, &author, &committer, message, &tree, &parents)?))
+    pub fn parents(&self, commit: &CommitId) -> Result<Vec<CommitId>, GitError> {
+        Ok(self.objects().find_commit(oid(commit.as_str())?)?.parent_ids().map(commit_id).collect())
     }
 }
 
-/// Writes a commit whose message libgit2 takes for no text: byte by byte, as git has it.
-fn commit_bytes(objects: &Repository, new: &NewCommit<'_>) -> Result<CommitId, GitError> {
-    let mut text = format!("tree {}\n", new.tree).into_bytes();
-    for parent in new.parents {
-        text.extend(format!("parent {parent}\n").bytes());
+fn mode_of(entry: &TreeEntry<'_>) -> FileMode {
+    match entry.filemode() {
+        0o100_755 => FileMode::BlobExecutable,
+        0o120_000 => FileMode::Link,
+        _ => FileMode::Blob,
     }
-    let by = format!("{} <{}> {} +0000", COMMITTER.0, COMMITTER.1, new.at.as_millis() / 1_000).into_bytes();
-    let author = match new.author_of {
-        Some(commit) => {
-            let header = objects.find_commit(oid(commit.as_str())?)?.raw_header_bytes().to_vec();
-            let line = header.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"author "));
-            line.map_or_else(|| by.clone(), <[u8]>::to_vec)
-        }
-        None => by.clone(),
-    };
-    for (key, value) in [("author", &author), ("committer", &by)] {
-        text.extend([key.as_bytes(), b" ", value, b"\n"].concat());
-    }
-    if let Some(encoding) = new.encoding {
-        text.extend(format!("encoding {encoding}\n").bytes());
-    }
-    text.push(b'\n');
-    text.extend(new.message);
-    Ok(commit_id(objects.odb()?.write(ObjectType::Commit, &text)?))
+}
+
+/// How the author of a worker's commit begins whose agent has no name of its own.
+const OF_WORKERS: &[u8] = b"sprint <sprint@localhost>";
+
+/// The author of a commit as it stands there, which need not be text.
+fn author_line(objects: &Repository, commit: &CommitId) -> Result<Option<Vec<u8>>, GitError> {
+    let header = objects.find_commit(oid(commit.as_str())?)?.raw_header_bytes().to_vec();
+    let mut lines = header.split(|byte| *byte == b'\n');
+    Ok(lines.find_map(|line| line.strip_prefix(b"author ")).map(<[u8]>::to_vec))
 }
 
 fn found<'r>(objects: &'r Repository, commits: &[&CommitId]) -> Result<Vec<Commit<'r>>, GitError> {

@@ -16,6 +16,7 @@ mod program;
 mod repos;
 mod repository;
 mod settings;
+mod signing;
 mod tree_rules;
 mod upstream;
 
@@ -26,4 +27,5 @@ pub use history::{NewCommit, Parting};
 pub use merge_tree::Merged;
 pub use repos::GitRepos;
 pub use repository::{CompareAndSwap, GitRepo};
+pub use signing::check_key;
 pub use upstream::{Fetched, Pushed};

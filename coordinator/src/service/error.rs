@@ -112,6 +112,7 @@ const fn code_of_git(error: &GitError) -> Code {
         | GitError::TimedOut { .. }
         | GitError::Library(_)
         | GitError::Missing(_)
+        | GitError::Signing { .. }
         | GitError::BrokeDown
         | GitError::MergeTree(_)
         | GitError::Io(_) => Code::GitFailed,

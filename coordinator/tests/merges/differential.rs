@@ -30,8 +30,10 @@ use coordinator::service::queue::merge::paths::strange_path;
 use coordinator::service::{Actor, Coordinator, ServiceError};
 use coordinator::store::{Location, Store};
 
-/// So many in `make test`.
+/// So many in `make test`, besides those that once went wrong.
 const CASES: usize = 25;
+/// A rename that a merge finds for a file that it looks at, where a comparison of the whole trees finds a better one.
+const KNOWN: [u64; 1] = [7_344_780_606_393_322_979];
 
 fn number<T: FromStr>(variable: &str) -> Option<T> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
@@ -43,7 +45,10 @@ async fn merges_are_what_git_makes_in_a_checkout() {
     let sprint = sprint(directory.path()).await;
     let seeds = match number("SPRINT_CASE") {
         Some(seed) => vec![seed],
-        None => std::iter::repeat_with(|| fastrand::u64(..)).take(number("SPRINT_CASES").unwrap_or(CASES)).collect(),
+        None => {
+            let others = std::iter::repeat_with(|| fastrand::u64(..));
+            KNOWN.into_iter().chain(others.take(number("SPRINT_CASES").unwrap_or(CASES))).collect()
+        }
     };
     let (mut clean, mut broken) = (0, 0);
     for seed in seeds {
@@ -159,7 +164,7 @@ impl Case {
             head: CommitId::new(head.clone()).unwrap(),
         });
         let members = members.collect::<Vec<_>>();
-        match chain(sprint, &self.ours, &fixtures::repo_name(), method, &base, &members).await.unwrap() {
+        match chain(sprint, &self.ours, &fixtures::repo(), method, &base, &members).await.unwrap() {
             Chain::Whole { commit, tree } => {
                 assert_eq!(self.ours.tree_of(&commit).unwrap(), tree);
                 let strange = strange_path(&self.ours, &base, &commit, &members).await.unwrap();

@@ -50,7 +50,7 @@ impl Site {
             head: (*head).clone(),
         };
         let members = heads.iter().zip(1..).map(member).collect::<Vec<_>>();
-        chain(&self.sprint, &self.git, &fixtures::repo_name(), MergeMethod::Rebase, base, &members).await.unwrap()
+        chain(&self.sprint, &self.git, &fixtures::repo(), MergeMethod::Rebase, base, &members).await.unwrap()
     }
 
     fn file(&self, commit: &CommitId, name: &str) -> String {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::address::RepoAddress;
 use crate::assignment::Runtime;
+use crate::committing::CommittingPatch;
 use crate::gates::Gate;
 use crate::ids::RepoName;
 use crate::job::Role;
@@ -19,6 +20,7 @@ pub struct NewRepo {
     pub limits: BTreeMap<Role, u32>,
     pub gates: Vec<Gate>,
     pub workers: WorkerSettings,
+    pub committing: CommittingPatch,
 }
 
 /// How workers of a repo start and how long they may take; what is absent stays as it is.
@@ -43,6 +45,7 @@ pub struct RepoPatch {
     pub limits: BTreeMap<Role, u32>,
     pub gates: Option<Vec<Gate>>,
     pub workers: WorkerSettings,
+    pub committing: CommittingPatch,
     /// How to go on after the upstream was rewritten.
     pub upstream: Option<UpstreamChoice>,
     /// `Some(None)` lets the merge queue go on.

@@ -74,7 +74,11 @@ async fn a_failed_worker_says_why_and_keeps_its_commits() {
     }
     for (number, _, expected, kept) in cases {
         let finished = site.finished(WorkerId::new(number)).await;
-        assert_eq!(finished.outcome, Outcome::Attempt(AttemptOutcome::Failed { reason: expected.to_owned() }));
+        let reason = expected.to_owned();
+        // Whether a command is there is the host's business.
+        let missing = expected.contains("command not found");
+        let outcome = if missing { AttemptOutcome::Unfit { reason } } else { AttemptOutcome::Failed { reason } };
+        assert_eq!(finished.outcome, Outcome::Attempt(outcome));
         let refs = site.git(&["for-each-ref", &format!("refs/sprint/work/{}", number + 100)]);
         assert_eq!(!refs.is_empty(), kept, "{refs}");
     }

@@ -4,6 +4,7 @@
 
 mod assignment;
 mod change;
+mod committing;
 mod error;
 mod event;
 mod explain;
@@ -37,6 +38,8 @@ pub enum Malformed {
     Id(#[from] sprint_core::ids::InvalidId),
     #[error(transparent)]
     Word(#[from] sprint_core::text::UnknownWord),
+    #[error(transparent)]
+    Identity(#[from] sprint_core::committing::InvalidIdentity),
     #[error("gate {gate:?}: {text:?}: {why}")]
     Gate { gate: String, text: String, why: String },
     #[error("the figure of {0} is not a number")]

@@ -27,6 +27,7 @@ impl From<Repo> for v1::Repo {
             frozen,
             resume,
             nothing_to_do,
+            committing,
             max_duration,
             hung_after,
             pushing,
@@ -50,6 +51,7 @@ impl From<Repo> for v1::Repo {
             frozen,
             resume: resume.to_string(),
             nothing_to_do: nothing_to_do.to_string(),
+            committing: Some(committing.into()),
             max_duration_ms: millis(max_duration),
             hung_after_ms: hung_after.map(millis),
             pushing: pushing
@@ -82,6 +84,7 @@ impl TryFrom<v1::Repo> for Repo {
             frozen,
             resume,
             nothing_to_do,
+            committing,
             max_duration_ms,
             hung_after_ms,
             pushing,
@@ -107,6 +110,7 @@ impl TryFrom<v1::Repo> for Repo {
             frozen,
             resume: resume.parse()?,
             nothing_to_do: nothing_to_do.parse()?,
+            committing: committing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             max_duration: Duration::from_millis(max_duration_ms),
             hung_after: hung_after_ms.map(Duration::from_millis),
             pushing: pushing

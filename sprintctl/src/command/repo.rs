@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use sprint_core::address::RepoAddress;
 use sprint_core::assignment::Runtime;
+use sprint_core::committing::GitIdentity;
 use sprint_core::explain::ReasonView;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
@@ -17,6 +18,7 @@ use sprint_proto::v1;
 use crate::app::App;
 use crate::args::{self, Pair};
 use crate::failure::Failure;
+use crate::git::{git, run};
 use crate::output::{note, progress};
 use crate::render::reason;
 use crate::render::repo::{RepoDetails, details, list};
@@ -76,6 +78,8 @@ pub(crate) struct RepoAddArgs {
     running: RunningArgs,
     #[command(flatten)]
     gates: RepoGateArgs,
+    #[command(flatten)]
+    commits: CommitArgs,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +99,34 @@ struct RunningArgs {
     /// [default: 5m]
     #[arg(long, value_name = "DURATION")]
     hung_after: Option<humantime::Duration>,
+}
+
+#[derive(Debug, Args)]
+struct CommitArgs {
+    /// Whose the commits of landings are; empty for Sprint itself [default: your own identity in git]
+    #[arg(long, value_name = "NAME <EMAIL>")]
+    author: Option<String>,
+    /// Who commits them; empty for Sprint itself [default: Sprint itself]
+    #[arg(long, value_name = "NAME <EMAIL>")]
+    committer: Option<String>,
+    /// Whether they have a Signed-off-by of the committer [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    sign_off: Option<bool>,
+    /// Sign them with this private SSH key, a file on the coordinator's host; empty for no signature
+    #[arg(long, value_name = "FILE")]
+    sign: Option<String>,
+}
+
+impl CommitArgs {
+    /// A path from here is one on this host, as the coordinator's need not be.
+    fn wire(self) -> v1::CommittingPatch {
+        let Self { author, committer, sign_off, sign } = self;
+        let absolute = |path: String| match std::path::absolute(&path) {
+            Ok(absolute) if !path.is_empty() => absolute.display().to_string(),
+            Ok(_) | Err(_) => path,
+        };
+        v1::CommittingPatch { author, committer, sign_off, sign: sign.map(absolute) }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +162,8 @@ pub(crate) struct RepoSetArgs {
     running: RunningArgs,
     #[command(flatten)]
     gates: RepoGateArgs,
+    #[command(flatten)]
+    commits: CommitArgs,
     /// Remove all gates that were set here
     #[arg(long, conflicts_with = "gates")]
     no_gates: bool,
@@ -178,6 +212,13 @@ impl RepoCommand {
     }
 }
 
+/// The identity that git has here for the person, if it has one.
+pub(crate) fn identity(dir: &Path) -> Option<String> {
+    let get = |key: &str| run(git(dir).args(["config", "--get", key])).ok().filter(|value| !value.is_empty());
+    let identity = format!("{} <{}>", get("user.name")?, get("user.email")?);
+    identity.parse::<GitIdentity>().ok().map(|identity| identity.to_string())
+}
+
 /// Prints a repo; its warnings go to standard error.
 fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
     let view = decode(answer)?;
@@ -190,7 +231,7 @@ fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
 
 impl RepoAddArgs {
     fn request(self) -> v1::AddRepoRequest {
-        let Self { name, url, branch, run, role_run, max_attempts, limit, running, gates } = self;
+        let Self { name, url, branch, run, role_run, max_attempts, limit, running, gates, commits } = self;
         v1::AddRepoRequest {
             name: name.into(),
             url: absolute(url),
@@ -199,6 +240,10 @@ impl RepoAddArgs {
             max_attempts: max_attempts.unwrap_or_default(),
             limits: args::map(limit),
             gates: gates.wire(),
+            committing: Some(v1::CommittingPatch {
+                author: commits.author.clone().or_else(|| identity(Path::new("."))),
+                ..commits.wire()
+            }),
             resume: running.retry_from.map(|resume| resume.to_string()),
             nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
@@ -218,6 +263,7 @@ impl RepoSetArgs {
             max_attempts,
             running,
             gates,
+            commits,
             no_gates,
             halt,
             freeze,
@@ -235,6 +281,7 @@ impl RepoSetArgs {
             limits: args::map(limit),
             set_gates: no_gates || !gates.gates.is_empty(),
             gates: gates.wire(),
+            committing: Some(commits.wire()).filter(|patch| *patch != v1::CommittingPatch::default()),
             resume,
             halt,
             freeze,

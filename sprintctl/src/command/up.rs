@@ -14,6 +14,7 @@ use sprint_identity::context::Contexts;
 use sprint_proto::v1;
 
 use crate::client::Client;
+use crate::command::repo::identity;
 use crate::failure::Failure;
 use crate::git::{git, run};
 use crate::local::keeper::Keeper;
@@ -267,6 +268,7 @@ async fn add(client: &Client, path: PathBuf, run: Option<String>) -> Result<Repo
     let request = v1::AddRepoRequest {
         name: name.to_string(),
         url: address,
+        committing: Some(v1::CommittingPatch { author: identity(&path), ..Default::default() }),
         run: run.iter().map(|run| ("developer".to_owned(), run.clone())).collect(),
         ..Default::default()
     };

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sprint_core::act::Act;
+use sprint_core::committing::Committing;
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::job::Role;
@@ -71,6 +72,7 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
         ),
         ("attempts", format!("at most {}, each from: {}", repo.max_attempts, repo.resume)),
         ("nothing to do", repo.nothing_to_do.to_string()),
+        ("commits", committing(&repo.committing)),
         (
             "a worker may",
             format!(
@@ -97,6 +99,18 @@ fn way_on(repo: &Repo) -> String {
     } else {
         advice(&Act::UnpauseRepo(repo.name.clone()))
     }
+}
+
+/// How landings are committed, where that is not by Sprint alone.
+fn committing(committing: &Committing) -> String {
+    let Committing { author, committer, sign_off, sign } = committing;
+    let parts = [
+        author.as_ref().map(|author| format!("author {author}")),
+        committer.as_ref().map(|committer| format!("committer {committer}")),
+        sign_off.then(|| "signed off".to_owned()),
+        sign.as_ref().map(|key| format!("signed with {key}")),
+    ];
+    commas(parts.into_iter().flatten())
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::assignment::{AttemptOutcome, CommandResult, GateRunOutcome, Outcome};
-use sprint_core::event::EventKind;
+use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::GateOutcome;
 use sprint_core::ids::OutpostName;
 use sprint_core::outpost::{QUICK, Sign};
 
-use crate::service::fleet::outposts::event;
 use crate::service::{Actor, ServiceError};
 use crate::store::{Notice, Tx};
 
@@ -54,8 +53,8 @@ pub(super) async fn note(tx: &mut Tx, name: &OutpostName, sign: Sign, actor: &Ac
         (None, Some(_)) => EventKind::OUTPOST_DOUBTED,
         (Some(false), _) | (None, None) => EventKind::OUTPOST_TRUSTED,
     };
-    let data = json!({ "reason": reason, "quick_failures": outpost.quick_failures });
-    tx.save(outpost, event(kind, actor, name, data));
+    let data = json!({ "outpost": name, "reason": reason, "quick_failures": outpost.quick_failures });
+    tx.save(outpost, NewEvent { kind, repo: None, item: None, actor: actor.clone(), data });
     tx.notify(Notice::Scheduler);
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! Repos: taking git repositories under management, and setting them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::act::Act;
+use sprint_core::committing::{Committing, CommittingPatch};
 use sprint_core::event::EventKind;
 use sprint_core::explain::Reason;
 use sprint_core::gates::{self, Gate};
@@ -19,7 +21,7 @@ use sprint_core::repo::{
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use tokio::process::Command;
 
-use crate::git::RefUpdate;
+use crate::git::{RefUpdate, check_key};
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
 use crate::service::repos::{rewrite, upstream};
@@ -46,6 +48,16 @@ fn apply_workers(settings: &WorkerSettings, repo: &mut Repo) {
     repo.hung_after = hung_after.unwrap_or(repo.hung_after);
 }
 
+/// Refuses a key that cannot sign: nothing could land.
+fn check_committing(patch: &CommittingPatch) -> Result<(), ServiceError> {
+    let Some(Some(key)) = &patch.sign else { return Ok(()) };
+    let refused = |why: String| ServiceError::from(Refusal::new(Code::RepoInvalid, why).field("sign"));
+    if !Path::new(key).is_absolute() {
+        return Err(refused(format!("\"{key}\" is no absolute path on the coordinator's host")));
+    }
+    check_key(Path::new(key)).map_err(|error| refused(error.to_string()))
+}
+
 /// A repo with what its target branch says now.
 #[derive(Debug, Clone)]
 pub struct Described {
@@ -60,8 +72,9 @@ pub struct Described {
 /// # Errors
 /// [`Code::RepoExists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
 pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
-    let NewRepo { name, url, branch, run, max_attempts, limits, gates, workers } = new;
+    let NewRepo { name, url, branch, run, max_attempts, limits, gates, workers, committing } = new;
     check(&gates, max_attempts)?;
+    check_committing(&committing)?;
     check_workers(&workers)?;
     let taken = || {
         let why = format!("a repo \"{name}\" exists already; choose another name");
@@ -86,6 +99,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         frozen: None,
         resume: Resume::Clean,
         nothing_to_do: NothingToDo::Block,
+        committing: Committing::default(),
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
         pushing: None,
@@ -96,6 +110,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         created_at: sprint.now(),
     };
     apply_workers(&workers, &mut repo);
+    repo.committing.change(committing);
     let added = sprint
         .store
         .write(move |tx| {
@@ -197,6 +212,7 @@ pub fn http_backend(sprint: &Coordinator, name: &RepoName, refs: &[RefUpdate]) -
 pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<Described, ServiceError> {
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
     check_workers(&change.workers)?;
+    check_committing(&change.committing)?;
     if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
         let why = "a runtime has no command; give the program and its arguments";
         return Err(Refusal::new(Code::RepoInvalid, why).field("runtimes").into());
@@ -216,6 +232,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                     limits,
                     gates,
                     workers,
+                    committing,
                     halted,
                     frozen,
                     upstream: _,
@@ -234,6 +251,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                 repo.limits.retain(|_, limit| *limit > 0);
                 repo.gates = gates.unwrap_or_else(|| std::mem::take(&mut repo.gates));
                 apply_workers(&workers, &mut repo);
+                repo.committing.change(committing);
                 if let Some(halted) = halted {
                     let kind = if halted.is_some() { EventKind::REPO_HALTED } else { EventKind::REPO_RESUMED };
                     tx.record(event(kind, &name, &by, json!({ "reason": halted })));

@@ -29,6 +29,7 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             max_duration_ms,
             hung_after_ms,
             nothing_to_do,
+            committing,
         } = request;
         Ok(Self {
             name: parsed("name", &name)?,
@@ -42,6 +43,7 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
                 nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
                 ..worker_settings("resume", resume.as_deref(), max_duration_ms, hung_after_ms)?
             },
+            committing: committing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -66,6 +68,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             freeze,
             upstream,
             nothing_to_do,
+            committing,
         } = request;
         let gates = set_gates.then(|| field("gates", each::<_, Gate, _, _>(gates)));
         Ok(Self {
@@ -79,6 +82,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
                 nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
                 ..worker_settings("resume_from", resume_from.as_deref(), max_duration_ms, hung_after_ms)?
             },
+            committing: committing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             upstream: parsed_if_present("upstream", upstream.as_deref())?,
             halted: halt.map(Some).or_else(|| resume.then_some(None)),
             frozen: freeze.map(Some).or_else(|| resume.then_some(None)),

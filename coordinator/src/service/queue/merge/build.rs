@@ -1,10 +1,12 @@
 //! Building trials: merges without a checkout, and the commits that would land.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::json;
 use sprint_core::change::{Candidate, ChangeState};
+use sprint_core::committing::Committing;
 use sprint_core::config::{CONFIG_FILE, MergeMethod};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::Gate;
@@ -55,7 +57,7 @@ pub(crate) async fn trial(
     members: &[Member],
 ) -> Result<Built, ServiceError> {
     let (tip, gates) = (&look.tip, &look.config.gates);
-    match chain(sprint, git, &repo.name, look.config.merge.method, tip, members).await? {
+    match chain(sprint, git, repo, look.config.merge.method, tip, members).await? {
         Chain::Whole { commit, tree } => {
             // Each alone leaves it readable, and both together need not.
             if let (Err(error), Some((last, before))) = (config_in(git, repo, &tree), members.split_last()) {
@@ -149,7 +151,7 @@ pub(crate) async fn join(
     let gates = config_at(git, repo, tip)?.gates;
     let message = format!("Merge {} of the upstream\n", repo.branch);
     let at = sprint.now();
-    let commit = git.commit(&NewCommit::new(&tree, &[tip, theirs], &message, at))?;
+    let commit = git.commit(&NewCommit::new(&tree, &[tip, theirs], &message, &repo.committing, at))?;
     let candidate = Candidate { commit, tree, base: tip.clone(), gates };
     begin(sprint, git, &repo.name, Purpose::Join, vec![], candidate).await?;
     Ok(Progress::Made)
@@ -162,7 +164,7 @@ pub(crate) async fn join(
 pub async fn chain(
     sprint: &Coordinator,
     git: &GitRepo,
-    repo: &RepoName,
+    repo: &Repo,
     method: MergeMethod,
     base: &CommitId,
     members: &[Member],
@@ -170,15 +172,15 @@ pub async fn chain(
     let mut at = base.clone();
     let mut tree = git.tree_of(base)?;
     let mut landed = match method {
-        MergeMethod::Rebase => landed_heads(sprint, repo).await?,
+        MergeMethod::Rebase => landed_heads(sprint, &repo.name).await?,
         MergeMethod::Merge | MergeMethod::Squash | MergeMethod::FastForward => vec![],
     };
     for (place, member) in members.iter().enumerate() {
         let added = match method {
-            MergeMethod::Merge => merged(sprint, git, &at, member).await?,
-            MergeMethod::Squash => squashed(sprint, git, &at, member).await?,
-            MergeMethod::Rebase => rebased(sprint, git, &at, member, &landed).await?,
-            MergeMethod::FastForward => forwarded(git, &at, member)?,
+            MergeMethod::Merge => merged(sprint, git, repo, &at, member).await?,
+            MergeMethod::Squash => squashed(sprint, git, repo, &at, member).await?,
+            MergeMethod::Rebase => rebased(sprint, git, repo, &at, member, &landed).await?,
+            MergeMethod::FastForward => forwarded(sprint, git, repo, &at, member)?,
         };
         match added {
             Ok(commit) => at = commit,
@@ -189,9 +191,9 @@ pub async fn chain(
     }
     // Several that land together are one commit of the branch: the others were never its tip.
     if method == MergeMethod::Merge && members.len() > 1 {
-        let message = message(sprint, members).await?;
+        let message = message(sprint, repo, members).await?;
         let parents = [base, &at];
-        let new = NewCommit::new(&tree, &parents, &message, sprint.now());
+        let new = NewCommit::new(&tree, &parents, &message, &repo.committing, sprint.now());
         at = git.commit(&new)?;
     }
     Ok(Chain::Whole { commit: at, tree })
@@ -200,23 +202,35 @@ pub async fn chain(
 /// The commit that was added, or the paths that conflict.
 type Added = Result<CommitId, Vec<String>>;
 
-async fn merged(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
+async fn merged(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    at: &CommitId,
+    member: &Member,
+) -> Result<Added, ServiceError> {
     let tree = match git.merge(at, &member.head).await? {
         Merged::Clean { tree } => tree,
         Merged::Conflict { paths } => return Ok(Err(paths)),
     };
-    let message = message(sprint, std::slice::from_ref(member)).await?;
+    let message = message(sprint, repo, std::slice::from_ref(member)).await?;
     let parents = [at, &member.head];
-    let new = NewCommit::new(&tree, &parents, &message, sprint.now());
+    let new = NewCommit::new(&tree, &parents, &message, &repo.committing, sprint.now());
     Ok(Ok(git.commit(&new)?))
 }
 
-async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
+async fn squashed(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    at: &CommitId,
+    member: &Member,
+) -> Result<Added, ServiceError> {
     let tree = match git.merge(at, &member.head).await? {
         Merged::Clean { tree } => tree,
         Merged::Conflict { paths } => return Ok(Err(paths)),
     };
-    let mut message = message(sprint, std::slice::from_ref(member)).await?;
+    let mut message = message(sprint, repo, std::slice::from_ref(member)).await?;
     let own = git.author(&member.head)?;
     let mut others = Vec::new();
     for commit in git.commits_since(at, &member.head)? {
@@ -227,7 +241,10 @@ async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &M
         }
     }
     let parents = [at];
-    let new = NewCommit { author_of: Some(&member.head), ..NewCommit::new(&tree, &parents, &message, sprint.now()) };
+    let new = NewCommit {
+        author_of: Some(&member.head),
+        ..NewCommit::new(&tree, &parents, &message, &repo.committing, sprint.now())
+    };
     Ok(Ok(git.commit(&new)?))
 }
 
@@ -236,6 +253,7 @@ async fn squashed(sprint: &Coordinator, git: &GitRepo, at: &CommitId, member: &M
 async fn rebased(
     sprint: &Coordinator,
     git: &GitRepo,
+    repo: &Repo,
     at: &CommitId,
     member: &Member,
     landed: &[CommitId],
@@ -243,8 +261,8 @@ async fn rebased(
     let mut at = at.clone();
     let commits = git.single_commits(&[std::slice::from_ref(&at), landed].concat(), &member.head)?;
     if commits.is_empty() {
-        let (tree, message) = (git.tree_of(&at)?, message(sprint, std::slice::from_ref(member)).await?);
-        return Ok(Ok(git.commit(&NewCommit::new(&tree, &[&at], &message, sprint.now()))?));
+        let (tree, message) = (git.tree_of(&at)?, message(sprint, repo, std::slice::from_ref(member)).await?);
+        return Ok(Ok(git.commit(&NewCommit::new(&tree, &[&at], &message, &repo.committing, sprint.now()))?));
     }
     for (place, (commit, parent)) in commits.iter().enumerate() {
         let tree = match git.merge_from(Some(parent), &at, commit).await? {
@@ -260,7 +278,7 @@ async fn rebased(
         let mut message = message.trim_ascii_end().to_vec();
         message.push(b'\n');
         if is_last {
-            message.extend(trailers(std::slice::from_ref(member)).bytes());
+            message.extend(trailers(repo, std::slice::from_ref(member)).bytes());
         }
         let new = NewCommit {
             tree: &tree,
@@ -268,6 +286,7 @@ async fn rebased(
             message: &message,
             encoding: encoding.as_deref(),
             author_of: Some(commit),
+            by: &repo.committing,
             at: sprint.now(),
         };
         at = git.commit(&new)?;
@@ -282,12 +301,32 @@ async fn landed_heads(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<Commi
     Ok(landed.map(|change| change.head).collect())
 }
 
-fn forwarded(git: &GitRepo, at: &CommitId, member: &Member) -> Result<Added, ServiceError> {
-    if git.reaches(&member.head, at)? { Ok(Ok(member.head.clone())) } else { Ok(Err(vec![])) }
+/// The commits as they are; where landings are signed, made again with the signature.
+fn forwarded(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    at: &CommitId,
+    member: &Member,
+) -> Result<Added, ServiceError> {
+    if !git.reaches(&member.head, at)? {
+        return Ok(Err(vec![]));
+    }
+    if repo.committing.sign.is_none() {
+        return Ok(Ok(member.head.clone()));
+    }
+    let mut again: HashMap<CommitId, CommitId> = HashMap::new();
+    for commit in git.commits_since(at, &member.head)? {
+        let parents = git.parents(&commit)?;
+        let parents: Vec<_> = parents.iter().map(|parent| again.get(parent).unwrap_or(parent)).collect();
+        let signed = git.commit_again(&commit, &parents, &repo.committing, sprint.now())?;
+        again.insert(commit, signed);
+    }
+    Ok(Ok(again.get(&member.head).unwrap_or(&member.head).clone()))
 }
 
 /// The message of a commit that lands changes: its first line for people, its trailers for machines.
-async fn message(sprint: &Coordinator, members: &[Member]) -> Result<String, ServiceError> {
+async fn message(sprint: &Coordinator, repo: &Repo, members: &[Member]) -> Result<String, ServiceError> {
     let mut items: Vec<Item> = Vec::new();
     for Member { item, .. } in members {
         let found = sprint.store.get(item).await?;
@@ -306,14 +345,24 @@ async fn message(sprint: &Coordinator, members: &[Member]) -> Result<String, Ser
         }
     };
     // Each item's trailers are in one commit: its own.
-    Ok(if let [member] = members { text + &trailers(std::slice::from_ref(member)) } else { text })
+    Ok(match members {
+        [member] => text + &trailers(repo, std::slice::from_ref(member)),
+        _ => text + &signed_off(repo).map(|line| format!("\n{line}")).unwrap_or_default(),
+    })
 }
 
-fn trailers(members: &[Member]) -> String {
-    members.iter().fold("\n".to_owned(), |mut lines, Member { change, item, attempt, head: _ }| {
+fn trailers(repo: &Repo, members: &[Member]) -> String {
+    let lines = members.iter().fold("\n".to_owned(), |mut lines, Member { change, item, attempt, head: _ }| {
         let _ = writeln!(lines, "Sprint-Item: {item}\nSprint-Attempt: {attempt}\nSprint-Change: {change}");
         lines
-    })
+    });
+    lines + &signed_off(repo).unwrap_or_default()
+}
+
+fn signed_off(repo: &Repo) -> Option<String> {
+    let Committing { committer, sign_off, .. } = &repo.committing;
+    let by = committer.as_ref().map_or_else(|| "Sprint <sprint@localhost>".to_owned(), ToString::to_string);
+    sign_off.then(|| format!("Signed-off-by: {by}\n"))
 }
 
 /// Begins a trial of a candidate, or remembers what came of the same tree and gates before.

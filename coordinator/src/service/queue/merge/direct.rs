@@ -114,7 +114,7 @@ async fn begin(
 ) -> Result<Progress, ServiceError> {
     let member = Member::from(change);
     let members = vec![member];
-    match build::chain(sprint, git, &repo.name, config.merge.method, tip, &members).await? {
+    match build::chain(sprint, git, repo, config.merge.method, tip, &members).await? {
         Chain::Whole { commit, tree } if wish.skip_gates => {
             let candidate = Candidate { commit, tree, base: tip.clone(), gates: vec![] };
             intend_checked(sprint, git, repo, tip, &members, candidate, None).await?;

@@ -36,7 +36,7 @@ pub(crate) async fn begin(
     let candidate = if look.tip == trial.candidate.base {
         trial.candidate.clone()
     } else {
-        match build::chain(sprint, git, &repo.name, look.config.merge.method, &look.tip, &members).await? {
+        match build::chain(sprint, git, repo, look.config.merge.method, &look.tip, &members).await? {
             Chain::Whole { commit, tree } => {
                 Candidate { commit, tree, base: look.tip.clone(), gates: trial.candidate.gates.clone() }
             }

@@ -37,13 +37,17 @@ pub async fn strange_path(
     // What a change does to a file comes to where that was renamed to meanwhile. The commits of a branch count one by
     // one, as a rebase brings them: a merge among them may have taken back what they did.
     let mut moved = BTreeSet::new();
+    // A rebase merges each onto what the one before it came to: git finds other renames there than on the tip.
+    let mut onto = git.commits_since(tip, commit)?;
+    onto.push(tip.clone());
     for Member { head, .. } in members {
         let commits = git.single_commits(std::slice::from_ref(tip), head)?.into_iter();
         let whole = git.parting(tip, head)?.bases.into_iter().map(|base| (head.clone(), base));
         for (to, from) in commits.chain(whole) {
             let touched = git.changed_paths(Some(&from), &to)?;
-            let renames = git.renames(&from, tip).await?.into_iter();
-            moved.extend(renames.filter(|(old, _)| touched.contains(old)).map(|(_, new)| new));
+            for at in &onto {
+                moved.extend(git.renames_of(&touched, &from, at).await?.into_iter().map(|(_, new)| new));
+            }
             moved.extend(touched);
         }
     }
