@@ -43,12 +43,11 @@ fn number<T: FromStr>(variable: &str) -> Option<T> {
 async fn merges_are_what_git_makes_in_a_checkout() {
     let directory = tempfile::tempdir().unwrap();
     let sprint = sprint(directory.path()).await;
-    let seeds = match number("SPRINT_CASE") {
-        Some(seed) => vec![seed],
-        None => {
-            let others = std::iter::repeat_with(|| fastrand::u64(..));
-            KNOWN.into_iter().chain(others.take(number("SPRINT_CASES").unwrap_or(CASES))).collect()
-        }
+    let seeds = if let Some(seed) = number("SPRINT_CASE") {
+        vec![seed]
+    } else {
+        let others = std::iter::repeat_with(|| fastrand::u64(..));
+        KNOWN.into_iter().chain(others.take(number("SPRINT_CASES").unwrap_or(CASES))).collect()
     };
     let (mut clean, mut broken) = (0, 0);
     for seed in seeds {

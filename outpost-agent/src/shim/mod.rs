@@ -14,6 +14,7 @@ mod run;
 mod signals;
 mod step;
 mod terminal;
+mod waiting;
 mod warm;
 mod within;
 

@@ -15,6 +15,7 @@ use sprint_core::assignment::{CommandResult, PromptDelivery};
 use super::plan::{Cause, Plan, PlanStep};
 use super::processes::signal_descendants;
 use super::signals::{Signals, Wake};
+use super::waiting;
 use crate::sandbox::cgroup::Group;
 
 /// How long a command that must end may take to do so by itself.
@@ -95,6 +96,7 @@ impl Runner<'_> {
             if Instant::now() >= deadline {
                 let limit = Duration::from_secs(step.timeout_ms.div_ceil(1000));
                 say(&format!("command {:?} timed out after {}", step.name, humantime::format_duration(limit)));
+                say_what_is_waited_for();
                 timed_out = true;
                 grace = GRACE;
                 break;
@@ -105,6 +107,9 @@ impl Runner<'_> {
             match self.signals.wait(look.map_or(deadline, |after| deadline.min(began + after)))? {
                 Wake::Child | Wake::Resized | Wake::Nothing => {}
                 wake @ (Wake::Terminate | Wake::HangUp) => {
+                    if wake == Wake::Terminate {
+                        say_what_is_waited_for();
+                    }
                     self.note(wake);
                     grace = GRACE;
                     break;
@@ -239,6 +244,13 @@ fn reap(main: Pid, ending: &mut Option<Ending>) -> io::Result<bool> {
             Err(Errno::ECHILD) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// For those who wonder why it did not end.
+fn say_what_is_waited_for() {
+    if let Some(what) = waiting::below(Pid::this()) {
+        say(&format!("when it was ended, {what}"));
     }
 }
 

@@ -98,6 +98,38 @@ async fn a_step_that_takes_too_long_is_ended_with_all_its_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_ended_says_what_it_waited_for() {
+    let site = Site::start(&[]).await;
+    let cases = [
+        (31, "echo name?; read name", "sh (process ", "reads its terminal, where nobody types"),
+        (
+            32,
+            "touch lock; flock lock sleep 1000 & sleep 0.3; flock lock true",
+            "flock (process ",
+            "waits for a lock of ",
+        ),
+        (33, "mkfifo pipe; exec 3<>pipe; cat <&3", "cat (process ", "reads "),
+        (34, "sleep 1000", "sleep (process ", "sleeps"),
+        (
+            35,
+            "python3 -c 'import socket; a, b = socket.socketpair(); a.recv(1)'",
+            "python3 (process ",
+            "waits for the network",
+        ),
+    ];
+    for (number, run, ..) in cases {
+        let mut assignment = site.item(number, run);
+        assignment.steps[0].timeout = std::time::Duration::from_secs(2);
+        site.assign(assignment).await;
+    }
+    for (number, run, who, what) in cases {
+        let finished = site.finished(WorkerId::new(number)).await;
+        let said = finished.log_tail.lines().find(|line| line.contains("when it was ended, ")).unwrap_or_default();
+        assert!(said.contains(who) && said.contains(what), "{run}: {}", finished.log_tail);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn children_left_behind_are_ended() {
     let site = Site::start(&[]).await;
     let run = "sleep 1000 & (setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 &) ; \
