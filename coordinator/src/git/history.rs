@@ -126,6 +126,15 @@ impl GitRepo {
         Ok(paths)
     }
 
+    /// The files that were renamed between two commits, as a comparison of the whole trees finds them: from which path,
+    /// to which.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] when git cannot compare them.
+    pub async fn renames(&self, from: &CommitId, to: &CommitId) -> Result<Vec<(String, String)>, GitError> {
+        self.renamed(&[from.to_string(), to.to_string()]).await
+    }
+
     async fn renamed(&self, trees: &[String; 2]) -> Result<Vec<(String, String)>, GitError> {
         let args = ["diff-tree", "-r", "-z", "-M", "-l7000", "--diff-filter=R", "--name-status"];
         let args = [&args[..], &[&trees[0], &trees[1]]].concat();
@@ -153,7 +162,9 @@ impl GitRepo {
             let (mut gone, mut new) = (TreeUpdateBuilder::new(), TreeUpdateBuilder::new());
             for file in files {
                 let path = Path::new(file);
-                if let (Ok(entry), Err(_)) = (from.get_path(path), to.get_path(path)) {
+                if let (Ok(entry), Err(_)) = (from.get_path(path), to.get_path(path))
+                    && entry.kind() == Some(ObjectType::Blob)
+                {
                     gone.upsert(file, entry.id(), mode_of(&entry));
                 }
             }

@@ -179,7 +179,10 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn trials_of_tree(&self, repo: &RepoName, tree: &TreeId) -> Result<Vec<Trial>, StoreError> {
-        self.list(&[("repo", repo.as_str().into()), ("tree", tree.as_str().into())], None).await
+        let all: Vec<Trial> =
+            self.list(&[("repo", repo.as_str().into()), ("tree", tree.as_str().into())], None).await?;
+        let since = self.since(repo);
+        Ok(all.into_iter().filter(|trial| trial.created_at >= since).collect())
     }
 
     /// The newest changes of a repo that landed, or left the queue without it.
@@ -190,7 +193,14 @@ impl Store {
         let mut conditions = Conditions::new();
         conditions.and("pending = 0");
         conditions.equal("repo", repo.as_str());
-        self.found(conditions, Some(limit)).await
+        let found: Vec<Change> = self.found(conditions, Some(limit)).await?;
+        let since = self.since(repo);
+        Ok(found.into_iter().filter(|change| change.created_at >= since).collect())
+    }
+
+    /// Since when a repo is on record: what is older is of another one that had its name.
+    fn since(&self, repo: &RepoName) -> Timestamp {
+        self.live().repo(repo).map_or_else(Timestamp::default, |repo| repo.created_at)
     }
 
     /// All tokens, the oldest first.

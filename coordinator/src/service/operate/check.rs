@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sprint_core::change::ChangeState;
 use sprint_core::check::{Record, violations};
 use sprint_core::ids::{CommitId, RepoName};
+use sprint_core::time::Timestamp;
 
 use crate::git::GitError;
 use crate::service::{Coordinator, ServiceError};
@@ -57,11 +58,11 @@ fn record(everything: Everything, counts: EventCounts) -> Record {
 /// only ever gains commits.
 fn landed_but_not_there(sprint: &Coordinator, record: &Record) -> Result<Vec<String>, ServiceError> {
     let mut found = Vec::new();
-    let mut held: BTreeMap<&RepoName, BTreeSet<CommitId>> = BTreeMap::new();
+    let mut held: BTreeMap<&RepoName, (Timestamp, BTreeSet<CommitId>)> = BTreeMap::new();
     for repo in &record.repos {
         match sprint.git.get(&repo.name) {
             Ok(git) => {
-                held.insert(&repo.name, git.history(&repo.branch)?);
+                held.insert(&repo.name, (repo.created_at, git.history(&repo.branch)?));
             }
             Err(GitError::Missing(name)) => found.push(format!("the repository of repo \"{name}\" is not there")),
             Err(error) => return Err(error.into()),
@@ -70,8 +71,9 @@ fn landed_but_not_there(sprint: &Coordinator, record: &Record) -> Result<Vec<Str
     for change in &record.changes {
         let ChangeState::Landed { candidate } = &change.state else { continue };
         // Nothing is known of the branch of a repo that was removed.
-        let Some(commits) = held.get(&change.repo) else { continue };
-        if !commits.contains(&candidate.commit) {
+        let Some((since, commits)) = held.get(&change.repo) else { continue };
+        // Nor of that of another one that had the name before.
+        if change.created_at >= *since && !commits.contains(&candidate.commit) {
             let commit = candidate.commit.short();
             found.push(format!("change {} has landed, and commit {commit} is not in its branch", change.id));
         }

@@ -19,6 +19,7 @@ use sprint_core::repo::{
     UpstreamTrouble,
 };
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
+use sprint_core::trial::{TrialEvent, TrialState};
 use tokio::process::Command;
 
 use crate::git::{RefUpdate, check_key};
@@ -291,6 +292,7 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
     };
     ended?;
     let key = name.clone();
+    let trials = sprint.store.live().trials(&name);
     let repo = sprint
         .store
         .write(move |tx| {
@@ -300,6 +302,23 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                 if open > 0 {
                     let why = format!("repo \"{name}\" got {open} new items meanwhile; try again");
                     return Err(Refusal::new(Code::RepoBusy, why).next(Act::ForceRemoveRepo(name)).into());
+                }
+                // Another repo may get the name: nothing of this one's queue may be in its way.
+                for trial in trials {
+                    let event = match trial.state {
+                        TrialState::Gating | TrialState::Suspect { .. } => {
+                            TrialEvent::Cancelled { reason: format!("repo \"{name}\" was removed") }
+                        }
+                        TrialState::Passed
+                        | TrialState::Failed { .. }
+                        | TrialState::Unmergeable { .. }
+                        | TrialState::Cancelled { .. } => TrialEvent::Retired,
+                    };
+                    match transition::apply(tx, trial.id, event, &by).await {
+                        // It has gone on meanwhile, and is over.
+                        Ok(_) | Err(ServiceError::Refused(_)) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 tx.remove(&name, event(EventKind::REPO_REMOVED, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)

@@ -47,6 +47,8 @@ pub async fn strange_path(
             let touched = git.changed_paths(Some(&from), &to)?;
             for at in &onto {
                 moved.extend(git.renames_of(&touched, &from, at).await?.into_iter().map(|(_, new)| new));
+                let renames = git.renames(&from, at).await?.into_iter();
+                moved.extend(renames.filter(|(old, _)| touched.contains(old)).map(|(_, new)| new));
             }
             moved.extend(touched);
         }
