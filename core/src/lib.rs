@@ -26,6 +26,7 @@ pub mod gates;
 pub mod git_settings;
 pub mod ids;
 pub mod item;
+mod item_event;
 pub mod job;
 pub mod landing;
 pub mod merge_queue;
