@@ -47,7 +47,7 @@ fn wait_of(pid: Pid) -> Option<Wait> {
     let target =
         || fs::read_link(format!("/proc/{pid}/fd/{first}")).ok().map(|path| path.to_string_lossy().into_owned());
     match number {
-        libc::SYS_read | libc::SYS_readv | libc::SYS_pread64 => reading(&target()?),
+        libc::SYS_read | libc::SYS_readv | libc::SYS_pread64 => Some(reading(&target()?)),
         libc::SYS_flock | libc::SYS_fcntl => Some(Wait::Lock(shown(&target()?))),
         libc::SYS_recvfrom | libc::SYS_recvmsg | libc::SYS_connect | libc::SYS_accept | libc::SYS_accept4 => {
             Some(Wait::Network)
@@ -66,15 +66,15 @@ fn call(text: &str) -> Option<(libc::c_long, u64)> {
     Some((number, first))
 }
 
-fn reading(target: &str) -> Option<Wait> {
+fn reading(target: &str) -> Wait {
     if target.starts_with("/dev/pts/") || target.starts_with("/dev/tty") {
-        return Some(Wait::Terminal);
+        return Wait::Terminal;
     }
     if target.starts_with("socket:") {
-        return Some(Wait::Network);
+        return Wait::Network;
     }
     let what = if target.starts_with("pipe:") { "a pipe".to_owned() } else { shown(target) };
-    Some(Wait::Reads(what))
+    Wait::Reads(what)
 }
 
 /// A path that a worker may have chosen.
@@ -94,9 +94,9 @@ mod tests {
         assert_eq!(call("0 0x3 0x7ffd 0x400 0x0 0x0 0x0 0x7ffc 0x7f1b\n"), Some((0, 3)));
         assert_eq!(call("running\n"), None);
         assert_eq!(call("-1 0x7ffd 0x7f1b\n"), Some((-1, 0x7ffd)));
-        assert_eq!(reading("/dev/pts/7"), Some(Wait::Terminal));
-        assert_eq!(reading("pipe:[12]"), Some(Wait::Reads("a pipe".to_owned())));
-        assert_eq!(reading("/tmp/a\u{1b}[2Jb"), Some(Wait::Reads("/tmp/a?[2Jb".to_owned())));
+        assert_eq!(reading("/dev/pts/7"), Wait::Terminal);
+        assert_eq!(reading("pipe:[12]"), Wait::Reads("a pipe".to_owned()));
+        assert_eq!(reading("/tmp/a\u{1b}[2Jb"), Wait::Reads("/tmp/a?[2Jb".to_owned()));
         assert!(Wait::Terminal > Wait::Lock(String::new()) && Wait::Lock(String::new()) > Wait::Sleeps);
     }
 
