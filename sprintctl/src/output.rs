@@ -51,6 +51,13 @@ impl Output {
         }
     }
 
+    /// Says after a table how to see what it does not show; a script has asked for what it wanted.
+    pub(crate) fn hidden(&self, is_hidden: bool, how: &str) {
+        if is_hidden && self.format == Format::Table {
+            note(how);
+        }
+    }
+
     /// Prints one value: an object, or a text for people.
     pub(crate) fn one<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, &Layout) -> String) -> Result<(), Failure> {
         match self.format {

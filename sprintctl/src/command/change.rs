@@ -75,8 +75,11 @@ impl ChangeCommand {
         let request = |id: ChangeId| v1::ChangeRequest { id: id.get() };
         match self {
             Self::List(args) => {
+                let all = args.all;
                 let found = changes.list(args.request()).await?.into_inner().changes;
-                app.output.list(&views(found)?, "changes", list)
+                app.output.list(&views(found)?, "changes", list)?;
+                app.output.hidden(!all, "those that have left the queue: sprintctl change list --all");
+                Ok(())
             }
             Self::Show { id } => {
                 let seen = ChangeSeen::try_from(changes.get(request(id)).await?.into_inner())?;

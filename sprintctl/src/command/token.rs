@@ -74,7 +74,9 @@ impl TokenCommand {
                 let tokens = identity.list_tokens(v1::ListTokensRequest { all }).await?.into_inner().tokens;
                 let views = tokens.into_iter().map(TokenView::try_from).collect::<Result<Vec<_>, Malformed>>()?;
                 let shown = views.into_iter().map(|view| TokenEntry::new(view, &app.output.layout)).collect::<Vec<_>>();
-                app.output.list(&shown, "tokens", list)
+                app.output.list(&shown, "tokens", list)?;
+                app.output.hidden(!all, "those that are revoked, expired or used up: sprintctl token list --all");
+                Ok(())
             }
             Self::Revoke { id } => {
                 let id = token_id(&id)?.into();

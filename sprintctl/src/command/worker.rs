@@ -74,9 +74,12 @@ impl WorkerCommand {
         let mut workers = app.client.workers();
         match self {
             Self::List(args) => {
+                let all = args.all;
                 let found = workers.list(args.request()).await?.into_inner().workers;
                 let views = found.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
-                app.output.list(&views, "workers", list)
+                app.output.list(&views, "workers", list)?;
+                app.output.hidden(!all, "those that have ended: sprintctl worker list --all");
+                Ok(())
             }
             Self::Show { id } => {
                 let worker = workers.get(v1::WorkerRequest { id: id.get() }).await?.into_inner();

@@ -201,6 +201,7 @@ impl Finish<'_> {
         let owns = held.is_some();
         let outpost = worker.outpost.clone();
         let is_suspect = tx.get(&outpost).await?.is_some_and(|outpost| outpost.suspicion.is_some());
+        let is_unfit = matches!(outcome, AttemptOutcome::Unfit { .. });
         match outcome {
             AttemptOutcome::Committed { head } if branch_is_here => {
                 transition::apply_to(tx, worker, WorkerEvent::Completed { exit_code }, actor).await?;
@@ -240,14 +241,9 @@ impl Finish<'_> {
             AttemptOutcome::Lost { reason } => {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
             }
-            AttemptOutcome::Failed { .. } | AttemptOutcome::Unfit { .. } | AttemptOutcome::Stopped { .. } => {
-                let is_unfit = matches!(outcome, AttemptOutcome::Unfit { .. });
-                let (AttemptOutcome::Failed { reason }
-                | AttemptOutcome::Unfit { reason }
-                | AttemptOutcome::Stopped { reason }) = outcome
-                else {
-                    return Ok(());
-                };
+            AttemptOutcome::Failed { reason }
+            | AttemptOutcome::Unfit { reason }
+            | AttemptOutcome::Stopped { reason } => {
                 transition::apply_to(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, actor)
                     .await?;
                 let Some(held) = held else { return Ok(()) };
