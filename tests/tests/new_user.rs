@@ -103,6 +103,29 @@ sprintctl up --run "$agent" >/dev/null
     assert!(well, "{said}");
 }
 
+#[test]
+fn the_data_may_move() {
+    let Some(user) = user() else { return };
+    user.checkout("web");
+    let script = r#"
+cd ~/web
+sprintctl up --run "$agent" >/dev/null
+sprintctl item add --repo web Greet; sprintctl wait 1 --timeout 60s
+sprintctl down
+mv ~/.local/state ~/elsewhere; export XDG_STATE_HOME=~/elsewhere
+rm -r ~/.config/sprint
+sprintctl up >/dev/null
+sprintctl item show 1 -o json | grep -q '"stage": "done"'
+sprintctl item add --repo web Again --run 'echo again > again.txt; git add again.txt; git commit -qm again'
+sprintctl wait 2 --timeout 60s
+[ "$(cat again.txt)" = again ]
+[ -z "$(grep -rlI "$HOME/.local/state" ~/elsewhere --include=config --include=alternates)" ]
+coordinator check --data-dir ~/elsewhere/sprint/coordinator
+"#;
+    let (well, said) = user.run(&format!("{HELP}{script}"));
+    assert!(well, "{said}");
+}
+
 /// A manager of services that starts what a unit says, and knows no more than the tests need.
 const SYSTEMCTL: &str = r#"
 echo "$*" >>~/systemctl.log

@@ -32,19 +32,23 @@ struct PoolState {
 }
 
 impl Pool {
-    /// Finds the trees that an earlier run of the agent has left.
-    pub(crate) fn open(dir: PathBuf, trash: PathBuf, size: usize) -> Self {
+    /// Finds the trees that an earlier run of the agent has left, whose objects are in `mirror`.
+    pub(crate) fn open(dir: PathBuf, trash: PathBuf, size: usize, mirror: &Path) -> Self {
         let pool = Self { dir, trash, size, state: Mutex::default() };
         for entry in fs::read_dir(&pool.dir).into_iter().flatten().flatten() {
-            pool.adopt(&entry.path());
+            pool.adopt(&entry.path(), mirror);
         }
         pool
     }
 
-    fn adopt(&self, path: &Path) {
+    fn adopt(&self, path: &Path, mirror: &Path) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let number = name.parse::<u64>().ok();
         match (number, Tree::read(path)) {
+            // The data directory was somewhere else.
+            (Some(_), Ok(tree)) if !tree.borrows_from(mirror) => {
+                crate::host::disk::discard(&tree.path, &self.trash).ok();
+            }
             (Some(number), Ok(tree)) => {
                 let mut state = self.lock();
                 state.next = state.next.max(number + 1);
@@ -173,18 +177,23 @@ mod tests {
         let commit = |message| git(&mirror, &[&identity[..], &["commit-tree", &empty, "-m", message]].concat());
         let (one, two) = (commit("one").parse().expect("a commit"), commit("two").parse().expect("a commit"));
 
-        let pool = Pool::open(warm.clone(), trash.clone(), 3);
+        let pool = Pool::open(warm.clone(), trash.clone(), 3, &mirror);
         assert_eq!(pool.tend(&mirror).await.expect("works"), Upkeep::Nothing);
         pool.expect(&one);
         while pool.tend(&mirror).await.expect("works") == Upkeep::Something {}
         fs::rename(warm.join("0"), warm.join("new-0")).expect("is renamed");
         fs::remove_file(warm.join("1/.git/HEAD")).expect("is damaged");
 
-        let pool = Pool::open(warm.clone(), trash, 3);
+        let pool = Pool::open(warm.clone(), trash.clone(), 3, &mirror);
         assert_eq!(fs::read_dir(&warm).expect("a list").count(), 1);
         pool.expect(&two);
         while pool.tend(&mirror).await.expect("works") == Upkeep::Something {}
         assert_eq!(fs::read_dir(&warm).expect("a list").count(), 3);
         assert_eq!(pool.take(&two).expect("a tree").head, two);
+
+        // The data directory is somewhere else now.
+        drop(pool);
+        Pool::open(warm.clone(), trash, 3, Path::new("/elsewhere/m.git"));
+        assert_eq!(fs::read_dir(&warm).expect("a list").count(), 0);
     }
 }

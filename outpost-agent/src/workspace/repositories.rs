@@ -61,9 +61,10 @@ impl Repositories {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.entry(name.clone())
             .or_insert_with(|| {
+                let mirror = self.data.mirror(name);
                 Arc::new(Repository {
-                    mirror: Mirror::new(self.data.mirror(name)),
-                    pool: Pool::open(self.data.warm(name), self.data.trash(), self.warm),
+                    pool: Pool::open(self.data.warm(name), self.data.trash(), self.warm, &mirror),
+                    mirror: Mirror::new(mirror),
                 })
             })
             .clone()

@@ -85,6 +85,12 @@ impl Tree {
         Ok(Self { path: path.to_owned(), head })
     }
 
+    /// Whether its objects are in this mirror, at the place where that is now.
+    pub(crate) fn borrows_from(&self, mirror: &Path) -> bool {
+        let alternates = fs::read_to_string(self.git_dir().join("objects/info/alternates"));
+        alternates.is_ok_and(|text| text.trim_end() == mirror.join("objects").display().to_string())
+    }
+
     /// Moves it to `path`, on the same file system.
     ///
     /// # Errors

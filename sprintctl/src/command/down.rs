@@ -156,6 +156,9 @@ fn purge<'a>(place: &Place, parts: impl Iterator<Item = &'a Running>) -> Result<
         contexts.remove(&name)?;
     }
     for path in place.all() {
+        // A worker may have left directories without rights.
+        let rights = Command::new("chmod").args(["-R", "u+rwX"]).arg(&path).stderr(Stdio::null()).status();
+        rights.map_err(Failure::io("running chmod"))?;
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
