@@ -84,7 +84,7 @@ fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::R
 fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let groups = Groups::make(plan)?;
-    let mut runner = Runner { signals, plan, cause: Cause::Completed };
+    let mut runner = Runner { signals, plan, cause: Cause::Completed, ends_with_us: false };
     for step in &plan.steps {
         // What is there already is not this gate's report.
         let before = step.gate.as_ref().map(|gate| Before::look(gate, &plan.workspace, dir.path()));

@@ -51,6 +51,8 @@ pub(super) struct Runner<'a> {
     pub(super) plan: &'a Plan,
     /// Why no further step is to run.
     pub(super) cause: Cause,
+    /// Whether its commands end at once when this process is killed: nobody would look after them.
+    pub(super) ends_with_us: bool,
 }
 
 impl Runner<'_> {
@@ -147,7 +149,7 @@ impl Runner<'_> {
             }
         }
         let (mut said, tell) = io::pipe()?;
-        before_exec(&mut command, self.plan, tell);
+        before_exec(&mut command, self.plan, self.ends_with_us, tell);
         let spawned = command.spawn();
         // Its copies of the pipe's end go with it.
         drop(command);
@@ -279,7 +281,7 @@ impl From<io::Error> for NotSpawned {
 ///
 /// What keeps it from being confined is written to `tell`: an error keeps only its number.
 #[expect(unsafe_code, reason = "a process is confined between fork and exec, and only pre_exec is there")]
-fn before_exec(command: &mut Command, plan: &Plan, mut tell: io::PipeWriter) {
+fn before_exec(command: &mut Command, plan: &Plan, ends_with_us: bool, mut tell: io::PipeWriter) {
     use std::os::unix::process::CommandExt as _;
     let (sandbox, workspace) = (plan.sandbox.clone(), plan.workspace.clone());
     let prepare = move || {
@@ -288,6 +290,9 @@ fn before_exec(command: &mut Command, plan: &Plan, mut tell: io::PipeWriter) {
         {
             tell.write_all(error.to_string().as_bytes())?;
             return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if ends_with_us {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         }
         Ok(SigSet::empty().thread_set_mask()?)
     };

@@ -59,7 +59,7 @@ fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result
         gate: None,
     };
     nix::sys::prctl::set_child_subreaper(true)?;
-    let result = Runner { signals: &signals, plan: &plan, cause: Cause::Completed }.run(&step)?;
+    let result = Runner { signals: &signals, plan: &plan, cause: Cause::Completed, ends_with_us: true }.run(&step)?;
     let killed = |signal: i32| u8::try_from(128 + signal).unwrap_or(NOT_RUN);
     Ok(match (result.exit_code, result.signal) {
         (Some(code), _) => u8::try_from(code).unwrap_or(NOT_RUN),
