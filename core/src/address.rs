@@ -83,6 +83,15 @@ impl RepoAddress {
         }
     }
 
+    /// The address for those who may see it: without a secret, and without its place.
+    pub fn without_credentials(&self) -> String {
+        let Parts { before, user, after } = self.parts();
+        match user {
+            Some(_) if self.is_secret() => format!("{before}{after}"),
+            Some(_) | None => self.0.clone(),
+        }
+    }
+
     /// The path that it is, on the coordinator's host; none when a server or another host is asked.
     pub fn path(&self) -> Option<&Path> {
         let text = self.0.strip_prefix("file://").unwrap_or(&self.0);

@@ -100,7 +100,7 @@ proptest! {
         if let Ok(taken) = RepoAddress::new(format!("{before}{user}@{after}")) {
             let (url, credentials) = taken.reach();
             let said = taken.scrub(&format!("fatal: '{user}' ({written}, {secret})"));
-            for text in [url, said] {
+            for text in [url, said, taken.without_credentials()] {
                 prop_assert!(!text.contains(&secret) && !text.contains(&written), "{text}");
             }
             if escape {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::gates::{Gate, GateVerdict, duration_text};
-use crate::ids::{ChangeId, CommitId, RepoName, TreeId, WorkerId};
+use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
 use crate::job::{EarlierWork, Job};
 use crate::worker::Terminal;
 
@@ -72,6 +72,27 @@ pub struct Command {
     pub timeout: Duration,
 }
 
+/// The branch that work is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetBranch {
+    pub name: String,
+    /// Where it was when the work began; for a gate, what the changes were merged onto.
+    pub tip: CommitId,
+    /// The upstream's address, without credentials.
+    pub origin: Option<String>,
+}
+
+/// A change that a gate judges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatedChange {
+    pub change: ChangeId,
+    pub item: ItemId,
+    pub attempt: Attempt,
+    pub head: CommitId,
+    /// The item's.
+    pub title: String,
+}
+
 /// Everything an outpost needs to run a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -84,6 +105,12 @@ pub struct Assignment {
     pub base: CommitId,
     /// The ref of the coordinator's repository that reaches `base`.
     pub base_ref: String,
+    /// The branch that the work is for; a coordinator of an earlier release does not say.
+    #[serde(default)]
+    pub target: Option<TargetBranch>,
+    /// What a gate judges, in the order of the queue.
+    #[serde(default)]
+    pub changes: Vec<GatedChange>,
     pub title: String,
     /// The text for `context/prompt.md`.
     pub prompt: String,

@@ -206,6 +206,8 @@ pub fn assignment(worker: u64, item: u64, run: &str) -> Assignment {
         change: None,
         base: commit("a"),
         base_ref: "refs/heads/main".to_owned(),
+        target: None,
+        changes: vec![],
         title: "a title".to_owned(),
         prompt: String::new(),
         feedback: vec![],

@@ -179,6 +179,8 @@ fn valid() -> Vec<Vec<u8>> {
         steps: vec![step.clone()],
         gates: vec![gate.clone()],
         resumed: Some(v1::Resumed { commit: commit(), ..v1::Resumed::default() }),
+        target: Some(v1::TargetBranch { name: "main".to_owned(), tip: commit(), origin: None }),
+        changes: vec![v1::GatedChange { head: commit(), ..v1::GatedChange::default() }],
         ..v1::Assignment::default()
     };
     let finding =

@@ -123,7 +123,10 @@ fn fetched_ref(branch: &str) -> String {
     format!("refs/sprint/fetched/{branch}")
 }
 
-/// Clones one branch and the tags of an upstream into a new bare repository at `path`.
+/// What workers get of an upstream besides the repo's branch.
+const OTHERS: [&str; 2] = ["+refs/tags/*:refs/tags/*", "+refs/heads/*:refs/remotes/origin/*"];
+
+/// Clones the branches and tags of an upstream into a new bare repository at `path`.
 pub(super) async fn clone(
     path: &Path,
     address: &RepoAddress,
@@ -134,7 +137,8 @@ pub(super) async fn clone(
     let (branch, tip) = find(path, &upstream, branch).await?;
     init(path, &branch).await?;
     let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
-    let args = ["fetch", "--quiet", "--no-write-fetch-head", "--tags", &upstream.url, &heads];
+    let mut args = vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &upstream.url, &heads];
+    args.extend(OTHERS);
     upstream.ask(path, &args, TRANSFER_LIMIT).await?;
     // Git leaves out, with a warning only, what would make a clone shallow.
     let fetched = ["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")];
@@ -226,6 +230,18 @@ impl GitRepo {
         let args = ["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &upstream.url, &refspec];
         upstream.ask(self.path(), &args, TRANSFER_LIMIT).await?;
         self.resolve(&fetched_ref(branch))?.ok_or_else(|| GitError::NoTip(branch.to_owned()))
+    }
+
+    /// Brings the upstream's tags and other branches along, as `refs/tags/…` and `refs/remotes/origin/…`; those that are
+    /// gone there go.
+    ///
+    /// # Errors
+    /// [`GitError::Unreachable`] when the upstream does not answer.
+    pub async fn fetch_others(&self, address: &RepoAddress) -> Result<(), GitError> {
+        let upstream = Reach::new(address);
+        let mut args = vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--prune", &upstream.url];
+        args.extend(OTHERS);
+        upstream.ask(self.path(), &args, TRANSFER_LIMIT).await.map(drop)
     }
 
     /// Fetches a branch of the upstream, if it has one of that name.

@@ -172,6 +172,11 @@ impl WorkerDir {
         self.context().join("feedback.md")
     }
 
+    /// What a gate judges.
+    pub(crate) fn changes(&self) -> PathBuf {
+        self.context().join("changes.json")
+    }
+
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.path.join("artifacts")
     }
@@ -189,6 +194,11 @@ impl WorkerDir {
     /// What a worker has changed in directories that it shares with others.
     pub(crate) fn layers(&self) -> PathBuf {
         self.path.join("layers")
+    }
+
+    /// The refs that the workspace began with, beside the worker's own branch.
+    pub(crate) fn given_refs(&self) -> PathBuf {
+        self.path.join("given-refs")
     }
 
     /// Why the directory is to be kept.

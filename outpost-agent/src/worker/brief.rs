@@ -8,6 +8,7 @@ use std::path::Path;
 use minijinja::{Environment, UndefinedBehavior, context};
 use sprint_core::assignment::{Assignment, Command};
 use sprint_core::gates::Gate;
+use sprint_core::ids::CommitId;
 use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
 use thiserror::Error;
 
@@ -55,6 +56,9 @@ pub(crate) fn write_context(
 ) -> io::Result<()> {
     warm_dirs::make_within(dir, program)?;
     fs::write(dir.prompt(), prompt(assignment))?;
+    if assignment.job.gate().is_some() {
+        fs::write(dir.changes(), serde_json::to_vec_pretty(&assignment.changes)?)?;
+    }
     match feedback(assignment, progress) {
         Some(text) => fs::write(dir.feedback(), text),
         None => Ok(()),
@@ -161,20 +165,23 @@ fn variables(
         ("SPRINT_CONTEXT_DIR", text(&dir.context())),
         ("SPRINT_PROMPT_FILE", text(&dir.prompt())),
         ("SPRINT_ARTIFACTS", text(&dir.artifacts())),
-        ("SPRINT_BASE", assignment.base.to_string()),
+        ("SPRINT_BASE", base(assignment).to_string()),
         (worker_ctl::SOCKET, text(&dir.socket())),
     ];
     variables.extend(own.map(|(key, value)| (key.to_owned(), value)));
     let of_job = match &assignment.job {
         Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
-            [("SPRINT_ITEM", item.to_string()), ("SPRINT_ATTEMPT", attempt.to_string())]
+            vec![("SPRINT_ITEM", item.to_string()), ("SPRINT_ATTEMPT", attempt.to_string())]
         }
-        Job::Gate(GateJob { trial, gate }) => [("SPRINT_TRIAL", trial.to_string()), ("SPRINT_GATE", gate.clone())],
+        Job::Gate(GateJob { trial, gate }) => vec![
+            ("SPRINT_TRIAL", trial.to_string()),
+            ("SPRINT_GATE", gate.clone()),
+            ("SPRINT_CANDIDATE", assignment.base.to_string()),
+            ("SPRINT_CHANGES_FILE", text(&dir.changes())),
+            ("CI", "true".to_owned()),
+        ],
     };
-    variables.extend(of_job.map(|(key, value)| (key.to_owned(), value)));
-    if matches!(assignment.job, Job::Gate(_)) {
-        variables.insert("CI".to_owned(), "true".to_owned());
-    }
+    variables.extend(of_job.into_iter().map(|(key, value)| (key.to_owned(), value)));
     if let Some(sandbox) = sandbox {
         // With a view of its own a worker has a `/tmp` of its own, whose name is short enough for sockets.
         let view = sandbox.mechanisms.view.is_some();
@@ -184,6 +191,12 @@ fn variables(
         variables.insert("SPRINT_FEEDBACK_FILE".to_owned(), text(&dir.feedback()));
     }
     variables
+}
+
+/// What the work is compared with: where an attempt began, or what a gate's changes were merged onto.
+fn base(assignment: &Assignment) -> &CommitId {
+    let target = assignment.target.as_ref().filter(|_| assignment.job.gate().is_some());
+    target.map_or(&assignment.base, |target| &target.tip)
 }
 
 /// What marks a process as one of this worker's, in its environment.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::git::{Git, GitError};
 use super::nested;
 use super::own_git::OwnGit;
+use super::refs::Given;
 use super::save::{Remains, Workspace, limited};
 use super::scratch::Scratch;
 
@@ -70,7 +71,9 @@ impl Workspace {
         let mut extras = Extras::default();
         let workspace = self.path();
         let own = workspace.join(".git");
-        let is_plain = match OwnGit::open(&workspace).map(|git| git.has_only(branch)) {
+        let given = fs::read(self.dir.given_refs()).unwrap_or_default();
+        let refs = Given::read(&given);
+        let is_plain = match OwnGit::open(&workspace).map(|git| git.has_only(branch, &refs)) {
             Ok(Ok(is_plain)) => is_plain,
             Ok(Err(error)) => {
                 extras.unread.push(format!("its other branches and stashes: {error}"));
@@ -82,7 +85,7 @@ impl Workspace {
         if !is_plain {
             let place = Place { workspace: self, scratch, git_dir: own.clone(), prefix: vec![] };
             let given: Vec<_> = remains.head.iter().chain([&self.base]).cloned().collect();
-            if let Err(error) = within(OWN_LIMIT, place.gather(&given, &mut extras)).await {
+            if let Err(error) = within(OWN_LIMIT, place.gather(&given, &refs, &mut extras)).await {
                 extras.unread.push(format!("its other branches and stashes: {error}"));
             }
         }
@@ -210,8 +213,9 @@ impl Place<'_> {
     }
 
     /// Adds what its refs, its stash and its worktrees hold that `given` does not reach.
-    async fn gather(&self, given: &[CommitId], extras: &mut Extras) -> Result<(), GitError> {
+    async fn gather(&self, given: &[CommitId], refs: &Given<'_>, extras: &mut Extras) -> Result<(), GitError> {
         let all = self.lines(&["for-each-ref", "--format=%(objecttype) %(objectname) %(refname)"]).await?;
+        let known = refs.objects();
         let without: Vec<_> = given.iter().map(|commit| format!("--no-merged={commit}")).collect();
         let mut args = vec!["for-each-ref", "--format=%(refname)"];
         args.extend(without.iter().map(String::as_str));
@@ -219,7 +223,7 @@ impl Place<'_> {
         for line in all {
             let mut words = line.splitn(3, |byte| *byte == b' ');
             let (Some(kind), Some(object), Some(name)) = (words.next(), words.next(), words.next()) else { continue };
-            let is_new = kind != b"commit" || open.contains(name);
+            let is_new = (kind != b"commit" || open.contains(name)) && !known.contains(object);
             let Ok(object) = CommitId::new(String::from_utf8_lossy(object).into_owned()) else { continue };
             let Some(short) = name.strip_prefix(b"refs/") else { continue };
             if !is_new || short.starts_with(b"remotes/") {
@@ -287,7 +291,7 @@ impl Place<'_> {
             let remotes = self.lines(&["for-each-ref", "--format=%(objectname)", "refs/remotes"]).await?;
             let remotes: BTreeSet<_> = remotes.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
             let given: Vec<_> = remotes.into_iter().filter_map(|commit| CommitId::new(commit).ok()).collect();
-            self.gather(&given, extras).await?;
+            self.gather(&given, &Given::default(), extras).await?;
             let own_tips = extras.found.iter().filter(|extra| extra.git_dir == self.git_dir);
             let known: Vec<_> = given.into_iter().chain(own_tips.map(|extra| extra.object.clone())).collect();
             if let Some(head) = &head

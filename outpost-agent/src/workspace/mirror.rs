@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sprint_core::ids::{CommitId, WorkerId};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::error::PrepareError;
 use super::git::{Git, GitError};
+use super::refs;
 use super::remote::Remote;
 
 /// How long fetching is tried before the worker is given back.
@@ -32,6 +33,9 @@ const CONFIG: &str = "\
 \temail = sprint@localhost
 ";
 
+/// What comes along with each fetch: the upstream's tags and branches.
+const SHARED: [&str; 2] = ["+refs/tags/*:refs/tags/*", "+refs/remotes/origin/*:refs/remotes/origin/*"];
+
 /// A bare repository that holds every commit that workers here start from.
 #[derive(Debug)]
 pub(crate) struct Mirror {
@@ -40,6 +44,8 @@ pub(crate) struct Mirror {
     known: Mutex<HashSet<CommitId>>,
     /// One fetch at a time: those who wait mostly find their commit when it is their turn.
     fetch: tokio::sync::Mutex<()>,
+    /// The upstream's tags and branches, as lines of packed refs; none when they are to be read again.
+    shared: Mutex<Option<Arc<[u8]>>>,
 }
 
 /// A commit that a worker needs, and where it is found.
@@ -54,7 +60,7 @@ pub(crate) struct CommitSource<'a> {
 
 impl Mirror {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, known: Mutex::default(), fetch: tokio::sync::Mutex::default() }
+        Self { path, known: Mutex::default(), fetch: tokio::sync::Mutex::default(), shared: Mutex::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -134,12 +140,30 @@ impl Mirror {
         let refspec = format!("+{}:refs/sprint/base/{}", source.from, source.worker);
         let fetch = remote
             .apply(Git::at(&self.path))
-            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", &url, &refspec])
+            .args(["fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance"])
+            .args([&url, &refspec])
+            .args(SHARED)
             .run();
-        match tokio::time::timeout_at(give_up + FETCH_LIMIT * 9, fetch).await {
+        let fetched = tokio::time::timeout_at(give_up + FETCH_LIMIT * 9, fetch).await;
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        match fetched {
             Ok(fetched) => fetched.map(drop),
             Err(_) => Err(failed("it took longer than five minutes")),
         }
+    }
+
+    /// The upstream's tags and branches, as the last fetch has brought them, as lines of packed refs.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(crate) async fn shared_refs(&self) -> Result<Arc<[u8]>, GitError> {
+        if let Some(shared) = &*self.shared.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(shared));
+        }
+        let list = ["for-each-ref", refs::FORMAT, "refs/tags", "refs/remotes/origin"];
+        let shared: Arc<[u8]> = refs::packed(&Git::at(&self.path).args(list).output().await?).into();
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shared));
+        Ok(shared)
     }
 
     async fn holds(&self, commit: &CommitId) -> bool {

@@ -13,6 +13,7 @@ mod nested;
 pub(crate) mod own_git;
 mod personal;
 mod pool;
+mod refs;
 pub(crate) mod remote;
 mod repositories;
 pub(crate) mod save;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_core::ids::CommitId;
 
+use super::refs::Given;
 use super::stamp::Stamp;
 use crate::host::disk;
 
@@ -50,19 +51,21 @@ impl OwnGit {
         follow(|name| self.text(name).ok())
     }
 
-    /// Whether HEAD is on this branch and there is no other ref, and no other worktree: as a worker gets it.
+    /// Whether HEAD is on this branch and there is no other ref than that and those `given`, and no other worktree: as a
+    /// worker gets it.
     ///
     /// # Errors
     /// Something is there that is no file or directory: git would wait for it, or be led out.
-    pub(crate) fn has_only(&self, branch: &str) -> io::Result<bool> {
+    pub(super) fn has_only(&self, branch: &str, given: &Given<'_>) -> io::Result<bool> {
         let name = format!("refs/heads/{branch}");
         let is_on_it = self.text("HEAD")?.trim_end() == format!("ref: {name}");
-        let packed = match self.text("packed-refs") {
+        let packed = match self.bytes("packed-refs") {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             packed => packed.unwrap_or_default(),
         };
-        let mut packed = packed.lines().filter(|line| !line.starts_with(['#', '^']));
-        let packed_alone = packed.all(|line| line.split_once(' ').is_some_and(|(_, found)| found == name));
+        let own = |line: &[u8]| line.strip_suffix(name.as_bytes()).is_some_and(|before| before.ends_with(b" "));
+        let mut packed = packed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+        let packed_alone = packed.all(|line| line.starts_with(b"^") || own(line) || given.has(line));
         let has = |dir: &str| disk::list_below(&self.dir, Path::new(dir)).is_ok_and(|mut list| list.next().is_some());
         Ok(self.loose_alone(&name)? && is_on_it && packed_alone && !has("worktrees") && !has("reftable"))
     }
@@ -89,9 +92,13 @@ impl OwnGit {
     }
 
     fn text(&self, name: &str) -> io::Result<String> {
-        let mut text = String::new();
-        self.file(name)?.take(REFS_MOST).read_to_string(&mut text)?;
-        Ok(text)
+        String::from_utf8(self.bytes(name)?).map_err(io::Error::other)
+    }
+
+    fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![];
+        self.file(name)?.take(REFS_MOST).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// What tells that HEAD, the index or the list of ignored files is another than before.
@@ -185,6 +192,9 @@ mod tests {
 
     type Change = Box<dyn Fn(&Path)>;
 
+    const GIVEN: &[u8] =
+        b"2222222222222222222222222222222222222222 refs/tags/v0\n^1111111111111111111111111111111111111111\n";
+
     #[test]
     fn a_repository_as_a_worker_gets_it_is_told_from_one_with_more() {
         let only = |prepare: &dyn Fn(&Path)| {
@@ -194,12 +204,16 @@ mod tests {
             write(&git.join("packed-refs"), &format!("# pack-refs\n{ONE} refs/heads/sprint/7/1\n"));
             write(&git.join("HEAD"), "ref: refs/heads/sprint/7/1\n");
             prepare(&git);
-            OwnGit::open(dir.path()).expect("is there").has_only("sprint/7/1").ok()
+            OwnGit::open(dir.path()).expect("is there").has_only("sprint/7/1", &Given::read(GIVEN)).ok()
         };
         assert_eq!(only(&|_| {}), Some(true));
         assert_eq!(only(&|git| write(&git.join("refs/heads/sprint/7/1"), TWO)), Some(true));
         assert_eq!(only(&|git| fs::remove_file(git.join("packed-refs")).expect("is removed")), Some(true));
+        let with_given =
+            |git: &Path| write(&git.join("packed-refs"), &format!("{}{ONE} refs/heads/sprint/7/1\n", text(GIVEN)));
+        assert_eq!(only(&with_given), Some(true));
         let more: Vec<(&str, Change)> = vec![
+            ("a tag that was moved", Box::new(|git| write(&git.join("packed-refs"), &format!("{ONE} refs/tags/v0\n")))),
             ("another branch", Box::new(|git| write(&git.join("refs/heads/topic"), TWO))),
             ("a stash", Box::new(|git| write(&git.join("refs/stash"), TWO))),
             ("a packed tag", Box::new(|git| write(&git.join("packed-refs"), &format!("{TWO} refs/tags/v1\n^{ONE}\n")))),
@@ -226,6 +240,10 @@ mod tests {
         for (what, change) in strange {
             assert_eq!(only(&*change), None, "{what}");
         }
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
     }
 
     fn make_pipe(path: &Path) {

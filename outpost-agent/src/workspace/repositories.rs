@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sprint_core::assignment::Assignment;
 use sprint_core::ids::RepoName;
+use sprint_core::job::AttemptJob;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use super::error::PrepareError;
 use super::git::Urgency;
 use super::mirror::{CommitSource, Mirror};
 use super::pool::{Pool, Upkeep};
+use super::refs;
 use super::remote::Remote;
 use super::tree::Tree;
 use crate::host::disk;
@@ -100,8 +102,12 @@ impl Repositories {
         if let Some(resumed) = &assignment.resumed {
             tree.uncommit(&resumed.commit).await?;
         }
-        if let Some(job) = assignment.job.attempt() {
-            tree.begin_branch(&job.branch())?;
+        let shared = repository.mirror.shared_refs().await?;
+        let branch = assignment.job.attempt().map(AttemptJob::branch);
+        let given = refs::given(&shared, assignment.target.as_ref(), branch.as_deref());
+        std::fs::write(dir.given_refs(), &given)?;
+        tree.begin(&given, assignment.target.as_ref(), branch.as_deref())?;
+        if branch.is_some() {
             repository.pool.expect(&assignment.base);
         }
         Ok(())

@@ -9,10 +9,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sprint_core::assignment::TargetBranch;
 use sprint_core::ids::CommitId;
 
 use super::error::PrepareError;
 use super::git::{Git, Urgency};
+use super::refs;
 use crate::host::disk;
 
 /// A tree's configuration. Nothing is collected behind a worker's back.
@@ -127,17 +129,23 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes a branch at the tree's commit and puts the tree on it.
+    /// Makes a worker's repository of it: with the refs that it is `given`, the upstream as its `origin`, and on a
+    /// branch of its own at the tree's commit.
     ///
-    /// Written directly, as git itself would: it saves two processes for each start. The branch is the only ref there
-    /// is, and a packed one, which needs no directories.
+    /// Written directly, as git itself would: it saves two processes for each start. Packed refs need no directories.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn begin_branch(&self, branch: &str) -> io::Result<()> {
+    pub(crate) fn begin(&self, given: &[u8], target: Option<&TargetBranch>, branch: Option<&str>) -> io::Result<()> {
+        let dir = self.git_dir();
+        fs::create_dir_all(dir.join("hooks"))?;
+        if let Some(target) = target {
+            fs::write(dir.join("config"), format!("{CONFIG}{}", refs::remote(target)))?;
+        }
+        let Some(branch) = branch else { return fs::write(dir.join("packed-refs"), given) };
         let name = format!("refs/heads/{branch}");
-        fs::write(self.git_dir().join("packed-refs"), format!("{} {name}\n", self.head))?;
-        fs::write(self.git_dir().join("HEAD"), format!("ref: {name}\n"))
+        fs::write(dir.join("packed-refs"), [given, &refs::line(&self.head, &name)].concat())?;
+        fs::write(dir.join("HEAD"), format!("ref: {name}\n"))
     }
 }
 

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use sprint_core::assignment::{
-    Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, Leftovers, Outcome, Report, ReportBody,
+    Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, GatedChange, Leftovers, Outcome, Report,
+    ReportBody, TargetBranch,
 };
-use sprint_core::ids::{ChangeId, CommitId, RepoName, TreeId, WorkerId};
+use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
 
 use super::{Malformed, each, millis, required};
 use crate::v1;
@@ -17,6 +18,8 @@ impl From<Assignment> for v1::Assignment {
             change,
             base,
             base_ref,
+            target,
+            changes,
             title,
             prompt,
             feedback,
@@ -39,6 +42,8 @@ impl From<Assignment> for v1::Assignment {
             gates: gates.into_iter().map(Into::into).collect(),
             resumed: resumed.map(Into::into),
             hung_after_ms: hung_after.map(millis),
+            target: target.map(Into::into),
+            changes: changes.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -54,6 +59,8 @@ impl TryFrom<v1::Assignment> for Assignment {
             change,
             base,
             base_ref,
+            target,
+            changes,
             title,
             prompt,
             feedback,
@@ -69,6 +76,8 @@ impl TryFrom<v1::Assignment> for Assignment {
             change: change.map(ChangeId::new),
             base: CommitId::new(base)?,
             base_ref,
+            target: target.map(TryInto::try_into).transpose()?,
+            changes: each(changes)?,
             title,
             prompt,
             feedback,
@@ -76,6 +85,44 @@ impl TryFrom<v1::Assignment> for Assignment {
             gates: each(gates)?,
             resumed: resumed.map(TryInto::try_into).transpose()?,
             hung_after: hung_after_ms.map(Duration::from_millis),
+        })
+    }
+}
+
+impl From<TargetBranch> for v1::TargetBranch {
+    fn from(target: TargetBranch) -> Self {
+        let TargetBranch { name, tip, origin } = target;
+        Self { name, tip: tip.into(), origin }
+    }
+}
+
+impl TryFrom<v1::TargetBranch> for TargetBranch {
+    type Error = Malformed;
+
+    fn try_from(target: v1::TargetBranch) -> Result<Self, Malformed> {
+        let v1::TargetBranch { name, tip, origin } = target;
+        Ok(Self { name, tip: CommitId::new(tip)?, origin })
+    }
+}
+
+impl From<GatedChange> for v1::GatedChange {
+    fn from(gated: GatedChange) -> Self {
+        let GatedChange { change, item, attempt, head, title } = gated;
+        Self { change: change.get(), item: item.get(), attempt: attempt.get(), head: head.into(), title }
+    }
+}
+
+impl TryFrom<v1::GatedChange> for GatedChange {
+    type Error = Malformed;
+
+    fn try_from(gated: v1::GatedChange) -> Result<Self, Malformed> {
+        let v1::GatedChange { change, item, attempt, head, title } = gated;
+        Ok(Self {
+            change: ChangeId::new(change),
+            item: ItemId::new(item),
+            attempt: Attempt::new(attempt),
+            head: CommitId::new(head)?,
+            title,
         })
     }
 }

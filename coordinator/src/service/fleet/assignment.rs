@@ -1,14 +1,15 @@
 //! The assignment of a worker, as it is sent to an outpost: derived from the record each time.
 
-use sprint_core::assignment::{Assignment, Command, Runtime};
+use sprint_core::address::RepoAddress;
+use sprint_core::assignment::{Assignment, Command, GatedChange, Runtime, TargetBranch};
 use sprint_core::conflict::Conflict;
-use sprint_core::ids::candidate_ref;
+use sprint_core::ids::{CommitId, candidate_ref};
 use sprint_core::item::Item;
 use sprint_core::job::{AttemptJob, GateJob, Job, Role};
 use sprint_core::pipeline::command_line;
 use sprint_core::prompt::{self, Onto};
 use sprint_core::repo::Repo;
-use sprint_core::trial::Trial;
+use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
 
 use crate::service::repos::config::config_at;
@@ -20,7 +21,15 @@ use crate::service::{Coordinator, ServiceError};
 /// What the store says.
 pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
     match &worker.job {
-        Job::Gate(job) => Ok(sprint.store.get(&job.trial).await?.and_then(|trial| for_gate(&trial, job, worker))),
+        Job::Gate(job) => {
+            let (Some(repo), Some(trial)) =
+                (sprint.store.live().repo(&worker.repo), sprint.store.get(&job.trial).await?)
+            else {
+                return Ok(None);
+            };
+            let changes = gated(sprint, &trial).await?;
+            Ok(for_gate(&repo, &trial, job, worker, changes))
+        }
         Job::Attempt(job) => {
             let (Some(repo), Some(item)) = (sprint.store.live().repo(&worker.repo), sprint.store.get(&job.item).await?)
             else {
@@ -35,6 +44,21 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
             Ok(for_attempt(&repo, &item, *job, worker, prompt))
         }
     }
+}
+
+/// What a trial's gates judge.
+async fn gated(sprint: &Coordinator, trial: &Trial) -> Result<Vec<GatedChange>, ServiceError> {
+    let mut changes = vec![];
+    for Member { change, item, attempt, head } in trial.members.iter().cloned() {
+        let title = sprint.store.get(&item).await?.map(|item| item.title).unwrap_or_default();
+        changes.push(GatedChange { change, item, attempt, head, title });
+    }
+    Ok(changes)
+}
+
+fn target(repo: &Repo, tip: &CommitId) -> TargetBranch {
+    let origin = repo.url.as_ref().map(RepoAddress::without_credentials);
+    TargetBranch { name: repo.branch.clone(), tip: tip.clone(), origin }
 }
 
 async fn resolver_prompt(
@@ -67,6 +91,8 @@ fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, promp
         change: None,
         base: worker.base.clone(),
         base_ref: repo.branch_ref(),
+        target: Some(target(repo, &worker.base)),
+        changes: vec![],
         title: item.title.clone(),
         prompt,
         feedback,
@@ -77,10 +103,16 @@ fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, promp
     })
 }
 
-fn for_gate(trial: &Trial, job: &GateJob, worker: &Worker) -> Option<Assignment> {
+fn for_gate(
+    repo: &Repo,
+    trial: &Trial,
+    job: &GateJob,
+    worker: &Worker,
+    changes: Vec<GatedChange>,
+) -> Option<Assignment> {
     let run = trial.runs.iter().find(|run| run.gate.name == job.gate)?;
-    let changes = trial.members.iter().map(|member| member.change.to_string()).collect::<Vec<_>>();
-    let what = if changes.is_empty() { "the tip".to_owned() } else { format!("change {}", changes.join(", ")) };
+    let numbers = changes.iter().map(|gated| gated.change.to_string()).collect::<Vec<_>>();
+    let what = if numbers.is_empty() { "the tip".to_owned() } else { format!("change {}", numbers.join(", ")) };
     Some(Assignment {
         worker: worker.id,
         repo: worker.repo.clone(),
@@ -88,6 +120,8 @@ fn for_gate(trial: &Trial, job: &GateJob, worker: &Worker) -> Option<Assignment>
         change: trial.last().map(|member| member.change),
         base: worker.base.clone(),
         base_ref: candidate_ref(&trial.candidate.commit),
+        target: Some(target(repo, &trial.candidate.base)),
+        changes,
         title: format!("gate {:?} of trial {}: {what}", job.gate, trial.id),
         prompt: String::new(),
         feedback: vec![],

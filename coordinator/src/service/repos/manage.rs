@@ -190,6 +190,7 @@ pub async fn fetch(sprint: &Coordinator, name: &RepoName) -> Result<Described, S
     };
     let git = sprint.git.get(name)?;
     upstream::follow(sprint, &git, &repo, url, &git.tip(&repo.branch)?).await?;
+    upstream::fetch_others(&git, &repo, url).await;
     drop(held);
     get(sprint, name).await
 }

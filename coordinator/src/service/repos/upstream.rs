@@ -70,6 +70,14 @@ pub(crate) async fn follow(
     Ok(Followed::Moved)
 }
 
+/// Brings the upstream's tags and other branches along. Nothing that lands depends on them: a failure is said, and the
+/// next fetch tries again.
+pub(crate) async fn fetch_others(git: &GitRepo, repo: &Repo, url: &RepoAddress) {
+    if let Err(error) = git.fetch_others(url).await {
+        tracing::warn!(repo = %repo.name, %error, "the upstream's tags and other branches could not be fetched");
+    }
+}
+
 /// Brings the upstream's branch to ours, if it is behind, and ends the items whose landings it has.
 ///
 /// That the upstream does not take it is no error: it is on record, and the push is tried again at its pace.

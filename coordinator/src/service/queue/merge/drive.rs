@@ -97,6 +97,9 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     if let Some(url) = repo.url.as_ref().filter(|_| state.follow != Follow::Done) {
         // Also if it fails: the next try has its time.
         state.fetched_at = Some(sprint.now());
+        if is_idle {
+            upstream::fetch_others(&git, &repo, url).await;
+        }
         match upstream::follow(sprint, &git, &repo, url, &tip).await? {
             Followed::Same => state.follow = Follow::Done,
             Followed::Moved => return Ok(Progress::Made),
