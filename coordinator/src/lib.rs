@@ -96,6 +96,8 @@ pub mod service {
         pub(crate) mod pace;
         pub mod revision;
         mod rewrite;
+        pub(crate) mod submodule_memory;
+        pub(crate) mod submodules;
         pub mod upstream;
 
         pub use manage::{Described, add, fetch, get, http_backend, list, remove, set};

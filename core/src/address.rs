@@ -41,6 +41,21 @@ pub enum InvalidAddress {
     Escapes,
 }
 
+/// Why an address in `.gitmodules` is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidSubmodule {
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
+    #[error("its address leads beyond the host of the repository")]
+    BeyondHost,
+    #[error("its address is a path, which counts only where the repository's own is one")]
+    Path,
+    #[error(
+        "its address is of no kind that is used for submodules: https, http, ssh, user@host:path, or a path from the repository's own"
+    )]
+    Scheme,
+}
+
 /// An address in pieces; together they are the whole.
 struct Parts<'a> {
     /// The scheme, with what divides it from what follows.
@@ -80,6 +95,69 @@ impl RepoAddress {
         match user.filter(|_| self.is_http()).and_then(credentials) {
             Some(credentials) => (format!("{before}{after}"), Some(credentials)),
             None => (self.0.clone(), None),
+        }
+    }
+
+    /// The address of a submodule, as `.gitmodules` of this repository gives it: an address, or a path from this one.
+    ///
+    /// The file is written by whoever may change the tree. So no scheme is taken that runs a program, and no path on the
+    /// coordinator's host unless this repository is one, too.
+    ///
+    /// # Errors
+    /// [`InvalidSubmodule`].
+    pub fn submodule(&self, text: &str) -> Result<Self, InvalidSubmodule> {
+        let is_relative = text.starts_with("./") || text.starts_with("../");
+        let whole = if is_relative { self.beside(text).ok_or(InvalidSubmodule::BeyondHost)? } else { text.to_owned() };
+        let address = Self::new(whole)?;
+        if address.path().is_some() {
+            return if self.path().is_some() { Ok(address) } else { Err(InvalidSubmodule::Path) };
+        }
+        let lower = address.0.to_ascii_lowercase();
+        let has_scheme = ["https://", "http://", "ssh://"].iter().any(|scheme| lower.starts_with(scheme));
+        // `host:path`, and nothing that a helper program is asked for.
+        let is_scp = !lower.contains("::")
+            && !lower.contains("://")
+            && lower.split('/').next().is_some_and(|begin| begin.contains(':'));
+        if !has_scheme && !is_scp {
+            return Err(InvalidSubmodule::Scheme);
+        }
+        Ok(self.lend_credentials(address))
+    }
+
+    /// The address to which a path leads from this one; none when that is beyond the host.
+    fn beside(&self, path: &str) -> Option<String> {
+        let mut base = self.0.trim_end_matches('/');
+        let begin = base.find("://").map_or(0, |at| base[at + 3..].find('/').map_or(base.len(), |end| at + 3 + end));
+        let (mut path, mut divider) = (path, '/');
+        loop {
+            if let Some(rest) = path.strip_prefix("./") {
+                path = rest;
+            } else if let Some(rest) = path.strip_prefix("../") {
+                let at = base[begin..].rfind(['/', ':']).map(|at| begin + at)?;
+                divider = base[at..].chars().next()?;
+                (base, path) = (&base[..at], rest);
+            } else if base.len() < begin || path.is_empty() {
+                return None;
+            } else {
+                return Some(format!("{base}{divider}{path}"));
+            }
+        }
+    }
+
+    /// An address at the server of this one is reached as this one is.
+    fn lend_credentials(&self, address: Self) -> Self {
+        let (own, other) = (self.parts(), address.parts());
+        let origin = |before: &str, after: &str| {
+            (before.to_ascii_lowercase(), after.split('/').next().map(str::to_ascii_lowercase))
+        };
+        // Without a user the whole address is the last part.
+        let (scheme, rest) = other.after.split_once("://").unwrap_or(("", other.after));
+        let same = origin(own.before, own.after) == origin(&format!("{scheme}://"), rest);
+        match own.user {
+            Some(user) if self.is_http() && other.user.is_none() && same => {
+                Self(format!("{}{user}@{rest}", own.before))
+            }
+            Some(_) | None => address,
         }
     }
 

@@ -125,3 +125,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_submodules_address_stays_with_its_repository() {
+    let of =
+        |parent: &str, text: &str| RepoAddress::as_kept(parent.to_owned()).submodule(text).map(|found| found.reach().0);
+    let is = |parent: &str, text: &str, expected: &str| {
+        assert_eq!(of(parent, text).as_deref(), Ok(expected), "{parent} {text}");
+    };
+    is("https://example.org/team/web.git", "../lib.git", "https://example.org/team/lib.git");
+    is("https://example.org/team/web.git/", "../../other/lib.git", "https://example.org/other/lib.git");
+    is("https://example.org/team/web.git", "./sub", "https://example.org/team/web.git/sub");
+    is("git@example.org:team/web.git", "../lib.git", "git@example.org:team/lib.git");
+    is("git@example.org:web.git", "../lib.git", "git@example.org:lib.git");
+    is("ssh://git@example.org:22/web.git", "../lib.git", "ssh://git@example.org:22/lib.git");
+    is("/srv/git/web", "../lib", "/srv/git/lib");
+    is("file:///srv/git/web", "/srv/git/lib", "/srv/git/lib");
+    is("/srv/git/web", "https://example.org/lib.git", "https://example.org/lib.git");
+    is("https://example.org/web.git", "git@example.org:lib.git", "git@example.org:lib.git");
+    let refused =
+        |parent: &str, text: &str, why: InvalidSubmodule| assert_eq!(of(parent, text), Err(why), "{parent} {text}");
+    refused("https://example.org/web.git", "../../../lib.git", InvalidSubmodule::BeyondHost);
+    refused("https://example.org/web.git", "/etc", InvalidSubmodule::Path);
+    refused("https://example.org/web.git", "file:///etc", InvalidSubmodule::Path);
+    refused("/srv/web", "ext::sh -c id", InvalidSubmodule::Scheme);
+    refused("/srv/web", "fd::0", InvalidSubmodule::Scheme);
+    refused("/srv/web", "https::https://example.org/a", InvalidSubmodule::Scheme);
+    refused("/srv/web", "ftp://example.org/a", InvalidSubmodule::Scheme);
+    refused("/srv/web", "lib", InvalidSubmodule::Scheme);
+    refused("/srv/web", "--upload-pack=id", InvalidSubmodule::Address(InvalidAddress::NoAddress));
+}
+
+#[test]
+fn a_submodule_at_the_same_server_is_reached_with_the_same_credentials() {
+    let parent = RepoAddress::as_kept("https://ann:hunter2@example.org/team/web.git".to_owned());
+    let user = |text: &str| parent.submodule(text).expect("is one").reach().1.map(|known| known.user);
+    assert_eq!(user("../lib.git").as_deref(), Some("ann"));
+    assert_eq!(user("https://example.org/other/lib.git").as_deref(), Some("ann"));
+    assert_eq!(user("https://bob:x@example.org/other/lib.git").as_deref(), Some("bob"));
+    for other in ["https://example.com/lib.git", "http://example.org/lib.git", "https://example.org:8443/lib.git"] {
+        assert_eq!(user(other), None, "{other}");
+    }
+}

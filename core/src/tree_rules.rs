@@ -79,13 +79,28 @@ pub struct Problem {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProblemKind {
-    SameButCase { other: String },
+    SameButCase {
+        other: String,
+    },
     WindowsName,
     TooLong,
-    ConflictMarkers { line: usize },
+    ConflictMarkers {
+        line: usize,
+    },
     UnknownSubmodule,
+    /// A worker's change names a repository that the branch does not.
+    NewSubmodule {
+        address: String,
+    },
+    /// Nobody could get its commit.
+    SubmoduleMissing {
+        why: String,
+    },
     LfsPointer,
-    TooLarge { bytes: u64, limit: u64 },
+    TooLarge {
+        bytes: u64,
+        limit: u64,
+    },
 }
 
 impl ProblemKind {
@@ -94,7 +109,7 @@ impl ProblemKind {
         match self {
             Self::SameButCase { .. } => Some("same_but_case"),
             Self::WindowsName => Some("windows_names"),
-            Self::TooLong => None,
+            Self::TooLong | Self::NewSubmodule { .. } | Self::SubmoduleMissing { .. } => None,
             Self::ConflictMarkers { .. } => Some("conflict_markers"),
             Self::UnknownSubmodule => Some("unknown_submodules"),
             Self::LfsPointer => Some("lfs_pointers"),
@@ -119,6 +134,13 @@ impl fmt::Display for Problem {
                     f,
                     "{path} is a repository of its own without an entry in .gitmodules, so nobody else could get it"
                 )
+            }
+            ProblemKind::NewSubmodule { address } => write!(
+                f,
+                "{path} is a submodule at an address that the branch does not have, {address}; only a person adds one, by a push to the upstream or a change of their own"
+            ),
+            ProblemKind::SubmoduleMissing { why } => {
+                write!(f, "{path} is a submodule at a commit that cannot be fetched: {why}")
             }
             ProblemKind::LfsPointer => write!(f, "{path} is a pointer of Git LFS, and its object was not handed over"),
             ProblemKind::TooLarge { bytes, limit } => write!(f, "{path} has {bytes} bytes, more than {limit}"),

@@ -68,7 +68,9 @@ fn a_persons_branch_with_an_unknown_submodule_does_not_land_either() {
     let repo = cluster.repo("web", &[], &[]);
     // With an entry it lands.
     let commit = repo.tip();
-    for (branch, modules) in [("bad", ""), ("good", "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib\n")] {
+    let name = repo.upstream.file_name().expect("a name").to_string_lossy();
+    let known = format!("[submodule \"lib\"]\n\tpath = lib\n\turl = ../{name}\n");
+    for (branch, modules) in [("bad", ""), ("good", known.as_str())] {
         let clone = tempfile::tempdir().expect("a directory");
         let git = |args: &[&str]| sprint_tests::git(clone.path(), args);
         git(&["clone", "-q", &repo.upstream.display().to_string(), "."]);

@@ -17,6 +17,7 @@ mod repos;
 mod repository;
 mod settings;
 mod signing;
+mod submodules;
 mod tree_rules;
 mod upstream;
 
@@ -28,4 +29,5 @@ pub use merge_tree::Merged;
 pub use repos::GitRepos;
 pub use repository::{CompareAndSwap, GitRepo};
 pub use signing::check_key;
+pub use submodules::{MissingSubmodule, Submodule};
 pub use upstream::{Fetched, Pushed};

@@ -49,15 +49,15 @@ fn receive_pack() -> String {
 const HELPER: &str = "!f() { test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' \"$SPRINT_GIT_USER\" \"$SPRINT_GIT_PASSWORD\"; }; f";
 
 /// An upstream, as arguments and environment of git.
-struct Reach<'a> {
+pub(super) struct Reach<'a> {
     address: &'a RepoAddress,
     /// The address without its secret, for arguments and messages.
-    url: String,
+    pub(super) url: String,
     credentials: Option<Credentials>,
 }
 
 impl<'a> Reach<'a> {
-    fn new(address: &'a RepoAddress) -> Self {
+    pub(super) fn new(address: &'a RepoAddress) -> Self {
         let (url, credentials) = address.reach();
         Self { address, url, credentials }
     }
@@ -92,7 +92,7 @@ impl<'a> Reach<'a> {
     }
 
     /// As [`Self::git`], for a command that reads, where a failure says most likely that the upstream cannot be reached.
-    async fn ask(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+    pub(super) async fn ask(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
         let upload_pack = self.upload_pack();
         let args: Vec<&str> =
             args[..1].iter().copied().chain(upload_pack.as_deref()).chain(args[1..].iter().copied()).collect();
@@ -137,14 +137,14 @@ pub(super) async fn clone(
     let (branch, tip) = find(path, &upstream, branch).await?;
     init(path, &branch).await?;
     let heads = format!("+refs/heads/{branch}:refs/heads/{branch}");
-    let mut args = vec!["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &upstream.url, &heads];
-    args.extend(OTHERS);
-    upstream.ask(path, &args, TRANSFER_LIMIT).await?;
+    let fetch = ["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", &upstream.url];
+    upstream.ask(path, &[&fetch[..], &[&heads]].concat(), TRANSFER_LIMIT).await?;
     // Git leaves out, with a warning only, what would make a clone shallow.
     let fetched = ["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")];
     if program::run(path, &fetched, ASK_LIMIT).await.is_err() {
         return Err(GitError::Shallow { url: address.to_string() });
     }
+    upstream.ask(path, &[&fetch[..], &OTHERS].concat(), TRANSFER_LIMIT).await?;
     program::run(path, &["update-ref", &seen_ref(&branch), &format!("refs/heads/{branch}")], ASK_LIMIT).await?;
     Ok((branch, tip))
 }

@@ -40,6 +40,9 @@ impl Loop for Merger {
             PassReason::Start | PassReason::Tick => repos::list(sprint).iter().map(|repo| repo.name.clone()).collect(),
         };
         for name in names {
+            if reason != PassReason::Notified {
+                repos::submodules::tend(sprint, &name);
+            }
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(again) = busy.get_mut(&name) {
                 // The notice may have been meant for what its task has passed.

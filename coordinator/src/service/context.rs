@@ -18,6 +18,7 @@ use crate::service::fleet::connections::Connections;
 use crate::service::fleet::logs::Logs;
 use crate::service::operate::loops::Loops;
 use crate::service::queue::merge::Queues;
+use crate::service::repos::submodule_memory::Submodules;
 use crate::store::{Notices, Store};
 
 /// Where the local user's own access is kept, and what it leads to.
@@ -47,6 +48,7 @@ pub struct Coordinator {
     /// Owns every task.
     pub tasks: TaskTracker,
     pub(crate) queues: Queues,
+    pub(crate) submodules: Submodules,
     /// Why each repo's merge queue failed when it last tried.
     troubles: Mutex<HashMap<RepoName, String>>,
 }
@@ -76,6 +78,7 @@ impl Coordinator {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             queues: Queues::default(),
+            submodules: Submodules::default(),
             troubles: Mutex::default(),
         }
     }

@@ -130,7 +130,8 @@ reasons! {
     "branch.missing" Blocked BranchMissing { repo: RepoName, branch: String };
     "repo.no_gate" Info NoGate { repo: RepoName, branch: String };
     "repo.no_command" Info NoRepoCommand { repo: RepoName };
-"repo.upstream_behind" Waiting UpstreamBehind { repo: RepoName, since: Timestamp, why: String };
+    "repo.submodule_missing" Waiting SubmoduleMissing { repo: RepoName, path: String, why: String };
+    "repo.upstream_behind" Waiting UpstreamBehind { repo: RepoName, since: Timestamp, why: String };
     "repo.cannot_land" Blocked CannotLand { repo: RepoName, why: String };
 }
 
@@ -189,6 +190,7 @@ impl Reason {
             | Self::GatesWaiting { .. }
             | Self::BranchRed { .. }
             | Self::BranchMissing { .. }
+            | Self::SubmoduleMissing { .. }
             | Self::UpstreamBehind { .. }
             | Self::CannotLand { .. } => None,
         }

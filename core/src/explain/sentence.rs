@@ -126,6 +126,9 @@ impl fmt::Display for Reason {
                 was.short(),
                 now.short()
             ),
+            Self::SubmoduleMissing { path, why, .. } => {
+                write!(f, "workers find the submodule {path} empty: {why}; it is fetched again by itself")
+            }
             Self::UpstreamBehind { since, why, .. } => {
                 write!(f, "since {since} the upstream has taken no push: {why}; the push is tried again by itself")
             }

@@ -201,6 +201,11 @@ impl WorkerDir {
         self.path.join("given-refs")
     }
 
+    /// The submodules that the workspace began with, if there are any.
+    pub(crate) fn given_submodules(&self) -> PathBuf {
+        self.path.join("given-submodules.json")
+    }
+
     /// Why the directory is to be kept.
     pub(crate) fn keep(&self) -> PathBuf {
         self.path.join("keep")

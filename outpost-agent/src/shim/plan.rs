@@ -20,6 +20,9 @@ pub(crate) struct Plan {
     /// The whole environment of the steps, apart from `TERM`.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) steps: Vec<PlanStep>,
+    /// What the terminal says before anything runs.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
     /// The most bytes that the log holds; a plan of an earlier release does not say.
     #[serde(default = "Plan::any_log")]
     pub(crate) log_limit: u64,
@@ -36,6 +39,7 @@ impl Plan {
             prompt_file: dir.prompt(),
             env: BTreeMap::new(),
             steps: vec![],
+            notes: vec![],
             log_limit: Self::any_log(),
             sandbox,
         }

@@ -83,6 +83,7 @@ fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::R
 
 fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
+    plan.notes.iter().for_each(|note| say(note));
     let groups = Groups::make(plan)?;
     let mut runner = Runner { signals, plan, cause: Cause::Completed, ends_with_us: false };
     for step in &plan.steps {

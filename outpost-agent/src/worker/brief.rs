@@ -94,6 +94,7 @@ pub(crate) fn plan(
     progress: &Progress,
     dir: &WorkerDir,
     sandbox: Option<Sandbox>,
+    notes: Vec<String>,
     log_limit: u64,
 ) -> Result<Plan, BadTemplate> {
     Ok(Plan {
@@ -102,6 +103,7 @@ pub(crate) fn plan(
         prompt_file: dir.prompt(),
         env: variables(assignment, progress, dir, sandbox.as_ref()),
         steps: steps(assignment, dir)?,
+        notes,
         log_limit,
         sandbox,
     })

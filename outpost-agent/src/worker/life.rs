@@ -202,7 +202,7 @@ impl Life {
     async fn prepare(&mut self) {
         let handle = self.handle.clone();
         let prepared = match &self.plan {
-            Some(_) if self.progress.round() > 1 => Ok(()),
+            Some(_) if self.progress.round() > 1 => Ok(vec![]),
             Some(_) | None => {
                 let stopped = async {
                     while handle.stop().is_none() {
@@ -216,10 +216,13 @@ impl Life {
                 }
             }
         };
-        if let Err(error) = prepared {
-            self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
-            return;
-        }
+        let notes = match prepared {
+            Ok(notes) => notes,
+            Err(error) => {
+                self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
+                return;
+            }
+        };
         pass(Point::WorkspaceMade);
         let sandbox = self.sandbox();
         let plan = match brief::plan(
@@ -227,6 +230,7 @@ impl Life {
             &self.progress,
             &handle.dir,
             sandbox,
+            notes,
             self.agent.settings.log_limit,
         ) {
             Ok(plan) => plan,

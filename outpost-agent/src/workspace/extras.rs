@@ -17,8 +17,9 @@ use super::git::{Git, GitError};
 use super::nested;
 use super::own_git::OwnGit;
 use super::refs::Given;
-use super::save::{Remains, Workspace, limited};
+use super::save::{Remains, Workspace, changed, limited, path_of};
 use super::scratch::Scratch;
+use super::submodules::GivenSubmodule;
 
 /// How long reading may take, of the worker's own repository and of all others together: a pipe in the place of a file
 /// would be waited for without end.
@@ -113,7 +114,9 @@ impl Workspace {
 
     /// The repositories within the workspace that git does not ignore.
     async fn nested(&self, remains: &Remains, scratch: &Scratch) -> Result<Vec<PathBuf>, GitError> {
-        let (workspace, from) = (self.path(), [&remains.new_dirs[..], &remains.gitlinks].concat());
+        let workspace = self.path();
+        let changed = self.changed_submodules(scratch).await?;
+        let from = [&remains.new_dirs[..], &remains.gitlinks, &changed].concat();
         if from.is_empty() {
             return Ok(vec![]);
         }
@@ -124,6 +127,26 @@ impl Workspace {
         }
         let ignored = self.ignored(scratch).await?;
         Ok(found.into_iter().filter(|dir| !dir.ancestors().any(|above| ignored.contains(above))).collect())
+    }
+}
+
+impl Workspace {
+    /// The submodules that are not as the worker got them, in their repositories or in their files.
+    async fn changed_submodules(&self, scratch: &Scratch) -> Result<Vec<PathBuf>, GitError> {
+        let given = GivenSubmodule::of(&self.dir);
+        if given.is_empty() {
+            return Ok(vec![]);
+        }
+        let status =
+            ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=none"];
+        let outermost = given.iter().filter(|one| !given.iter().any(|other| one.is_within(other)));
+        let status = self.within(scratch).args(status).args(["--"]).args(outermost.map(|module| &module.path));
+        let status = limited(status.output()).await?;
+        let dirty: BTreeSet<_> = changed(&status).map(path_of).collect();
+        let is_changed = |module: &GivenSubmodule| {
+            module.path.ancestors().any(|above| dirty.contains(above)) || !module.is_as_given(&self.path())
+        };
+        Ok(given.iter().filter(|module| is_changed(module)).map(|module| module.path.clone()).collect())
     }
 }
 

@@ -58,6 +58,10 @@ pub(crate) struct CommitSource<'a> {
     pub(crate) repo: &'a str,
 }
 
+fn failed(said: &str) -> GitError {
+    GitError::Failed { command: "fetch".to_owned(), said: said.to_owned() }
+}
+
 impl Mirror {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, known: Mutex::default(), fetch: tokio::sync::Mutex::default(), shared: Mutex::default() }
@@ -128,7 +132,6 @@ impl Mirror {
         remote: &watch::Sender<Option<Remote>>,
         give_up: Instant,
     ) -> Result<(), GitError> {
-        let failed = |said: &str| GitError::Failed { command: "fetch".to_owned(), said: said.to_owned() };
         // Known from the coordinator's first welcome on.
         let mut known = remote.subscribe();
         let remote = match tokio::time::timeout_at(give_up, known.wait_for(Option::is_some)).await {
@@ -164,6 +167,38 @@ impl Mirror {
         let shared: Arc<[u8]> = refs::packed(&Git::at(&self.path).args(list).output().await?).into();
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shared));
         Ok(shared)
+    }
+
+    /// Makes sure that a submodule's commit is here; the coordinator has it, or nobody.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub(super) async fn ensure_module(
+        &self,
+        commit: &CommitId,
+        remote: Option<&Remote>,
+        repo: &str,
+    ) -> Result<(), GitError> {
+        let _turn = self.fetch.lock().await;
+        let name = format!("refs/sprint/module/{commit}");
+        // The ref, not the commit: with it all of the commit is here.
+        if self.is_known(commit)
+            || Git::at(&self.path).args(["rev-parse", "--verify", "--quiet", &name]).run().await.is_ok()
+        {
+            self.learn(commit);
+            return Ok(());
+        }
+        let unknown = || failed("the coordinator has not said where the repositories are");
+        let remote = remote.ok_or_else(unknown)?;
+        let (url, refspec) = (remote.address(repo), format!("+{name}:{name}"));
+        let fetch = remote
+            .apply(Git::at(&self.path))
+            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", &url, &refspec])
+            .run();
+        match tokio::time::timeout(FETCH_LIMIT * 10, fetch).await {
+            Ok(fetched) => fetched.map(|_| self.learn(commit)),
+            Err(_) => Err(failed("it took longer than five minutes")),
+        }
     }
 
     async fn holds(&self, commit: &CommitId) -> bool {

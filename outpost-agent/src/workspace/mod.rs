@@ -19,6 +19,7 @@ mod repositories;
 pub(crate) mod save;
 pub(crate) mod scratch;
 mod stamp;
+pub(crate) mod submodules;
 mod tree;
 
 pub(crate) use repositories::Repositories;

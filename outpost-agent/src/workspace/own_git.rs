@@ -46,6 +46,28 @@ impl OwnGit {
         Ok(Self { dir })
     }
 
+    /// That of a submodule, at a path from the workspace.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn open_at(workspace: &Path, git_dir: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let root = OpenOptions::new().read(true).custom_flags(flags.bits()).open(workspace)?;
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | flags)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+        Ok(Self { dir: File::from(openat2(&root, git_dir, how)?) })
+    }
+
+    /// Whether its HEAD and its packed refs are these, and it has no other ref and no other worktree.
+    ///
+    /// # Errors
+    /// As [`Self::has_only`].
+    pub(super) fn is_as_made(&self, head: &[u8], packed: &[u8]) -> io::Result<bool> {
+        let same = self.bytes("HEAD")? == head && self.bytes("packed-refs")? == packed;
+        Ok(same && self.loose_alone("")? && !self.has("worktrees") && !self.has("reftable"))
+    }
+
     /// The commit that HEAD names, if files say so.
     pub(crate) fn head(&self) -> Option<CommitId> {
         follow(|name| self.text(name).ok())
@@ -66,8 +88,11 @@ impl OwnGit {
         let own = |line: &[u8]| line.strip_suffix(name.as_bytes()).is_some_and(|before| before.ends_with(b" "));
         let mut packed = packed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#"));
         let packed_alone = packed.all(|line| line.starts_with(b"^") || own(line) || given.has(line));
-        let has = |dir: &str| disk::list_below(&self.dir, Path::new(dir)).is_ok_and(|mut list| list.next().is_some());
-        Ok(self.loose_alone(&name)? && is_on_it && packed_alone && !has("worktrees") && !has("reftable"))
+        Ok(self.loose_alone(&name)? && is_on_it && packed_alone && !self.has("worktrees") && !self.has("reftable"))
+    }
+
+    fn has(&self, dir: &str) -> bool {
+        disk::list_below(&self.dir, Path::new(dir)).is_ok_and(|mut list| list.next().is_some())
     }
 
     fn loose_alone(&self, name: &str) -> io::Result<bool> {

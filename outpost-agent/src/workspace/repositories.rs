@@ -20,6 +20,7 @@ use super::mirror::{CommitSource, Mirror};
 use super::pool::{Pool, Upkeep};
 use super::refs;
 use super::remote::Remote;
+use super::submodules::{self, Populated};
 use super::tree::Tree;
 use crate::host::disk;
 use crate::host::paths::{DataDir, WorkerDir};
@@ -72,11 +73,12 @@ impl Repositories {
             .clone()
     }
 
-    /// Makes a worker's workspace: at its commit, on its branch if it works on an item, with the work that it resumes.
+    /// Makes a worker's workspace: at its commit, on its branch if it works on an item, with the work that it resumes;
+    /// answers what is missing in it.
     ///
     /// # Errors
     /// [`PrepareError`].
-    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<(), PrepareError> {
+    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<String>, PrepareError> {
         self.starting();
         let repository = self.get(&assignment.repo);
         let mirror = repository.mirror.path();
@@ -110,7 +112,15 @@ impl Repositories {
         if branch.is_some() {
             repository.pool.expect(&assignment.base);
         }
-        Ok(())
+        let remote = self.remote.borrow().clone();
+        let origin = assignment.target.as_ref().and_then(|target| target.origin.as_deref());
+        let repo = assignment.repo.as_str();
+        let Populated { given, missing } =
+            submodules::populate(&repository.mirror, remote.as_ref(), repo, &tree, origin).await?;
+        if !given.is_empty() {
+            std::fs::write(dir.given_submodules(), serde_json::to_vec(&given).map_err(io::Error::other)?)?;
+        }
+        Ok(missing.into_iter().map(|why| format!("the submodule {why}; it is empty")).collect())
     }
 
     /// Removes what an attempt to prepare has left when the agent ended in the middle of it.

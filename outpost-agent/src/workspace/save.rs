@@ -67,7 +67,7 @@ pub(crate) struct Workspace {
 }
 
 /// The paths in what `git status --porcelain -z` prints.
-fn changed(status: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn changed(status: &[u8]) -> impl Iterator<Item = &[u8]> {
     status.split(|byte| *byte == 0).filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty())
 }
 
@@ -79,7 +79,7 @@ fn gitlinks(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|(_, path)| path)
 }
 
-fn path_of(bytes: &[u8]) -> PathBuf {
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
@@ -197,7 +197,7 @@ impl Workspace {
     }
 
     /// Git on a worker's files, within the worker's confinement.
-    fn within(&self, scratch: &Scratch) -> Git {
+    pub(super) fn within(&self, scratch: &Scratch) -> Git {
         self.within_repository(&scratch.look, scratch).work_tree(&self.path())
     }
 

@@ -17,13 +17,17 @@ use super::git::{Git, Urgency};
 use super::refs;
 use crate::host::disk;
 
-/// A tree's configuration. Nothing is collected behind a worker's back.
-const CONFIG: &str = "\
+/// A tree's configuration, which begins with its core.
+pub(super) const CORE: &str = "\
 [core]
 \trepositoryformatversion = 0
 \tfilemode = true
 \tbare = false
 \tlogallrefupdates = true
+";
+
+/// What follows. Nothing is collected behind a worker's back.
+pub(super) const REST: &str = "\
 [gc]
 \tauto = 0
 [maintenance]
@@ -52,7 +56,7 @@ impl Tree {
         urgency: Urgency,
     ) -> Result<Self, PrepareError> {
         let tree = Self { path: path.to_owned(), head: commit.clone() };
-        let made = repository(&tree.git_dir(), &[&mirror.join("objects")], CONFIG, commit);
+        let made = repository(&tree.git_dir(), &[&mirror.join("objects")], &[CORE, REST].concat(), commit);
         let checked_out = match made {
             Ok(()) => tree.check_out(urgency).await,
             Err(error) => Err(error.into()),
@@ -140,7 +144,7 @@ impl Tree {
         let dir = self.git_dir();
         fs::create_dir_all(dir.join("hooks"))?;
         if let Some(target) = target {
-            fs::write(dir.join("config"), format!("{CONFIG}{}", refs::remote(target)))?;
+            fs::write(dir.join("config"), format!("{CORE}{REST}{}", refs::remote(target)))?;
         }
         let Some(branch) = branch else { return fs::write(dir.join("packed-refs"), given) };
         let name = format!("refs/heads/{branch}");

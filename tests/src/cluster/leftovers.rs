@@ -49,7 +49,9 @@ impl Cluster {
         let path = self.coordinator_data().join("repos").join(format!("{repo}.git"));
         let refs = git(&path, &["for-each-ref", "--format=%(refname)"]);
         let is_known = |name: &&str| match name.split('/').collect::<Vec<_>>().as_slice() {
-            ["refs", "heads", "main"] | ["refs", "sprint", "upstream" | "fetched", "main"] => true,
+            ["refs", "heads", "main"]
+            | ["refs", "remotes", "origin", "main"]
+            | ["refs", "sprint", "upstream" | "fetched", "main"] => true,
             ["refs", "sprint", "work" | "wip", item, attempt]
             | ["refs", "sprint", "late", "work" | "wip", item, attempt] => {
                 attempts(item).zip(attempt.parse::<u64>().ok()).is_some_and(|(last, attempt)| attempt <= last)

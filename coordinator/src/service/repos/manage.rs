@@ -22,10 +22,10 @@ use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use sprint_core::trial::{TrialEvent, TrialState};
 use tokio::process::Command;
 
-use crate::git::{RefUpdate, check_key};
+use crate::git::{MissingSubmodule, RefUpdate, check_key};
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
-use crate::service::repos::{rewrite, upstream};
+use crate::service::repos::{rewrite, submodules, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -84,8 +84,11 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
     if sprint.store.get(&name).await?.is_some() {
         return Err(taken());
     }
-    let (branch, _) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
-    let refused = sprint.git.get(&name)?.try_push(&url, &branch).await?;
+    let (branch, tip) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
+    let git = sprint.git.get(&name)?;
+    sprint.submodules.forget(&name);
+    submodules::bring(sprint, &git, &name, &url, &tip).await?;
+    let refused = git.try_push(&url, &branch).await?;
     let since = sprint.now();
     let mut repo = Repo {
         name: name.clone(),
@@ -151,6 +154,9 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
             Ok(found) => gates = found,
             Err(error) => notices.push(Reason::CannotLand { repo: name(), why: error.to_string() }),
         },
+    }
+    for MissingSubmodule { path, why } in sprint.submodules.missing(&repo.name) {
+        notices.push(Reason::SubmoduleMissing { repo: name(), path, why });
     }
     if repo.run.is_empty() && repo.runtimes.is_empty() {
         notices.push(Reason::NoRepoCommand { repo: name() });
@@ -327,6 +333,7 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
         })
         .await?;
     sprint.queues.forget(&key);
+    sprint.submodules.forget(&key);
     let aside = sprint.git.set_aside(&key, &sprint.now().as_millis().to_string())?;
     tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");
     Ok(repo)

@@ -16,6 +16,7 @@ use sprint_failpoint::{Point, pass};
 use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
 use crate::service::repos::halt::{Halt, set_halted};
 use crate::service::repos::pace::Pace;
+use crate::service::repos::submodules;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 
 /// The result of reading the upstream.
@@ -61,6 +62,8 @@ pub(crate) async fn follow(
     if !git.reaches(&upstream, tip)? {
         return Ok(Followed::Diverged { upstream });
     }
+    // Before a worker can start from it.
+    submodules::bring(sprint, git, &repo.name, url, &upstream).await?;
     match git.compare_and_swap(&repo.branch, tip, &upstream, "sprint: follow the upstream")? {
         CompareAndSwap::Moved => {
             record(sprint, EventKind::REPO_SYNCED, &repo.name, json!({ "from": tip, "to": upstream })).await?;

@@ -16,6 +16,7 @@ use crate::service::queue::merge::intent::intend;
 use crate::service::queue::merge::memory::QueueState;
 use crate::service::queue::merge::progress::Progress;
 use crate::service::repos::config::config_in;
+use crate::service::repos::submodules;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::InQueue;
 
@@ -78,7 +79,11 @@ pub(crate) async fn is_unfit(
                 let before = git.tree_of(tip)?;
                 // The rules that stand; a change does not switch them off for itself.
                 let rules = config_in(git, repo, &before).map_or_else(|_| TreeRules::default(), |config| config.tree);
-                let problems = git.problems(&before, &tree, rules)?;
+                let mut problems = git.problems(&before, &tree, rules)?;
+                if let Some(url) = &repo.url {
+                    let by_worker = change.role.is_some();
+                    problems.extend(submodules::problems(git, url, before.as_str(), tree.as_str(), by_worker).await?);
+                }
                 if problems.is_empty() {
                     return Ok(None);
                 }
