@@ -96,6 +96,7 @@ pub mod service {
         pub(crate) mod pace;
         pub mod revision;
         mod rewrite;
+        pub(crate) mod setup_failures;
         pub(crate) mod submodule_memory;
         pub(crate) mod submodules;
         pub mod upstream;

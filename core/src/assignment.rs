@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::gates::{Gate, GateVerdict, duration_text};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
 use crate::job::{EarlierWork, Job};
+use crate::recipe::Recipe;
 use crate::worker::Terminal;
 
 crate::words! {
@@ -111,6 +112,9 @@ pub struct Assignment {
     /// What a gate judges, in the order of the queue.
     #[serde(default)]
     pub changes: Vec<GatedChange>,
+    /// How the workspace is made ready; empty: it is what git checks out.
+    #[serde(default)]
+    pub recipe: Recipe,
     pub title: String,
     /// The text for `context/prompt.md`.
     pub prompt: String,
@@ -156,6 +160,8 @@ pub enum AttemptOutcome {
     Failed { reason: String },
     /// Its command was not found, or could not be run: the host is to blame until another shows the same.
     Unfit { reason: String },
+    /// Its workspace could not be set up: the host is to blame, then the repo, and never the item.
+    NotSetUp { reason: String },
     /// It left nothing, and said why that is right.
     NothingToDo { reason: String },
     /// The outpost could not run it, or lost it; the item is not blamed.

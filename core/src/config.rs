@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::footprint;
 use crate::gates::{self, Gate, InvalidGates, ReportFile, duration_text, several};
+use crate::recipe::{Cache, DEFAULT_TIMEOUT, InvalidRecipe, Recipe};
 use crate::tree_rules::TreeRules;
 
 /// The file at the root of a managed repository that configures it.
@@ -60,6 +61,9 @@ pub struct RepoConfig {
     #[serde(default)]
     pub tree: TreeRules,
     pub footprint: Vec<footprint::Rule>,
+    /// None where the file has no `[workspace]`: then other programs' files count.
+    #[serde(default)]
+    pub workspace: Option<Recipe>,
 }
 
 /// Why a configuration cannot be used.
@@ -84,10 +88,12 @@ pub enum InvalidConfig {
         "{CONFIG_FILE} cannot be used: [[footprint]] {unit:?} depends on {on:?}, and there is no such unit; name one of {units}"
     )]
     NoUnit { unit: String, on: String, units: String },
+    #[error("{CONFIG_FILE} cannot be used: {0}")]
+    Workspace(#[from] InvalidRecipe),
 }
 
 /// The tables of [`ConfigFile`].
-const TABLES: &[&str] = &["gate", "merge", "tree", "footprint"];
+const TABLES: &[&str] = &["gate", "merge", "tree", "workspace", "footprint"];
 /// What the names of other programs' tables begin with.
 const FOREIGN: &str = "x-";
 
@@ -102,6 +108,28 @@ struct ConfigFile {
     tree: TreeRules,
     #[serde(default)]
     footprint: Vec<footprint::Rule>,
+    workspace: Option<StrictWorkspace>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StrictWorkspace {
+    #[serde(default)]
+    setup: String,
+    #[serde(default)]
+    teardown: String,
+    #[serde(with = "duration_text", default = "StrictWorkspace::timeout")]
+    timeout: Duration,
+    #[serde(default)]
+    bring: Vec<String>,
+    #[serde(default)]
+    cache: Vec<Cache>,
+}
+
+impl StrictWorkspace {
+    const fn timeout() -> Duration {
+        DEFAULT_TIMEOUT
+    }
 }
 
 /// A gate as the file writes it: a misspelt key is an error, not a gate without a limit.
@@ -138,7 +166,7 @@ struct StrictMerge {
 /// [`InvalidConfig`]; a file that cannot be read is never "no gates".
 pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let syntax = |error: toml::de::Error| InvalidConfig::Syntax(error.to_string());
-    let ConfigFile { gate, merge, tree, footprint } = toml::from_str(text).map_err(syntax)?;
+    let ConfigFile { gate, merge, tree, footprint, workspace } = toml::from_str(text).map_err(syntax)?;
     // A misspelt table must not switch a gate off.
     let found: toml::Table = toml::from_str(text).map_err(syntax)?;
     let known = |name: &str| TABLES.contains(&name) || name.starts_with(FOREIGN);
@@ -148,7 +176,8 @@ pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let gates = gate.into_iter().map(Gate::try_from).collect::<Result<Vec<_>, _>>()?;
     gates::validate(&gates)?;
     check_units(&footprint)?;
-    Ok(RepoConfig { gates, merge: merge.try_into()?, tree, footprint })
+    let workspace = workspace.map(Recipe::try_from).transpose()?;
+    Ok(RepoConfig { gates, merge: merge.try_into()?, tree, footprint, workspace })
 }
 
 fn check_units(rules: &[footprint::Rule]) -> Result<(), InvalidConfig> {
@@ -181,6 +210,17 @@ impl TryFrom<StrictGate> for Gate {
         });
         let require = require.collect::<Result<_, _>>()?;
         Ok(Self { name, run, timeout, retries, stage, needs, report, require })
+    }
+}
+
+impl TryFrom<StrictWorkspace> for Recipe {
+    type Error = InvalidRecipe;
+
+    fn try_from(workspace: StrictWorkspace) -> Result<Self, InvalidRecipe> {
+        let StrictWorkspace { setup, teardown, timeout, bring, cache } = workspace;
+        let recipe = Self { setup, teardown, timeout, bring, cache, ..Self::default() };
+        recipe.validate()?;
+        Ok(recipe)
     }
 }
 

@@ -188,3 +188,29 @@ fn the_handbook_names_every_metric_and_kind_of_report() {
         }
     }
 }
+
+#[test]
+fn a_workspace_is_read_and_its_mistakes_are_named() {
+    let text = r#"
+        [workspace]
+        setup = "npm ci"
+        teardown = "docker compose down"
+        timeout = "5m"
+        bring = [".env", "config/*.local"]
+        cache = [{ path = "node_modules", key = "package-lock.json" }]
+    "#;
+    let recipe = parse(text).expect("is read").workspace.expect("is there");
+    assert_eq!(recipe.timeout, Duration::from_mins(5));
+    assert_eq!(recipe.cache[0].key, ["package-lock.json"]);
+    assert_eq!(parse("").expect("is read").workspace, None);
+    for (text, said) in [
+        ("[workspace]\nsetpu = 'x'", "setpu"),
+        ("[workspace]\ntimeout = '0s'", "workspace.timeout is 0"),
+        ("[workspace]\nsetup = 'x'\ncache = [{ path = '../x', key = 'a' }]", "\"../x\" is no directory"),
+        ("[workspace]\nbring = ['']", "workspace.bring"),
+        ("[[workspace]]\nsetup = 'x'", "workspace"),
+    ] {
+        let error = parse(text).expect_err("is refused").to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}

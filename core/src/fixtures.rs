@@ -11,6 +11,7 @@ use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, Tre
 use crate::item::{Item, ItemKind, Lease, Priority, Stage};
 use crate::job::{AttemptJob, Job, Role};
 use crate::outpost::{Outpost, OutpostState};
+use crate::recipe::Recipe;
 use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Repo, Resume};
 use crate::time::Timestamp;
 use crate::trial::{Member, Purpose, Trial};
@@ -208,6 +209,7 @@ pub fn assignment(worker: u64, item: u64, run: &str) -> Assignment {
         base_ref: "refs/heads/main".to_owned(),
         target: None,
         changes: vec![],
+        recipe: Recipe::default(),
         title: "a title".to_owned(),
         prompt: String::new(),
         feedback: vec![],

@@ -4,8 +4,10 @@ use serde_json::json;
 use super::*;
 use crate::config::{RepoConfig, parse};
 use crate::fuzz::texts;
+use crate::recipe::Recipe;
 
 const VALID: &[&str] = &[
+    "[workspace]\nsetup = \"npm ci\"\nbring = [\".env\"]\ntimeout = \"5m\"\ncache = [{ path = \"a\", key = [\"b\"] }]",
     "[tree]\nsame_but_case = \"allow\"\nmax_blob = \"1 MiB\"\n",
     "[[gate]]\nname = \"test\"\nrun = \"make test\"\ntimeout = \"10m\"\n",
     "[[gate]]\nname = 'a'\nrun = '''true\n'''\n[[gate]]\nname = \"b\"\nrun = \"x\\u0000y\"\ntimeout = \"1h 2s\"\n",
@@ -27,8 +29,13 @@ proptest! {
         // Writing it down and reading it again, as the wire and the record do, changes nothing.
         let json = json!(config).to_string();
         prop_assert_eq!(&serde_json::from_str::<RepoConfig>(&json).expect("is read"), &config);
-        let RepoConfig { gates, merge, tree, footprint } = &config;
-        let file = json!({ "gate": gates, "merge": merge, "tree": tree, "footprint": footprint });
+        let RepoConfig { gates, merge, tree, footprint, workspace } = &config;
+        let mut file = json!({ "gate": gates, "merge": merge, "tree": tree, "footprint": footprint });
+        if let Some(Recipe { setup, teardown, timeout, bring, cache, variables: _, notes: _ }) = workspace {
+            let timeout = humantime::format_duration(*timeout).to_string();
+            file["workspace"] =
+                json!({ "setup": setup, "teardown": teardown, "timeout": timeout, "bring": bring, "cache": cache });
+        }
         let written = toml::to_string(&file).expect("is written");
         prop_assert_eq!(parse(&written), Ok(config));
     }

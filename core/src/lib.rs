@@ -34,6 +34,7 @@ pub mod needs;
 pub mod outpost;
 pub mod pipeline;
 pub mod prompt;
+pub mod recipe;
 pub mod refusal;
 mod refused;
 pub mod repo;

@@ -16,7 +16,7 @@ use crate::host::paths::DataDir;
 use crate::link::Identity;
 use crate::sandbox::policy::Policy;
 use crate::tmux::Tmux;
-use crate::worker::{Fleet, Outbox, SnapshotPace, WarmDirs, WarmSessions};
+use crate::worker::{Fleet, Outbox, Ports, SnapshotPace, WarmDirs, WarmSessions};
 use crate::workspace::Repositories;
 
 /// The settings that the agent was started with.
@@ -53,6 +53,7 @@ pub(crate) struct Agent {
     pub(crate) repositories: Repositories,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) fleet: Fleet,
+    pub(crate) ports: Ports,
     pub(crate) snapshot_pace: SnapshotPace,
     pub(crate) orphan_sessions: OrphanSessions,
     /// Why nothing new is taken for the time being.

@@ -28,7 +28,7 @@ use crate::sandbox::Limits;
 use crate::sandbox::probe::{self, SandboxSettings};
 use crate::settings::{JoinSettings, SandboxArgs};
 use crate::tmux::Tmux;
-use crate::worker::{Fleet, SnapshotPace, WarmDirs, WarmSessions, hung, roster, warm_upkeep};
+use crate::worker::{Fleet, Ports, SnapshotPace, WarmDirs, WarmSessions, hung, roster, warm_upkeep};
 use crate::workspace::{Repositories, locks};
 
 /// The time limit of the agent's own end; workers are not part of it.
@@ -142,6 +142,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         warm,
         log_limit,
         max_left,
+        files,
         min_free_disk,
         max_disk,
         sandbox,
@@ -149,6 +150,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         log_format: _,
         otlp: _,
     } = options;
+    let files = files.map(|files| directory_of_files(&files)).transpose()?;
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let policy = probe::policy(sandbox_settings(sandbox), &data, &program)?;
     let mut labels: BTreeMap<_, _> = labels.into_iter().collect();
@@ -174,7 +176,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
     let sessions = if settings.drain { 0 } else { warm.min(usize::try_from(settings.max_workers).unwrap_or(warm)) };
     let log_growth = Arc::default();
     let agent = Arc::new(Agent {
-        repositories: Repositories::new(data.clone(), warm),
+        repositories: Repositories::new(data.clone(), warm, files),
         file_watch: FileWatch::new(Arc::clone(&log_growth)).context("inotify cannot be used")?,
         settings,
         policy,
@@ -184,6 +186,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         warm_dirs: WarmDirs::open(&data, sessions),
         outbox: Arc::default(),
         fleet: Fleet::default(),
+        ports: Ports::new(data.root()),
         snapshot_pace: SnapshotPace::default(),
         orphan_sessions: OrphanSessions::open(data.orphan_sessions()),
         pause: watch::Sender::default(),
@@ -195,6 +198,13 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
     locks::sweep(&agent.data.mirrors(), SystemTime::now());
     roster::adopt(&agent).context("the data directory cannot be read")?;
     Ok(agent)
+}
+
+fn directory_of_files(given: &Path) -> anyhow::Result<PathBuf> {
+    let found =
+        given.canonicalize().with_context(|| format!("--files {}: there is no such directory", given.display()))?;
+    anyhow::ensure!(found.is_dir(), "--files {}: it is no directory", given.display());
+    Ok(found)
 }
 
 fn spawn_loops(agent: &Arc<Agent>) {

@@ -180,6 +180,7 @@ fn valid() -> Vec<Vec<u8>> {
         gates: vec![gate.clone()],
         resumed: Some(v1::Resumed { commit: commit(), ..v1::Resumed::default() }),
         target: Some(v1::TargetBranch { name: "main".to_owned(), tip: commit(), origin: None }),
+        recipe: Some(v1::Recipe { setup: "make".to_owned(), bring: vec![".env".to_owned()], ..v1::Recipe::default() }),
         changes: vec![v1::GatedChange { head: commit(), ..v1::GatedChange::default() }],
         ..v1::Assignment::default()
     };

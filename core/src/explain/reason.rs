@@ -130,6 +130,7 @@ reasons! {
     "branch.missing" Blocked BranchMissing { repo: RepoName, branch: String };
     "repo.no_gate" Info NoGate { repo: RepoName, branch: String };
     "repo.no_command" Info NoRepoCommand { repo: RepoName };
+    "repo.setup_fails" Waiting SetupFails { repo: RepoName, outposts: Vec<OutpostName>, why: String };
     "repo.submodule_missing" Waiting SubmoduleMissing { repo: RepoName, path: String, why: String };
     "repo.upstream_behind" Waiting UpstreamBehind { repo: RepoName, since: Timestamp, why: String };
     "repo.cannot_land" Blocked CannotLand { repo: RepoName, why: String };
@@ -190,6 +191,7 @@ impl Reason {
             | Self::GatesWaiting { .. }
             | Self::BranchRed { .. }
             | Self::BranchMissing { .. }
+            | Self::SetupFails { .. }
             | Self::SubmoduleMissing { .. }
             | Self::UpstreamBehind { .. }
             | Self::CannotLand { .. } => None,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Reason;
-use crate::ids::ChangeId;
+use crate::ids::{ChangeId, OutpostName};
 use crate::job::Role;
 use crate::merge_queue::prior::Prior;
 use crate::trial::TrialStateName;
@@ -126,6 +126,10 @@ impl fmt::Display for Reason {
                 was.short(),
                 now.short()
             ),
+            Self::SetupFails { outposts, why, .. } => {
+                let outposts = outposts.iter().map(OutpostName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "workspaces cannot be set up: {why} (on {outposts}); it is tried again by itself")
+            }
             Self::SubmoduleMissing { path, why, .. } => {
                 write!(f, "workers find the submodule {path} empty: {why}; it is fetched again by itself")
             }

@@ -85,6 +85,11 @@ impl DataDir {
         self.root.join("warm")
     }
 
+    /// What setups of a repo have filled for the workspaces that come.
+    pub(crate) fn caches(&self, repo: &RepoName) -> PathBuf {
+        self.root.join("caches").join(repo.as_str())
+    }
+
     pub(crate) fn mirrors(&self) -> PathBuf {
         self.root.join("mirrors")
     }

@@ -158,14 +158,14 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// The sandbox of the worker of a directory, with the host as it is now.
-    pub(crate) fn sandbox(&self, data: &DataDir, dir: &WorkerDir, mirror: &Path) -> Sandbox {
+    /// The sandbox of the worker of a directory, with the host as it is now; `files` are the outpost's for the repo.
+    pub(crate) fn sandbox(&self, data: &DataDir, dir: &WorkerDir, mirror: &Path, files: Option<&Path>) -> Sandbox {
         let mut list = List::new(&self.host);
         self.own(&mut list, dir, mirror);
         for path in &self.allow_write {
             list.add(path, Access::Write);
         }
-        for path in &self.allow_read {
+        for path in self.allow_read.iter().map(PathBuf::as_path).chain(files) {
             list.add(path, Access::Read);
         }
         self.of_home(&mut list, dir);

@@ -39,7 +39,7 @@ impl Host {
     fn sandbox(&self, data: &str) -> Sandbox {
         let data = DataDir::new(self.path(data));
         let dir = WorkerDir::new(data.workers().join("7"));
-        self.policy.sandbox(&data, &dir, &data.mirrors().join("web.git"))
+        self.policy.sandbox(&data, &dir, &data.mirrors().join("web.git"), None)
     }
 
     /// What applies to a path: the nearest grant.

@@ -124,7 +124,7 @@ fn attempt(policy: &Policy, data: &DataDir, program: &Path) -> anyhow::Result<Re
     for path in [dir.workspace(), dir.context(), dir.artifacts(), mirror.join("objects")] {
         fs::create_dir_all(path).with_context(what)?;
     }
-    let sandbox = policy.sandbox(data, &dir, &mirror);
+    let sandbox = policy.sandbox(data, &dir, &mirror, None);
     policy.prepare(&sandbox, &dir).with_context(what)?;
     let plan = Plan::bare(&dir, Some(sandbox));
     fs::write(dir.plan(), serde_json::to_vec(&plan)?).with_context(what)?;

@@ -5,6 +5,7 @@
 //! threads and no async runtime: one is started for each worker, and must start at once.
 
 mod backlog;
+mod keep;
 mod keeper;
 mod log;
 pub(crate) mod plan;

@@ -19,7 +19,16 @@ pub(crate) struct Plan {
     pub(crate) prompt_file: PathBuf,
     /// The whole environment of the steps, apart from `TERM`.
     pub(crate) env: BTreeMap<String, String>,
+    /// Runs before the steps, which do not run if it fails.
+    #[serde(default)]
+    pub(crate) setup: Option<PlanStep>,
+    /// What is kept of the workspace when the setup has succeeded.
+    #[serde(default)]
+    pub(crate) keep: Vec<Kept>,
     pub(crate) steps: Vec<PlanStep>,
+    /// Runs after the steps, however they ended.
+    #[serde(default)]
+    pub(crate) teardown: Option<PlanStep>,
     /// What the terminal says before anything runs.
     #[serde(default)]
     pub(crate) notes: Vec<String>,
@@ -38,7 +47,10 @@ impl Plan {
             workspace: dir.workspace(),
             prompt_file: dir.prompt(),
             env: BTreeMap::new(),
+            setup: None,
+            keep: vec![],
             steps: vec![],
+            teardown: None,
             notes: vec![],
             log_limit: Self::any_log(),
             sandbox,
@@ -48,6 +60,15 @@ impl Plan {
     fn any_log() -> u64 {
         u64::MAX
     }
+}
+
+/// A directory that outlives the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// In the workspace.
+    pub(crate) path: String,
+    /// Where its copy is kept.
+    pub(crate) to: PathBuf,
 }
 
 /// One command, ready to be run.
@@ -62,6 +83,9 @@ pub(crate) struct PlanStep {
     /// How it is judged, for a step of a gate run.
     #[serde(default)]
     pub(crate) gate: Option<Gate>,
+    /// It reads nothing from its terminal, at which no person sits.
+    #[serde(default)]
+    pub(crate) unattended: bool,
 }
 
 /// Why the shim came to its end.
@@ -85,6 +109,9 @@ pub(crate) struct Exit {
     pub(crate) cause: Cause,
     /// The last step's.
     pub(crate) code: Option<i32>,
+    /// The setup's result, if there was one.
+    #[serde(default)]
+    pub(crate) setup: Option<CommandResult>,
     /// Those that were begun, in order.
     pub(crate) steps: Vec<CommandResult>,
     /// Of a gate run: what its steps were judged to be, in the same order.

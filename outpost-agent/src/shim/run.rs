@@ -5,12 +5,14 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use sprint_core::gates::GateOutcome;
 
+use super::keep::keep;
 use super::keeper::Keeper;
 use super::log::Log;
-use super::plan::{Cause, Exit, Plan};
+use super::plan::{Cause, Exit, Plan, PlanStep};
 use super::reports::Before;
 use super::signals::Signals;
 use super::step::{Runner, say};
@@ -23,6 +25,9 @@ use crate::sandbox::cgroup::Group;
 /// as they may be.
 const BYTES_PER_STEP: usize = 1024;
 const BYTES_PER_VERDICT: usize = 32 * 1024;
+
+/// How long a teardown may take when the worker is ended from outside.
+const TEARDOWN_AT_END: Duration = Duration::from_secs(5);
 
 /// Runs what `DIR/exec.json` says.
 pub(crate) fn run(dir: PathBuf) -> ExitCode {
@@ -59,6 +64,7 @@ fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::R
         round: plan.round,
         cause: Cause::Completed,
         code: None,
+        setup: None,
         steps: vec![],
         verdicts: vec![],
         disk_full: false,
@@ -86,6 +92,48 @@ fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -
     plan.notes.iter().for_each(|note| say(note));
     let groups = Groups::make(plan)?;
     let mut runner = Runner { signals, plan, cause: Cause::Completed, ends_with_us: false };
+    if set_up(&mut runner, exit)? {
+        run_each(&mut runner, dir, exit)?;
+    }
+    if let Some(teardown) = &plan.teardown {
+        tear_down(&mut runner, teardown)?;
+    }
+    drop(groups);
+    Ok(())
+}
+
+/// Runs the setup; says whether the steps are to follow.
+fn set_up(runner: &mut Runner<'_>, exit: &mut Exit) -> io::Result<bool> {
+    let plan = runner.plan;
+    let Some(setup) = &plan.setup else { return Ok(true) };
+    let result = runner.run(setup)?;
+    let success = result.exit_code == Some(0) && !result.timed_out;
+    exit.cause = runner.cause;
+    exit.disk_full |= disk::is_full(&plan.workspace);
+    if success && runner.cause == Cause::Completed {
+        keep(plan);
+    } else if !success {
+        exit.code = result.exit_code;
+    }
+    exit.setup = Some(result);
+    Ok(success && runner.cause == Cause::Completed)
+}
+
+/// Runs the teardown. The result is known already, and stays; who ends the worker does not wait for long.
+fn tear_down(runner: &mut Runner<'_>, teardown: &PlanStep) -> io::Result<()> {
+    let mut teardown = teardown.clone();
+    if runner.cause != Cause::Completed {
+        teardown.timeout_ms = teardown.timeout_ms.min(u64::try_from(TEARDOWN_AT_END.as_millis()).unwrap_or(u64::MAX));
+    }
+    let result = runner.run(&teardown)?;
+    if let Some(code) = result.exit_code.filter(|code| *code != 0) {
+        say(&format!("the teardown exited with code {code}; nothing depends on it"));
+    }
+    Ok(())
+}
+
+fn run_each(runner: &mut Runner<'_>, dir: &WorkerDir, exit: &mut Exit) -> io::Result<()> {
+    let plan = runner.plan;
     for step in &plan.steps {
         // What is there already is not this gate's report.
         let before = step.gate.as_ref().map(|gate| Before::look(gate, &plan.workspace, dir.path()));
@@ -108,7 +156,6 @@ fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -
             break;
         }
     }
-    drop(groups);
     Ok(())
 }
 
@@ -149,7 +196,7 @@ impl Record {
         let file = File::options().read(true).write(true).create_new(true).open(&from)?;
         file.lock()?;
         let gates = plan.steps.iter().filter(|step| step.gate.is_some()).count();
-        let room = 4096 + plan.steps.len() * BYTES_PER_STEP + gates * BYTES_PER_VERDICT;
+        let room = 4096 + (plan.steps.len() + 1) * BYTES_PER_STEP + gates * BYTES_PER_VERDICT;
         disk::reserve(&file, i64::try_from(room).unwrap_or(i64::MAX))?;
         file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
         Ok(Self { file, from })

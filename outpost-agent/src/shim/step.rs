@@ -132,8 +132,7 @@ impl Runner<'_> {
             command.env("TERM", term);
         }
         match step.prompt {
-            // No person answers a gate.
-            PromptDelivery::File if step.gate.is_some() => {
+            PromptDelivery::File if step.unattended => {
                 command.stdin(Stdio::null());
             }
             PromptDelivery::File => {}

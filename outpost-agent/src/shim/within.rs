@@ -57,6 +57,7 @@ fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result
         success_codes: vec![0],
         timeout_ms: u64::MAX,
         gate: None,
+        unattended: false,
     };
     nix::sys::prctl::set_child_subreaper(true)?;
     let result = Runner { signals: &signals, plan: &plan, cause: Cause::Completed, ends_with_us: true }.run(&step)?;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, context};
-use sprint_core::assignment::{Assignment, Command};
+use sprint_core::assignment::{Assignment, Command, Runtime};
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
@@ -19,6 +21,7 @@ use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
 use crate::shim::plan::{Plan, PlanStep};
 use crate::worker_ctl;
+use crate::workspace::furnish::Furnished;
 
 /// What a worker is told besides its task.
 const NOTHING_TO_DO: &str =
@@ -42,6 +45,24 @@ pub(crate) struct BadTemplate {
     runtime: String,
     template: String,
     why: String,
+}
+
+/// The first of a worker's ports.
+const PORT: &str = "SPRINT_PORT";
+
+/// The first port that a plan has given its worker.
+pub(crate) fn port(plan: &Plan) -> Option<u16> {
+    plan.env.get(PORT)?.parse().ok()
+}
+
+/// Where a worker runs on this host.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) furnished: Furnished,
+    pub(crate) ports: Option<RangeInclusive<u16>>,
+    /// This outpost's files for the repo.
+    pub(crate) files: Option<PathBuf>,
 }
 
 /// Writes `context/` and makes `artifacts/`.
@@ -93,20 +114,34 @@ pub(crate) fn plan(
     assignment: &Assignment,
     progress: &Progress,
     dir: &WorkerDir,
-    sandbox: Option<Sandbox>,
-    notes: Vec<String>,
+    place: Place,
     log_limit: u64,
 ) -> Result<Plan, BadTemplate> {
+    let recipe = &assignment.recipe;
+    let round = progress.round();
+    let env = variables(assignment, progress, dir, &place);
+    let Place { sandbox, furnished: Furnished { notes, keep, cache_hit: _ }, .. } = place;
+    let own = |name: &str, line: &str| (!line.is_empty()).then(|| recipe_step(name, line, recipe.timeout, dir));
+    // What a teardown has taken away is made again.
+    let sets_up = round == 1 || !recipe.teardown.is_empty();
     Ok(Plan {
-        round: progress.round(),
+        round,
         workspace: dir.workspace(),
         prompt_file: dir.prompt(),
-        env: variables(assignment, progress, dir, sandbox.as_ref()),
+        env,
+        setup: own("setup", &recipe.setup).filter(|_| sets_up).transpose()?,
+        keep,
         steps: steps(assignment, dir)?,
+        teardown: own("teardown", &recipe.teardown).transpose()?,
         notes,
         log_limit,
         sandbox,
     })
+}
+
+fn recipe_step(name: &str, line: &str, timeout: Duration, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
+    let command = Command { name: name.to_owned(), runtime: Runtime::shell(), run: line.to_owned(), timeout };
+    Ok(PlanStep { unattended: true, ..plan_step(&command, None, dir)? })
 }
 
 fn steps(assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadTemplate> {
@@ -139,17 +174,13 @@ fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir) -> Result<Plan
         prompt: step.runtime.prompt,
         success_codes: step.runtime.success_codes.clone(),
         timeout_ms: u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX),
+        unattended: gate.is_some(),
         gate,
     })
 }
 
 /// The worker's whole environment, apart from `TERM` and what its runtime adds.
-fn variables(
-    assignment: &Assignment,
-    progress: &Progress,
-    dir: &WorkerDir,
-    sandbox: Option<&Sandbox>,
-) -> BTreeMap<String, String> {
+fn variables(assignment: &Assignment, progress: &Progress, dir: &WorkerDir, place: &Place) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = environment::plain()
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_string_lossy().into_owned()))
@@ -184,7 +215,8 @@ fn variables(
         ],
     };
     variables.extend(of_job.into_iter().map(|(key, value)| (key.to_owned(), value)));
-    if let Some(sandbox) = sandbox {
+    variables.extend(of_recipe(assignment, progress, dir, place));
+    if let Some(sandbox) = &place.sandbox {
         // With a view of its own a worker has a `/tmp` of its own, whose name is short enough for sockets.
         let view = sandbox.mechanisms.view.is_some();
         variables.insert("TMPDIR".to_owned(), if view { "/tmp".to_owned() } else { text(&dir.temporary()) });
@@ -193,6 +225,31 @@ fn variables(
         variables.insert("SPRINT_FEEDBACK_FILE".to_owned(), text(&dir.feedback()));
     }
     variables
+}
+
+/// What a recipe asks about: ports, caches, and another program's names for the workspace.
+fn of_recipe(assignment: &Assignment, progress: &Progress, dir: &WorkerDir, place: &Place) -> Vec<(String, String)> {
+    let mut found = vec![];
+    let mut add = |name: &str, value: String| found.push((name.to_owned(), value));
+    let ports = place.ports.as_ref();
+    if let Some(ports) = ports {
+        add(PORT, ports.start().to_string());
+        add("SPRINT_PORTS", format!("{}-{}", ports.start(), ports.end()));
+    }
+    if !assignment.recipe.cache.is_empty() {
+        // Later rounds find what the first has made.
+        let hit = progress.round() > 1 || place.furnished.cache_hit == Some(true);
+        add("SPRINT_CACHE", if hit { "hit" } else { "miss" }.to_owned());
+    }
+    if let Some(prefix) = &assignment.recipe.variables {
+        add(&format!("{prefix}_ROOT_PATH"), text(place.files.as_deref().unwrap_or(&dir.workspace())));
+        add(&format!("{prefix}_WORKSPACE_PATH"), text(&dir.workspace()));
+        add(&format!("{prefix}_WORKSPACE_NAME"), format!("sprint-{}", assignment.worker));
+        if let Some(ports) = ports {
+            add(&format!("{prefix}_PORT"), ports.start().to_string());
+        }
+    }
+    found
 }
 
 /// What the work is compared with: where an attempt began, or what a gate's changes were merged onto.

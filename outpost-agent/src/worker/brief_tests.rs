@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sprint_core::assignment::{PromptDelivery, Runtime};
+use sprint_core::recipe::{Cache, Recipe};
 
 use super::*;
 
@@ -34,12 +35,18 @@ fn the_reference_names_each_variable_and_who_gets_it() {
     let rows = rows.filter(|(name, _)| !name.starts_with(['$', '/']));
     let listed: Vec<(&str, &str)> = rows.filter_map(|(name, rest)| Some((name, rest.split(" | ").next()?))).collect();
     let dir = WorkerDir::new(PathBuf::from("/w/1"));
-    let attempt =
-        Assignment { feedback: vec!["it failed".to_owned()], ..sprint_core::fixtures::assignment(1, 1, "true") };
+    let cache = vec![Cache { path: "node_modules".to_owned(), key: vec!["package-lock.json".to_owned()] }];
+    let recipe = Recipe { setup: "npm ci".to_owned(), cache, ..Recipe::default() };
+    let place = Place { ports: Some(20_000..=20_009), ..Place::default() };
+    let attempt = Assignment {
+        feedback: vec!["it failed".to_owned()],
+        recipe,
+        ..sprint_core::fixtures::assignment(1, 1, "true")
+    };
     let job = Job::Gate(GateJob { trial: sprint_core::ids::TrialId::new(4), gate: "unit".to_owned() });
     let gate = Assignment { job, ..attempt.clone() };
     for (who, assignment) in [("attempt", attempt), ("gate", gate)] {
-        let given = variables(&assignment, &Progress::default(), &dir, None);
+        let given = variables(&assignment, &Progress::default(), &dir, &place);
         let plain: Vec<_> = environment::plain().into_iter().map(|(name, _)| name).collect();
         let given = given.keys().map(String::as_str).filter(|name| !plain.contains(name)).collect::<Vec<_>>();
         let expected = listed.iter().filter(|(_, whom)| *whom == "all" || *whom == who).map(|(name, _)| *name);

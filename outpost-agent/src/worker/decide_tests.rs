@@ -14,6 +14,7 @@ fn exit() -> Exit {
     Exit {
         round: 1,
         cause: Cause::Completed,
+        setup: None,
         code: Some(0),
         steps: vec![step],
         verdicts: vec![],

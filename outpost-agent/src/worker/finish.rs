@@ -193,6 +193,7 @@ fn append(outcome: &mut Outcome, text: &str) {
         Outcome::Attempt(
             AttemptOutcome::Failed { reason }
             | AttemptOutcome::Unfit { reason }
+            | AttemptOutcome::NotSetUp { reason }
             | AttemptOutcome::Lost { reason }
             | AttemptOutcome::Stopped { reason },
         )

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sprint_core::assignment::ReportBody;
+use sprint_core::assignment::{Assignment, ReportBody};
 use sprint_core::worker::Terminal;
 use sprint_failpoint::{Point, pass};
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
 
-use super::brief;
+use super::brief::{self, Place};
 use super::decide::{Facts, Launch, Next, Shim, Stop, Trouble, next};
 use super::handle::{Origin, WorkerHandle};
 use super::outcome::DISK_FULL;
@@ -27,6 +27,7 @@ use crate::sandbox::Sandbox;
 use crate::sandbox::cgroup::Group;
 use crate::shim::plan::Plan;
 use crate::tmux::{DUPLICATE, NewSession, Presence, Tmux, TmuxError};
+use crate::workspace::furnish::Furnished;
 
 /// A safety net: what happens is normally learnt from inotify and tmux.
 const TICK: Duration = Duration::from_secs(5);
@@ -202,7 +203,7 @@ impl Life {
     async fn prepare(&mut self) {
         let handle = self.handle.clone();
         let prepared = match &self.plan {
-            Some(_) if self.progress.round() > 1 => Ok(vec![]),
+            Some(_) if self.progress.round() > 1 => Ok(Furnished::default()),
             Some(_) | None => {
                 let stopped = async {
                     while handle.stop().is_none() {
@@ -216,23 +217,22 @@ impl Life {
                 }
             }
         };
-        let notes = match prepared {
-            Ok(notes) => notes,
+        let furnished = match prepared {
+            Ok(furnished) => furnished,
             Err(error) => {
                 self.trouble = Some(Trouble::Outpost(self.explain(&error, error.says_full())));
                 return;
             }
         };
         pass(Point::WorkspaceMade);
-        let sandbox = self.sandbox();
-        let plan = match brief::plan(
-            &handle.assignment,
-            &self.progress,
-            &handle.dir,
-            sandbox,
-            notes,
-            self.agent.settings.log_limit,
-        ) {
+        let place = Place {
+            sandbox: self.sandbox(),
+            furnished,
+            ports: self.agent.ports.of(handle.id()),
+            files: self.agent.repositories.files(&handle.assignment.repo).filter(|files| files.is_dir()),
+        };
+        let log_limit = self.agent.settings.log_limit;
+        let plan = match brief::plan(&handle.assignment, &self.progress, &handle.dir, place, log_limit) {
             Ok(plan) => plan,
             Err(error) => {
                 self.trouble = Some(Trouble::Assignment(error.to_string()));
@@ -255,9 +255,13 @@ impl Life {
     }
 
     fn sandbox(&self) -> Option<Sandbox> {
-        let mirror = self.agent.repositories.get(&self.handle.assignment.repo);
+        let Assignment { repo, recipe, .. } = &self.handle.assignment;
+        let repositories = &self.agent.repositories;
+        // Other programs' setups copy from there by themselves.
+        let files = recipe.variables.as_ref().and_then(|_| repositories.files(repo));
+        let mirror = repositories.get(repo);
         let policy = self.agent.policy.as_ref()?;
-        Some(policy.sandbox(&self.agent.data, &self.handle.dir, mirror.mirror.path()))
+        Some(policy.sandbox(&self.agent.data, &self.handle.dir, mirror.mirror.path(), files.as_deref()))
     }
 
     /// What went wrong on this outpost, as people read it.
@@ -384,6 +388,9 @@ impl Life {
     fn read_plan(&mut self) {
         let content = std::fs::read(self.handle.dir.plan());
         self.plan = content.ok().and_then(|content| serde_json::from_slice(&content).ok());
+        if let Some(first) = self.plan.as_ref().and_then(brief::port) {
+            self.agent.ports.adopt(self.handle.id(), first);
+        }
     }
 
     fn watch(&self) {
@@ -460,6 +467,7 @@ impl Life {
             Ok(Err(error)) => tracing::warn!(worker = %id, %error, "its directory could not be removed"),
             Err(error) => tracing::error!(worker = %id, %error, "removing its directory panicked"),
         }
+        agent.ports.give_back(id);
         agent.fleet.remove(id);
     }
 }

@@ -78,6 +78,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         }
     }
     let full = evidence.disk_full || exit.disk_full;
+    if let Some(setup) = exit.setup.as_ref().filter(|setup| setup.exit_code != Some(0) || setup.timed_out) {
+        return not_set_up(evidence, setup, full);
+    }
     let Job::Attempt(job) = &evidence.assignment.job else { return gated(evidence, exit, full) };
     let fault = fault(&evidence.assignment.steps, exit);
     let is_first = evidence.sent_back == 0 && !full;
@@ -110,6 +113,19 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
                 None => failed(evidence, NOTHING_LEFT.to_owned()),
             },
         },
+    }
+}
+
+/// Its workspace is not as the recipe wants it. Until a worker has changed it, that is not the item's doing.
+fn not_set_up(evidence: &Evidence<'_>, setup: &CommandResult, full: bool) -> Verdict {
+    let Assignment { job, recipe, resumed, .. } = evidence.assignment;
+    let fault = Fault::RoundEnd { result: setup, timeout: recipe.timeout };
+    let reason = format!("the setup of its workspace {}", fault.of_worker());
+    let is_untouched = evidence.sent_back == 0 && resumed.is_none();
+    match job {
+        Job::Attempt(_) | Job::Gate(_) if full => lost(evidence, &reason),
+        Job::Attempt(_) if is_untouched => Verdict::End(Outcome::Attempt(AttemptOutcome::NotSetUp { reason })),
+        Job::Attempt(_) | Job::Gate(_) => reminded(evidence).unwrap_or_else(|| failed(evidence, reason)),
     }
 }
 

@@ -48,6 +48,7 @@ fn exited(steps: Vec<CommandResult>) -> Exit {
     Exit {
         round: 1,
         cause: Cause::Completed,
+        setup: None,
         code: steps.last().and_then(|step| step.exit_code),
         verdicts: steps.iter().map(verdict).collect(),
         steps,

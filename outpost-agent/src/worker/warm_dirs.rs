@@ -45,7 +45,7 @@ impl WarmDirs {
         make_within(&dir, program)?;
         if let Some(policy) = policy {
             // What it may touch is decided when it starts; which directories it has of its own does not change.
-            make_dirs(&policy.sandbox(data, &dir, &data.mirrors()), &dir)?;
+            make_dirs(&policy.sandbox(data, &dir, &data.mirrors(), None), &dir)?;
         }
         self.lock().push(dir.path().to_owned());
         Ok(())

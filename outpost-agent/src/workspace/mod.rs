@@ -6,6 +6,7 @@
 mod error;
 pub(crate) mod extras;
 pub(crate) mod fingerprint;
+pub(crate) mod furnish;
 pub(crate) mod git;
 pub(crate) mod locks;
 mod mirror;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::PrepareError;
+use super::furnish::{Furnished, Site, furnish};
 use super::git::Urgency;
 use super::mirror::{CommitSource, Mirror};
 use super::pool::{Pool, Upkeep};
@@ -44,6 +45,8 @@ pub(crate) struct Repository {
 pub(crate) struct Repositories {
     data: DataDir,
     warm: usize,
+    /// Files that git ignores, below the name of each repo.
+    files: Option<PathBuf>,
     /// Where the coordinator serves repositories, once it has said so.
     pub(crate) remote: watch::Sender<Option<Remote>>,
     open: Mutex<HashMap<RepoName, Arc<Repository>>>,
@@ -54,10 +57,10 @@ pub(crate) struct Repositories {
 }
 
 impl Repositories {
-    pub(crate) fn new(data: DataDir, warm: usize) -> Self {
+    pub(crate) fn new(data: DataDir, warm: usize, files: Option<PathBuf>) -> Self {
         let remote = watch::channel(None).0;
         let (open, last_start, lean) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
-        Self { data, warm, remote, open, upkeep: Notify::new(), last_start, lean }
+        Self { data, warm, files, remote, open, upkeep: Notify::new(), last_start, lean }
     }
 
     pub(crate) fn get(&self, name: &RepoName) -> Arc<Repository> {
@@ -74,11 +77,11 @@ impl Repositories {
     }
 
     /// Makes a worker's workspace: at its commit, on its branch if it works on an item, with the work that it resumes;
-    /// answers what is missing in it.
+    /// answers what it was given besides, and what is missing in it.
     ///
     /// # Errors
     /// [`PrepareError`].
-    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<String>, PrepareError> {
+    pub(crate) async fn prepare(&self, assignment: &Assignment, dir: &WorkerDir) -> Result<Furnished, PrepareError> {
         self.starting();
         let repository = self.get(&assignment.repo);
         let mirror = repository.mirror.path();
@@ -120,7 +123,15 @@ impl Repositories {
         if !given.is_empty() {
             std::fs::write(dir.given_submodules(), serde_json::to_vec(&given).map_err(io::Error::other)?)?;
         }
-        Ok(missing.into_iter().map(|why| format!("the submodule {why}; it is empty")).collect())
+        let site = Site { tree: &tree, assignment, dir, data: &self.data, mirror };
+        let mut furnished = furnish(site, self.files(&assignment.repo).as_deref()).await?;
+        furnished.notes.extend(missing.into_iter().map(|why| format!("the submodule {why}; it is empty")));
+        Ok(furnished)
+    }
+
+    /// This outpost's files for a repo.
+    pub(crate) fn files(&self, repo: &RepoName) -> Option<PathBuf> {
+        self.files.as_ref().map(|files| files.join(repo.as_str()))
     }
 
     /// Removes what an attempt to prepare has left when the agent ended in the middle of it.

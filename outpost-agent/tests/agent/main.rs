@@ -6,6 +6,7 @@ mod faults;
 mod gates;
 mod left;
 mod logs;
+mod recipe;
 mod resume;
 mod sandbox;
 mod session;

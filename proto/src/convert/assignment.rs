@@ -5,6 +5,7 @@ use sprint_core::assignment::{
     ReportBody, TargetBranch,
 };
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
+use sprint_core::recipe::{Cache, Recipe};
 
 use super::{Malformed, each, millis, required};
 use crate::v1;
@@ -20,6 +21,7 @@ impl From<Assignment> for v1::Assignment {
             base_ref,
             target,
             changes,
+            recipe,
             title,
             prompt,
             feedback,
@@ -44,6 +46,7 @@ impl From<Assignment> for v1::Assignment {
             hung_after_ms: hung_after.map(millis),
             target: target.map(Into::into),
             changes: changes.into_iter().map(Into::into).collect(),
+            recipe: (!recipe.is_empty()).then(|| recipe.into()),
         }
     }
 }
@@ -61,6 +64,7 @@ impl TryFrom<v1::Assignment> for Assignment {
             base_ref,
             target,
             changes,
+            recipe,
             title,
             prompt,
             feedback,
@@ -78,6 +82,7 @@ impl TryFrom<v1::Assignment> for Assignment {
             base_ref,
             target: target.map(TryInto::try_into).transpose()?,
             changes: each(changes)?,
+            recipe: recipe.map(Into::into).unwrap_or_default(),
             title,
             prompt,
             feedback,
@@ -86,6 +91,22 @@ impl TryFrom<v1::Assignment> for Assignment {
             resumed: resumed.map(TryInto::try_into).transpose()?,
             hung_after: hung_after_ms.map(Duration::from_millis),
         })
+    }
+}
+
+impl From<Recipe> for v1::Recipe {
+    fn from(recipe: Recipe) -> Self {
+        let Recipe { setup, teardown, timeout, bring, cache, variables, notes } = recipe;
+        let cache = cache.into_iter().map(|Cache { path, key }| v1::Cache { path, key }).collect();
+        Self { setup, teardown, timeout_ms: millis(timeout), bring, cache, variables, notes }
+    }
+}
+
+impl From<v1::Recipe> for Recipe {
+    fn from(recipe: v1::Recipe) -> Self {
+        let v1::Recipe { setup, teardown, timeout_ms, bring, cache, variables, notes } = recipe;
+        let cache = cache.into_iter().map(|v1::Cache { path, key }| Cache { path, key }).collect();
+        Self { setup, teardown, timeout: Duration::from_millis(timeout_ms), bring, cache, variables, notes }
     }
 }
 
@@ -271,6 +292,7 @@ impl From<AttemptOutcome> for v1::attempt_outcome::Kind {
             AttemptOutcome::Failed { reason } => Self::Failed(reason),
             AttemptOutcome::NothingToDo { reason } => Self::NothingToDo(reason),
             AttemptOutcome::Unfit { reason } => Self::Unfit(reason),
+            AttemptOutcome::NotSetUp { reason } => Self::NotSetUp(reason),
             AttemptOutcome::Lost { reason } => Self::Lost(reason),
             AttemptOutcome::Stopped { reason } => Self::Stopped(reason),
         }
@@ -286,6 +308,7 @@ impl TryFrom<v1::attempt_outcome::Kind> for AttemptOutcome {
             v1::attempt_outcome::Kind::Failed(reason) => Self::Failed { reason },
             v1::attempt_outcome::Kind::NothingToDo(reason) => Self::NothingToDo { reason },
             v1::attempt_outcome::Kind::Unfit(reason) => Self::Unfit { reason },
+            v1::attempt_outcome::Kind::NotSetUp(reason) => Self::NotSetUp { reason },
             v1::attempt_outcome::Kind::Lost(reason) => Self::Lost { reason },
             v1::attempt_outcome::Kind::Stopped(reason) => Self::Stopped { reason },
         })

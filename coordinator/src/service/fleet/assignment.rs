@@ -8,11 +8,12 @@ use sprint_core::item::Item;
 use sprint_core::job::{AttemptJob, GateJob, Job, Role};
 use sprint_core::pipeline::command_line;
 use sprint_core::prompt::{self, Onto};
+use sprint_core::recipe::Recipe;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
 
-use crate::service::repos::config::config_at;
+use crate::service::repos::config::{config_at, recipe_at};
 use crate::service::{Coordinator, ServiceError};
 
 /// The assignment of a worker; none when it has nothing to run any more.
@@ -28,7 +29,8 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 return Ok(None);
             };
             let changes = gated(sprint, &trial).await?;
-            Ok(for_gate(&repo, &trial, job, worker, changes))
+            let recipe = recipe(sprint, &repo, &trial.candidate.base);
+            Ok(for_gate(&repo, &trial, job, worker, changes).map(|assignment| Assignment { recipe, ..assignment }))
         }
         Job::Attempt(job) => {
             let (Some(repo), Some(item)) = (sprint.store.live().repo(&worker.repo), sprint.store.get(&job.item).await?)
@@ -41,9 +43,16 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 }
                 Some(_) | None => prompt::of_item(&item),
             };
-            Ok(for_attempt(&repo, &item, *job, worker, prompt))
+            let recipe = recipe(sprint, &repo, &worker.base);
+            Ok(for_attempt(&repo, &item, *job, worker, prompt).map(|assignment| Assignment { recipe, ..assignment }))
         }
     }
+}
+
+/// How workspaces are made ready on the target branch. Where that cannot be read, the queue halts and says so.
+fn recipe(sprint: &Coordinator, repo: &Repo, tip: &CommitId) -> Recipe {
+    let git = sprint.git.get(&repo.name).map_err(ServiceError::from);
+    git.and_then(|git| recipe_at(&git, repo, tip)).unwrap_or_default()
 }
 
 /// What a trial's gates judge.
@@ -93,6 +102,7 @@ fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, promp
         base_ref: repo.branch_ref(),
         target: Some(target(repo, &worker.base)),
         changes: vec![],
+        recipe: Recipe::default(),
         title: item.title.clone(),
         prompt,
         feedback,
@@ -122,6 +132,7 @@ fn for_gate(
         base_ref: candidate_ref(&trial.candidate.commit),
         target: Some(target(repo, &trial.candidate.base)),
         changes,
+        recipe: Recipe::default(),
         title: format!("gate {:?} of trial {}: {what}", job.gate, trial.id),
         prompt: String::new(),
         feedback: vec![],

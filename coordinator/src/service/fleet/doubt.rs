@@ -29,7 +29,9 @@ pub(super) fn sign(outcome: &Outcome, steps: &[CommandResult]) -> Option<Sign> {
             // A gate that fails at once does what it is for.
             Some(missing.map_or(Sign::Well, |verdict| Sign::Failed { reason: verdict.reason.clone() }))
         }
-        Outcome::Attempt(AttemptOutcome::Lost { .. } | AttemptOutcome::Stopped { .. })
+        Outcome::Attempt(
+            AttemptOutcome::NotSetUp { .. } | AttemptOutcome::Lost { .. } | AttemptOutcome::Stopped { .. },
+        )
         | Outcome::Gate(GateRunOutcome::Failed { .. } | GateRunOutcome::Lost { .. } | GateRunOutcome::Stopped { .. }) => {
             None
         }

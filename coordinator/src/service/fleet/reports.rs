@@ -48,20 +48,38 @@ pub async fn apply(
     reports: Vec<Report>,
 ) -> Result<Vec<Acknowledged>, ServiceError> {
     let arrived = arrived(sprint, &reports).await?;
-    let (caller, outpost) = (Actor::Caller(caller.clone()), outpost.clone());
-    sprint
+    let ends: Vec<_> = reports.iter().filter_map(end_of_attempt).collect();
+    let (caller, name) = (Actor::Caller(caller.clone()), outpost.clone());
+    let answers = sprint
         .store
         .write(move |tx| {
             Box::pin(async move {
                 let mut answers = Vec::with_capacity(reports.len());
                 for report in reports {
                     let branch_is_here = arrived.get(&report.worker).copied().unwrap_or(true);
-                    answers.push(one(tx, &caller, &outpost, report, branch_is_here).await?);
+                    answers.push(one(tx, &caller, &name, report, branch_is_here).await?);
                 }
-                Ok(answers)
+                Ok::<_, ServiceError>(answers)
             })
         })
-        .await
+        .await?;
+    for (worker, outcome) in ends {
+        if let Some(worker) = sprint.store.get(&worker).await?.filter(|worker| worker.outpost == *outpost) {
+            sprint.setup_failures.learn(&worker.repo, outpost, &outcome);
+        }
+    }
+    Ok(answers)
+}
+
+fn end_of_attempt(report: &Report) -> Option<(WorkerId, AttemptOutcome)> {
+    match &report.body {
+        ReportBody::Finished { outcome: Outcome::Attempt(outcome), .. } => Some((report.worker, outcome.clone())),
+        ReportBody::Accepted
+        | ReportBody::Started { .. }
+        | ReportBody::Exited { .. }
+        | ReportBody::SentBack { .. }
+        | ReportBody::Finished { .. } => None,
+    }
 }
 
 /// For each report of commits: whether they are really here. Looked up before the transaction,
@@ -240,6 +258,14 @@ impl Finish<'_> {
             }
             AttemptOutcome::Lost { reason } => {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+            }
+            AttemptOutcome::NotSetUp { reason } => {
+                let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
+                transition::apply_to(tx, worker, event, actor).await?;
+                let Some(held) = held else { return Ok(()) };
+                let retry_at = tx.now().plus(pause_after(held.losses));
+                let event = ItemEvent::AttemptLost { attempt, reason, retry_at, avoid: Some(outpost) };
+                transition::apply(tx, item, event, actor).await.map(|_| ())
             }
             AttemptOutcome::Failed { reason }
             | AttemptOutcome::Unfit { reason }

@@ -1,8 +1,11 @@
 //! What a repo's `sprint.toml` says at a commit.
 
+use std::collections::BTreeMap;
+
 use sprint_core::config::{self, CONFIG_FILE, RepoConfig};
 use sprint_core::footprint::Rules;
 use sprint_core::ids::{CommitId, TreeId};
+use sprint_core::recipe::{self, Recipe, WORKTREE_FILES};
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 
@@ -37,6 +40,24 @@ pub(crate) fn config_in(git: &GitRepo, repo: &Repo, tree: &TreeId) -> Result<Rep
         found.gates.clone_from(&repo.gates);
     }
     Ok(found)
+}
+
+/// How a workspace is made ready at a commit: as `sprint.toml` says, or else as other programs' files do.
+///
+/// # Errors
+/// Those of [`config_at`].
+pub(crate) fn recipe_at(git: &GitRepo, repo: &Repo, commit: &CommitId) -> Result<Recipe, ServiceError> {
+    let tree = git.tree_of(commit)?;
+    if let Some(recipe) = config_in(git, repo, &tree)?.workspace {
+        return Ok(recipe);
+    }
+    let mut files = BTreeMap::new();
+    for name in WORKTREE_FILES {
+        if let Some(content) = git.read_file_in(&tree, name)? {
+            files.insert(name, content);
+        }
+    }
+    Ok(recipe::foreign(&files))
 }
 
 /// How the repo widens what changes touch.

@@ -25,6 +25,7 @@ use tokio::process::Command;
 use crate::git::{MissingSubmodule, RefUpdate, check_key};
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
+use crate::service::repos::setup_failures::SetupFailure;
 use crate::service::repos::{rewrite, submodules, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
@@ -154,6 +155,9 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
             Ok(found) => gates = found,
             Err(error) => notices.push(Reason::CannotLand { repo: name(), why: error.to_string() }),
         },
+    }
+    if let Some(SetupFailure { outposts, reason }) = sprint.setup_failures.of(&repo.name) {
+        notices.push(Reason::SetupFails { repo: name(), outposts: outposts.into_iter().collect(), why: reason });
     }
     for MissingSubmodule { path, why } in sprint.submodules.missing(&repo.name) {
         notices.push(Reason::SubmoduleMissing { repo: name(), path, why });
@@ -334,6 +338,7 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
         .await?;
     sprint.queues.forget(&key);
     sprint.submodules.forget(&key);
+    sprint.setup_failures.forget(&key);
     let aside = sprint.git.set_aside(&key, &sprint.now().as_millis().to_string())?;
     tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");
     Ok(repo)
