@@ -92,6 +92,7 @@ pub mod service {
         pub mod config;
         pub mod git_access;
         pub mod halt;
+        pub mod housekeeping;
         mod manage;
         pub(crate) mod pace;
         pub mod revision;

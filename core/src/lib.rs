@@ -39,6 +39,7 @@ pub mod refusal;
 mod refused;
 pub mod repo;
 pub mod request;
+pub mod retention;
 pub mod schedule;
 pub mod slots;
 pub mod stage;

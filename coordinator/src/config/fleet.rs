@@ -20,6 +20,10 @@ pub struct FleetConfig {
     /// an outpost that was off for longer needs a new token.
     #[arg(long, env = "SPRINT_OUTPOST_CERT_TTL", value_name = "DURATION", default_value = "7d", value_parser = duration_above_zero)]
     pub outpost_cert_ttl: Duration,
+    /// For how long the work of attempts is kept after their item is done or cancelled: commits, uncommitted changes, and
+    /// what else they left. The work of other items stays.
+    #[arg(long, env = "SPRINT_KEEP_WORK", value_name = "DURATION", default_value = "30d", value_parser = duration_above_zero)]
+    pub keep_work: Duration,
     /// The largest push that is accepted from an outpost, in MiB.
     #[arg(long, env = "SPRINT_MAX_PUSH_MIB", value_name = "MIB", default_value_t = 2048)]
     pub max_push_mib: u64,

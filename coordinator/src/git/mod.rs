@@ -9,6 +9,7 @@ mod differences;
 mod directory;
 mod error;
 mod history;
+mod housekeeping;
 mod merge_tree;
 mod obstacle;
 mod personal;

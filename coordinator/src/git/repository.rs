@@ -11,6 +11,7 @@ use sprint_core::ids::{CommitId, TreeId};
 use super::GitError;
 use super::ancestry::Ancestry;
 use super::attributes::Attributes;
+use super::directory::remove_half_packs;
 use super::merge_tree::{MergeTree, Merged};
 use super::settings::SETTINGS;
 
@@ -66,6 +67,7 @@ impl GitRepo {
     /// [`GitError::Library`] when there is none.
     pub fn open(path: PathBuf) -> Result<Self, GitError> {
         remove_locks(&path)?;
+        remove_half_packs(&path);
         set_up(&path)?;
         let objects = Mutex::new(Objects::open(&path)?);
         Ok(Self { path, objects, ancestry: Mutex::default(), merges: tokio::sync::Mutex::new(None) })
@@ -84,6 +86,11 @@ impl GitRepo {
             *objects = opened;
         }
         objects
+    }
+
+    /// Opens libgit2's handle once more at its next use.
+    pub(super) fn reopen(&self) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).uses = USES;
     }
 
     pub(super) fn ancestry(&self) -> MutexGuard<'_, Ancestry> {

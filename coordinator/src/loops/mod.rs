@@ -2,6 +2,7 @@
 //! state, act, and are safe to run twice. One driver runs them all.
 
 mod driver;
+mod housekeeper;
 mod identity;
 mod merger;
 mod pipeline;
@@ -19,5 +20,6 @@ pub fn start(sprint: &Arc<Coordinator>, local: LocalAdmin) {
     tasks.spawn(driver::run(scheduler::Scheduler, Arc::clone(sprint)));
     tasks.spawn(driver::run(pipeline::Pipeline, Arc::clone(sprint)));
     tasks.spawn(driver::run(supervisor::Supervisor, Arc::clone(sprint)));
+    tasks.spawn(driver::run(housekeeper::Housekeeper::default(), Arc::clone(sprint)));
     tasks.spawn(driver::run(merger::Merger::default(), Arc::clone(sprint)));
 }

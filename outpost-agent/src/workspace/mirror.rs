@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::PrepareError;
-use super::git::{Git, GitError};
+use super::git::{Git, GitError, Urgency};
 use super::refs;
 use super::remote::Remote;
 
@@ -20,6 +20,10 @@ use super::remote::Remote;
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 const FETCH_PAUSE: Duration = Duration::from_millis(200);
 const FETCH_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How many loose objects, and files of packs, a mirror may have.
+const LOOSE: usize = 3_000;
+const PACK_FILES: usize = 60;
 
 /// What a new mirror's configuration gets besides git's defaults. Nothing is
 /// ever collected: trees and workers hold commits that no ref names.
@@ -229,6 +233,25 @@ impl Mirror {
         config.write_all(CONFIG.as_bytes())?;
         fs::write(marker, b"")?;
         Ok(())
+    }
+
+    /// Packs objects where there are many files of them. Nothing is dropped: workers hold what no ref names.
+    ///
+    /// # Errors
+    /// [`GitError`], and what was there stays.
+    pub(crate) async fn pack(&self) -> Result<(), GitError> {
+        if !self.is_untidy() {
+            return Ok(());
+        }
+        let repack = ["-c", "pack.threads=1", "repack", "-d", "--geometric=2", "--quiet"];
+        Git::with(Urgency::Background, &self.path).args(repack).run().await.map(drop)
+    }
+
+    fn is_untidy(&self) -> bool {
+        let objects = self.path.join("objects");
+        let count = |directory: &str| fs::read_dir(objects.join(directory)).map_or(0, Iterator::count);
+        // Names are spread evenly over 256 directories; a pack has two files and more.
+        count("17") * 256 > LOOSE || count("pack") > PACK_FILES
     }
 
     /// Removes a ref that no worker needs any more.

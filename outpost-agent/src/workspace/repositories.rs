@@ -213,6 +213,11 @@ impl Repositories {
                     }
                 }
             }
+            if !self.lean.load(Ordering::Relaxed)
+                && let Err(error) = repository.mirror.pack().await
+            {
+                tracing::warn!(%repo, %error, "the mirror could not be packed");
+            }
         }
         pause
     }

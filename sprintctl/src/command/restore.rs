@@ -49,7 +49,13 @@ pub(crate) async fn restore(args: RestoreArgs, app: &App) -> Result<(), Failure>
     let item = Item::try_from(app.client.items().get(v1::ItemRequest { id: id.get() }).await?.into_inner())?;
     let all = kept(id, app).await?;
     let newest = all.iter().map(|kept| kept.attempt).max();
-    let nothing = |why: String| {
+    let nothing = |mut why: String| {
+        if item.is_over() {
+            let state = item.stage.name();
+            why = format!(
+                "{why}; the item is {state}, and its work is kept for the time that the coordinator's --keep-work says"
+            );
+        }
         Failure::new("client.nothing_kept", why).with_next(format!("see what is kept with: sprintctl item show {id}"))
     };
     let attempt =

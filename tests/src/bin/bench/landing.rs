@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use coordinator::identity::Certificates;
 use coordinator::service::Coordinator;
 use coordinator::service::fleet::logs::Logs;
 use coordinator::service::queue::merge;
+use coordinator::service::repos::housekeeping::Work;
 use coordinator::store::{Location, Store, StoreError};
 use sprint_core::address::RepoAddress;
 use sprint_core::change::{Change, ChangeState};
@@ -70,11 +71,16 @@ pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result
         &format!("{} merge-tree + commit-tree + update-ref", each(floor, changes)),
         "≤ 1.5 × the floor",
     );
-    let mut memory = Vec::new();
-    let began = Instant::now();
+    let (mut memory, mut fetches, mut work) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let mut housekeeping = Work::default();
+    let mirror = directory.path().join("mirror.git");
+    git(directory.path(), &["init", "--quiet", "--bare", "mirror.git"])?;
+    fetch(&mirror, &engine.bare()?)?;
     for batch in heads[some.len()..].chunks(usize::try_from(at_once)?) {
-        engine.land(batch).await?;
+        work += engine.land(batch).await?;
         memory.push(resident_mib(std::process::id())?);
+        fetches.push(fetch(&mirror, &engine.bare()?)?);
+        housekeeping.tend(&engine.sprint, &engine.repo.name).await?;
     }
     // After the first, a quarter, half and all of them.
     let places = [0, memory.len() / 4, memory.len() / 2, memory.len() - 1];
@@ -84,11 +90,56 @@ pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result
     figures.add(
         &format!("memory after {} landings", landed.join(", ")),
         format!("{} MiB", sizes.join(", ")),
-        &format!("{:.0}/s over all of them", rate(many - changes, began.elapsed())),
+        &format!("{:.0}/s over all of them", rate(many - changes, work)),
+        "flat",
+    );
+    let fresh = directory.path().join("fresh.git");
+    let bare = engine.bare()?;
+    git(
+        directory.path(),
+        &["clone", "--quiet", "--bare", "--no-local", &bare.display().to_string(), &fresh.display().to_string()],
+    )?;
+    let (ours, clone) = (bytes_below(&bare)?, bytes_below(&fresh)?);
+    let percent = ours * 100 / clone;
+    figures.add(
+        &format!("repository after {many} landings"),
+        format!("{} KiB ({}.{:02} ×)", ours / 1024, percent / 100, percent % 100),
+        &format!("{} KiB a fresh clone", clone / 1024),
+        "≤ 3 × the floor",
+    );
+    let [first, last] = [fetches.first(), fetches.last()].map(|time| millis(*time.unwrap_or(&Duration::ZERO)));
+    figures.add(
+        &format!("fetch of {at_once} landings"),
+        format!("{last} the last"),
+        &format!("{first} the first"),
         "flat",
     );
     engine.sprint.store.close().await;
     Ok(())
+}
+
+/// Fetches the branch, as an outpost does.
+fn fetch(mirror: &Path, bare: &Path) -> anyhow::Result<Duration> {
+    let began = Instant::now();
+    let url = format!("file://{}", bare.display());
+    git(mirror, &["fetch", "--quiet", "--no-tags", "--no-auto-maintenance", &url, "+refs/heads/main:refs/heads/main"])?;
+    Ok(began.elapsed())
+}
+
+/// What the files of a directory take on the disk.
+fn bytes_below(directory: &Path) -> anyhow::Result<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut open, mut bytes) = (vec![directory.to_owned()], 0);
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            bytes += entry.metadata()?.blocks() * 512;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 fn each(time: Duration, changes: u64) -> String {
@@ -162,6 +213,11 @@ impl Engine {
             .await;
         added?;
         Ok(Self { sprint, repo })
+    }
+
+    /// Where its repository is.
+    fn bare(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.sprint.git.get(&self.repo.name)?.path().to_owned())
     }
 
     /// Queues changes, and lands them all.
