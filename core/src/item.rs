@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 
 /// The largest item, as the bytes of all its texts together.
 pub const MAX_ITEM_BYTES: usize = 1 << 20;
+/// The most bytes of a title.
+pub const MAX_TITLE_BYTES: usize = 4_096;
 
 crate::words! {
     /// What an item is.

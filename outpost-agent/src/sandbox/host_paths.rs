@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::programs;
+
 /// How long what was found counts.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,7 @@ struct Found {
     since: Option<Instant>,
     paths: BTreeMap<PathBuf, Option<Arc<HostPath>>>,
     ssh_keys: Option<Arc<[PathBuf]>>,
+    beyond: Option<Arc<[PathBuf]>>,
 }
 
 impl HostPaths {
@@ -51,6 +54,12 @@ impl HostPaths {
     /// The host's own SSH keys.
     pub(super) fn ssh_keys(&self) -> Arc<[PathBuf]> {
         self.fresh(|found| found.ssh_keys.get_or_insert_with(|| ssh_keys().into()).clone())
+    }
+
+    /// What the programs in these directories need elsewhere.
+    pub(super) fn beyond<'a>(&self, directories: impl Iterator<Item = &'a PathBuf>) -> Arc<[PathBuf]> {
+        let look = || directories.flat_map(|path| programs::beyond(path)).collect::<Vec<_>>().into();
+        self.fresh(|found| found.beyond.get_or_insert_with(look).clone())
     }
 
     fn fresh<T>(&self, look: impl FnOnce(&mut Found) -> T) -> T {

@@ -13,6 +13,7 @@ mod limits;
 pub(crate) mod policy;
 pub(crate) mod probe;
 mod process;
+pub(crate) mod programs;
 mod rules;
 mod spec;
 mod view;

@@ -175,6 +175,9 @@ impl Policy {
         for path in self.programs.iter().filter(|path| self.holds_programs(path, data)) {
             list.add(path, Access::Read);
         }
+        for path in self.host.beyond(self.own_programs()).iter().filter(|path| self.holds_programs(path, data)) {
+            list.add(path, Access::Read);
+        }
         self.hide(&mut list, data);
         let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
         let group = format!("{}-{name}", self.group_prefix);
@@ -222,10 +225,18 @@ impl Policy {
         }
     }
 
+    /// The directories of programs that are not the system's.
+    fn own_programs(&self) -> impl Iterator<Item = &PathBuf> {
+        let is_system = |path: &Path| SYSTEM.iter().any(|system| path.starts_with(system));
+        self.programs.iter().filter(move |path| path.is_absolute() && !is_system(path))
+    }
+
     /// Whether a directory of `PATH` is only that.
     fn holds_programs(&self, path: &Path, data: &DataDir) -> bool {
         let holds = |inner: &Path| inner.starts_with(path);
-        path.is_absolute() && !self.home.as_deref().is_some_and(holds) && !holds(data.root())
+        // Programs install themselves there, and much else lies beside them.
+        let is_shared = self.home.as_ref().is_some_and(|home| path == home.join(".local"));
+        !is_shared && path.is_absolute() && !self.home.as_deref().is_some_and(holds) && !holds(data.root())
     }
 
     fn hide(&self, list: &mut List<'_>, data: &DataDir) {

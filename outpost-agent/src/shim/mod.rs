@@ -4,6 +4,7 @@
 //! records how they ended, whether or not an agent is there to see it. It has no
 //! threads and no async runtime: one is started for each worker, and must start at once.
 
+mod arguments;
 mod backlog;
 mod keep;
 mod keeper;

@@ -1,6 +1,5 @@
 //! One step: a command is run, waited for, and ended with everything it started.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -12,6 +11,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sprint_core::assignment::{CommandResult, PromptDelivery};
 
+use super::arguments;
 use super::plan::{Cause, Plan, PlanStep};
 use super::processes::signal_descendants;
 use super::signals::{Signals, Wake};
@@ -123,7 +123,8 @@ impl Runner<'_> {
     }
 
     fn spawn(&self, step: &PlanStep) -> Result<Pid, NotSpawned> {
-        let Some((program, arguments)) = step.argv.split_first() else {
+        let arguments = arguments::of(step, &self.plan.prompt_file)?;
+        let Some((program, arguments)) = arguments.split_first() else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty").into());
         };
         let mut command = Command::new(program);
@@ -135,16 +136,9 @@ impl Runner<'_> {
             PromptDelivery::File if step.unattended => {
                 command.stdin(Stdio::null());
             }
-            PromptDelivery::File => {}
+            PromptDelivery::File | PromptDelivery::Argument => {}
             PromptDelivery::Stdin => {
                 command.stdin(Stdio::from(File::open(&self.plan.prompt_file)?));
-            }
-            PromptDelivery::Argument => {
-                use std::os::unix::ffi::OsStringExt as _;
-                let mut prompt = std::fs::read(&self.plan.prompt_file)?;
-                // An argument ends at a NUL.
-                prompt.retain(|byte| *byte != 0);
-                command.arg(OsString::from_vec(prompt));
             }
         }
         let (mut said, tell) = io::pipe()?;

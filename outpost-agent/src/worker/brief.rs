@@ -47,6 +47,9 @@ pub(crate) struct BadTemplate {
     why: String,
 }
 
+/// The most bytes of a title in a variable; those of today are shorter.
+const LONGEST_TITLE: usize = 16 << 10;
+
 /// The first of a worker's ports.
 const PORT: &str = "SPRINT_PORT";
 
@@ -192,8 +195,8 @@ fn variables(assignment: &Assignment, progress: &Progress, dir: &WorkerDir, plac
         ("SPRINT_WORKER", assignment.worker.to_string()),
         ("SPRINT_REPO", assignment.repo.to_string()),
         ("SPRINT_ROLE", assignment.job.role().to_string()),
-        // A variable ends at a NUL.
-        ("SPRINT_TITLE", assignment.title.replace('\0', "")),
+        // A variable ends at a NUL, and may have 128 KiB.
+        ("SPRINT_TITLE", start(&assignment.title, LONGEST_TITLE).replace('\0', "")),
         ("SPRINT_WORKSPACE", text(&dir.workspace())),
         ("SPRINT_CONTEXT_DIR", text(&dir.context())),
         ("SPRINT_PROMPT_FILE", text(&dir.prompt())),
@@ -256,6 +259,11 @@ fn of_recipe(assignment: &Assignment, progress: &Progress, dir: &WorkerDir, plac
 fn base(assignment: &Assignment) -> &CommitId {
     let target = assignment.target.as_ref().filter(|_| assignment.job.gate().is_some());
     target.map_or(&assignment.base, |target| &target.tip)
+}
+
+/// The start of a text, of at most so many bytes.
+fn start(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 /// What marks a process as one of this worker's, in its environment.

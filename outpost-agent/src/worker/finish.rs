@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use super::brief;
 use super::decide::RoundEnd;
 use super::life::Life;
-use super::outcome::{Evidence, Verdict, judge};
+use super::missing::{self, Host};
+use super::outcome::{Evidence, NOT_FOUND, Verdict, judge};
 use super::saving::SaveResult;
 use super::tail;
 use crate::host::disk::{self, Durability};
+use crate::host::environment;
 use crate::shim::processes;
 use crate::workspace::extras::Extras;
 use crate::workspace::save::{Remains, Workspace, tree_of};
@@ -56,6 +58,7 @@ impl Life {
         };
         let stop = self.handle.stop();
         let nothing_to_do = fs::read_to_string(self.handle.dir.nothing_to_do()).ok();
+        let missing = self.missing(&ended).await;
         let verdict = judge(&Evidence {
             assignment: &self.handle.assignment,
             ended: &ended,
@@ -66,6 +69,7 @@ impl Life {
             handed_over: self.progress.handed_over.as_ref(),
             nothing_to_do: nothing_to_do.as_deref(),
             disk_full: disk::is_full(self.agent.data.root()),
+            missing: missing.as_deref(),
             tree: tree.as_ref(),
         });
         match verdict {
@@ -129,6 +133,24 @@ impl Life {
         self.handle.set_finished();
     }
 
+    /// Which command was not found, if that is how the round ended.
+    async fn missing(&self, ended: &RoundEnd) -> Option<String> {
+        let RoundEnd::Exited(exit) = ended else { return None };
+        let last = exit.steps.last().or(exit.setup.as_ref())?;
+        if last.exit_code != Some(NOT_FOUND) {
+            return None;
+        }
+        // The shell's last words are on their way to the log.
+        self.log_ended(LOG_LIMIT_VANISHED).await;
+        let tail = tail::read(&self.handle.dir.log()).ok()?;
+        let policy = self.agent.policy.as_ref();
+        let variables = environment::plain();
+        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let path = value("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+        let host = Host { path, home: value("HOME").map(Into::into), confined: policy.is_some() };
+        missing::explain(&tail.text, &host)
+    }
+
     pub(super) fn workspace(&self) -> Option<Workspace> {
         self.plan.as_ref()?;
         let repository = self.agent.repositories.get(&self.handle.assignment.repo);
@@ -167,12 +189,17 @@ impl Life {
             RoundEnd::Exited(_) => LOG_LIMIT,
             RoundEnd::Vanished(_) => LOG_LIMIT_VANISHED,
         };
+        self.log_ended(limit).await;
+        self.agent.tmux.kill_session(self.handle.id()).await;
+    }
+
+    /// Waits until the last bytes of the terminal are in the log.
+    async fn log_ended(&self, limit: Duration) {
         let end = self.handle.dir.log_end(self.progress.round());
         let deadline = Instant::now() + limit;
         while !end.exists() && Instant::now() < deadline {
             self.pause(limit / 10).await;
         }
-        self.agent.tmux.kill_session(self.handle.id()).await;
     }
 
     /// Kills what a shim that was itself killed has left behind.

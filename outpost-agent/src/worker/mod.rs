@@ -8,6 +8,7 @@ mod handle;
 pub(crate) mod hung;
 mod journal;
 mod life;
+mod missing;
 mod outbox;
 mod outcome;
 mod peer;

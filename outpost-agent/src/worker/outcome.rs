@@ -16,7 +16,7 @@ use crate::workspace::save::Remains;
 const NOTHING_LEFT: &str = "exited with 0 and left nothing: no commit, no change (if there is nothing to do, it must say so: sprintctl item resolve --nothing-to-do WHY)";
 
 /// The exit code of a command that does not exist, as shells have it.
-const NOT_FOUND: i32 = 127;
+pub(super) const NOT_FOUND: i32 = 127;
 /// That of one that cannot be run.
 const NOT_RUNNABLE: i32 = 126;
 
@@ -38,6 +38,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) nothing_to_do: Option<&'a str>,
     /// The outpost's disk is full now.
     pub(crate) disk_full: bool,
+    /// Which command was not found, in words, where its shell has said it.
+    pub(crate) missing: Option<&'a str>,
     /// The tree of the start commit, for a gate run.
     pub(crate) tree: Option<&'a TreeId>,
 }
@@ -60,8 +62,10 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         Some(Stop::Requested(reason)) => {
             return Verdict::End(Outcome::stopped(&evidence.assignment.job, reason.clone()));
         }
-        Some(Stop::Hung(reason)) => return reminded(evidence).unwrap_or_else(|| failed(evidence, reason.clone())),
-        None => {}
+        Some(Stop::Hung(reason)) if !is_setting_up(evidence) => {
+            return reminded(evidence).unwrap_or_else(|| failed(evidence, reason.clone()));
+        }
+        Some(Stop::Hung(_)) | None => {}
     }
     let exit = match evidence.ended {
         RoundEnd::Exited(exit) => exit,
@@ -69,6 +73,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         RoundEnd::NotRun(Trouble::Assignment(reason)) => return failed(evidence, reason.clone()),
         RoundEnd::NeverStarted => return lost(evidence, "it was not started"),
     };
+    if let (Some(Stop::Hung(reason)), Some(_)) = (evidence.stop, &exit.setup) {
+        return unready(evidence, format!("the setup of its workspace: {reason}"), false);
+    }
     match exit.cause {
         Cause::Completed => {}
         Cause::HungUp => return lost(evidence, "its terminal was ended from outside"),
@@ -96,11 +103,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         (None, Some(head)) => committed(head),
         (Some(fault), _) => match reminded(evidence) {
             Some(verdict) => verdict,
-            None if full => lost(evidence, &fault.of_worker()),
+            None if full => lost(evidence, &fault.of_worker(evidence.missing)),
             None if fault.is_of_host() => {
-                Verdict::End(Outcome::Attempt(AttemptOutcome::Unfit { reason: fault.of_worker() }))
+                Verdict::End(Outcome::Attempt(AttemptOutcome::Unfit { reason: fault.of_worker(evidence.missing) }))
             }
-            None => failed(evidence, fault.of_worker()),
+            None => failed(evidence, fault.of_worker(evidence.missing)),
         },
         (None, None) if full => lost(evidence, "it left no commit"),
         (None, None) => match reminder::without_result(evidence.left, evidence.extras) {
@@ -116,11 +123,22 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
 }
 
-/// Its workspace is not as the recipe wants it. Until a worker has changed it, that is not the item's doing.
+/// Whether it was ended before its own command began.
+fn is_setting_up(evidence: &Evidence<'_>) -> bool {
+    match evidence.ended {
+        RoundEnd::Exited(exit) => exit.setup.as_ref().is_some_and(|setup| setup.exit_code != Some(0)),
+        RoundEnd::Vanished(_) | RoundEnd::NotRun(_) | RoundEnd::NeverStarted => false,
+    }
+}
+
 fn not_set_up(evidence: &Evidence<'_>, setup: &CommandResult, full: bool) -> Verdict {
-    let Assignment { job, recipe, resumed, .. } = evidence.assignment;
-    let fault = Fault::RoundEnd { result: setup, timeout: recipe.timeout };
-    let reason = format!("the setup of its workspace {}", fault.of_worker());
+    let fault = Fault::RoundEnd { result: setup, timeout: evidence.assignment.recipe.timeout };
+    unready(evidence, format!("the setup of its workspace {}", fault.of_worker(evidence.missing)), full)
+}
+
+/// Its workspace is not as the recipe wants it. Until a worker has changed it, that is not the item's doing.
+fn unready(evidence: &Evidence<'_>, reason: String, full: bool) -> Verdict {
+    let Assignment { job, resumed, .. } = evidence.assignment;
     let is_untouched = evidence.sent_back == 0 && resumed.is_none();
     match job {
         Job::Attempt(_) | Job::Gate(_) if full => lost(evidence, &reason),
@@ -176,7 +194,12 @@ fn gated(evidence: &Evidence<'_>, exit: &Exit, full: bool) -> Verdict {
     if let Some((_, verdict)) = contradicted {
         return lost(evidence, &format!("the record of gate {:?} contradicts itself", verdict.gate));
     }
-    let verdicts = exit.verdicts.iter().take(until).cloned().collect();
+    let mut verdicts: Vec<_> = exit.verdicts.iter().take(until).cloned().collect();
+    if let (Some(missing), Some(last)) = (evidence.missing, verdicts.last_mut())
+        && last.outcome == GateOutcome::NotFound
+    {
+        last.reason = format!("gate {:?}: {missing}", last.gate);
+    }
     Verdict::End(Outcome::Gate(GateRunOutcome::Judged { commit: base.clone(), tree: tree.clone(), verdicts }))
 }
 
@@ -231,14 +254,14 @@ impl Fault<'_> {
         matches!(code, Some(NOT_FOUND | NOT_RUNNABLE))
     }
 
-    fn of_worker(&self) -> String {
+    fn of_worker(&self, missing: Option<&str>) -> String {
         match self {
             Self::Missing(name) => format!("{name} did not run"),
             Self::RoundEnd { result, timeout } if result.timed_out => {
                 format!("timed out after {}", humantime::format_duration(*timeout))
             }
             Self::RoundEnd { result, .. } => match (result.exit_code, result.signal) {
-                (Some(NOT_FOUND), _) => "exited with code 127: command not found".to_owned(),
+                (Some(NOT_FOUND), _) => format!("exited with code 127: {}", missing.unwrap_or("command not found")),
                 (Some(NOT_RUNNABLE), _) => "exited with code 126: command cannot be run".to_owned(),
                 (Some(code), _) => format!("exited with code {code}"),
                 (None, Some(signal)) => format!("ended by signal {signal}"),

@@ -70,6 +70,7 @@ fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOn
         handed_over: None,
         nothing_to_do: None,
         disk_full: false,
+        missing: None,
         tree: Some(&tree),
     };
     change(&mut evidence);

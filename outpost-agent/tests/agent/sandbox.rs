@@ -9,7 +9,7 @@ use sprint_core::assignment::{AttemptOutcome, Outcome};
 use sprint_core::ids::WorkerId;
 use sprint_test_needs::{Need, is_skipped, missing};
 
-use crate::support::{Site, eventually, lost};
+use crate::support::{Site, eventually, lost, refused};
 
 /// Two workers on one outpost: a victim that has things, and one that wants them.
 struct Scene {
@@ -404,4 +404,70 @@ async fn an_ordinary_users_worker_is_confined_as_well() {
     assert!(finished.log_tail.contains("No such file"), "{}", finished.log_tail);
     assert!(finished.log_tail.contains("CapBnd:\t0000000000000000"), "{}", finished.log_tail);
     assert!(!home.join(".claude/x").exists());
+}
+
+/// A program at a path, which prints its own name.
+fn program(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::create_dir_all(path.parent().expect("is within")).expect("is made");
+    fs::write(path, text).expect("is written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("is set");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_on_path_works_wherever_it_leads_and_one_that_does_not_is_named_with_what_to_do() {
+    let mut site = Site::without_agent(&[]).await;
+    let root = site.path().canonicalize().expect("is there");
+    let own = root.join("own");
+    // As npm and Homebrew link them, and a script of a virtual environment's interpreter.
+    program(
+        &root.join("npm/lib/node_modules/tool/cli"),
+        "#!/bin/sh\n. \"$(dirname \"$(readlink -f \"$0\")\")/more\"\n",
+    );
+    fs::write(root.join("npm/lib/node_modules/tool/more"), "echo from npm\n").expect("is written");
+    program(&root.join("venv/bin/python"), "#!/bin/sh\ncat \"$(dirname \"$0\")/../lib/text\"\n");
+    fs::create_dir(root.join("venv/lib")).expect("is made");
+    fs::write(root.join("venv/lib/text"), "from venv\n").expect("is written");
+    program(&own.join("script"), &format!("#!/bin/sh\nexec {}/venv/bin/python\n", root.display()));
+    program(&own.join("venv-script"), &format!("#!{}/venv/bin/python\n", root.display()));
+    std::os::unix::fs::symlink("../npm/lib/node_modules/tool/cli", own.join("tool")).expect("is made");
+    program(&root.join("hidden/bin/secretive"), "#!/bin/sh\n");
+    let path = format!("{}:{}", own.display(), std::env::var("PATH").expect("is set"));
+    let mut command = site.agent_command();
+    command.env("PATH", &path);
+    site.start_agent_by(&mut command);
+    site.joined(1).await;
+    let run = "tool && venv-script && script; echo a > a; git add a; git commit -qm a";
+    let worker = site.assign(site.item(1, run)).await;
+    let finished = site.finished(worker).await;
+    assert!(finished.log_tail.contains("from npm"), "{finished:?}");
+    assert_eq!(finished.log_tail.matches("from venv").count(), 2, "{finished:?}");
+
+    let hidden = root.join("hidden/bin/secretive");
+    let worker = site.assign(site.item(2, &hidden.display().to_string())).await;
+    let Outcome::Attempt(AttemptOutcome::Unfit { reason }) = site.finished(worker).await.outcome else { panic!() };
+    let expected = format!("workers cannot read it: start outpost-agent with --allow-read {}", hidden.display());
+    assert!(reason.ends_with(&expected), "{reason}");
+    let worker = site.assign(site.gates(3, &[("test", "nosuchtool --version")])).await;
+    let finished = site.finished(worker).await;
+    let (_, reason) = refused(&finished.outcome);
+    assert_eq!(reason, "gate \"test\": command not found: nosuchtool");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_are_too_long_for_an_argument_work() {
+    let site = Site::start(&[]).await;
+    let long = format!("echo begun; : {}; echo ended\n", "x".repeat(200 << 10));
+    let mut item = site.item(1, &long);
+    item.title = "t".repeat(200 << 10);
+    let worker = site.assign(item).await;
+    let finished = site.finished(worker).await;
+    assert!(finished.log_tail.contains("begun") && finished.log_tail.contains("ended"), "{:?}", finished.outcome);
+    let mut by_argument = site.item(2, "");
+    by_argument.prompt = "p".repeat(200 << 10);
+    by_argument.steps[0].runtime.command = vec!["/bin/echo".to_owned()];
+    by_argument.steps[0].runtime.prompt = sprint_core::assignment::PromptDelivery::Argument;
+    let worker = site.assign(by_argument).await;
+    let finished = site.finished(worker).await;
+    assert!(finished.log_tail.contains("context/prompt.md: read all of it"), "{}", finished.log_tail);
 }

@@ -67,7 +67,7 @@ async fn a_failed_worker_says_why_and_keeps_its_commits() {
         (4, "exit 3".to_owned(), "exited with code 3", false),
         (5, format!("{commit}; kill -9 $$"), "ended by signal 9", true),
         (6, "true".to_owned(), NOTHING_LEFT, false),
-        (7, "no-such-command".to_owned(), "exited with code 127: command not found", false),
+        (7, "no-such-command".to_owned(), "exited with code 127: command not found: no-such-command", false),
     ];
     for (number, run, ..) in &cases {
         site.assign(site.item(*number, run)).await;
@@ -180,7 +180,7 @@ async fn gates_pass_only_when_every_one_exits_with_zero() {
     assert_eq!(refused(&finished.outcome), (GateOutcome::Failed, "gate \"test\" failed with exit code 4"));
     assert_eq!(finished.steps.len(), 2);
     let missing = site.finished(missing).await.outcome;
-    assert_eq!(refused(&missing), (GateOutcome::NotFound, "gate \"x\": command not found"));
+    assert_eq!(refused(&missing), (GateOutcome::NotFound, "gate \"x\": command not found: no-such-command"));
     let slow = site.finished(slow).await.outcome;
     assert_eq!(refused(&slow), (GateOutcome::TimedOut, "gate \"lint\" timed out after 1s"));
     let empty = site.finished(empty).await.outcome;

@@ -8,7 +8,7 @@ use sprint_core::act::Act;
 use sprint_core::change::ChangeEvent;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ItemId, RepoName};
-use sprint_core::item::{Item, ItemEffect, ItemEvent, MAX_ITEM_BYTES, Stage, StageName};
+use sprint_core::item::{Item, ItemEffect, ItemEvent, MAX_ITEM_BYTES, MAX_TITLE_BYTES, Stage, StageName};
 use sprint_core::needs::find_cycle;
 use sprint_core::refusal::{Code, Noun as _, Refusal};
 use sprint_core::request::{ItemEdit, ItemFilter, NewItem};
@@ -195,6 +195,13 @@ async fn build(tx: &mut Tx, id: ItemId, new: NewItem, keys: &HashMap<String, Ite
 fn validate(item: &Item) -> Result<(), ServiceError> {
     if item.title.trim().is_empty() {
         return Err(Refusal::new(Code::ItemInvalid, "the item has no title; give it one").field("title").into());
+    }
+    let title = item.title.len();
+    if title > MAX_TITLE_BYTES {
+        let why = format!(
+            "the title has {title} bytes, and the limit is {MAX_TITLE_BYTES}; put what is to be done into the description"
+        );
+        return Err(Refusal::new(Code::ItemInvalid, why).field("title").into());
     }
     let size = item.size();
     if size > MAX_ITEM_BYTES {
