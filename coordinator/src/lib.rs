@@ -95,6 +95,7 @@ pub mod service {
         pub mod housekeeping;
         mod manage;
         pub(crate) mod pace;
+        mod rename;
         pub mod revision;
         mod rewrite;
         pub(crate) mod setup_failures;

@@ -52,7 +52,8 @@ pub(crate) struct JoinSettings {
     #[arg(long, env = "SPRINT_OUTPOST_MAX_LEFT", value_name = "SIZE", default_value = "100MiB", value_parser = bytes)]
     pub(crate) max_left: u64,
     /// The directory of files that git ignores and workers need: those of the repo `NAME` are in `DIR/NAME`, which may
-    /// be a link. Workers get copies of what `bring` in the repo's `sprint.toml` names, or its `.worktreeinclude`.
+    /// be a link. Any worker of that repo may come to read them: what it gets is named by the branch's `sprint.toml`
+    /// or `.worktreeinclude`.
     #[arg(long, env = "SPRINT_OUTPOST_FILES", value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
     /// Accepts no new work while less than this is free on the data directory's disk, or less than 5 % of the disk

@@ -296,7 +296,7 @@ fn the_status_and_the_metrics_are_served_over_http_with_every_loop() {
     let loops = status["loops"].as_array().expect("a list").iter();
     let loops = loops.filter(|status| !is_of_a_repo(status)).collect::<Vec<_>>();
     let names = loops.iter().map(|status| status["name"].as_str().unwrap_or_default()).collect::<Vec<_>>();
-    assert_eq!(names, ["identity", "merger", "pipeline", "scheduler", "supervisor"]);
+    assert_eq!(names, ["housekeeper", "identity", "merger", "pipeline", "scheduler", "supervisor"]);
     for status in loops {
         assert!(status["passes"].as_u64() > Some(0) && status["failures"] == 0, "{status}");
         assert!(status["last_pass"]["error"].is_null() && status["last_pass"]["at"].is_string(), "{status}");

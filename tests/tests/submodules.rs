@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sprint_tests::{Answer, Cluster, Repo, eventually, git};
+use sprint_tests::{Answer, Cluster, Repo, commit, eventually, git};
 
 /// Git that may take submodules from paths, as a person must allow it.
 fn person(directory: &Path, args: &[&str]) -> String {
@@ -76,8 +76,7 @@ fn workers_and_gates_find_submodules_at_any_depth() {
     let bump = format!("git update-index --cacheinfo 160000,{two},vendor/lib && git commit -qm bump");
     let id = cluster.add(&repo, "Moves it", &bump);
     cluster.landed(&repo, id);
-    let id =
-        cluster.add(&repo, "Sees it", &format!("grep -q two vendor/lib/text && {}", sprint_tests::commit("b", "b")));
+    let id = cluster.add(&repo, "Sees it", &format!("grep -q two vendor/lib/text && {}", commit("b", "b")));
     cluster.landed(&repo, id);
 }
 
@@ -110,8 +109,8 @@ fn only_a_person_brings_a_submodule_from_a_new_address() {
     let add = "set -e; cp -r .git /tmp/x 2>/dev/null || true; git config -f .gitmodules submodule.s.path s; \
                git config -f .gitmodules submodule.s.url ADDRESS; git update-index --add --cacheinfo 160000,COMMIT,s; \
                git add .gitmodules; git commit -qm s";
-    let commit = git(&libraries.join("secret"), &["rev-parse", "HEAD"]);
-    let run = add.replace("COMMIT", &commit).replace("ADDRESS", "../secret");
+    let secret = git(&libraries.join("secret"), &["rev-parse", "HEAD"]);
+    let run = add.replace("COMMIT", &secret).replace("ADDRESS", "../secret");
     let id = cluster.add(&repo, "Asks for another's", &run);
     let reason = cluster.until(id, "blocked")["reason"].as_str().expect("a reason").to_owned();
     assert!(reason.contains("s is a submodule at an address that the branch does not have"), "{reason}");
@@ -122,7 +121,7 @@ fn only_a_person_brings_a_submodule_from_a_new_address() {
     git(&clone, &["commit", "-qam", "s"]);
     git(&clone, &["push", "-q", "origin", "main"]);
     cluster.sprintctl(&["repo", "fetch", "web"]).succeeded();
-    let id = cluster.add(&repo, "Finds it", &format!("grep -q secret s/text && {}", sprint_tests::commit("b", "b")));
+    let id = cluster.add(&repo, "Finds it", &format!("grep -q secret s/text && {}", commit("b", "b")));
     cluster.landed(&repo, id);
 }
 
@@ -141,12 +140,72 @@ fn a_submodule_that_cannot_be_had_is_named_and_comes_by_itself() {
     let warned = |answer: Answer| answer.succeeded().stderr.clone();
     let text = warned(shown());
     assert!(text.contains("workers find the submodule other empty"), "{text}");
-    let id = cluster.add(&repo, "Goes on", &format!("test ! -e other/text && {}", sprint_tests::commit("c", "c")));
+    let id = cluster.add(&repo, "Goes on", &format!("test ! -e other/text && {}", commit("c", "c")));
     cluster.landed(&repo, id);
     let said = log(&cluster, id);
     assert!(said.contains("[sprint] the submodule other: the coordinator does not have its commit"), "{said}");
     fs::rename(&parked, &other).expect("is renamed");
     eventually("it is fetched", || !warned(shown()).contains("the submodule other"));
-    let id = cluster.add(&repo, "Finds it", &format!("grep -q other other/text && {}", sprint_tests::commit("d", "d")));
+    let id = cluster.add(&repo, "Finds it", &format!("grep -q other other/text && {}", commit("d", "d")));
     cluster.landed(&repo, id);
+}
+
+#[test]
+fn a_link_that_a_worker_has_put_in_a_submodules_place_leads_nowhere() {
+    let (cluster, repo, _) = with_submodules("true");
+    cluster.sprintctl(&["repo", "set", "web", "--retry-from", "wip", "--max-attempts", "2"]).succeeded();
+    let elsewhere = cluster.shared().join("elsewhere");
+    fs::create_dir_all(&elsewhere).expect("is made");
+    for place in ["vendor", "vendor/lib"] {
+        // The next attempt begins with the files of this one; the agent must not write through the link.
+        let run = format!(
+            "if [ \"$SPRINT_ATTEMPT\" = 1 ]; then rm -rf {place}; ln -s '{}' {place}; exit 3; fi; git checkout -q -- . ; git clean -qfd; {}",
+            elsewhere.display(),
+            commit(&format!("f{}", place.len()), "a")
+        );
+        let id = cluster.add(&repo, "Puts a link", &run);
+        cluster.landed(&repo, id);
+        assert_eq!(fs::read_dir(&elsewhere).expect("is read").count(), 0, "{place}");
+    }
+}
+
+#[test]
+fn an_odd_list_of_submodules_keeps_nobody_from_working() {
+    let (cluster, repo, _) = with_submodules("true");
+    let clone = cluster.path().join("made");
+    let lib = git(&clone, &["rev-parse", ":vendor/lib"]);
+    let odd = ["../x", "/etc", ":(bad)x", "a/../b", "q\"uote"];
+    for (number, path) in odd.iter().enumerate() {
+        git(&clone, &["config", "-f", ".gitmodules", &format!("submodule.odd{number}.path"), path]);
+        git(&clone, &["config", "-f", ".gitmodules", &format!("submodule.odd{number}.url"), "../lib"]);
+    }
+    // Two whose names lie in each other.
+    for (name, path) in [("twin", "twin"), ("twin/HEAD", "other")] {
+        git(&clone, &["config", "-f", ".gitmodules", &format!("submodule.{name}.path"), path]);
+        git(&clone, &["config", "-f", ".gitmodules", &format!("submodule.{name}.url"), "../lib"]);
+        git(&clone, &["update-index", "--add", "--cacheinfo", &format!("160000,{lib},{path}")]);
+    }
+    git(&clone, &["add", ".gitmodules"]);
+    git(&clone, &["commit", "-qm", "odd"]);
+    git(&clone, &["push", "-q", "origin", "main"]);
+    cluster.sprintctl(&["repo", "fetch", "web"]).succeeded();
+    let id = cluster.add(&repo, "Works", &format!("{ALL_THERE} && {}", commit("a", "a")));
+    cluster.landed(&repo, id);
+}
+
+#[test]
+fn a_worker_brings_no_address_by_a_submodule_of_a_submodule() {
+    let (cluster, repo, libraries) = with_submodules("true");
+    // The known submodule's server has a commit whose own submodule is elsewhere; nobody has brought that here.
+    library(&libraries, "secret", "secret");
+    let lib = libraries.join("lib");
+    git(&lib, &["checkout", "-q", "-b", "evil"]);
+    person(&lib, &["submodule", "add", "-q", "../secret", "s"]);
+    git(&lib, &["commit", "-qm", "evil"]);
+    let evil = git(&lib, &["rev-parse", "HEAD"]);
+    git(&lib, &["checkout", "-q", "main"]);
+    let run = format!("git update-index --cacheinfo 160000,{evil},vendor/lib && git commit -qm bump");
+    let id = cluster.add(&repo, "Asks for another's", &run);
+    let reason = cluster.until(id, "blocked")["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.contains("vendor/lib/s is a submodule at an address that the branch does not have"), "{reason}");
 }

@@ -120,6 +120,29 @@ impl GitRepo {
         Ok(missing)
     }
 
+    /// The submodules of a tree at any depth, as far as they are here.
+    ///
+    /// # Errors
+    /// Those of our own repository.
+    pub async fn submodules_within(&self, treeish: &str, address: &RepoAddress) -> Result<Vec<Submodule>, GitError> {
+        let mut open = VecDeque::from([(treeish.to_owned(), address.clone(), String::new())]);
+        let mut found = vec![];
+        while let Some((treeish, address, within)) = open.pop_front() {
+            for module in self.submodules(&treeish, &address, &within).await? {
+                if found.len() >= MOST {
+                    return Ok(found);
+                }
+                if let Ok(address) = &module.address
+                    && self.has_commit(&module.commit)?
+                {
+                    open.push_back((module.commit.to_string(), address.clone(), format!("{}/", module.path)));
+                }
+                found.push(module);
+            }
+        }
+        Ok(found)
+    }
+
     /// Brings one; answers where it came from, or why it cannot be had.
     ///
     /// # Errors

@@ -244,6 +244,28 @@ impl GitRepo {
         upstream.ask(self.path(), &args, TRANSFER_LIMIT).await.map(drop)
     }
 
+    /// Makes a branch that is at `tip` here and at the upstream, and the one that clones of this repository begin with.
+    ///
+    /// # Errors
+    /// [`GitError::Library`]; [`GitError::Failed`] for a name that is none.
+    pub async fn take_branch(&self, branch: &str, tip: &CommitId) -> Result<(), GitError> {
+        self.set_ref(&format!("refs/heads/{branch}"), tip)?;
+        self.see_upstream(branch, tip)?;
+        let head = ["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")];
+        program::run(self.path(), &head, ASK_LIMIT).await.map(drop)
+    }
+
+    /// Removes a branch, and where it was seen.
+    ///
+    /// # Errors
+    /// [`GitError::Library`].
+    pub fn forget_branch(&self, branch: &str) -> Result<(), GitError> {
+        for name in [format!("refs/heads/{branch}"), seen_ref(branch), fetched_ref(branch)] {
+            self.delete_ref(&name)?;
+        }
+        Ok(())
+    }
+
     /// Fetches a branch of the upstream, if it has one of that name.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub struct RepoPatch {
     pub committing: CommittingPatch,
     /// How to go on after the upstream was rewritten.
     pub upstream: Option<UpstreamChoice>,
+    /// The branch that work lands on from now on.
+    pub branch: Option<String>,
     /// `Some(None)` lets the merge queue go on.
     pub halted: Option<Option<String>>,
     /// `Some(None)`: lands again.

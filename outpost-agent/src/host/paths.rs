@@ -87,7 +87,11 @@ impl DataDir {
 
     /// What setups of a repo have filled for the workspaces that come.
     pub(crate) fn caches(&self, repo: &RepoName) -> PathBuf {
-        self.root.join("caches").join(repo.as_str())
+        self.all_caches().join(repo.as_str())
+    }
+
+    pub(crate) fn all_caches(&self) -> PathBuf {
+        self.root.join("caches")
     }
 
     pub(crate) fn mirrors(&self) -> PathBuf {

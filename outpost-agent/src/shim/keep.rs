@@ -35,7 +35,10 @@ fn keep_one(workspace: &Path, path: &str, to: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
-    let copied = copy(&from, &half).and_then(|()| fs::rename(&half, to));
+    // Left by another of the same number.
+    disk::remove_dir(&half)?;
+    let now = |()| fs::File::open(&half)?.set_modified(std::time::SystemTime::now());
+    let copied = copy(&from, &half).and_then(now).and_then(|()| fs::rename(&half, to));
     if copied.is_err() {
         disk::remove_dir(&half).ok();
     }

@@ -92,14 +92,14 @@ fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -
     plan.notes.iter().for_each(|note| say(note));
     let groups = Groups::make(plan)?;
     let mut runner = Runner { signals, plan, cause: Cause::Completed, ends_with_us: false };
-    if set_up(&mut runner, exit)? {
-        run_each(&mut runner, dir, exit)?;
-    }
-    if let Some(teardown) = &plan.teardown {
-        tear_down(&mut runner, teardown)?;
+    let ran = set_up(&mut runner, exit).and_then(|ready| if ready { run_each(&mut runner, dir, exit) } else { Ok(()) });
+    if let Some(teardown) = &plan.teardown
+        && let Err(error) = tear_down(&mut runner, teardown)
+    {
+        say(&format!("the teardown did not run: {error}"));
     }
     drop(groups);
-    Ok(())
+    ran
 }
 
 /// Runs the setup; says whether the steps are to follow.

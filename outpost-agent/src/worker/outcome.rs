@@ -62,7 +62,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         Some(Stop::Requested(reason)) => {
             return Verdict::End(Outcome::stopped(&evidence.assignment.job, reason.clone()));
         }
-        Some(Stop::Hung(reason)) if !is_setting_up(evidence) => {
+        Some(Stop::Hung(reason)) if !is_setting_up(evidence) && !is_complete(evidence) => {
             return reminded(evidence).unwrap_or_else(|| failed(evidence, reason.clone()));
         }
         Some(Stop::Hung(_)) | None => {}
@@ -73,7 +73,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         RoundEnd::NotRun(Trouble::Assignment(reason)) => return failed(evidence, reason.clone()),
         RoundEnd::NeverStarted => return lost(evidence, "it was not started"),
     };
-    if let (Some(Stop::Hung(reason)), Some(_)) = (evidence.stop, &exit.setup) {
+    if let (Some(Stop::Hung(reason)), false) = (evidence.stop, is_complete(evidence)) {
         return unready(evidence, format!("the setup of its workspace: {reason}"), false);
     }
     match exit.cause {
@@ -121,6 +121,11 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
             },
         },
     }
+}
+
+/// Whether its command came to its own end: only a teardown may have been ended.
+fn is_complete(evidence: &Evidence<'_>) -> bool {
+    matches!(evidence.ended, RoundEnd::Exited(exit) if exit.cause == Cause::Completed)
 }
 
 /// Whether it was ended before its own command began.

@@ -270,10 +270,18 @@ fn a_request_to_stop_is_the_reason_whatever_else_happened() {
         evidence.stop = Some(&TOLD);
     });
     assert_eq!(verdict, Verdict::End(Outcome::Attempt(AttemptOutcome::Stopped { reason: "enough".to_owned() })));
-    let verdict = judged(&item, exited(vec![result("developer", 0)]), &Remains::default(), |evidence| {
-        evidence.stop = Some(&HUNG);
-    });
+    let hung = Exit { cause: Cause::Terminated, ..exited(vec![result("developer", 143)]) };
+    let verdict = judged(&item, hung, &Remains::default(), |evidence| evidence.stop = Some(&HUNG));
     assert_eq!(verdict, failed("hung"));
+    // A command that came to its own end has its result, whatever its teardown does.
+    let left = Remains { head: Some(CommitId::new(HEX).expect("a commit")), ..Remains::default() };
+    let verdict = judged(&item, exited(vec![result("developer", 0)]), &left, |evidence| evidence.stop = Some(&HUNG));
+    assert!(matches!(verdict, Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { .. }))), "{verdict:?}");
+    // Nor is it the item's fault when its setup does not go on.
+    let setup = Some(result("setup", 143));
+    let hung = Exit { cause: Cause::Terminated, setup, ..exited(vec![]) };
+    let verdict = judged(&item, hung, &Remains::default(), |evidence| evidence.stop = Some(&HUNG));
+    assert!(matches!(verdict, Verdict::End(Outcome::Attempt(AttemptOutcome::NotSetUp { .. }))), "{verdict:?}");
 }
 
 const EXIT: &[u8] = br#"{"round":1,"cause":"completed","code":0,"steps":[{"name":"a","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1},{"name":"b","exit_code":0,"signal":null,"timed_out":false,"duration_ms":1}],"verdicts":[{"gate":"a","outcome":"passed","reason":"","metrics":{},"findings":[],"duration_ms":1},{"gate":"b","outcome":"passed","reason":"","metrics":{},"findings":[],"duration_ms":1}],"disk_full":false,"message":null}"#;

@@ -11,13 +11,13 @@ use sprint_core::recipe::{Cache, Recipe};
 use tokio::process::Command;
 
 use super::error::PrepareError;
-use super::git::Git;
+use super::git::{Git, GitError};
 use super::tree::Tree;
 use crate::host::disk;
 use crate::host::paths::{DataDir, WorkerDir};
 use crate::shim::plan::Kept;
 
-/// How many contents of a repo's cached directories are kept.
+/// How many contents of each cached directory are kept.
 const KEPT_CACHES: usize = 8;
 
 /// What a workspace was given, and what its setup is to leave.
@@ -61,8 +61,12 @@ pub(super) async fn furnish(site: Site<'_>, files: Option<&Path>) -> Result<Furn
             )),
         }
     }
+    let mut used = vec![];
     for one in cache {
-        lay(site, one, &mut furnished).await?;
+        used.extend(lay(site, one, &mut furnished).await?);
+    }
+    if !cache.is_empty() {
+        prune(&site.data.caches(&site.assignment.repo), KEPT_CACHES * cache.len(), &used, &site.data.trash());
     }
     Ok(furnished)
 }
@@ -112,16 +116,27 @@ async fn ignored(site: Site<'_>, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Prep
     let list = site.dir.path().join("bring");
     let lines: Vec<u8> = paths.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
     fs::write(&list, lines)?;
-    let asked = Git::at(&site.tree.path.join(".git"))
-        .work_tree(&site.tree.path)
-        .stdin(File::open(&list)?)
-        .args(["check-ignore", "-z", "--stdin"])
-        .output()
-        .await;
+    let git = || Git::at(&site.tree.path.join(".git")).work_tree(&site.tree.path);
+    let asked = git().stdin(File::open(&list)?).args(["check-ignore", "-z", "--stdin"]).output().await;
     fs::remove_file(&list).ok();
-    // It fails also when it ignores none.
-    Ok(asked.map(|output| names(&output)).unwrap_or_default())
+    match asked {
+        Ok(output) => Ok(names(&output)),
+        Err(GitError::Failed { said, .. }) if said.contains("exit status: 1") => Ok(vec![]),
+        // One of them, such as one in a submodule, keeps git from saying anything of the others.
+        Err(_) => {
+            let mut ignored = vec![];
+            for path in paths.iter().take(MOST_ONE_BY_ONE) {
+                if git().args(["check-ignore", "--quiet", "--"]).args([path]).run().await.is_ok() {
+                    ignored.push(path.clone());
+                }
+            }
+            Ok(ignored)
+        }
+    }
 }
+
+/// Of how many files git is asked one by one.
+const MOST_ONE_BY_ONE: usize = 200;
 
 fn names(listed: &[u8]) -> Vec<PathBuf> {
     let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
@@ -143,7 +158,7 @@ fn copy(from: &Path, workspace: &Path, path: &Path) -> io::Result<()> {
 
 /// The directories above a path in a workspace, from the outermost. A commit may hold links that lead out of the
 /// workspace; they are not followed.
-fn parents(workspace: &Path, path: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn parents(workspace: &Path, path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.components().all(|part| matches!(part, Component::Normal(_))) || path.file_name().is_none() {
         return Err(io::Error::other("it is not within the repository"));
     }
@@ -171,8 +186,8 @@ fn place(workspace: &Path, path: &Path) -> io::Result<PathBuf> {
     Ok(at)
 }
 
-/// Puts a cached directory at its place, or has it kept after the setup.
-async fn lay(site: Site<'_>, cache: &Cache, furnished: &mut Furnished) -> Result<(), PrepareError> {
+/// Puts a cached directory at its place, or has it kept after the setup; answers where it is kept, if it is in use.
+async fn lay(site: Site<'_>, cache: &Cache, furnished: &mut Furnished) -> Result<Option<PathBuf>, PrepareError> {
     let Assignment { repo, recipe, base, target, resumed, job, .. } = site.assignment;
     let path = &cache.path;
     let mut unused = |why: &str| {
@@ -184,31 +199,30 @@ async fn lay(site: Site<'_>, cache: &Cache, furnished: &mut Furnished) -> Result
     // Otherwise what is put there would look like work.
     if git().args(["check-ignore", "--quiet", "--", &format!("{path}/")]).run().await.is_err() {
         unused("git does not ignore it");
-        return Ok(());
+        return Ok(None);
     }
     let patterns = cache.key.iter().map(|pattern| format!(":(glob){pattern}"));
     let key = match git().args(["ls-files", "--stage", "-z", "--"]).args(patterns).output().await {
         Ok(key) if !key.is_empty() => key,
         Ok(_) => {
             unused(&format!("no file matches {}", cache.key.join(", ")));
-            return Ok(());
+            return Ok(None);
         }
         Err(error) => {
             unused(&error.to_string());
-            return Ok(());
+            return Ok(None);
         }
     };
     let key = [path.as_bytes(), b"\0", recipe.setup.as_bytes(), b"\0", &key].concat();
     let caches = site.data.caches(repo);
     let kept = caches.join(sprint_identity::sha256(&key));
-    prune(&caches, &site.data.trash());
     if kept.is_dir() {
         // The ones that are used stay longest.
         File::open(&kept).and_then(|dir| dir.set_modified(SystemTime::now())).ok();
         match place_copy(&kept, &site.tree.path, path).await {
             Ok(()) => {
                 furnished.cache_hit.get_or_insert(true);
-                return Ok(());
+                return Ok(Some(kept));
             }
             Err(error) if disk::says_full(&error) => return Err(error.into()),
             Err(error) => furnished.notes.push(format!("{path} could not be copied: {error}")),
@@ -220,12 +234,20 @@ async fn lay(site: Site<'_>, cache: &Cache, furnished: &mut Furnished) -> Result
     if is_of_branch && resumed.is_none() && job.attempt().is_some() {
         furnished.keep.push(Kept { path: path.clone(), to: kept });
     }
-    Ok(())
+    Ok(None)
 }
 
 async fn place_copy(from: &Path, workspace: &Path, path: &str) -> io::Result<()> {
     let to = place(workspace, Path::new(path))?;
-    let copied = Command::new("cp").args(COPY).arg(from).arg(&to).env_clear().env("LC_ALL", "C").output().await;
+    let copied = Command::new("cp")
+        .args(COPY)
+        .arg(from)
+        .arg(&to)
+        .env_clear()
+        .env("LC_ALL", "C")
+        .kill_on_drop(true)
+        .output()
+        .await;
     let said = match copied {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -240,12 +262,13 @@ async fn place_copy(from: &Path, workspace: &Path, path: &str) -> io::Result<()>
 pub(crate) const COPY: [&str; 4] = ["-a", "--reflink=auto", "-T", "--"];
 
 /// Removes what was not used for longest, and what a shim that died has left half.
-fn prune(caches: &Path, trash: &Path) {
+fn prune(caches: &Path, most: usize, used: &[PathBuf], trash: &Path) {
     let entries = fs::read_dir(caches).into_iter().flatten().flatten();
-    let used = |entry: &fs::DirEntry| entry.metadata().and_then(|dir| dir.modified()).ok();
-    let mut found: Vec<_> = entries.filter_map(|entry| Some((used(&entry)?, entry.path()))).collect();
+    let used_at = |entry: &fs::DirEntry| entry.metadata().and_then(|dir| dir.modified()).ok();
+    let mut found: Vec<_> = entries.filter_map(|entry| Some((used_at(&entry)?, entry.path()))).collect();
+    found.retain(|(_, path)| !used.contains(path));
     found.sort_unstable();
-    let too_many = found.len().saturating_sub(KEPT_CACHES);
+    let too_many = (found.len() + used.len()).saturating_sub(most).min(found.len());
     for (_, path) in &found[..too_many] {
         if let Err(error) = disk::discard(path, trash) {
             tracing::warn!(path = %path.display(), %error, "a cached directory could not be removed");

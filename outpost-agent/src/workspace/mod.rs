@@ -22,5 +22,6 @@ pub(crate) mod scratch;
 mod stamp;
 pub(crate) mod submodules;
 mod tree;
+mod untouched;
 
 pub(crate) use repositories::Repositories;

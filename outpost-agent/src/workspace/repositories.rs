@@ -155,7 +155,12 @@ impl Repositories {
             }
         }
         let all: Vec<_> = self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        let drain = move || all.iter().filter(|repository| repository.pool.drain()).count() > 0;
+        let (caches, trash) = (self.data.all_caches(), self.data.trash());
+        let drain = move || {
+            // What setups have filled can be filled again.
+            let had_caches = caches.is_dir() && disk::discard(&caches, &trash).is_ok();
+            all.iter().filter(|repository| repository.pool.drain()).count() > 0 || had_caches
+        };
         tokio::task::spawn_blocking(drain).await.unwrap_or(false)
     }
 

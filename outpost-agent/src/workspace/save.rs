@@ -23,6 +23,7 @@ use super::own_git::{GitState, OwnGit};
 use super::remote::Remote;
 use super::scratch::{Index, Scratch};
 use super::tree::repository;
+use super::untouched;
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
 
@@ -106,7 +107,10 @@ impl Workspace {
             .output();
         let gitlinks = self.gitlinks(scratch, &head);
         let (newest, status, gitlinks) = tokio::try_join!(newest, limited(status), gitlinks)?;
-        let changed = || changed(&status);
+        let (path, git) = (self.path(), self.within(scratch));
+        let untouched = async { Ok(untouched::find(git, &path, &scratch.look, &status).await) };
+        let untouched = limited(untouched).await.unwrap_or_default();
+        let changed = || changed(&status).filter(|path| !untouched.contains(*path));
         let orphans = if gitlinks.is_empty() { vec![] } else { self.orphans(scratch, &head, &gitlinks).await };
         Ok(Remains {
             head: CommitId::new(newest).ok(),

@@ -2,6 +2,7 @@
 //!
 //! The coordinator has fetched them with the branch that names them; nobody else is asked.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sprint_core::address::RepoAddress;
 use sprint_core::ids::CommitId;
 
+use super::furnish;
 use super::git::{Git, GitError};
 use super::mirror::Mirror;
 use super::own_git::OwnGit;
@@ -98,9 +100,20 @@ pub(super) async fn populate(
             let address = place.address.as_ref().zip(entry.url.as_deref());
             let address = address.and_then(|(parent, url)| parent.submodule(url).ok());
             let module = Place { path, git_dir, commit, address };
-            make(mirror, &tree.path, &module).await?;
             let around = tree.path.join(&place.git_dir);
-            activate(&around, &entry, module.address.as_ref()).map_err(GitError::Start)?;
+            let made = match make(mirror, &tree.path, &module).await {
+                Ok(()) => activate(&around, &entry, module.address.as_ref()).map_err(GitError::Start),
+                Err(error) => Err(error),
+            };
+            // What a commit or an earlier worker has put in its place keeps nobody from working.
+            if let Err(error) = made {
+                if error.says_full() {
+                    return Err(error);
+                }
+                let path = module.path.display();
+                populated.missing.push(format!("{path}: {error}"));
+                continue;
+            }
             let Place { path, git_dir, commit, .. } = &module;
             let given = GivenSubmodule { path: path.clone(), git_dir: git_dir.clone(), commit: commit.clone() };
             populated.given.push(given);
@@ -130,10 +143,18 @@ async fn entries(mirror: &Mirror, commit: &CommitId) -> Result<Vec<(Entry, Commi
     // A file that git cannot read names no submodule for anybody.
     let listed = Git::at(mirror.path()).args(list).run().await.unwrap_or_default();
     let mut found = vec![];
-    for entry in named(&listed) {
-        let line = Git::at(mirror.path()).args(["ls-tree", "-z", commit.as_str(), "--", &entry.path]).run().await?;
-        let id = line.strip_prefix("160000 commit ").and_then(|rest| rest.split('\t').next());
-        if let Some(Ok(id)) = id.map(CommitId::new) {
+    let entries = named(&listed);
+    if entries.is_empty() {
+        return Ok(found);
+    }
+    let tree = Git::at(mirror.path()).args(["ls-tree", "-r", "-z", commit.as_str()]).run().await?;
+    let gitlinks: HashMap<&str, &str> = tree
+        .split('\0')
+        .filter_map(|line| line.strip_prefix("160000 commit ")?.split_once('\t'))
+        .map(|(id, path)| (path, id))
+        .collect();
+    for entry in entries {
+        if let Some(Ok(id)) = gitlinks.get(entry.path.as_str()).map(|id| CommitId::new(*id)) {
             found.push((entry, id));
         }
     }
@@ -143,10 +164,11 @@ async fn entries(mirror: &Mirror, commit: &CommitId) -> Result<Vec<(Entry, Commi
 /// The submodules in what `git config -z` lists.
 fn named(listed: &str) -> Vec<Entry> {
     let mut found: Vec<Entry> = vec![];
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for line in listed.split('\0') {
         let Some((key, value)) = line.split_once('\n') else { continue };
         let Some((name, field)) = key.strip_prefix("submodule.").and_then(|key| key.rsplit_once('.')) else { continue };
-        let at = found.iter().position(|entry| entry.name == name).unwrap_or_else(|| {
+        let at = *places.entry(name).or_insert_with(|| {
             found.push(Entry { name: name.to_owned(), ..Entry::default() });
             found.len() - 1
         });
@@ -164,6 +186,11 @@ async fn make(mirror: &Mirror, workspace: &Path, place: &Place) -> Result<(), Gi
     let (path, git_dir) = (workspace.join(&place.path), workspace.join(&place.git_dir));
     let up = |from: &Path, to: &Path| -> PathBuf { from.components().map(|_| "..").collect::<PathBuf>().join(to) };
     let made = || -> io::Result<()> {
+        // The files may be those of an earlier worker, who has put a link there.
+        furnish::parents(workspace, &place.path)?;
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            return Err(io::Error::other("something else is in its place"));
+        }
         let origin = place.address.as_ref().map(|address| {
             let url = quoted(&address.without_credentials());
             format!("[remote \"origin\"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n")

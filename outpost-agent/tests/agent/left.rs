@@ -177,3 +177,35 @@ async fn what_is_too_large_or_broken_stays_on_the_outpost_and_is_named() {
     let large = std::process::Command::new("git").arg("-C").arg(&kept).args(["cat-file", "-s", "large:large"]).output();
     assert_eq!(String::from_utf8_lossy(&large.expect("git runs").stdout).trim(), "3000000");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn line_ends_that_git_itself_calls_changed_are_nobodys() {
+    let site = Site::start(&[]).await;
+    // A blob with CR and LF, which the attributes want without: from the first look on git says it is modified.
+    for (path, text) in [("odd.txt", "one\r\ntwo\r\n"), (".gitattributes", "*.txt text\n"), ("fine.txt", "one\n")] {
+        let file = site.path().join("content");
+        std::fs::write(&file, text).expect("is written");
+        let blob = site.git(&["hash-object", "-w", "--no-filters", &file.display().to_string()]);
+        site.git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{path}")]);
+    }
+    let tree = site.git(&["write-tree"]);
+    let base = site.git(&["commit-tree", "-p", "refs/heads/main", "-m", "odd", &tree]);
+    site.git(&["update-ref", "refs/heads/main", &base]);
+    let base: sprint_core::ids::CommitId = base.parse().expect("a commit");
+    let on =
+        |worker: u64, run: &str| sprint_core::assignment::Assignment { base: base.clone(), ..site.item(worker, run) };
+    let run = "touch odd.txt; test -n \"$(git status --porcelain odd.txt)\" || exit 9; echo a > a; git add a; git commit -qm a";
+    let finished = {
+        let worker = site.assign(on(1, run)).await;
+        site.finished(worker).await
+    };
+    assert!(matches!(finished.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })), "{finished:?}");
+    assert!(finished.left.is_empty(), "{finished:?}");
+    assert_eq!(finished.wip, None);
+    // What a worker has changed in such a file is its work.
+    let run = "echo three >> odd.txt; echo a > a; git add a; git commit -qm a";
+    let worker = site.assign(on(2, run)).await;
+    let finished = site.finished(worker).await;
+    assert_eq!(finished.left.files, ["odd.txt"], "{finished:?}");
+    assert!(finished.wip.is_some(), "{finished:?}");
+}

@@ -180,6 +180,9 @@ pub(crate) struct RepoSetArgs {
     /// are gone there (follow), or move the upstream back to this branch, by force (restore)
     #[arg(long, value_name = "follow|restore", conflicts_with_all = ["halt", "freeze", "resume"])]
     upstream: Option<UpstreamChoice>,
+    /// Have work land on another branch, as when the upstream's was renamed: it must hold what has landed
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
 }
 
 impl RepoCommand {
@@ -269,6 +272,7 @@ impl RepoSetArgs {
             freeze,
             resume,
             upstream,
+            branch,
         } = self;
         let request = v1::SetRepoRequest {
             name: name.to_string(),
@@ -286,6 +290,7 @@ impl RepoSetArgs {
             halt,
             freeze,
             upstream: upstream.map(|choice| choice.to_string()),
+            branch,
             resume_from: running.retry_from.map(|resume| resume.to_string()),
             nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),

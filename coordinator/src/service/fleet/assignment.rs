@@ -9,6 +9,7 @@ use sprint_core::job::{AttemptJob, GateJob, Job, Role};
 use sprint_core::pipeline::command_line;
 use sprint_core::prompt::{self, Onto};
 use sprint_core::recipe::Recipe;
+use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
 use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
@@ -29,7 +30,7 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 return Ok(None);
             };
             let changes = gated(sprint, &trial).await?;
-            let recipe = recipe(sprint, &repo, &trial.candidate.base);
+            let recipe = recipe(sprint, &repo, &trial.candidate.base)?;
             Ok(for_gate(&repo, &trial, job, worker, changes).map(|assignment| Assignment { recipe, ..assignment }))
         }
         Job::Attempt(job) => {
@@ -43,16 +44,18 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 }
                 Some(_) | None => prompt::of_item(&item),
             };
-            let recipe = recipe(sprint, &repo, &worker.base);
+            let recipe = recipe(sprint, &repo, &worker.base)?;
             Ok(for_attempt(&repo, &item, *job, worker, prompt).map(|assignment| Assignment { recipe, ..assignment }))
         }
     }
 }
 
-/// How workspaces are made ready on the target branch. Where that cannot be read, the queue halts and says so.
-fn recipe(sprint: &Coordinator, repo: &Repo, tip: &CommitId) -> Recipe {
-    let git = sprint.git.get(&repo.name).map_err(ServiceError::from);
-    git.and_then(|git| recipe_at(&git, repo, tip)).unwrap_or_default()
+/// How workspaces are made ready on the target branch. Where the file cannot be used, the queue halts and says so.
+fn recipe(sprint: &Coordinator, repo: &Repo, tip: &CommitId) -> Result<Recipe, ServiceError> {
+    match recipe_at(&*sprint.git.get(&repo.name)?, repo, tip) {
+        Err(error) if error.code() == Code::ConfigInvalid => Ok(Recipe::default()),
+        found => found,
+    }
 }
 
 /// What a trial's gates judge.

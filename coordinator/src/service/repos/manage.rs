@@ -26,7 +26,7 @@ use crate::git::{MissingSubmodule, RefUpdate, check_key};
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
 use crate::service::repos::setup_failures::SetupFailure;
-use crate::service::repos::{rewrite, submodules, upstream};
+use crate::service::repos::{rename, rewrite, submodules, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -232,6 +232,9 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
     if let Some(choice) = change.upstream {
         rewrite::settle(sprint, &change.name, choice, &by).await?;
     }
+    if let Some(branch) = change.branch.clone() {
+        rename::set_branch(sprint, &change.name, branch, &by).await?;
+    }
     let repo = sprint
         .store
         .write(move |tx| {
@@ -248,6 +251,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                     halted,
                     frozen,
                     upstream: _,
+                    branch: _,
                 } = change;
                 let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 for (role, run) in run {

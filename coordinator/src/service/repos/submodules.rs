@@ -1,5 +1,6 @@
 //! A repo's submodules: they are fetched with the branch that names them, so that workers find them.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use sprint_core::address::RepoAddress;
@@ -51,8 +52,12 @@ pub(crate) fn tend(sprint: &Arc<Coordinator>, name: &RepoName) {
     }));
 }
 
+/// More problems than a person wants to read at once, and more submodules than a change changes that is meant well.
+const MOST_PROBLEMS: usize = 10;
+const MOST_CHANGED: usize = 100;
+
 /// What a change does with submodules that must not land: a commit that nobody can get, or, by a worker, an address that
-/// a person has not brought.
+/// a person has not brought; at any depth.
 ///
 /// # Errors
 /// Those of our own repository.
@@ -67,18 +72,44 @@ pub(crate) async fn problems(
     if new.is_empty() {
         return Ok(vec![]);
     }
-    let old = git.submodules(before, address, "").await?;
-    let is_known = |module: &Submodule| old.iter().any(|old| old.address == module.address);
-    let mut problems = vec![];
-    for module in new.iter().filter(|module| !old.contains(module)) {
-        let kind = if by_worker && !is_known(module) {
-            let address = module.address.as_ref().map_or_else(Clone::clone, ToString::to_string);
-            Some(ProblemKind::NewSubmodule { address })
-        } else {
-            let brought = git.bring_submodule(&module.commit, &module.address).await?;
-            brought.err().map(|why| ProblemKind::SubmoduleMissing { why })
+    let old = git.submodules_within(before, address).await?;
+    let known: HashSet<_> =
+        old.iter().filter_map(|module| module.address.as_ref().ok().map(ToString::to_string)).collect();
+    let (mut problems, mut looked, mut unreachable) = (vec![], 0, HashSet::new());
+    let mut open: VecDeque<Submodule> = new.into();
+    while let Some(module) = open.pop_front() {
+        if old.contains(&module) {
+            continue;
+        }
+        looked += 1;
+        let kind = match &module.address {
+            _ if looked > MOST_CHANGED => Some(ProblemKind::SubmoduleMissing {
+                why: format!("the change changes more than {MOST_CHANGED} submodules"),
+            }),
+            Ok(address) if by_worker && !known.contains(&address.to_string()) => {
+                Some(ProblemKind::NewSubmodule { address: address.to_string() })
+            }
+            Err(why) if by_worker => Some(ProblemKind::NewSubmodule { address: why.clone() }),
+            // One answer is enough of a server that does not give any.
+            Ok(address) if unreachable.contains(&address.to_string()) => {
+                Some(ProblemKind::SubmoduleMissing { why: format!("{address} did not give another commit") })
+            }
+            Ok(_) | Err(_) => match git.bring_submodule(&module.commit, &module.address).await? {
+                Ok(address) => {
+                    let within = format!("{}/", module.path);
+                    open.extend(git.submodules(module.commit.as_str(), &address, &within).await?);
+                    None
+                }
+                Err(why) => {
+                    unreachable.extend(module.address.as_ref().ok().map(ToString::to_string));
+                    Some(ProblemKind::SubmoduleMissing { why })
+                }
+            },
         };
         problems.extend(kind.map(|kind| Problem { path: module.path.clone(), kind }));
+        if problems.len() >= MOST_PROBLEMS || looked > MOST_CHANGED {
+            break;
+        }
     }
     Ok(problems)
 }

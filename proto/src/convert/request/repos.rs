@@ -69,6 +69,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             upstream,
             nothing_to_do,
             committing,
+            branch,
         } = request;
         let gates = set_gates.then(|| field("gates", each::<_, Gate, _, _>(gates)));
         Ok(Self {
@@ -82,6 +83,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
                 nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
                 ..worker_settings("resume_from", resume_from.as_deref(), max_duration_ms, hung_after_ms)?
             },
+            branch: branch.filter(|branch| !branch.is_empty()),
             committing: committing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             upstream: parsed_if_present("upstream", upstream.as_deref())?,
             halted: halt.map(Some).or_else(|| resume.then_some(None)),
