@@ -13,6 +13,7 @@ use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
 use super::ancestry::{Found, added};
+use super::contention::written;
 use super::differences::differences;
 use super::repository::{COMMITTER, commit_id, oid};
 use super::signing::sign;
@@ -175,8 +176,10 @@ impl GitRepo {
                 }
                 Ok(())
             })?;
-            let empty = objects.find_tree(objects.treebuilder(None)?.write()?)?;
-            [gone.create_updated(&objects, &empty)?, new.create_updated(&objects, &empty)?]
+            let empty = objects.find_tree(written(|| objects.treebuilder(None)?.write())?)?;
+            let trees = [&mut gone, &mut new].map(|tree| written(|| tree.create_updated(&objects, &empty)));
+            let [gone, new] = trees;
+            [gone?, new?]
         };
         self.renamed(&trees.map(|tree| tree.to_string())).await
     }
@@ -262,7 +265,8 @@ impl GitRepo {
             header.extend(format!("gpgsig {}\n", signature.trim_end().replace('\n', "\n ")).bytes());
         }
         header.extend(message);
-        Ok(commit_id(objects.odb()?.write(ObjectType::Commit, &header)?))
+        let odb = objects.odb()?;
+        Ok(commit_id(written(|| odb.write(ObjectType::Commit, &header))?))
     }
 
     /// The committer of a commit is somebody else's now: the same commit, on other parents, committed and signed by us.

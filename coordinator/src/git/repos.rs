@@ -12,7 +12,7 @@ use crate::git::commands::RefUpdate;
 use crate::git::directory::remove_dir;
 use crate::git::error::GitError;
 use crate::git::repository::GitRepo;
-use crate::git::{personal, program, upstream};
+use crate::git::{leftovers, personal, program, upstream};
 
 /// All bare repositories, below one directory.
 pub struct GitRepos {
@@ -27,6 +27,7 @@ impl GitRepos {
     /// [`GitError::NoProgram`] or [`GitError::TooOld`]; [`GitError::Io`] when the directory cannot be made.
     pub async fn open(root: PathBuf) -> Result<Self, GitError> {
         personal::ignore_in_libgit2();
+        leftovers::begin();
         program::check_version().await?;
         std::fs::create_dir_all(&root)?;
         // Git's own programs run elsewhere, so the path must not depend on where we are.

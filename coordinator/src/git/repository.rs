@@ -11,7 +11,8 @@ use sprint_core::ids::{CommitId, TreeId};
 use super::GitError;
 use super::ancestry::Ancestry;
 use super::attributes::Attributes;
-use super::directory::remove_half_packs;
+use super::contention::{RefPacking, until_unlocked, written};
+use super::leftovers::{remove_half_written, remove_locks};
 use super::merge_tree::{MergeTree, Merged};
 use super::settings::SETTINGS;
 
@@ -58,6 +59,7 @@ pub struct GitRepo {
     ancestry: Mutex<Ancestry>,
     /// Started at the first merge; none after it failed.
     merges: tokio::sync::Mutex<Option<MergeTree>>,
+    pub(super) ref_packing: RefPacking,
 }
 
 impl GitRepo {
@@ -67,10 +69,16 @@ impl GitRepo {
     /// [`GitError::Library`] when there is none.
     pub fn open(path: PathBuf) -> Result<Self, GitError> {
         remove_locks(&path)?;
-        remove_half_packs(&path);
+        remove_half_written(&path);
         set_up(&path)?;
         let objects = Mutex::new(Objects::open(&path)?);
-        Ok(Self { path, objects, ancestry: Mutex::default(), merges: tokio::sync::Mutex::new(None) })
+        Ok(Self {
+            path,
+            objects,
+            ancestry: Mutex::default(),
+            merges: tokio::sync::Mutex::new(None),
+            ref_packing: RefPacking::default(),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -314,8 +322,9 @@ impl GitRepo {
     /// # Errors
     /// As [`GitRepo::resolve`].
     pub fn set_ref(&self, reference: &str, commit: &CommitId) -> Result<(), GitError> {
-        self.objects().reference(reference, oid(commit.as_str())?, true, "sprint")?;
-        Ok(())
+        let commit = oid(commit.as_str())?;
+        let set = || self.objects().reference(reference, commit, true, "sprint").map(drop);
+        Ok(until_unlocked(|| written(set))?)
     }
 
     /// Removes a ref of ours; it may be gone already.
@@ -323,10 +332,10 @@ impl GitRepo {
     /// # Errors
     /// As [`GitRepo::resolve`].
     pub fn delete_ref(&self, reference: &str) -> Result<(), GitError> {
-        match self.objects().find_reference(reference) {
-            Ok(mut found) => Ok(found.delete()?),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
-            Err(error) => Err(error.into()),
+        let delete = || self.objects().find_reference(reference).and_then(|mut found| found.delete());
+        match self.ref_packing.apart(|| until_unlocked(delete)) {
+            Err(error) if error.code() != ErrorCode::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -343,8 +352,8 @@ impl GitRepo {
     ) -> Result<CompareAndSwap, GitError> {
         let reference = format!("refs/heads/{branch}");
         let (expected, new) = (oid(expected.as_str())?, oid(new.as_str())?);
-        match self.objects().reference_matching(&reference, new, true, expected, why) {
-            Ok(_) => Ok(CompareAndSwap::Moved),
+        match until_unlocked(|| self.objects().reference_matching(&reference, new, true, expected, why).map(drop)) {
+            Ok(()) => Ok(CompareAndSwap::Moved),
             Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {
                 Ok(CompareAndSwap::Stale)
             }
@@ -367,32 +376,6 @@ fn set_up(repository: &Path) -> Result<(), GitError> {
     for (key, value) in SETTINGS {
         if config.get_string(key).ok().as_deref() != Some(*value) {
             config.set_str(key, value)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes the locks of refs that a killed process left behind; no other process does, and each
-/// blocks its ref forever. Called before this process, which holds the data directory alone,
-/// first uses the repository; an orphan that still holds one fails its update and is tried again.
-fn remove_locks(repository: &Path) -> Result<(), GitError> {
-    let mut open = vec![repository.join("refs")];
-    let mut locks = vec![repository.join("packed-refs.lock"), repository.join("config.lock")];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                open.push(entry.path());
-            } else if entry.path().extension().is_some_and(|extension| extension == "lock") {
-                locks.push(entry.path());
-            }
-        }
-    }
-    for lock in locks {
-        match std::fs::remove_file(&lock) {
-            Ok(()) => tracing::warn!(lock = %lock.display(), "removed a lock that a killed process left"),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
