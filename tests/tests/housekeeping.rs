@@ -26,7 +26,9 @@ fn the_work_of_items_that_are_over_goes_at_its_time_and_that_of_others_stays() {
     eventually("what the done item left is gone", || of(&cluster, done) == 0);
     assert_eq!(of(&cluster, blocked), kept);
     let restore = cluster.sprintctl(&["item", "restore", &done.to_string(), "--dir", "x"]);
-    restore.refused(&["nothing is kept of item", "for the time that the coordinator's --keep-work says"]);
+    restore.refused(&["nothing is kept of item", "keeps work for 3s after an item is done or cancelled (--keep-work)"]);
+    let shown = cluster.sprintctl(&["item", "show", &done.to_string()]).succeeded();
+    assert!(shown.text().contains("nothing: its time ended at"), "{}", shown.text());
     // Also after a restart; and once the item is over, what it left goes, too.
     cluster.kill_coordinator();
     cluster.start_coordinator();

@@ -194,7 +194,7 @@ impl ItemCommand {
                 let item = view(items.get(request(id)).await?.into_inner())?;
                 let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
                 let kept = restore::kept(id, app).await?;
-                app.output.one(&ItemDetails { item, kept }, |shown, layout| details(shown, &explanation, layout))
+                app.output.one(&ItemDetails::new(item, kept), |shown, layout| details(shown, &explanation, layout))
             }
             Self::Edit(args) => {
                 let (ids, edit) = args.request()?;

@@ -11,11 +11,13 @@ use serde::Serialize;
 use sprint_core::attempt_ref::{Kept, Label, RefKind, SNAPSHOT_MESSAGE};
 use sprint_core::ids::{Attempt, CommitId, ItemId};
 use sprint_core::item::Item;
+use sprint_core::retention::KeptWork;
 use sprint_proto::v1;
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::git::{Remote, git, run};
+use crate::render::item::past;
 use crate::render::lines;
 
 #[derive(Debug, Args)]
@@ -47,14 +49,11 @@ struct Restored {
 pub(crate) async fn restore(args: RestoreArgs, app: &App) -> Result<(), Failure> {
     let RestoreArgs { id, attempt, to, what, dir } = args;
     let item = Item::try_from(app.client.items().get(v1::ItemRequest { id: id.get() }).await?.into_inner())?;
-    let all = kept(id, app).await?;
+    let KeptWork { kept: all, term } = kept(id, app).await?;
     let newest = all.iter().map(|kept| kept.attempt).max();
     let nothing = |mut why: String| {
-        if item.is_over() {
-            let state = item.stage.name();
-            why = format!(
-                "{why}; the item is {state}, and its work is kept for the time that the coordinator's --keep-work says"
-            );
+        if let Some(past) = past(term) {
+            why = format!("{why}: {past}");
         }
         Failure::new("client.nothing_kept", why).with_next(format!("see what is kept with: sprintctl item show {id}"))
     };
@@ -84,10 +83,9 @@ pub(crate) async fn restore(args: RestoreArgs, app: &App) -> Result<(), Failure>
     })
 }
 
-/// What the coordinator keeps of an item's attempts.
-pub(crate) async fn kept(id: ItemId, app: &App) -> Result<Vec<Kept>, Failure> {
-    let kept = app.client.items().kept(v1::ItemRequest { id: id.get() }).await?.into_inner().kept;
-    Ok(kept.into_iter().map(Kept::try_from).collect::<Result<_, _>>()?)
+/// What the coordinator keeps of an item's attempts, and for how long.
+pub(crate) async fn kept(id: ItemId, app: &App) -> Result<KeptWork, Failure> {
+    Ok(app.client.items().kept(v1::ItemRequest { id: id.get() }).await?.into_inner().try_into()?)
 }
 
 fn word(kept: &Kept) -> String {

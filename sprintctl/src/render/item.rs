@@ -3,6 +3,8 @@
 use serde::Serialize;
 use sprint_core::attempt_ref::Kept;
 use sprint_core::item::{ItemKind, Priority};
+use sprint_core::retention::{KeptWork, Term};
+use sprint_core::time::Timestamp;
 use sprint_core::view::ItemView;
 
 use crate::render::reason::{Explained, explained};
@@ -14,6 +16,47 @@ pub(crate) struct ItemDetails {
     #[serde(flatten)]
     pub(crate) item: ItemView,
     pub(crate) kept: Vec<Kept>,
+    /// None while the item is not over: then it stays.
+    pub(crate) kept_until: Option<Timestamp>,
+    #[serde(skip)]
+    pub(crate) term: Term,
+}
+
+impl ItemDetails {
+    pub(crate) fn new(item: ItemView, work: KeptWork) -> Self {
+        let KeptWork { kept, term } = work;
+        let kept_until = match term {
+            Term::Open => None,
+            Term::Until { time, .. } | Term::Past { time, .. } => Some(time),
+        };
+        Self { item, kept, kept_until, term }
+    }
+}
+
+/// Why nothing is kept of an item's work any more, if its time is over.
+pub(crate) fn past(term: Term) -> Option<String> {
+    match term {
+        Term::Open | Term::Until { .. } => None,
+        Term::Past { time, keep } => Some(format!(
+            "its time ended at {time}; the coordinator keeps work for {} after an item is done or cancelled (--keep-work)",
+            humantime::format_duration(keep)
+        )),
+    }
+}
+
+/// For how long what is kept is kept, or why nothing is.
+fn term(kept: &[Kept], term: Term) -> Option<String> {
+    match term {
+        Term::Open => None,
+        Term::Until { .. } if kept.is_empty() => None,
+        Term::Until { time, keep } => Some(format!(
+            "until {time}: the coordinator keeps work for {} after an item is done or cancelled (--keep-work)",
+            humantime::format_duration(keep)
+        )),
+        Term::Past { .. } if kept.is_empty() => past(term).map(|why| format!("nothing: {why}")),
+        // It goes within the hour.
+        Term::Past { .. } => past(term),
+    }
 }
 
 /// Items as a table; the repo has a column only where it makes a difference.
@@ -60,7 +103,7 @@ fn some_needs(item: &ItemView) -> String {
 }
 
 pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Layout) -> String {
-    let ItemDetails { item, kept } = shown;
+    let ItemDetails { item, kept, kept_until: _, term: how_long } = shown;
     let mut text = fields(&[
         ("item", item.id.to_string()),
         ("title", item.title.clone()),
@@ -93,6 +136,7 @@ pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Lay
         let label = label.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
         format!("attempt {attempt}, {kind}{label}{late}: {} at {name}", commit.short())
     });
+    let refs: Vec<String> = refs.chain(term(kept, *how_long)).collect();
     text += &section("kept", &lines(refs));
     text += &section("now", &explained(explanation, layout));
     text

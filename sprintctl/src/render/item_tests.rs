@@ -92,6 +92,32 @@ fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
         name: "refs/sprint/left/7/1/heads/topic".to_owned(),
         ..kept.clone()
     };
-    let shown = ItemDetails { item, kept: vec![left, kept] };
+    let shown = ItemDetails { item, kept: vec![left, kept], kept_until: None, term: Term::Open };
     insta::assert_snapshot!(details(&shown, &explanation, &layout(Some(80))));
+}
+
+#[test]
+fn an_item_says_for_how_long_its_work_is_kept_and_when_it_is_no_longer() {
+    let explanation = Explained { reasons: vec![], lines: vec!["it is done".to_owned()], stuck: false };
+    let kept = Kept {
+        attempt: Attempt::new(1),
+        kind: RefKind::Work,
+        label: None,
+        late: false,
+        name: "refs/sprint/work/7/1".to_owned(),
+        commit: fixtures::commit("a"),
+    };
+    let (time, keep) = (Timestamp::from_millis(1_763_700_060_000), std::time::Duration::from_hours(24 * 30));
+    let shown = |kept: Vec<Kept>, term| {
+        let work = KeptWork { kept, term };
+        details(&ItemDetails::new(sample(7, StageName::Done, "Greet"), work), &explanation, &layout(None))
+    };
+    let says = "keeps work for 30days after an item is done or cancelled (--keep-work)";
+    let until = shown(vec![kept.clone()], Term::Until { time, keep });
+    assert!(until.contains("at refs/sprint/work/7/1\n  until 2025-11-21T") && until.contains(says), "{until}");
+    let gone = shown(vec![], Term::Past { time, keep });
+    assert!(gone.contains("nothing: its time ended at 2025-11-21T") && gone.contains(says), "{gone}");
+    assert!(!shown(vec![kept], Term::Open).contains("--keep-work"));
+    // It left nothing, and its time is not over: nothing went.
+    assert!(!shown(vec![], Term::Until { time, keep }).contains("kept"));
 }

@@ -73,7 +73,7 @@ impl v1::items_server::Items for Face {
     async fn kept(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::KeptList>, Status> {
         let id = ItemId::new(request.into_inner().id);
         let kept = git_access::kept(&self.sprint, id).await.map_err(of)?;
-        Ok(Response::new(v1::KeptList { kept: kept.into_iter().map(Into::into).collect() }))
+        Ok(Response::new(kept.into()))
     }
 
     async fn wait(&self, request: Request<v1::WaitRequest>) -> Result<Response<v1::WaitResponse>, Status> {

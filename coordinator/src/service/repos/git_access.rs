@@ -7,6 +7,7 @@ use sprint_core::attempt_ref::{AttemptRef, Kept};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::refusal::Code;
 use sprint_core::request::WorkerFilter;
+use sprint_core::retention::{KeptWork, Term};
 use sprint_core::worker::Worker;
 
 use crate::git::GitError;
@@ -44,16 +45,17 @@ fn stranger() -> ServiceError {
     ServiceError::new(Code::CallerUnauthenticated, "code is served to callers with a certificate or a token")
 }
 
-/// What the coordinator's repository keeps of an item's attempts, the newest attempt last.
+/// What the coordinator's repository keeps of an item's attempts, the newest attempt last, and for how long.
 ///
 /// # Errors
 /// There is no such item, or what git says.
-pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, ServiceError> {
+pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<KeptWork, ServiceError> {
     let found = sprint.store.get(&item).await?.ok_or_else(|| transition::missing(&item))?;
+    let term = Term::of(&found, sprint.settings.keep_work, sprint.now());
     let git = match sprint.git.get(&found.repo) {
         Ok(git) => git,
         // A repo that was removed keeps its repository aside.
-        Err(GitError::Missing(_)) => return Ok(vec![]),
+        Err(GitError::Missing(_)) => return Ok(KeptWork { kept: vec![], term }),
         Err(error) => return Err(error.into()),
     };
     let mut kept = Vec::new();
@@ -65,7 +67,7 @@ pub async fn kept(sprint: &Coordinator, item: ItemId) -> Result<Vec<Kept>, Servi
         }
     }
     kept.sort_by(|a, b| (a.attempt, a.late, a.kind, &a.label).cmp(&(b.attempt, b.late, b.kind, &b.label)));
-    Ok(kept)
+    Ok(KeptWork { kept, term })
 }
 
 /// Whether a caller may list the refs of a repo before a push: outposts that have, or had, a worker of it.
