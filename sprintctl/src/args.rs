@@ -14,6 +14,22 @@ where
     PossibleValuesParser::new(all.iter().map(|word| name(*word))).try_map(|text| text.parse::<T>())
 }
 
+/// How many a list is asked for: one more than it shows, so that it is known whether there are older ones.
+pub(crate) fn one_more(limit: Option<u32>) -> u32 {
+    limit.map_or(0, |limit| limit.saturating_add(1))
+}
+
+/// Cuts a list, the newest last, to its limit; answers whether there are older ones.
+pub(crate) fn newest<T>(found: &mut Vec<T>, limit: Option<u32>) -> bool {
+    let most = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let older = found.len().saturating_sub(most);
+    found.drain(..older);
+    older > 0
+}
+
+/// What a list says when its limit hides some.
+pub(crate) const OLDER: &str = "older ones: the same command without --limit";
+
 /// `KEY=VALUE`, as in `--require os=linux` or `--limit developer=3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pair<K, V> {

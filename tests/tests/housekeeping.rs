@@ -1,10 +1,30 @@
 //! Repositories are kept small, and nothing that anybody may want goes before its time.
 
-use sprint_tests::{Cluster, commit, eventually, git};
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sprint_tests::{Cluster, commit, eventually, git, git_fed, mentioning};
+
+/// How many packs the coordinator lets be.
+const PACKS: usize = 20;
+
+fn bare(cluster: &Cluster) -> PathBuf {
+    cluster.coordinator_data().join("repos/web.git")
+}
+
+/// The names of the files of packs, whole or half.
+fn pack_files(repository: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(repository.join("objects/pack")).expect("is there").flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn packs(repository: &Path) -> usize {
+    pack_files(repository).iter().filter(|name| name.strip_suffix(".pack").is_some()).count()
+}
 
 fn refs(cluster: &Cluster, pattern: &str) -> String {
-    let bare = cluster.coordinator_data().join("repos/web.git");
-    git(&bare, &["for-each-ref", "--format=%(refname)", pattern])
+    git(&bare(cluster), &["for-each-ref", "--format=%(refname)", pattern])
 }
 
 #[test]
@@ -37,4 +57,95 @@ fn the_work_of_items_that_are_over_goes_at_its_time_and_that_of_others_stays() {
     eventually("what the cancelled item left is gone", || of(&cluster, blocked) == 0);
     assert_eq!(refs(&cluster, "refs/heads"), "refs/heads/main");
     assert_eq!(git(&repo.upstream, &["ls-tree", "--name-only", "main", "c"]), "c");
+}
+
+#[test]
+fn many_landings_end_packed_and_everything_is_there() {
+    let cluster = Cluster::start_with(1, &["--keep-work", "2s"]);
+    let repo = cluster.repo("web", &[], &[]);
+    cluster.sprintctl(&["repo", "set", "web", "--max-attempts", "1"]).succeeded();
+    let blocked = cluster.add(&repo, "Fails", &format!("{}; exit 1", commit("kept", "kept")));
+    cluster.until(blocked, "blocked");
+    // A push of more than 100 objects stays a pack of its own.
+    let many = |name: &str| {
+        format!(
+            "mkdir {name}; for i in $(seq 110); do echo {name} $i > {name}/$i; done; git add {name}; git commit -qm {name}"
+        )
+    };
+    let names: Vec<String> = (0..PACKS + 4).map(|number| format!("d{number}")).collect();
+    let items: Vec<u64> = names.iter().map(|name| cluster.add(&repo, name, &many(name))).collect();
+    for item in &items {
+        cluster.landed(&repo, *item);
+    }
+    let bare = bare(&cluster);
+    eventually("its repository is packed", || packs(&bare) <= PACKS);
+    eventually("the work of what has landed is gone", || {
+        refs(&cluster, "refs/sprint/work").lines().all(|name| name.ends_with(&format!("work/{blocked}/1")))
+    });
+    git(&bare, &["fsck", "--strict", "--no-dangling"]);
+    let clone = cluster.path().join("clone");
+    let cloned = cluster.git(cluster.path(), &["clone", "--quiet", &cluster.git_url("web"), "clone"]);
+    assert!(cloned.status.success(), "{}", String::from_utf8_lossy(&cloned.stderr));
+    for name in &names {
+        assert_eq!(std::fs::read_dir(clone.join(name)).expect("is there").count(), 110, "{name}");
+    }
+    // Nothing but what is in use goes from a mirror; workers start from it as before.
+    let mirror = cluster.outpost_data("local-1").join("mirrors/web.git");
+    git(&mirror, &["fsck", "--strict", "--no-dangling"]);
+    let dir = cluster.path().join("restored");
+    cluster.sprintctl(&["item", "restore", &blocked.to_string(), "--dir", &dir.display().to_string()]).succeeded();
+    assert_eq!(std::fs::read_to_string(dir.join("kept")).expect("is there"), "kept\n");
+    let last = cluster.add(&repo, "Lands after it", &commit("last", "last"));
+    cluster.landed(&repo, last);
+}
+
+#[test]
+fn a_coordinator_that_is_killed_while_it_packs_loses_nothing_and_packs_after_its_start() {
+    let mut cluster = Cluster::start_with(1, &["--keep-work", "2s"]);
+    let repo = cluster.repo("web", &[], &[]);
+    let bare = bare(&cluster);
+    // Enough that packing takes a moment: the largest part of it cannot be compressed.
+    let source = cluster.path().join("source");
+    std::fs::create_dir(&source).expect("is made");
+    let mut seed = 1_u64;
+    let mut list = String::new();
+    for number in 0..6_000 {
+        let file = source.join(number.to_string());
+        let mut noise = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33).to_le_bytes()
+        };
+        std::fs::write(&file, (0..1_500).flat_map(|_| noise()).collect::<Vec<_>>()).expect("is written");
+        list += &format!("{}\n", file.display());
+    }
+    let blobs = git_fed(&bare, &["-c", "core.fsync=none", "hash-object", "-w", "--stdin-paths"], list.as_bytes());
+    let files: String =
+        blobs.lines().enumerate().map(|(number, blob)| format!("100644 blob {blob}\t{number}\n")).collect();
+    let tree = git_fed(&bare, &["mktree"], files.as_bytes());
+    let held = git(&bare, &["commit-tree", "-m", "large", &tree]);
+    git(&bare, &["update-ref", "refs/sprint/work/999/1", &held]);
+
+    let is_half = |name: &String| name.starts_with("tmp_") || name.starts_with(".tmp-");
+    eventually("it packs", || pack_files(&bare).iter().any(is_half));
+    cluster.kill_coordinator();
+    for process in mentioning(&bare.display().to_string()) {
+        kill(Pid::from_raw(process), Signal::SIGKILL).ok();
+    }
+    // Killed at another instant, a packing of refs leaves this; nobody can pack or remove refs while it is there.
+    std::fs::write(bare.join("packed-refs.new"), "# half").expect("is written");
+    git(&bare, &["fsck", "--strict", "--no-dangling"]);
+
+    cluster.start_coordinator();
+    eventually("it packs anew", || {
+        let loose = git(&bare, &["count-objects"]);
+        loose.split(' ').next().and_then(|count| count.parse::<usize>().ok()).is_some_and(|count| count < 3_000)
+    });
+    eventually("nothing half is left", || {
+        !pack_files(&bare).iter().any(is_half) && !bare.join("packed-refs.new").exists()
+    });
+    git(&bare, &["fsck", "--strict", "--no-dangling"]);
+    assert_eq!(git(&bare, &["rev-parse", "refs/sprint/work/999/1"]), held);
+    let item = cluster.add(&repo, "Lands", &commit("a", "a"));
+    cluster.landed(&repo, item);
+    eventually("refs are removed", || !refs(&cluster, "refs/sprint/work").contains(&format!("work/{item}/1")));
 }

@@ -354,3 +354,53 @@ fn many_items_are_changed_at_once_and_a_refused_one_keeps_no_other_from_it() {
     }
     assert_ne!(cluster.sprintctl(&["item", "retry"]).code, 0, "none is named");
 }
+
+#[test]
+fn a_list_says_how_to_see_what_it_does_not_show() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    for number in 0..3 {
+        let item = cluster.add(&repo, &format!("Number {number}"), &commit("a", &number.to_string()));
+        cluster.landed(&repo, item);
+    }
+    let needs = cluster.add_with(&repo, "Waits", "true", &["--needs", "1,2,3", "--stage", "inbox"]);
+    assert_eq!(needs, 4);
+    let older = "older ones: the same command without --limit";
+    // A list, what it says beside it, and the same list where there is nothing to say.
+    for (cut, says, whole) in [
+        ("item list --limit 3", older, "item list --limit 4"),
+        ("worker list --all --limit 2", older, "worker list --all --limit 3"),
+        ("change list --all --limit 2", older, "change list --all --limit 3"),
+        ("worker list --item 1", "those that have ended: sprintctl worker list --all --item 1", "worker list --all"),
+        ("change list --repo web", "sprintctl change list --all --repo web", "change list --all"),
+        ("event tail", "earlier ones: sprintctl event tail --since 0", "event tail --since 0"),
+        (
+            "event tail --item 1 -n 2",
+            "earlier ones: sprintctl event tail --item 1 --since 0",
+            "event tail --item 1 -n 999",
+        ),
+        ("audit -n 1", "earlier ones: sprintctl audit --since 0", "audit -n 999"),
+    ] {
+        let run = |command: &str| {
+            let answer = cluster.sprintctl(&command.split(' ').collect::<Vec<_>>()).succeeded();
+            (answer.text().lines().count(), answer.stderr)
+        };
+        let (rows, said) = run(cut);
+        assert!(said.contains(says), "{cut}: {said:?} does not say {says:?}");
+        let (all, said) = run(whole);
+        assert_eq!(said, "", "{whole}");
+        assert!(all > rows, "{cut} shows {rows} lines, {whole} {all}");
+        // A script gets what it asked for, and nothing beside.
+        let json = cluster.sprintctl(&[&cut.split(' ').collect::<Vec<_>>()[..], &["-o", "json"]].concat()).succeeded();
+        assert_eq!(json.stderr, "", "{cut}");
+    }
+    let first = cluster.sprintctl(&["event", "tail", "--since", "0", "-n", "2"]).succeeded();
+    assert_eq!(first.text().lines().count(), 2);
+    assert!(first.stderr.contains("the next ones: sprintctl event tail --since 2"), "{}", first.stderr);
+    assert_eq!(cluster.json(&["item", "list", "--limit", "2"]).as_array().map(Vec::len), Some(2));
+    let many = cluster.add_with(&repo, "Waits for more", "true", &["--needs", "1,2,3,4", "--stage", "inbox"]);
+    let list = cluster.sprintctl(&["item", "list"]).succeeded();
+    assert!(list.stderr.contains("all needs of an item: sprintctl item show ID"), "{}", list.stderr);
+    let shown = cluster.sprintctl(&["item", "show", &many.to_string()]).succeeded();
+    assert!(shown.text().contains("1, 2, 3, 4"), "{}", shown.text());
+}

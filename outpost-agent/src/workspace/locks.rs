@@ -1,4 +1,5 @@
-//! Locks that a git has left which was killed: they would hold up everything that comes after.
+//! Locks, and half-written files, that a git has left which was killed: the first would hold up everything that comes
+//! after, the others stay for ever.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ pub(crate) fn sweep(mirrors: &Path, began: SystemTime) {
             collect(&mirror.join(place), 0, &mut locks);
         }
         collect(&mirror.join("refs"), DEPTH, &mut locks);
+        // Git fails while it is there, whether anybody has the lock or not.
+        locks.extend(Some(mirror.join("packed-refs.new")).filter(|path| path.exists()));
+        half_written(&mirror.join("objects"), &mut locks);
         locks.retain(|lock| is_older(lock, began));
         if locks.is_empty() {
             continue;
@@ -30,8 +34,10 @@ pub(crate) fn sweep(mirrors: &Path, began: SystemTime) {
         }
         for lock in locks {
             match fs::remove_file(&lock) {
-                Ok(()) => tracing::warn!(lock = %lock.display(), "removed the stale lock of a git process that died"),
-                Err(error) => tracing::warn!(lock = %lock.display(), %error, "a stale lock cannot be removed"),
+                Ok(()) => tracing::warn!(lock = %lock.display(), "removed what a git process that died has left"),
+                Err(error) => {
+                    tracing::warn!(lock = %lock.display(), %error, "what a git process that died has left cannot be removed")
+                }
             }
         }
     }
@@ -45,6 +51,21 @@ fn collect(dir: &Path, deeper: usize, locks: &mut Vec<PathBuf>) {
             collect(&path, deeper - 1, locks);
         } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "lock") {
             locks.push(path);
+        }
+    }
+}
+
+/// What a packing or a fetch had not finished, and the marks that hold a fetched pack back from packing.
+fn half_written(objects: &Path, found: &mut Vec<PathBuf>) {
+    let entries = |directory: &Path| fs::read_dir(directory).into_iter().flatten().flatten();
+    for directory in entries(objects).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        for entry in entries(&directory.path()) {
+            let (name, path) = (entry.file_name(), entry.path());
+            let name = name.as_encoded_bytes();
+            let is_mark = || fs::read(&path).is_ok_and(|text| text.starts_with(b"fetch-pack "));
+            if name.starts_with(b"tmp_") || name.starts_with(b".tmp-") || (name.ends_with(b".keep") && is_mark()) {
+                found.push(path);
+            }
         }
     }
 }
@@ -73,7 +94,12 @@ mod tests {
         };
         let old = ["packed-refs.lock", "config.lock", "shallow.lock", "refs/sprint/base/7.lock"].map(make);
         let graph = make("objects/info/commit-graph.lock");
-        let other = ["config", "refs/heads/main", "objects/pack/x.lock"].map(make);
+        let half =
+            ["packed-refs.new", "objects/pack/tmp_pack_x", "objects/pack/.tmp-12-pack-y.idx", "objects/17/tmp_obj_x"];
+        let half = half.map(make);
+        let mark = make("objects/pack/pack-x.keep");
+        fs::write(&mark, "fetch-pack 12 on host").expect("is written");
+        let other = ["config", "refs/heads/main", "objects/pack/x.lock", "objects/pack/pack-y.keep"].map(make);
         let began = SystemTime::now() + Duration::from_secs(1);
         let new = make("HEAD.lock");
         fs::File::options()
@@ -92,7 +118,7 @@ mod tests {
         holder.kill().expect("is killed");
         holder.wait().expect("ends");
         sweep(dir.path(), began);
-        assert!(old.iter().chain([&graph]).all(|lock| !lock.exists()));
+        assert!(old.iter().chain([&graph, &mark]).chain(&half).all(|lock| !lock.exists()));
         assert!(other.iter().chain([&new]).all(|file| file.exists()));
     }
 }

@@ -262,3 +262,7 @@ impl Mirror {
         Git::at(&self.path).args(["update-ref", "-d", name]).run().await.map(drop)
     }
 }
+
+#[cfg(test)]
+#[path = "mirror_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use sprint_proto::convert::{ExplanationView, Malformed};
 use sprint_proto::v1;
 
 use crate::app::App;
+use crate::args;
 use crate::failure::Failure;
 use crate::render::change::{QueueGraph, details, graph, list};
 use crate::render::event;
@@ -75,10 +76,12 @@ impl ChangeCommand {
         let request = |id: ChangeId| v1::ChangeRequest { id: id.get() };
         match self {
             Self::List(args) => {
-                let all = args.all;
-                let found = changes.list(args.request()).await?.into_inner().changes;
+                let (limit, left) = (args.limit, args.left());
+                let mut found = changes.list(args.request()).await?.into_inner().changes;
+                let has_older = args::newest(&mut found, limit);
                 app.output.list(&views(found)?, "changes", list)?;
-                app.output.hidden(!all, "those that have left the queue: sprintctl change list --all");
+                app.output.hidden(has_older, args::OLDER);
+                app.output.hidden(left.is_some(), &left.unwrap_or_default());
                 Ok(())
             }
             Self::Show { id } => {
@@ -118,8 +121,15 @@ impl ChangeListArgs {
             repo: repo.map(Into::into),
             item: item.map(ItemId::get),
             pending: !all,
-            limit: limit.unwrap_or_default(),
+            limit: args::one_more(limit),
         }
+    }
+
+    /// How to see those that have left the queue, if they are not asked for.
+    fn left(&self) -> Option<String> {
+        let repo = self.repo.as_ref().map(|repo| format!(" --repo {repo}")).unwrap_or_default();
+        let item = self.item.map(|item| format!(" --item {item}")).unwrap_or_default();
+        (!self.all).then(|| format!("those that have left the queue: sprintctl change list --all{repo}{item}"))
     }
 }
 

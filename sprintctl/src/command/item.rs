@@ -15,7 +15,7 @@ use crate::args::{self, Pair, word};
 use crate::command::restore::RestoreArgs;
 use crate::command::{item_file, restore};
 use crate::failure::Failure;
-use crate::render::item::{ItemDetails, details, list};
+use crate::render::item::{ItemDetails, cuts_needs, details, list};
 use crate::render::reason::{Explained, explained};
 
 #[derive(Debug, Subcommand)]
@@ -187,8 +187,14 @@ impl ItemCommand {
         match self {
             Self::Add(args) => args.run(app).await,
             Self::List(args) => {
-                let found = items.list(args.request()).await?.into_inner().items;
-                app.output.list(&views(found)?, "items", list)
+                let limit = args.limit;
+                let mut found = items.list(args.request()).await?.into_inner().items;
+                let has_older = args::newest(&mut found, limit);
+                let views = views(found)?;
+                app.output.list(&views, "items", list)?;
+                app.output.hidden(cuts_needs(&views), "all needs of an item: sprintctl item show ID");
+                app.output.hidden(has_older, args::OLDER);
+                Ok(())
             }
             Self::Show { id } => {
                 let item = view(items.get(request(id)).await?.into_inner())?;
@@ -274,7 +280,7 @@ impl ItemListArgs {
             stages: stage.iter().map(ToString::to_string).collect(),
             labels: label,
             parent: parent.map(ItemId::get),
-            limit: limit.unwrap_or_default(),
+            limit: args::one_more(limit),
         }
     }
 }

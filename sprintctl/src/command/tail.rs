@@ -39,6 +39,18 @@ pub(crate) enum EventFilter {
     Refused,
 }
 
+impl EventFilter {
+    /// The command that prints what matches.
+    fn command(self) -> String {
+        match self {
+            Self::All => "sprintctl event tail".to_owned(),
+            Self::Item(item) => format!("sprintctl event tail --item {item}"),
+            Self::Audit => "sprintctl audit".to_owned(),
+            Self::Refused => "sprintctl audit --refused".to_owned(),
+        }
+    }
+}
+
 /// Prints the events that match, each as `line` renders it.
 pub(crate) async fn tail(
     args: PlaceArgs,
@@ -51,7 +63,10 @@ pub(crate) async fn tail(
     match since {
         Some(_) if !follow => return tail.print_some(lines).await,
         Some(_) => {}
-        None => tail.print_last(lines.unwrap_or(LAST)).await?,
+        None => {
+            let has_earlier = tail.print_last(lines.unwrap_or(LAST)).await?;
+            app.output.hidden(has_earlier && !follow, &format!("earlier ones: {} --since 0", filter.command()));
+        }
     }
     if !follow {
         return Ok(());
@@ -97,13 +112,14 @@ impl Tail<'_> {
         Ok(events.into_iter().filter(|event| !only_refused || event.kind == EventKind::ACCESS_REFUSED).collect())
     }
 
-    /// Prints the first events after the place, at most `most`.
+    /// Prints the first events after the place, at most `most`, and says whether there are more.
     async fn print_some(mut self, most: Option<usize>) -> Result<(), Failure> {
         let mut left = most.unwrap_or(usize::MAX);
+        let mut has_more = false;
         let limit = match (self.filter, most) {
             (EventFilter::Refused, _) | (_, None) => 0,
             (EventFilter::All | EventFilter::Item(_) | EventFilter::Audit, Some(most)) => {
-                u32::try_from(most).unwrap_or(u32::MAX)
+                u32::try_from(most.saturating_add(1)).unwrap_or(u32::MAX)
             }
         };
         if left == 0 {
@@ -113,18 +129,21 @@ impl Tail<'_> {
         let mut batches = self.app.client.events().tail(request).await?.into_inner();
         while let Some(batch) = batches.message().await? {
             let mut events = self.matching(batch)?;
+            has_more = events.len() > left;
             events.truncate(left);
             left -= events.len();
             self.print(events)?;
-            if left == 0 {
+            if has_more {
                 break;
             }
         }
+        let next = format!("the next ones: {} --since {}", self.filter.command(), self.after);
+        self.app.output.hidden(has_more, &next);
         Ok(())
     }
 
-    /// Prints the last events there are, and moves behind them.
-    async fn print_last(&mut self, most: usize) -> Result<(), Failure> {
+    /// Prints the last events there are, and moves behind them; answers whether there are earlier ones.
+    async fn print_last(&mut self, most: usize) -> Result<bool, Failure> {
         let end = self.app.client.system().status(v1::StatusRequest {}).await?.into_inner().last_seq;
         self.after = match self.filter {
             EventFilter::All => end.saturating_sub(most as u64),
@@ -132,16 +151,20 @@ impl Tail<'_> {
             EventFilter::Item(_) | EventFilter::Audit | EventFilter::Refused => 0,
         };
         let mut last = VecDeque::new();
+        // The first event has the number 1.
+        let mut has_earlier = self.after > 0 && most > 0;
         if most > 0 {
             let mut batches = self.app.client.events().tail(self.request(false)).await?.into_inner();
             while let Some(batch) = batches.message().await? {
                 last.extend(self.matching(batch)?);
-                last.drain(..last.len().saturating_sub(most));
+                let earlier = last.len().saturating_sub(most);
+                has_earlier |= earlier > 0;
+                last.drain(..earlier);
             }
         }
         self.print(last)?;
         self.after = self.after.max(end);
-        Ok(())
+        Ok(has_earlier)
     }
 
     /// Prints the events as they come, until the stream ends.

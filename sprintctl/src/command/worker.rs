@@ -9,6 +9,7 @@ use sprint_proto::convert::Malformed;
 use sprint_proto::v1;
 
 use crate::app::App;
+use crate::args;
 use crate::client::Patience;
 use crate::command::attach::{self, AttachArgs};
 use crate::failure::Failure;
@@ -74,11 +75,13 @@ impl WorkerCommand {
         let mut workers = app.client.workers();
         match self {
             Self::List(args) => {
-                let all = args.all;
-                let found = workers.list(args.request()).await?.into_inner().workers;
+                let (limit, ended) = (args.limit, args.ended());
+                let mut found = workers.list(args.request()).await?.into_inner().workers;
+                let has_older = args::newest(&mut found, limit);
                 let views = found.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
                 app.output.list(&views, "workers", list)?;
-                app.output.hidden(!all, "those that have ended: sprintctl worker list --all");
+                app.output.hidden(has_older, args::OLDER);
+                app.output.hidden(ended.is_some(), &ended.unwrap_or_default());
                 Ok(())
             }
             Self::Show { id } => {
@@ -102,8 +105,15 @@ impl WorkerListArgs {
             item: item.map(ItemId::get),
             outpost: outpost.map(Into::into),
             live: !all,
-            limit: limit.unwrap_or_default(),
+            limit: args::one_more(limit),
         }
+    }
+
+    /// How to see those that have ended, if they are not asked for.
+    fn ended(&self) -> Option<String> {
+        let item = self.item.map(|item| format!(" --item {item}")).unwrap_or_default();
+        let outpost = self.outpost.as_ref().map(|outpost| format!(" --outpost {outpost}")).unwrap_or_default();
+        (!self.all).then(|| format!("those that have ended: sprintctl worker list --all{item}{outpost}"))
     }
 }
 

@@ -94,11 +94,18 @@ pub(crate) fn list(items: &[ItemView], layout: &Layout) -> String {
     table(layout, &columns, rows.collect())
 }
 
+/// How many needs of an item a table shows.
+const SHOWN_NEEDS: usize = 3;
+
+/// Whether the table of these items leaves out needs.
+pub(crate) fn cuts_needs(items: &[ItemView]) -> bool {
+    items.iter().any(|item| item.needs.len() > SHOWN_NEEDS)
+}
+
 /// The first needs of an item: a table has no room for a hundred.
 fn some_needs(item: &ItemView) -> String {
-    const SHOWN: usize = 3;
-    let more = item.needs.len().saturating_sub(SHOWN);
-    let shown = commas(item.needs.iter().take(SHOWN));
+    let more = item.needs.len().saturating_sub(SHOWN_NEEDS);
+    let shown = commas(item.needs.iter().take(SHOWN_NEEDS));
     if more == 0 { shown } else { format!("{shown} +{more}") }
 }
 

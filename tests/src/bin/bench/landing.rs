@@ -46,8 +46,10 @@ const SHORT: Amount = Amount { files: 50, changes: 5, many: 15, at_once: 5 };
 /// Each change lands by itself: the results are there already, for a branch without gates all of them.
 const ONE_BY_ONE: &str = "[merge]\ntogether = false\n";
 
-pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result<()> {
+pub(crate) async fn run(figures: &mut Figures, extent: Extent, landings: Option<u64>) -> anyhow::Result<()> {
     let Amount { files, changes, many, at_once } = extent.of(WHOLE, SHORT);
+    let many = landings.unwrap_or(many);
+    anyhow::ensure!(many > changes, "--landings is more than the {changes} that are timed one by one");
     let directory = tempfile::tempdir()?;
     let upstream = directory.path().join("upstream");
     make_repository(&upstream, files)?;

@@ -26,10 +26,13 @@ const PARTS: [&str; 10] =
 
 fn main() -> anyhow::Result<()> {
     let (flags, wanted): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
-    anyhow::ensure!(flags.iter().all(|flag| flag == "--short"), "bench knows no flag but --short");
+    let landings = flags.iter().find_map(|flag| flag.strip_prefix("--landings=")).map(str::parse).transpose()?;
+    let is_known = |flag: &String| flag == "--short" || flag.starts_with("--landings=");
+    anyhow::ensure!(flags.iter().all(is_known), "bench knows no flags but --short and --landings=N");
     let unknown = wanted.iter().filter(|part| !PARTS.contains(&part.as_str())).collect::<Vec<_>>();
     anyhow::ensure!(unknown.is_empty(), "no part is called {unknown:?}; there are {PARTS:?}");
-    let extent = if flags.is_empty() { Extent::Whole } else { Extent::Short };
+    let is_short = flags.iter().any(|flag| flag == "--short");
+    let extent = if is_short { Extent::Short } else { Extent::Whole };
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|want| want == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut figures = Figures::default();
@@ -38,7 +41,7 @@ fn main() -> anyhow::Result<()> {
             transitions::run(&mut figures, extent).await?;
         }
         if runs("landing") {
-            landing::run(&mut figures, extent).await?;
+            landing::run(&mut figures, extent, landings).await?;
         }
         if runs("dispatch") {
             dispatch::run(&mut figures, extent).await?;
