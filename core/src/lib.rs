@@ -24,6 +24,7 @@ pub mod fuzz;
 pub mod gate_run;
 pub mod gates;
 pub mod git_settings;
+pub mod gitmodules;
 pub mod ids;
 pub mod item;
 mod item_event;

@@ -342,3 +342,25 @@ fn a_full_disk_fails_the_worker_with_that_reason_and_the_agent_lives() {
     assert!(cluster.outpost_runs("small"));
     cluster.kill_outpost("small");
 }
+
+#[test]
+fn a_repository_that_cannot_be_read_holds_up_no_other() {
+    let cluster = Cluster::start(1);
+    let (web, api) = (cluster.repo("web", &[], &[]), cluster.repo("api", &[], &[]));
+    let first = cluster.add(&api, "First", &commit("a", "a"));
+    cluster.landed(&api, first);
+    // Its branch still names a commit, and the commit is gone.
+    let bare = cluster.coordinator_data().join("repos/api.git");
+    let missing = cluster.path().join("missing");
+    std::fs::rename(bare.join("objects"), &missing).expect("is renamed");
+    std::fs::create_dir(bare.join("objects")).expect("is made");
+    let held = cluster.add(&api, "Waits", &commit("b", "b"));
+    for number in 0..3 {
+        let id = cluster.add(&web, "Goes on", &commit(&format!("w{number}"), "w"));
+        cluster.landed(&web, id);
+    }
+    std::fs::remove_dir_all(bare.join("objects")).expect("is removed");
+    std::fs::rename(&missing, bare.join("objects")).expect("is renamed");
+    cluster.landed(&api, held);
+    assert_eq!(cluster.item(held)["failures"].as_u64().unwrap_or(0), 0);
+}

@@ -1,6 +1,6 @@
 //! What a git that packs beside us is in the way of, for a moment.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use git2::{ErrorClass, ErrorCode};
@@ -46,7 +46,10 @@ pub(super) fn written<T>(mut write: impl FnMut() -> Result<T, git2::Error>) -> R
 /// Whether a git packs refs at present. It writes back what it has read before, also a ref that libgit2 removes
 /// meanwhile: libgit2 takes no lock of the packed refs for one that is not among them.
 #[derive(Debug, Default)]
-pub(super) struct RefPacking(Mutex<bool>);
+pub(super) struct RefPacking {
+    packs: Mutex<bool>,
+    ended: Condvar,
+}
 
 /// Refs are packed until this is dropped.
 #[derive(Debug)]
@@ -55,26 +58,26 @@ pub(super) struct RefsArePacked<'a>(&'a RefPacking);
 impl RefPacking {
     /// Begins, once no removal is under way.
     pub(super) fn begin(&self) -> RefsArePacked<'_> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.set(true);
         RefsArePacked(self)
     }
 
-    /// Removes a ref, in a pause of the packing; after a second without one all the same.
+    /// Removes a ref when no packing is under way; after a second of waiting, all the same.
     pub(super) fn apart<T>(&self, remove: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        loop {
-            let packs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !*packs || began.elapsed() > LIMIT {
-                return remove();
-            }
-            drop(packs);
-            std::thread::sleep(PAUSE);
-        }
+        let packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_timeout_while(packs, LIMIT, |packs| *packs);
+        let _packs = waited.unwrap_or_else(PoisonError::into_inner);
+        remove()
+    }
+
+    fn set(&self, packs: bool) {
+        *self.packs.lock().unwrap_or_else(PoisonError::into_inner) = packs;
     }
 }
 
 impl Drop for RefsArePacked<'_> {
     fn drop(&mut self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.set(false);
+        self.0.ended.notify_all();
     }
 }

@@ -1,10 +1,11 @@
 //! Submodules: what a tree names of other repositories is brought into ours, where it is one more commit with a ref.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 
 use git2::ObjectType;
 use sprint_core::address::RepoAddress;
+use sprint_core::gitmodules::{self, FILE, SubmoduleEntry};
 use sprint_core::ids::CommitId;
 
 use super::program::{self, TRANSFER_LIMIT};
@@ -12,8 +13,6 @@ use super::repository::oid;
 use super::upstream::Reach;
 use super::{GitError, GitRepo};
 
-/// The file that says where submodules come from.
-const FILE: &str = ".gitmodules";
 /// More than a repository has that is meant well.
 const MOST: usize = 500;
 
@@ -62,14 +61,14 @@ impl GitRepo {
             return Ok(vec![]);
         }
         let blob = format!("--blob={treeish}:{FILE}");
-        let list = ["config", &blob, "-z", "--get-regexp", r"^submodule\..*\.(path|url)$"];
+        let list = ["config", &blob, "-z", "--get-regexp", gitmodules::KEYS];
         // A file that git cannot read names no submodule for anybody.
         let listed = program::run(self.path(), &list, TRANSFER_LIMIT).await.unwrap_or_default();
         let mut found = vec![];
-        for (path, url) in named(&listed) {
-            let Some(commit) = self.gitlink(treeish, path)? else { continue };
+        for SubmoduleEntry { name: _, path, url } in gitmodules::entries(&listed) {
+            let Some(commit) = self.gitlink(treeish, &path)? else { continue };
             let url = url.ok_or_else(|| format!("{FILE} gives no address for it"));
-            let address = url.and_then(|url| address.submodule(url).map_err(|error| error.to_string()));
+            let address = url.and_then(|url| address.submodule(&url).map_err(|error| error.to_string()));
             found.push(Submodule { path: format!("{within}{path}"), commit, address });
         }
         Ok(found)
@@ -218,32 +217,4 @@ fn gives_no_commits(said: &str) -> bool {
     ["not our ref", "unadvertised object", "couldn't find remote ref", "no such remote ref", "bad object"]
         .iter()
         .any(|words| said.contains(words))
-}
-
-/// The paths in what `git config -z` lists of submodules, each with the address.
-fn named(listed: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let mut by_name: BTreeMap<&str, (Option<&str>, Option<&str>)> = BTreeMap::new();
-    for entry in listed.split('\0') {
-        let Some((key, value)) = entry.split_once('\n') else { continue };
-        let Some((name, field)) = key.strip_prefix("submodule.").and_then(|key| key.rsplit_once('.')) else { continue };
-        let (path, url) = by_name.entry(name).or_default();
-        match field {
-            "path" => *path = Some(value.trim_end_matches('/')),
-            _ => *url = Some(value),
-        }
-    }
-    by_name.into_values().filter_map(|(path, url)| Some((path?, url)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn submodules_are_read_with_their_addresses_whatever_they_are_called() {
-        let listed =
-            "submodule.a.b.path\nlib/a\0submodule.a.b.url\n../a.git\0submodule.c.path\nc/\0submodule.d.url\nx\0";
-        let found: Vec<_> = named(listed).collect();
-        assert_eq!(found, [("lib/a", Some("../a.git")), ("c", None)]);
-    }
 }

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree, TreeWalkMode, TreeWalkResult};
+use sprint_core::gitmodules;
 use sprint_core::ids::TreeId;
 use sprint_core::tree_rules::{Problem, ProblemKind, TreeRule, TreeRules, of_content, of_path, same_but_case};
 
@@ -14,7 +15,7 @@ use super::differences::differences;
 use super::repository::{GitRepo, oid};
 
 /// The file that says where submodules come from.
-const SUBMODULES: &[u8] = b".gitmodules";
+const SUBMODULES: &[u8] = gitmodules::FILE.as_bytes();
 /// What is larger is not looked into: markers and pointers stand in texts that people write.
 const LOOKED_INTO: u64 = 1 << 20;
 

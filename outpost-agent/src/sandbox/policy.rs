@@ -225,10 +225,15 @@ impl Policy {
         }
     }
 
-    /// The directories of programs that are not the system's.
+    /// The directories of programs that are neither the system's nor the workers': who can put a link there must not
+    /// choose what others may read.
     fn own_programs(&self) -> impl Iterator<Item = &PathBuf> {
         let is_system = |path: &Path| SYSTEM.iter().any(|system| path.starts_with(system));
-        self.programs.iter().filter(move |path| path.is_absolute() && !is_system(path))
+        let is_writable = |path: &Path| {
+            let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            self.allow_write.iter().any(|allowed| real.starts_with(allowed) || path.starts_with(allowed))
+        };
+        self.programs.iter().filter(move |path| path.is_absolute() && !is_system(path) && !is_writable(path))
     }
 
     /// Whether a directory of `PATH` is only that.

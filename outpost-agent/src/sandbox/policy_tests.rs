@@ -110,3 +110,17 @@ fn parents_come_before_what_lies_in_them() {
         assert!(sandbox.grants[..index].iter().all(|earlier| !earlier.path.starts_with(&grant.path)), "{grant:?}");
     }
 }
+
+#[test]
+fn what_programs_on_path_lead_to_is_granted_unless_workers_can_put_programs_there() {
+    let mut host = Host::new(Some(Namespace::Mount));
+    fs::create_dir_all(host.path("elsewhere")).expect("is made");
+    fs::write(host.path("elsewhere/tool"), b"").expect("is written");
+    std::os::unix::fs::symlink(host.path("elsewhere/tool"), host.path("srv/public/tool")).expect("is made");
+    let sandbox = host.sandbox("home/data");
+    assert_eq!(host.access(&sandbox, "elsewhere/tool"), Some(Access::Read));
+    host.policy.host = HostPaths::default();
+    host.policy.allow_write = vec![host.path("srv")];
+    let sandbox = host.sandbox("home/data");
+    assert_ne!(host.access(&sandbox, "elsewhere/tool"), Some(Access::Read));
+}

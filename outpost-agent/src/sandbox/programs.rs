@@ -5,7 +5,10 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 /// More than a directory of one's own programs has.
 const MOST: usize = 2_000;
@@ -43,8 +46,11 @@ pub(crate) fn prefix(program: &Path) -> PathBuf {
 
 /// What a script begins with: `#!/…/python3`.
 fn interpreter(script: &Path) -> Option<PathBuf> {
+    // Opening a pipe would wait for its other end.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(script).ok()?;
     let mut start = Vec::new();
-    File::open(script).ok()?.take(256).read_to_end(&mut start).ok()?;
+    file.metadata().ok().filter(fs::Metadata::is_file)?;
+    file.take(256).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let word = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
     let path = PathBuf::from(OsStr::from_bytes(word));
@@ -78,6 +84,7 @@ mod tests {
         symlink(root.join("cellar/jq/1.7/bin/jq"), root.join("own/jq")).expect("is made");
         symlink(root.join("nowhere"), root.join("own/broken")).expect("is made");
         symlink("../papers/bin/tool", root.join("own/paper")).expect("is made");
+        nix::unistd::mkfifo(&root.join("own/pipe"), nix::sys::stat::Mode::S_IRWXU).expect("is made");
         symlink("plain", root.join("own/same")).expect("is made");
         let found: Vec<_> = beyond(&root.join("own")).into_iter().collect();
         let expected = ["cellar/jq/1.7", "npm/lib/node_modules", "papers/bin/tool", "venv"].map(|path| root.join(path));

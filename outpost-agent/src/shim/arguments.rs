@@ -23,7 +23,8 @@ pub(super) fn of(step: &PlanStep, prompt_file: &Path) -> io::Result<Vec<OsString
         && flag == "-c"
         && line.len() >= LONGEST
     {
-        let script = prompt_file.with_file_name(format!("command-{}", number(&step.name)));
+        // One at a time: a step begins when the one before it has ended.
+        let script = prompt_file.with_file_name("command");
         fs::write(&script, line)?;
         arguments = vec![shell.into(), script.into()];
     }
@@ -47,11 +48,6 @@ pub(super) fn of(step: &PlanStep, prompt_file: &Path) -> io::Result<Vec<OsString
             ),
         )),
     }
-}
-
-/// What tells the steps of a plan apart in a file's name.
-fn number(name: &str) -> String {
-    name.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))).to_string()
 }
 
 #[cfg(test)]

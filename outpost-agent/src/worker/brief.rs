@@ -230,7 +230,7 @@ fn variables(assignment: &Assignment, progress: &Progress, dir: &WorkerDir, plac
     variables
 }
 
-/// What a recipe asks about: ports, caches, and another program's names for the workspace.
+/// The worker's ports, whether its caches are filled, and another program's names for its workspace.
 fn of_recipe(assignment: &Assignment, progress: &Progress, dir: &WorkerDir, place: &Place) -> Vec<(String, String)> {
     let mut found = vec![];
     let mut add = |name: &str, value: String| found.push((name.to_owned(), value));

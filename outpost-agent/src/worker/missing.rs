@@ -9,7 +9,7 @@ use crate::sandbox::programs::prefix;
 /// In the home directory: where programs are that nobody may have put on the agent's `PATH`.
 const OWN: [&str; 6] = [".local/bin", "bin", ".cargo/bin", "go/bin", ".npm-global/bin", ".bun/bin"];
 
-/// How the place of a search looks to a worker.
+/// The host on which the command is looked for.
 #[derive(Debug)]
 pub(super) struct Host {
     /// The agent's `PATH`.

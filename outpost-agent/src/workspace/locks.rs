@@ -36,7 +36,7 @@ pub(crate) fn sweep(mirrors: &Path, began: SystemTime) {
             match fs::remove_file(&lock) {
                 Ok(()) => tracing::warn!(lock = %lock.display(), "removed what a git process that died has left"),
                 Err(error) => {
-                    tracing::warn!(lock = %lock.display(), %error, "what a git process that died has left cannot be removed")
+                    tracing::warn!(lock = %lock.display(), %error, "what a git process that died has left cannot be removed");
                 }
             }
         }

@@ -24,6 +24,8 @@ const FETCH_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How many loose objects, and files of packs, a mirror may have.
 const LOOSE: usize = 3_000;
 const PACK_FILES: usize = 60;
+/// The pause after a packing that failed, for example on a full disk: it has read everything before.
+const PACK_AGAIN: Duration = Duration::from_mins(10);
 
 /// What a new mirror's configuration gets besides git's defaults. Nothing is
 /// ever collected: trees and workers hold commits that no ref names.
@@ -48,6 +50,8 @@ pub(crate) struct Mirror {
     known: Mutex<HashSet<CommitId>>,
     /// One fetch at a time: those who wait mostly find their commit when it is their turn.
     fetch: tokio::sync::Mutex<()>,
+    /// Set while packing fails.
+    packing_failed: Mutex<Option<Instant>>,
     /// The upstream's tags and branches, as lines of packed refs; none when they are to be read again.
     shared: Mutex<Option<Arc<[u8]>>>,
 }
@@ -68,7 +72,13 @@ fn failed(said: &str) -> GitError {
 
 impl Mirror {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, known: Mutex::default(), fetch: tokio::sync::Mutex::default(), shared: Mutex::default() }
+        Self {
+            path,
+            known: Mutex::default(),
+            fetch: tokio::sync::Mutex::default(),
+            packing_failed: Mutex::default(),
+            shared: Mutex::default(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -240,11 +250,14 @@ impl Mirror {
     /// # Errors
     /// [`GitError`], and what was there stays.
     pub(crate) async fn pack(&self) -> Result<(), GitError> {
-        if !self.is_untidy() {
+        let failed_at = || *self.packing_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed_at().is_some_and(|failed| failed.elapsed() < PACK_AGAIN) || !self.is_untidy() {
             return Ok(());
         }
         let repack = ["-c", "pack.threads=1", "repack", "-d", "--geometric=2", "--quiet"];
-        Git::with(Urgency::Background, &self.path).args(repack).run().await.map(drop)
+        let packed = Git::with(Urgency::Background, &self.path).args(repack).run().await;
+        *self.packing_failed.lock().unwrap_or_else(PoisonError::into_inner) = packed.is_err().then(Instant::now);
+        packed.map(drop)
     }
 
     fn is_untidy(&self) -> bool {

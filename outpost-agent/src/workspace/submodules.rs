@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sprint_core::address::RepoAddress;
+use sprint_core::gitmodules::{self, FILE, SubmoduleEntry};
 use sprint_core::ids::CommitId;
 
 use super::furnish;
@@ -20,8 +21,6 @@ use super::remote::Remote;
 use super::tree::{self, Tree};
 use crate::host::paths::WorkerDir;
 
-/// The file that says where submodules come from.
-const FILE: &str = ".gitmodules";
 /// More than a repository has that is meant well.
 const MOST: usize = 500;
 
@@ -51,14 +50,6 @@ struct Place {
     address: Option<RepoAddress>,
 }
 
-/// What `.gitmodules` says of a submodule.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Entry {
-    name: String,
-    path: String,
-    url: Option<String>,
-}
-
 /// Makes the submodules of a workspace that no worker has used, at any depth.
 ///
 /// # Errors
@@ -81,7 +72,7 @@ pub(super) async fn populate(
         for (entry, commit) in entries(mirror, &place.commit).await? {
             let path = place.path.join(&entry.path);
             let mut missing = |why: &str| populated.missing.push(format!("{}: {why}", path.display()));
-            if !is_plain(&entry.path) || !is_plain(&entry.name) {
+            if !entry.is_plain() {
                 missing("its name leads elsewhere");
                 continue;
             }
@@ -129,21 +120,17 @@ fn is_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|data| data.is_file())
 }
 
-/// Whether a name stays where it is put, and is none of git's own.
-fn is_plain(name: &str) -> bool {
-    let parts = Path::new(name).components();
-    let mut plain = parts.map(|part| matches!(part, Component::Normal(part) if !part.eq_ignore_ascii_case(".git")));
-    !name.is_empty() && !name.chars().any(char::is_control) && plain.all(|plain| plain)
-}
-
 /// What `.gitmodules` of a commit names, with the commit of each.
-async fn entries(mirror: &Mirror, commit: &CommitId) -> Result<Vec<(Entry, CommitId)>, GitError> {
+async fn entries(mirror: &Mirror, commit: &CommitId) -> Result<Vec<(SubmoduleEntry, CommitId)>, GitError> {
     let blob = format!("--blob={commit}:{FILE}");
-    let list = ["config", &blob, "-z", "--get-regexp", r"^submodule\..*\.(path|url)$"];
     // A file that git cannot read names no submodule for anybody.
-    let listed = Git::at(mirror.path()).args(list).run().await.unwrap_or_default();
+    let listed = Git::at(mirror.path())
+        .args(["config", &blob, "-z", "--get-regexp", gitmodules::KEYS])
+        .run()
+        .await
+        .unwrap_or_default();
     let mut found = vec![];
-    let entries = named(&listed);
+    let entries = gitmodules::entries(&listed);
     if entries.is_empty() {
         return Ok(found);
     }
@@ -159,26 +146,6 @@ async fn entries(mirror: &Mirror, commit: &CommitId) -> Result<Vec<(Entry, Commi
         }
     }
     Ok(found)
-}
-
-/// The submodules in what `git config -z` lists.
-fn named(listed: &str) -> Vec<Entry> {
-    let mut found: Vec<Entry> = vec![];
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    for line in listed.split('\0') {
-        let Some((key, value)) = line.split_once('\n') else { continue };
-        let Some((name, field)) = key.strip_prefix("submodule.").and_then(|key| key.rsplit_once('.')) else { continue };
-        let at = *places.entry(name).or_insert_with(|| {
-            found.push(Entry { name: name.to_owned(), ..Entry::default() });
-            found.len() - 1
-        });
-        match field {
-            "path" => value.trim_end_matches('/').clone_into(&mut found[at].path),
-            _ => found[at].url = Some(value.to_owned()),
-        }
-    }
-    found.retain(|entry| !entry.path.is_empty());
-    found
 }
 
 /// Makes one: its git directory, its `.git` file, its files.
@@ -211,7 +178,7 @@ async fn make(mirror: &Mirror, workspace: &Path, place: &Place) -> Result<(), Gi
 const GIVEN_REF: &str = "refs/remotes/origin/HEAD";
 
 /// Says in the repository around it that it is in use.
-fn activate(git_dir: &Path, entry: &Entry, address: Option<&RepoAddress>) -> io::Result<()> {
+fn activate(git_dir: &Path, entry: &SubmoduleEntry, address: Option<&RepoAddress>) -> io::Result<()> {
     let mut config = fs::File::options().append(true).open(git_dir.join("config"))?;
     let url =
         address.map(|address| format!("\turl = {}\n", quoted(&address.without_credentials()))).unwrap_or_default();
@@ -235,32 +202,5 @@ impl GivenSubmodule {
         OwnGit::open_at(workspace, &self.git_dir)
             .and_then(|git| git.is_as_made(head.as_bytes(), &refs::line(&self.commit, GIVEN_REF)))
             .unwrap_or(false)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_lead_elsewhere_are_told_from_others() {
-        for good in ["lib", "vendor/lib.x", "a b", ".gitx", "é"] {
-            assert!(is_plain(good), "{good}");
-        }
-        for bad in ["", "..", "../x", "a/../../x", "/etc", ".git", ".GIT/hooks", "a/.git/x", "a\nb", "./a/.."] {
-            assert!(!is_plain(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn entries_are_read_whatever_they_are_called() {
-        let listed =
-            "submodule.a.b.path\nlib/a/\0submodule.a.b.url\n../a.git\0submodule.c.path\nc\0submodule.d.url\nx\0";
-        let entry = |name: &str, path: &str, url: Option<&str>| Entry {
-            name: name.to_owned(),
-            path: path.to_owned(),
-            url: url.map(str::to_owned),
-        };
-        assert_eq!(named(listed), [entry("a.b", "lib/a", Some("../a.git")), entry("c", "c", None)]);
     }
 }

@@ -20,7 +20,7 @@ use crate::service::{Coordinator, ServiceError};
 /// The assignment of a worker; none when it has nothing to run any more.
 ///
 /// # Errors
-/// What the store says.
+/// What the store says; [`ServiceError::Git`] when the repository cannot be read.
 pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
     match &worker.job {
         Job::Gate(job) => {
@@ -31,7 +31,7 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
             };
             let changes = gated(sprint, &trial).await?;
             let recipe = recipe(sprint, &repo, &trial.candidate.base)?;
-            Ok(for_gate(&repo, &trial, job, worker, changes).map(|assignment| Assignment { recipe, ..assignment }))
+            Ok(for_gate(&repo, &trial, job, worker, changes, recipe))
         }
         Job::Attempt(job) => {
             let (Some(repo), Some(item)) = (sprint.store.live().repo(&worker.repo), sprint.store.get(&job.item).await?)
@@ -45,7 +45,7 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 Some(_) | None => prompt::of_item(&item),
             };
             let recipe = recipe(sprint, &repo, &worker.base)?;
-            Ok(for_attempt(&repo, &item, *job, worker, prompt).map(|assignment| Assignment { recipe, ..assignment }))
+            Ok(for_attempt(&repo, &item, *job, worker, prompt, recipe))
         }
     }
 }
@@ -91,7 +91,14 @@ async fn resolver_prompt(
     Ok(prompt::of_resolver(item, conflict, &others, Onto { branch: &repo.branch, tip: &worker.base, method }))
 }
 
-fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, prompt: String) -> Option<Assignment> {
+fn for_attempt(
+    repo: &Repo,
+    item: &Item,
+    job: AttemptJob,
+    worker: &Worker,
+    prompt: String,
+    recipe: Recipe,
+) -> Option<Assignment> {
     let run = command_line(repo, item, job.role)?;
     let runtime = repo.runtimes.get(&job.role).cloned().unwrap_or_else(Runtime::shell);
     let feedback =
@@ -105,7 +112,7 @@ fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, promp
         base_ref: repo.branch_ref(),
         target: Some(target(repo, &worker.base)),
         changes: vec![],
-        recipe: Recipe::default(),
+        recipe,
         title: item.title.clone(),
         prompt,
         feedback,
@@ -122,6 +129,7 @@ fn for_gate(
     job: &GateJob,
     worker: &Worker,
     changes: Vec<GatedChange>,
+    recipe: Recipe,
 ) -> Option<Assignment> {
     let run = trial.runs.iter().find(|run| run.gate.name == job.gate)?;
     let numbers = changes.iter().map(|gated| gated.change.to_string()).collect::<Vec<_>>();
@@ -135,7 +143,7 @@ fn for_gate(
         base_ref: candidate_ref(&trial.candidate.commit),
         target: Some(target(repo, &trial.candidate.base)),
         changes,
-        recipe: Recipe::default(),
+        recipe,
         title: format!("gate {:?} of trial {}: {what}", job.gate, trial.id),
         prompt: String::new(),
         feedback: vec![],

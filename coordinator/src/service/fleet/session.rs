@@ -103,10 +103,18 @@ impl Session {
         for worker in sprint.store.live().pending_workers(&self.outpost) {
             let id = worker.id;
             if worker.state.name() == WorkerStateName::Assigned && !self.assigned.contains(&id) {
-                let Some(assignment) = assignment::of_worker(sprint, &worker).await? else {
-                    let reason = "there is nothing to run for it any more".to_owned();
-                    leases::lose(sprint, &[worker], reason).await?;
-                    continue;
+                let assignment = match assignment::of_worker(sprint, &worker).await {
+                    Ok(assignment) => assignment.ok_or_else(|| "there is nothing to run for it any more".to_owned()),
+                    // One repository that cannot be read ends no session of an outpost that works for others, too.
+                    Err(ServiceError::Git(error)) => Err(format!("its repository cannot be read: {error}")),
+                    Err(error) => return Err(error),
+                };
+                let assignment = match assignment {
+                    Ok(assignment) => assignment,
+                    Err(reason) => {
+                        leases::lose(sprint, &[worker], reason).await?;
+                        continue;
+                    }
                 };
                 self.assigned.insert(id);
                 told.push(Downlink::Assign(Box::new(assignment)));

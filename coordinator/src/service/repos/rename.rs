@@ -10,6 +10,7 @@ use sprint_core::repo::Repo;
 
 use crate::git::GitRepo;
 use crate::service::repos::halt::event;
+use crate::service::repos::upstream;
 use crate::service::{Actor, Coordinator, ServiceError};
 use crate::store::Notice;
 
@@ -38,7 +39,18 @@ pub(crate) async fn set_branch(
     let git = sprint.git.get(name)?;
     let tip = find(&git, &repo, &branch).await?;
     git.take_branch(&branch, &tip).await?;
-    record(sprint, &repo, &branch, &tip, by).await?;
+    let data = json!({ "branch": branch, "was": repo.branch, "tip": tip });
+    let event = event(EventKind::REPO_CHANGED, name, by, data);
+    upstream::change_with(sprint, name, event, &[Notice::Merger, Notice::Scheduler], |repo| {
+        repo.branch = branch;
+        repo.upstream_trouble = None;
+        repo.pushing = None;
+        // The rewrite was of the old one.
+        if repo.upstream_rewrite.take().is_some() {
+            repo.halted = None;
+        }
+    })
+    .await?;
     git.forget_branch(&repo.branch)?;
     // What was remembered was of another branch.
     state.reset();
@@ -60,30 +72,4 @@ async fn find(git: &GitRepo, repo: &Repo, branch: &str) -> Result<CommitId, Serv
         )));
     }
     Ok(theirs)
-}
-
-async fn record(
-    sprint: &Coordinator,
-    repo: &Repo,
-    branch: &str,
-    tip: &CommitId,
-    by: &Actor,
-) -> Result<(), ServiceError> {
-    let (name, branch, by) = (repo.name.clone(), branch.to_owned(), by.clone());
-    let data = json!({ "branch": branch, "was": repo.branch, "tip": tip });
-    sprint
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
-                repo.branch = branch;
-                repo.upstream_trouble = None;
-                repo.pushing = None;
-                tx.save(repo, event(EventKind::REPO_CHANGED, &name, &by, data));
-                tx.notify(Notice::Merger);
-                tx.notify(Notice::Scheduler);
-                Ok(())
-            })
-        })
-        .await
 }

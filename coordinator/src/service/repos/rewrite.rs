@@ -15,6 +15,7 @@ use sprint_failpoint::{Point, pass};
 
 use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
 use crate::service::repos::halt::event;
+use crate::service::repos::upstream;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -144,21 +145,12 @@ async fn take_back(
 
 /// Ends the halt.
 async fn go_on(sprint: &Coordinator, name: &RepoName, data: Value, by: &Actor) -> Result<(), ServiceError> {
-    let (name, by) = (name.clone(), by.clone());
-    sprint
-        .store
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
-                repo.halted = None;
-                repo.upstream_rewrite = None;
-                repo.upstream_trouble = None;
-                repo.pushing = None;
-                tx.save(repo, event(EventKind::REPO_UPSTREAM_CHOSEN, &name, &by, data));
-                tx.notify(Notice::Merger);
-                tx.notify(Notice::Scheduler);
-                Ok(())
-            })
-        })
-        .await
+    let event = event(EventKind::REPO_UPSTREAM_CHOSEN, name, by, data);
+    let go_on = |repo: &mut Repo| {
+        repo.halted = None;
+        repo.upstream_rewrite = None;
+        repo.upstream_trouble = None;
+        repo.pushing = None;
+    };
+    upstream::change_with(sprint, name, event, &[Notice::Merger, Notice::Scheduler], go_on).await.map(drop)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
 use sprint_core::ids::{CommitId, RepoName};
@@ -9,6 +10,14 @@ use sprint_core::tree_rules::{Problem, ProblemKind};
 
 use crate::git::{GitRepo, MissingSubmodule, Submodule};
 use crate::service::{Coordinator, ServiceError};
+
+/// How long a queue waits for the submodules of a push.
+const SOON: Duration = Duration::from_secs(20);
+/// How long it waits for those of a change: what cannot be had within this time does not land.
+const LONGEST: Duration = Duration::from_mins(2);
+/// More problems than a person wants to read at once, and more submodules than a change changes that is meant well.
+const MOST_PROBLEMS: usize = 10;
+const MOST_CHANGED: usize = 100;
 
 /// Fetches the submodules that a commit of a repo's branch names, unless that was done. What cannot be had is shown, and
 /// tried again.
@@ -22,9 +31,7 @@ pub(crate) async fn bring(
     address: &RepoAddress,
     commit: &CommitId,
 ) -> Result<(), ServiceError> {
-    if !sprint.submodules.begin(repo, commit, sprint.now()) {
-        return Ok(());
-    }
+    let Some(turn) = sprint.submodules.begin(repo, commit, sprint.now()) else { return Ok(()) };
     let missing = git.bring_submodules(commit.as_str(), address).await;
     for MissingSubmodule { path, why } in missing.as_deref().unwrap_or_default() {
         tracing::warn!(%repo, path, why, "a submodule is missing; workers find it empty");
@@ -33,8 +40,27 @@ pub(crate) async fn bring(
         |error| vec![MissingSubmodule { path: "the submodules".to_owned(), why: error.to_string() }],
         Clone::clone,
     );
-    sprint.submodules.done(repo, commit, found, sprint.now());
+    turn.done(found, sprint.now());
     missing.map(drop).map_err(Into::into)
+}
+
+/// As [`bring`], for a queue that waits: what takes long goes on in a task of its own, and workers that start meanwhile
+/// find submodules empty.
+///
+/// # Errors
+/// Those of our own repository.
+pub(crate) async fn bring_soon(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &RepoName,
+    address: &RepoAddress,
+    commit: &CommitId,
+) -> Result<(), ServiceError> {
+    let brought = tokio::time::timeout(SOON, bring(sprint, git, repo, address, commit)).await;
+    brought.unwrap_or_else(|_| {
+        tracing::warn!(%repo, "fetching submodules takes long; workers that start meanwhile find them empty");
+        Ok(())
+    })
 }
 
 /// Fetches what is missing of a repo's submodules, in a task of its own: a server that does not answer holds no queue.
@@ -52,10 +78,6 @@ pub(crate) fn tend(sprint: &Arc<Coordinator>, name: &RepoName) {
     }));
 }
 
-/// More problems than a person wants to read at once, and more submodules than a change changes that is meant well.
-const MOST_PROBLEMS: usize = 10;
-const MOST_CHANGED: usize = 100;
-
 /// What a change does with submodules that must not land: a commit that nobody can get, or, by a worker, an address that
 /// a person has not brought; at any depth.
 ///
@@ -72,6 +94,24 @@ pub(crate) async fn problems(
     if new.is_empty() {
         return Ok(vec![]);
     }
+    let changed = changed(git, address, before, new.clone(), by_worker);
+    tokio::time::timeout(LONGEST, changed).await.unwrap_or_else(|_| {
+        let why = format!("it was not fetched within {}", humantime::format_duration(LONGEST));
+        let missing = |module: &Submodule| Problem {
+            path: module.path.clone(),
+            kind: ProblemKind::SubmoduleMissing { why: why.clone() },
+        };
+        Ok(new.iter().take(MOST_PROBLEMS).map(missing).collect())
+    })
+}
+
+async fn changed(
+    git: &GitRepo,
+    address: &RepoAddress,
+    before: &str,
+    new: Vec<Submodule>,
+    by_worker: bool,
+) -> Result<Vec<Problem>, ServiceError> {
     let old = git.submodules_within(before, address).await?;
     let known: HashSet<_> =
         old.iter().filter_map(|module| module.address.as_ref().ok().map(ToString::to_string)).collect();

@@ -18,6 +18,7 @@ use crate::service::repos::halt::{Halt, set_halted};
 use crate::service::repos::pace::Pace;
 use crate::service::repos::submodules;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
+use crate::store::Notice;
 
 /// The result of reading the upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(crate) async fn follow(
         return Ok(Followed::Diverged { upstream });
     }
     // Before a worker can start from it.
-    submodules::bring(sprint, git, &repo.name, url, &upstream).await?;
+    submodules::bring_soon(sprint, git, &repo.name, url, &upstream).await?;
     match git.compare_and_swap(&repo.branch, tip, &upstream, "sprint: follow the upstream")? {
         CompareAndSwap::Moved => {
             record(sprint, EventKind::REPO_SYNCED, &repo.name, json!({ "from": tip, "to": upstream })).await?;
@@ -284,7 +285,18 @@ async fn change(
     data: Value,
     set: impl FnOnce(&mut Repo) + Send + 'static,
 ) -> Result<Repo, ServiceError> {
-    let (name, event) = (name.clone(), event(kind, name, data));
+    change_with(sprint, name, event(kind, name, data), &[], set).await
+}
+
+/// As [`change`], by anybody; wakes loops.
+pub(super) async fn change_with(
+    sprint: &Coordinator,
+    name: &RepoName,
+    event: NewEvent,
+    wake: &'static [Notice],
+    set: impl FnOnce(&mut Repo) + Send + 'static,
+) -> Result<Repo, ServiceError> {
+    let name = name.clone();
     sprint
         .store
         .write(move |tx| {
@@ -292,6 +304,9 @@ async fn change(
                 let mut repo = tx.get(&name).await?.ok_or_else(|| ServiceError::no_repo(&name))?;
                 set(&mut repo);
                 tx.save(repo.clone(), event);
+                for notice in wake {
+                    tx.notify(notice.clone());
+                }
                 Ok(repo)
             })
         })
