@@ -23,7 +23,7 @@ macro_rules! parts {
 
 parts! {
     transitions: "floor: the same rows", "item transitions, 1 callers", "item transitions, 64 callers";
-    landing: "landings, results known", "work of a landing", "memory after", "repository after 15 landings", "fetch of 5 landings";
+    landing: "landings, results known", "work of a landing", "memory after", "repository after 15 landings", "fetch of the last 5 landings";
     dispatch: "durable dispatches";
     events: "call made";
     start: "item added → command running, a new tree", "item added → command running, a warm tree";
