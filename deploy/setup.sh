@@ -28,6 +28,7 @@ if [ "${1:-}" = --tests ]; then
     need iproute2 "tests of joining from another host make a network namespace" has ip
     need util-linux "tests mount small disks, and run in namespaces and as other users" has unshare
     need python3 "workers of tests open sockets, terminals and much memory" has python3
+    need git-lfs "tests of repositories with large files" has git-lfs
     need faketime "the soak makes clocks jump" has_faketime
     need postgresql "the tests of the store run against it too" has_postgres
 fi

@@ -93,6 +93,8 @@ pub mod service {
         pub mod git_access;
         pub mod halt;
         pub mod housekeeping;
+        pub mod lfs;
+        pub mod lfs_memory;
         mod manage;
         pub(crate) mod pace;
         mod rename;

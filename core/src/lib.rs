@@ -30,6 +30,7 @@ pub mod item;
 mod item_event;
 pub mod job;
 pub mod landing;
+pub mod lfs;
 pub mod merge_queue;
 pub mod needs;
 pub mod outpost;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lfs::LfsObject;
+
 crate::words! {
     /// Whether something may land.
     pub enum TreeRule as "rule" { Refuse => "refuse", Allow => "allow" }
@@ -28,7 +30,7 @@ pub struct TreeRules {
     pub conflict_markers: TreeRule,
     /// A repository within the tree that `.gitmodules` does not know.
     pub unknown_submodules: TreeRule,
-    /// Pointers of Git LFS that the change adds: their objects are not handed over.
+    /// New pointers of Git LFS to objects that nobody has, and another address of the server for them.
     pub lfs_pointers: TreeRule,
     /// In bytes; none: no limit.
     #[serde(with = "size_text")]
@@ -96,7 +98,16 @@ pub enum ProblemKind {
     SubmoduleMissing {
         why: String,
     },
-    LfsPointer,
+    /// Nobody has its object.
+    LfsPointer {
+        object: LfsObject,
+        /// Why it is not at the upstream either.
+        why: Option<String>,
+    },
+    /// A worker names another server for objects of Git LFS.
+    LfsServer {
+        address: String,
+    },
     TooLarge {
         bytes: u64,
         limit: u64,
@@ -104,6 +115,11 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// The object that nobody has.
+    pub const fn missing_object(&self) -> Option<&LfsObject> {
+        if let Self::LfsPointer { object, .. } = self { Some(object) } else { None }
+    }
+
     /// The key that switches the rule; none for what no clone can hold.
     pub const fn key(&self) -> Option<&'static str> {
         match self {
@@ -112,7 +128,7 @@ impl ProblemKind {
             Self::TooLong | Self::NewSubmodule { .. } | Self::SubmoduleMissing { .. } => None,
             Self::ConflictMarkers { .. } => Some("conflict_markers"),
             Self::UnknownSubmodule => Some("unknown_submodules"),
-            Self::LfsPointer => Some("lfs_pointers"),
+            Self::LfsPointer { .. } | Self::LfsServer { .. } => Some("lfs_pointers"),
             Self::TooLarge { .. } => Some("max_blob"),
         }
     }
@@ -142,7 +158,14 @@ impl fmt::Display for Problem {
             ProblemKind::SubmoduleMissing { why } => {
                 write!(f, "{path} is a submodule at a commit that cannot be fetched: {why}")
             }
-            ProblemKind::LfsPointer => write!(f, "{path} is a pointer of Git LFS, and its object was not handed over"),
+            ProblemKind::LfsPointer { object, why } => {
+                let why = why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+                let oid = &object.oid;
+                write!(f, "{path} is a pointer of Git LFS, and nobody has its object {oid}{why}")
+            }
+            ProblemKind::LfsServer { address } => {
+                write!(f, "{path} names another server for the objects of Git LFS, {address}; a person brings that")
+            }
             ProblemKind::TooLarge { bytes, limit } => write!(f, "{path} has {bytes} bytes, more than {limit}"),
         }
     }
@@ -191,8 +214,10 @@ fn fits_windows(name: &[u8]) -> bool {
 
 /// What is wrong with a file's content, beside what stood there before.
 pub fn of_content(new: &[u8], old: impl FnOnce() -> Option<Vec<u8>>, rules: &TreeRules) -> Option<ProblemKind> {
-    if rules.lfs_pointers == TreeRule::Refuse && is_lfs_pointer(new) {
-        return Some(ProblemKind::LfsPointer);
+    if rules.lfs_pointers == TreeRule::Refuse
+        && let Some(object) = LfsObject::of_pointer(new)
+    {
+        return Some(ProblemKind::LfsPointer { object, why: None });
     }
     if rules.conflict_markers == TreeRule::Refuse
         && let Some(line) = conflict_markers(new)
@@ -201,11 +226,6 @@ pub fn of_content(new: &[u8], old: impl FnOnce() -> Option<Vec<u8>>, rules: &Tre
         return (!was_so).then_some(ProblemKind::ConflictMarkers { line });
     }
     None
-}
-
-/// Whether it is what Git LFS puts in the place of a file.
-fn is_lfs_pointer(content: &[u8]) -> bool {
-    content.len() < 1_024 && content.starts_with(b"version https://git-lfs.github.com/spec/v1\n")
 }
 
 /// The line at which the first whole conflict begins, as git writes it; none in what is no text.
@@ -248,6 +268,7 @@ mod tests {
 
     use super::*;
     use crate::fuzz::bytes;
+    use crate::lfs::LfsOid;
 
     const ALL: TreeRules = TreeRules {
         same_but_case: TreeRule::Refuse,
@@ -291,8 +312,9 @@ mod tests {
         ] {
             assert_eq!(found(text, None), None, "{text:?}");
         }
-        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n";
-        assert_eq!(found(pointer, None), Some(ProblemKind::LfsPointer));
+        let object = LfsObject { oid: LfsOid::new("0".repeat(64)).expect("is one"), size: 3 };
+        let pointer = object.pointer();
+        assert_eq!(found(&pointer, None), Some(ProblemKind::LfsPointer { object, why: None }));
         let off = TreeRules { lfs_pointers: TreeRule::Allow, conflict_markers: TreeRule::Allow, ..ALL };
         assert_eq!(of_content(pointer.as_bytes(), || None, &off), None);
         assert_eq!(of_content(conflict.as_bytes(), || None, &off), None);
@@ -341,7 +363,7 @@ mod tests {
             prop_assert_eq!(of_path(&path, &off).is_some(), path.len() > MAX_PATH);
             prop_assert_eq!(of_content(&content, || None, &off), None);
             of_path(&path, &ALL);
-            prop_assert_eq!(of_content(&content, || Some(content.clone()), &ALL), is_lfs_pointer(&content).then_some(ProblemKind::LfsPointer));
+            prop_assert_eq!(of_content(&content, || Some(content.clone()), &ALL), LfsObject::of_pointer(&content).map(|object| ProblemKind::LfsPointer { object, why: None }));
         }
     }
 }

@@ -151,6 +151,8 @@ pub enum TrialEvent {
         worker: WorkerId,
         reason: String,
         retry_at: Timestamp,
+        /// The outpost that could not run it; others are tried first.
+        avoid: Option<OutpostName>,
     },
     /// The failed gates run once more on the same tree.
     Confirming,
@@ -339,9 +341,10 @@ impl Trial {
                     self.fail(reason, String::new())
                 }
             }
-            (TrialState::Gating, TrialEvent::GateLost { worker, reason: _, retry_at }) => {
+            (TrialState::Gating, TrialEvent::GateLost { worker, reason: _, retry_at, avoid }) => {
                 let run = self.run_mut(worker).ok_or(refused)?;
                 run.losses += 1;
+                run.avoid.extend(avoid.filter(|outpost| !run.avoid.contains(outpost)));
                 run.state = RunState::Waiting { not_before: Some(retry_at) };
                 vec![TrialEffect::Schedule]
             }

@@ -119,7 +119,7 @@ proptest! {
                 1 | 2 => TrialEvent::GatePassed { worker, verdict: own(GateOutcome::Passed) },
                 3 => TrialEvent::GateFailed { worker, verdict: own(GateOutcome::Failed), detail: String::new() },
                 4 => TrialEvent::GateExcused { worker, outpost: outpost_name(), verdict: own(GateOutcome::TimedOut), retry_at },
-                5 => TrialEvent::GateLost { worker, reason: String::new(), retry_at },
+                5 => TrialEvent::GateLost { worker, reason: String::new(), retry_at, avoid: None },
                 6 => TrialEvent::Confirming,
                 _ => TrialEvent::Retired,
             };
@@ -153,7 +153,7 @@ fn the_kinds_of_a_gates_results_are_those_that_are_counted() {
     let passed = TrialEvent::GatePassed { worker, verdict: verdict(GateOutcome::Passed) };
     let failed = TrialEvent::GateFailed { worker, verdict: verdict(GateOutcome::Failed), detail: String::new() };
     let excused = TrialEvent::GateExcused { worker, outpost, verdict: verdict(GateOutcome::Failed), retry_at };
-    let lost = TrialEvent::GateLost { worker, reason: String::new(), retry_at };
+    let lost = TrialEvent::GateLost { worker, reason: String::new(), retry_at, avoid: None };
     assert_eq!(passed.kind(), EventKind::TRIAL_GATE_PASSED);
     assert_eq!(failed.kind(), EventKind::TRIAL_GATE_FAILED);
     assert_eq!(excused.kind(), EventKind::TRIAL_GATE_EXCUSED);

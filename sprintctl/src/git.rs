@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sprint_core::ids::RepoName;
+use sprint_core::git_settings;
+use sprint_core::ids::{CommitId, RepoName};
 use sprint_identity::connect::{Credential, fetch_authority};
 use sprint_identity::private;
 use sprint_identity::trust::Trust;
@@ -21,6 +22,8 @@ pub(crate) fn git(directory: &Path) -> Command {
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"] {
         git.env_remove(variable);
     }
+    // What cannot be had of Git LFS stays a pointer.
+    git.env("GIT_LFS_SKIP_DOWNLOAD_ERRORS", "1");
     git.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
     git
 }
@@ -42,7 +45,7 @@ pub(crate) fn run(git: &mut Command) -> Result<String, Failure> {
 #[derive(Debug)]
 pub(crate) struct Remote {
     url: String,
-    variables: Vec<(&'static str, String)>,
+    variables: Vec<(String, String)>,
     _files: TempDir,
 }
 
@@ -60,22 +63,27 @@ impl Remote {
             Trust::Fingerprint(fingerprint) => fetch_authority(&target.address, fingerprint).await?,
             Trust::Authorities(pem) => pem.clone(),
         };
+        let url = format!("https://{}/git/{repo}.git", target.address);
         let mut variables =
             vec![("GIT_SSL_CAINFO", write("ca.pem", &authority)?), ("GIT_SSL_VERSION", "tlsv1.3".to_owned())];
+        // Git LFS reads settings only, and of variables that of the authorities.
+        let mut settings = vec![("lfs.url", format!("{url}/info/lfs"))];
         match &target.credential {
             Credential::None => {}
             Credential::Certificate { chain_pem, key_pem } => {
-                variables.push(("GIT_SSL_CERT", write("cert.pem", chain_pem)?));
-                variables.push(("GIT_SSL_KEY", write("key.pem", key_pem)?));
+                let (certificate, key) = (write("cert.pem", chain_pem)?, write("key.pem", key_pem)?);
+                settings.extend([("http.sslCert", certificate.clone()), ("http.sslKey", key.clone())]);
+                variables.extend([("GIT_SSL_CERT", certificate), ("GIT_SSL_KEY", key)]);
             }
-            // In the environment: other users of the host may read arguments.
-            Credential::Token(token) => variables.extend([
-                ("GIT_CONFIG_COUNT", "1".to_owned()),
-                ("GIT_CONFIG_KEY_0", "http.extraHeader".to_owned()),
-                ("GIT_CONFIG_VALUE_0", format!("Authorization: Bearer {}", token.reveal())),
-            ]),
+            Credential::Token(token) => {
+                settings.push(("http.extraHeader", format!("Authorization: Bearer {}", token.reveal())));
+            }
         }
-        Ok(Self { url: format!("https://{}/git/{repo}.git", target.address), variables, _files: files })
+        let owned = |(key, value): (&str, String)| (key.to_owned(), value);
+        let mut variables: Vec<_> = variables.into_iter().map(owned).collect();
+        // In the environment: other users of the host may read arguments.
+        variables.extend(git_settings::variables(&settings.into_iter().map(owned).collect::<Vec<_>>()));
+        Ok(Self { url, variables, _files: files })
     }
 
     /// Fetches refs into the repository of a directory.
@@ -86,6 +94,24 @@ impl Remote {
         let mut git = git(directory);
         git.envs(self.variables.iter().map(|(key, value)| (key, value)));
         git.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", &self.url]).args(refspecs);
+        run(&mut git).map(drop)
+    }
+
+    /// Fetches the objects of Git LFS that commits name; a person without git-lfs has pointers everywhere.
+    ///
+    /// # Errors
+    /// What git-lfs says.
+    pub(crate) fn fetch_objects<'a>(
+        &self,
+        directory: &Path,
+        commits: impl Iterator<Item = &'a CommitId>,
+    ) -> Result<(), Failure> {
+        if run(git(directory).args(["lfs", "version"])).is_err() {
+            return Ok(());
+        }
+        let mut git = git(directory);
+        git.envs(self.variables.iter().map(|(key, value)| (key, value)));
+        git.args(["lfs", "fetch", &self.url]).args(commits.map(CommitId::as_str));
         run(&mut git).map(drop)
     }
 }

@@ -7,7 +7,7 @@ fn reason(cluster: &Cluster, id: u64) -> String {
 }
 
 const CONFLICT: &str = "printf '<<<<<<< HEAD\\na\\n=======\\nb\\n>>>>>>> x\\n'";
-const POINTER: &str = "printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:00\\nsize 3\\n'";
+const POINTER: &str = "printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:%064d\\nsize 3\\n' 7";
 
 #[test]
 fn what_not_every_clone_can_hold_is_sent_back_with_paths_and_the_rule() {

@@ -194,6 +194,15 @@ impl GitRepo {
         Ok(commits.into_iter().map(commit_id).collect())
     }
 
+    /// The commits that `head` has.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn commits_of(&self, head: &CommitId) -> Result<Vec<CommitId>, GitError> {
+        let commits = added(&self.objects(), oid(head.as_str())?, &[])?;
+        Ok(commits.into_iter().map(commit_id).collect())
+    }
+
     /// The commits that `head` has and none of `others` has, each with its only parent, the oldest first; merges are
     /// left out. An `other` that is not here holds nothing.
     ///

@@ -1,13 +1,12 @@
 //! Housekeeping of a repository: packs instead of many files, without a landing that waits for it.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use super::program;
-use super::{GitError, GitRepo};
+use super::{GitError, GitRepo, lfs, program};
 
 /// The longest that packing may take.
 const LIMIT: Duration = Duration::from_hours(2);
@@ -53,6 +52,9 @@ impl GitRepo {
     /// As [`GitRepo::tidy`].
     pub async fn reclaim(&self) -> Result<(), GitError> {
         self.drop_unreached_since(EXPIRATION).await?;
+        let path = self.path().to_owned();
+        let gone = tokio::task::spawn_blocking(move || lfs::reclaim(&path)).await.map_err(io::Error::other)??;
+        tracing::debug!(repository = %self.path().display(), gone, "objects of Git LFS that nothing names are gone");
         fs::write(self.path().join(RECLAIMED), "")?;
         Ok(())
     }

@@ -12,8 +12,22 @@ use super::program;
 
 /// What the keys begin with that say how an upstream is reached: whom to ask for a password, by which other address,
 /// over which proxy, trusting whom.
-const REACH: &[&str] =
-    &["credential.", "url.", "http.", "ssh.", "protocol.", "core.askpass", "core.gitproxy", "core.sshcommand"];
+const REACH: &[&str] = &[
+    "credential.",
+    "url.",
+    "http.",
+    "ssh.",
+    "protocol.",
+    "core.askpass",
+    "core.gitproxy",
+    "core.sshcommand",
+    // Not where Git LFS keeps objects, or from whom.
+    "lfs.http",
+    "lfs.customtransfer.",
+    "lfs.standalonetransferagent",
+    "lfs.transfer.",
+    "lfs.concurrenttransfers",
+];
 
 /// Reading files on this host.
 const LIMIT: Duration = Duration::from_secs(10);

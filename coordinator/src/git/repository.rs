@@ -60,6 +60,8 @@ pub struct GitRepo {
     /// Started at the first merge; none after it failed.
     merges: tokio::sync::Mutex<Option<MergeTree>>,
     pub(super) ref_packing: RefPacking,
+    /// One conversation about objects of Git LFS at a time.
+    pub(crate) lfs_turn: tokio::sync::Mutex<()>,
 }
 
 impl GitRepo {
@@ -78,6 +80,7 @@ impl GitRepo {
             ancestry: Mutex::default(),
             merges: tokio::sync::Mutex::new(None),
             ref_packing: RefPacking::default(),
+            lfs_turn: tokio::sync::Mutex::default(),
         })
     }
 

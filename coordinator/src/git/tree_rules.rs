@@ -12,6 +12,7 @@ use sprint_core::tree_rules::{Problem, ProblemKind, TreeRule, TreeRules, of_cont
 
 use super::GitError;
 use super::differences::differences;
+use super::lfs::LfsStore;
 use super::repository::{GitRepo, oid};
 
 /// The file that says where submodules come from.
@@ -25,6 +26,7 @@ struct Search<'a> {
     base: Tree<'a>,
     tree: Tree<'a>,
     rules: TreeRules,
+    lfs: LfsStore,
     found: Vec<Problem>,
     /// The names that are new, by their directories.
     new: BTreeMap<PathBuf, BTreeSet<Vec<u8>>>,
@@ -42,8 +44,8 @@ impl GitRepo {
         let find = |tree: &TreeId| Ok::<_, GitError>(objects.find_tree(oid(tree.as_str())?)?);
         let (base, tree) = (find(base)?, find(tree)?);
         let ids = (base.id(), tree.id());
-        let mut search =
-            Search { objects: &objects, base, tree, rules, found: vec![], new: BTreeMap::new(), submodules: None };
+        let (lfs, found, new) = (self.lfs(), vec![], BTreeMap::new());
+        let mut search = Search { objects: &objects, base, tree, rules, lfs, found, new, submodules: None };
         differences(&objects, Some(ids.0), Some(ids.1), |path, entry| match entry {
             Some(entry) => search.look(path, entry.id(), entry.kind()),
             None => Ok(()),
@@ -92,8 +94,8 @@ impl Search<'_> {
         let before = at(&self.base, path)?;
         let old = || Some(self.objects.find_blob(before?).ok()?.content().to_vec());
         match of_content(content.content(), old, &self.rules) {
-            // It was only moved.
-            Some(ProblemKind::LfsPointer) if self.base_has(id)? => Ok(()),
+            // Its object was handed over, or it was only moved.
+            Some(ProblemKind::LfsPointer { object, .. }) if self.lfs.has(&object) || self.base_has(id)? => Ok(()),
             Some(problem) => {
                 self.add(path, problem);
                 Ok(())

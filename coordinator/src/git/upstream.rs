@@ -7,6 +7,7 @@ use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::git_settings;
 use sprint_core::ids::CommitId;
 use sprint_core::repo::UpstreamRewrite;
+use tokio::process::Command;
 
 use super::obstacle::Obstacle;
 use super::personal::AS_THE_PERSON;
@@ -64,7 +65,21 @@ impl<'a> Reach<'a> {
 
     /// Runs git, which may reach the upstream; what it says of a failure holds no secret.
     async fn git(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
+        self.run(program::command(directory), args, limit).await
+    }
+
+    /// As [`Self::git`], for Git LFS, which opens a path by itself: it sees that repository's settings as its person does.
+    pub(super) async fn lfs(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
         let mut command = program::command(directory);
+        if self.address.path().is_some() {
+            for key in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_ATTR_NOSYSTEM"] {
+                command.env_remove(key);
+            }
+        }
+        self.run(command, args, limit).await
+    }
+
+    async fn run(&self, mut command: Command, args: &[&str], limit: Duration) -> Result<String, GitError> {
         let mut settings = personal::reach().await;
         if let Some(Credentials { user, password }) = &self.credentials {
             command.env("SPRINT_GIT_USER", user).env("SPRINT_GIT_PASSWORD", password);

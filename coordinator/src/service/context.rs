@@ -18,6 +18,7 @@ use crate::service::fleet::connections::Connections;
 use crate::service::fleet::logs::Logs;
 use crate::service::operate::loops::Loops;
 use crate::service::queue::merge::Queues;
+use crate::service::repos::lfs_memory::LfsMissing;
 use crate::service::repos::setup_failures::SetupFailures;
 use crate::service::repos::submodule_memory::Submodules;
 use crate::store::{Notices, Store};
@@ -50,6 +51,7 @@ pub struct Coordinator {
     pub tasks: TaskTracker,
     pub(crate) queues: Queues,
     pub(crate) submodules: Submodules,
+    pub(crate) lfs_missing: LfsMissing,
     pub(crate) setup_failures: SetupFailures,
     /// Why each repo's merge queue failed when it last tried.
     troubles: Mutex<HashMap<RepoName, String>>,
@@ -81,6 +83,7 @@ impl Coordinator {
             tasks: TaskTracker::new(),
             queues: Queues::default(),
             submodules: Submodules::default(),
+            lfs_missing: LfsMissing::default(),
             setup_failures: SetupFailures::default(),
             troubles: Mutex::default(),
         }

@@ -132,6 +132,7 @@ reasons! {
     "repo.no_command" Info NoRepoCommand { repo: RepoName };
     "repo.setup_fails" Waiting SetupFails { repo: RepoName, outposts: Vec<OutpostName>, why: String };
     "repo.submodule_missing" Waiting SubmoduleMissing { repo: RepoName, path: String, why: String };
+    "repo.lfs_missing" Waiting LfsMissing { repo: RepoName, count: usize, why: String };
     "repo.upstream_behind" Waiting UpstreamBehind { repo: RepoName, since: Timestamp, why: String };
     "repo.cannot_land" Blocked CannotLand { repo: RepoName, why: String };
 }
@@ -193,6 +194,7 @@ impl Reason {
             | Self::BranchMissing { .. }
             | Self::SetupFails { .. }
             | Self::SubmoduleMissing { .. }
+            | Self::LfsMissing { .. }
             | Self::UpstreamBehind { .. }
             | Self::CannotLand { .. } => None,
         }

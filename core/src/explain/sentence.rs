@@ -133,6 +133,13 @@ impl fmt::Display for Reason {
             Self::SubmoduleMissing { path, why, .. } => {
                 write!(f, "workers find the submodule {path} empty: {why}; it is fetched again by itself")
             }
+            Self::LfsMissing { count, why, .. } => {
+                let objects = if *count == 1 { "an object".to_owned() } else { format!("{count} objects") };
+                write!(
+                    f,
+                    "workers find pointers in the place of {objects} of Git LFS: {why}; it is asked for again with each checkout"
+                )
+            }
             Self::UpstreamBehind { since, why, .. } => {
                 write!(f, "since {since} the upstream has taken no push: {why}; the push is tried again by itself")
             }

@@ -197,6 +197,10 @@ impl Policy {
         list.insert(dir.artifacts(), Access::Write);
         list.insert(dir.context(), Access::Read);
         list.insert(mirror.join("objects"), Access::Read);
+        let lfs = mirror.join("lfs/objects");
+        if lfs.is_dir() {
+            list.insert(lfs, Access::Read);
+        }
         // Its `sprintctl`.
         list.add(&self.program, Access::Read);
         if self.mechanisms.view.is_some() {

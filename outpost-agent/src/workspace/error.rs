@@ -17,6 +17,10 @@ pub(crate) enum PrepareError {
     Git(#[from] GitError),
     #[error("commit {commit} is not in the coordinator's repository: {from} does not reach it")]
     CommitMissing { commit: CommitId, from: String },
+    #[error(
+        "this host has no git-lfs, which files of the repo need; install it here (Debian: apt-get install git-lfs)"
+    )]
+    NoLfs,
     #[error("the work of attempt {attempt} cannot be restored: {why}")]
     Resume { attempt: Attempt, why: Box<Self> },
 }
@@ -26,7 +30,7 @@ impl PrepareError {
         match self {
             Self::Io(error) => disk::says_full(error),
             Self::Git(error) => error.says_full(),
-            Self::CommitMissing { .. } => false,
+            Self::CommitMissing { .. } | Self::NoLfs => false,
             Self::Resume { attempt: _, why } => why.says_full(),
         }
     }

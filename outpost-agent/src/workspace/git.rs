@@ -39,6 +39,12 @@ impl GitError {
         matches!(self, Self::Failed { said, .. } if said.contains("[remote rejected]"))
     }
 
+    /// Whether the coordinator answered that it does not take an object of Git LFS, or nobody could send it.
+    pub(crate) fn says_object_refused(&self) -> bool {
+        let never = ["[422]", "'lfs' is not a git command"];
+        matches!(self, Self::Failed { said, .. } if never.iter().any(|words| said.contains(words)))
+    }
+
     /// Whether git ran out of disk.
     pub(crate) fn says_full(&self) -> bool {
         match self {
@@ -126,6 +132,12 @@ impl Git {
 
     pub(crate) fn env(mut self, key: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(key, value);
+        self
+    }
+
+    /// Sets a setting for this command; to be called before its arguments.
+    pub(crate) fn setting(mut self, key: &str, value: &str) -> Self {
+        self.command.args(["-c", &format!("{key}={value}")]);
         self
     }
 

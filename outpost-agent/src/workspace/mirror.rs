@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::error::PrepareError;
 use super::git::{Git, GitError, Urgency};
-use super::refs;
 use super::remote::Remote;
+use super::{lfs, refs};
+use crate::host::disk;
 
 /// How long fetching is tried before the worker is given back.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -52,6 +53,8 @@ pub(crate) struct Mirror {
     fetch: tokio::sync::Mutex<()>,
     /// Set while packing fails.
     packing_failed: Mutex<Option<Instant>>,
+    /// Where the objects of Git LFS come from, as is written.
+    lfs: Mutex<Option<Remote>>,
     /// The upstream's tags and branches, as lines of packed refs; none when they are to be read again.
     shared: Mutex<Option<Arc<[u8]>>>,
 }
@@ -77,6 +80,7 @@ impl Mirror {
             known: Mutex::default(),
             fetch: tokio::sync::Mutex::default(),
             packing_failed: Mutex::default(),
+            lfs: Mutex::default(),
             shared: Mutex::default(),
         }
     }
@@ -181,6 +185,26 @@ impl Mirror {
         let shared: Arc<[u8]> = refs::packed(&Git::at(&self.path).args(list).output().await?).into();
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shared));
         Ok(shared)
+    }
+
+    /// Says for all checkouts where objects of Git LFS come from.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn say_where_lfs_is(&self, remote: &Remote, repo: &str) -> io::Result<()> {
+        let mut written = self.lfs.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.as_ref() != Some(remote) {
+            lfs::write_settings(&self.path, remote, repo)?;
+            *written = Some(remote.clone());
+        }
+        Ok(())
+    }
+
+    /// Gives the objects of Git LFS back to the disk; says whether there were any.
+    pub(super) fn drop_objects(&self, trash: &Path) -> bool {
+        let objects = lfs::objects(&self.path);
+        let had_some = fs::read_dir(&objects).is_ok_and(|mut list| list.next().is_some());
+        had_some && disk::discard(&objects, trash).and_then(|()| fs::create_dir_all(&objects)).is_ok()
     }
 
     /// Makes sure that a submodule's commit is here; the coordinator has it, or nobody.

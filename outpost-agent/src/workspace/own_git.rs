@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use sprint_core::ids::CommitId;
+use sprint_core::lfs::LfsOid;
 
 use super::refs::Given;
 use super::stamp::Stamp;
@@ -41,9 +42,16 @@ impl OwnGit {
     /// # Errors
     /// There is none: it is no directory, or was removed.
     pub(crate) fn open(workspace: &Path) -> io::Result<Self> {
+        Self::open_dir(&workspace.join(".git"))
+    }
+
+    /// One that was made for a worker's git.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn open_dir(dir: &Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-        let dir = OpenOptions::new().read(true).custom_flags(flags.bits()).open(workspace.join(".git"))?;
-        Ok(Self { dir })
+        Ok(Self { dir: OpenOptions::new().read(true).custom_flags(flags.bits()).open(dir)? })
     }
 
     /// That of a submodule, at a path from the workspace.
@@ -89,6 +97,19 @@ impl OwnGit {
         let mut packed = packed.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#"));
         let packed_alone = packed.all(|line| line.starts_with(b"^") || own(line) || given.has(line));
         Ok(self.loose_alone(&name)? && is_on_it && packed_alone && !self.has("worktrees") && !self.has("reftable"))
+    }
+
+    /// Whether there may be objects of Git LFS.
+    pub(super) fn has_lfs_objects(&self) -> bool {
+        self.has("lfs/objects")
+    }
+
+    /// An object of Git LFS, if it is a file.
+    ///
+    /// # Errors
+    /// It is not there, or something else is.
+    pub(super) fn lfs_object(&self, oid: &LfsOid) -> io::Result<File> {
+        self.file(&format!("lfs/objects/{}", oid.path()))
     }
 
     fn has(&self, dir: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The git settings of the agent's user: only the filters count, such as Git LFS, which files in a checkout need.
+//! The git settings of the agent's user: only the filters count, which files in a checkout need.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -8,7 +8,9 @@ use sprint_core::git_settings;
 use crate::host::environment;
 
 /// What the keys begin with.
-const FILTERS: &[&str] = &["filter.", "lfs."];
+const FILTERS: &[&str] = &["filter."];
+/// Ours; see `lfs`.
+const OURS: &str = "filter.lfs.";
 
 /// The user's filters, as variables for git. They are read once, when the agent has started.
 pub(super) fn filters() -> impl Iterator<Item = (String, String)> {
@@ -16,7 +18,9 @@ pub(super) fn filters() -> impl Iterator<Item = (String, String)> {
     FOUND
         .get_or_init(|| {
             let listed = list().unwrap_or_default();
-            git_settings::variables(&git_settings::among(&listed, FILTERS))
+            let mut filters = git_settings::among(&listed, FILTERS);
+            filters.retain(|(key, _)| !key.starts_with(OURS));
+            git_settings::variables(&filters)
         })
         .iter()
         .cloned()

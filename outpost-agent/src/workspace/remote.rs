@@ -30,6 +30,10 @@ impl Remote {
         format!("{}/git/{repo}.git", self.base_url.trim_end_matches('/'))
     }
 
+    pub(super) fn tls(&self) -> Option<&TlsFiles> {
+        self.tls.as_ref()
+    }
+
     /// Lets a command show the outpost's certificate, and trust the coordinator's authority only.
     pub(crate) fn apply(&self, git: Git) -> Git {
         match &self.tls {

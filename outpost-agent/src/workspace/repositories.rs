@@ -88,6 +88,9 @@ impl Repositories {
         let source =
             |commit, from| CommitSource { commit, from, worker: assignment.worker, repo: assignment.repo.as_str() };
         repository.mirror.ensure(&source(&assignment.base, &assignment.base_ref), &self.remote).await?;
+        if let Some(remote) = &*self.remote.borrow() {
+            repository.mirror.say_where_lfs_is(remote, assignment.repo.as_str())?;
+        }
         let mut start = &assignment.base;
         if let Some(resumed) = &assignment.resumed {
             start = resumed.uncommitted.as_ref().unwrap_or(&resumed.commit);
@@ -159,7 +162,10 @@ impl Repositories {
         let drain = move || {
             // What setups have filled can be filled again.
             let had_caches = caches.is_dir() && disk::discard(&caches, &trash).is_ok();
-            all.iter().filter(|repository| repository.pool.drain()).count() > 0 || had_caches
+            // As can objects of Git LFS be fetched again.
+            let dropped =
+                all.iter().filter(|repository| repository.pool.drain() | repository.mirror.drop_objects(&trash));
+            dropped.count() > 0 || had_caches
         };
         tokio::task::spawn_blocking(drain).await.unwrap_or(false)
     }

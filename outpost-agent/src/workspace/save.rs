@@ -19,6 +19,7 @@ use sprint_core::ids::{CommitId, TreeId};
 use tokio::process::Command;
 
 use super::git::{Git, GitError};
+use super::lfs;
 use super::own_git::{GitState, OwnGit};
 use super::remote::Remote;
 use super::scratch::{Index, Scratch};
@@ -187,7 +188,7 @@ impl Workspace {
     fn make(&self, scratch: &Scratch, further: &[&Path], head: &CommitId) -> io::Result<()> {
         scratch.clear()?;
         let mirror = self.mirror.join("objects");
-        repository(&scratch.look, &[further, &[&mirror]].concat(), CONFIG, head)?;
+        repository(&scratch.look, &[further, &[&mirror]].concat(), &[CONFIG, lfs::FILTER].concat(), head)?;
         self.empty(scratch)
     }
 
@@ -365,6 +366,12 @@ impl Workspace {
         refspecs: &[String],
         scratch: &Scratch,
     ) -> Result<(), GitError> {
+        match self.hand_over_objects(remote, repo, &sources(refspecs), scratch).await {
+            Err(error) if error.says_object_refused() => {
+                tracing::warn!(%error, "objects of Git LFS are not taken; the commits that name them are");
+            }
+            handed => handed?,
+        }
         remote
             .apply(Git::at(&scratch.saved))
             .args(["push", "--quiet", "--no-verify", &remote.address(repo)])
@@ -373,6 +380,11 @@ impl Workspace {
             .await
             .map(drop)
     }
+}
+
+/// The commits of refspecs, as git lists them.
+fn sources(refspecs: &[String]) -> Vec<&str> {
+    refspecs.iter().map(|spec| spec.trim_start_matches('+')).filter_map(|spec| spec.split(':').next()).collect()
 }
 
 fn read_tree_id(text: String) -> Result<TreeId, GitError> {

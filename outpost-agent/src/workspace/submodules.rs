@@ -14,6 +14,7 @@ use sprint_core::ids::CommitId;
 
 use super::furnish;
 use super::git::{Git, GitError};
+use super::lfs;
 use super::mirror::Mirror;
 use super::own_git::OwnGit;
 use super::refs::{self, quoted};
@@ -163,7 +164,8 @@ async fn make(mirror: &Mirror, workspace: &Path, place: &Place) -> Result<(), Gi
             format!("[remote \"origin\"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n")
         });
         let files = quoted(&up(&place.git_dir, &place.path).to_string_lossy());
-        let config = format!("{}\tworktree = {files}\n{}{}", tree::CORE, tree::REST, origin.unwrap_or_default());
+        let (core, rest, origin) = (tree::CORE, tree::REST, origin.unwrap_or_default());
+        let config = format!("{core}\tworktree = {files}\n{rest}{}{origin}", lfs::FILTER);
         tree::repository(&git_dir, &[&mirror.path().join("objects")], &config, &place.commit)?;
         fs::write(git_dir.join("packed-refs"), refs::line(&place.commit, GIVEN_REF))?;
         fs::create_dir_all(&path)?;
@@ -171,7 +173,14 @@ async fn make(mirror: &Mirror, workspace: &Path, place: &Place) -> Result<(), Gi
     };
     made().map_err(GitError::Start)?;
     let check_out = ["checkout", "--quiet", "--force", "--detach", place.commit.as_str()];
-    Git::at(&git_dir).work_tree(&path).args(check_out).run().await.map(drop)
+    let git = || lfs::reading(Git::at(&git_dir).work_tree(&path), mirror.path());
+    match git().args(check_out).run().await {
+        Err(error) if matches!(lfs::Cause::of(&error), Some(lfs::Cause::Missing)) => {
+            let (key, value) = lfs::LEAVE_POINTERS;
+            git().env(key, value).args(check_out).run().await.map(drop)
+        }
+        checked_out => checked_out.map(drop),
+    }
 }
 
 /// What a submodule is given: a commit that its upstream has.

@@ -14,7 +14,7 @@ use sprint_core::ids::CommitId;
 
 use super::error::PrepareError;
 use super::git::{Git, Urgency};
-use super::refs;
+use super::{lfs, refs};
 use crate::host::disk;
 
 /// A tree's configuration, which begins with its core.
@@ -56,7 +56,8 @@ impl Tree {
         urgency: Urgency,
     ) -> Result<Self, PrepareError> {
         let tree = Self { path: path.to_owned(), head: commit.clone() };
-        let made = repository(&tree.git_dir(), &[&mirror.join("objects")], &[CORE, REST].concat(), commit);
+        let config = [CORE, REST, lfs::FILTER, &lfs::include(mirror)].concat();
+        let made = repository(&tree.git_dir(), &[&mirror.join("objects")], &config, commit);
         let checked_out = match made {
             Ok(()) => tree.check_out(urgency).await,
             Err(error) => Err(error.into()),
@@ -73,12 +74,19 @@ impl Tree {
     }
 
     async fn check_out(&self, urgency: Urgency) -> Result<(), PrepareError> {
-        Git::with(urgency, &self.git_dir())
-            .work_tree(&self.path)
-            .args(["checkout", "--quiet", "--force", "--detach", self.head.as_str()])
-            .run()
-            .await?;
-        Ok(())
+        let git = || Git::with(urgency, &self.git_dir()).work_tree(&self.path);
+        let check_out = ["checkout", "--quiet", "--force", "--detach", self.head.as_str()];
+        let Err(error) = git().args(check_out).run().await else { return Ok(()) };
+        match lfs::Cause::of(&error) {
+            Some(lfs::Cause::NoProgram) => Err(PrepareError::NoLfs),
+            Some(lfs::Cause::Missing) => {
+                tracing::warn!(%error, "objects of Git LFS are missing; files hold their pointers");
+                let (key, value) = lfs::LEAVE_POINTERS;
+                git().env(key, value).args(check_out).run().await?;
+                Ok(())
+            }
+            None => Err(error.into()),
+        }
     }
 
     /// Reads a detached worktree that was made earlier.
@@ -143,9 +151,8 @@ impl Tree {
     pub(crate) fn begin(&self, given: &[u8], target: Option<&TargetBranch>, branch: Option<&str>) -> io::Result<()> {
         let dir = self.git_dir();
         fs::create_dir_all(dir.join("hooks"))?;
-        if let Some(target) = target {
-            fs::write(dir.join("config"), format!("{CORE}{REST}{}", refs::remote(target)))?;
-        }
+        let remote = target.map(refs::remote).unwrap_or_default();
+        fs::write(dir.join("config"), [CORE, REST, lfs::FILTER, &remote].concat())?;
         let Some(branch) = branch else { return fs::write(dir.join("packed-refs"), given) };
         let name = format!("refs/heads/{branch}");
         fs::write(dir.join("packed-refs"), [given, &refs::line(&self.head, &name)].concat())?;

@@ -17,6 +17,7 @@ use sprint_proto::v1;
 use crate::app::App;
 use crate::failure::Failure;
 use crate::git::{Remote, git, run};
+use crate::output::note;
 use crate::render::item::past;
 use crate::render::lines;
 
@@ -111,7 +112,15 @@ fn branch_of(kept: &Kept, branch: &str, remote: &Remote) -> Result<Restored, Fai
         return Err(refused(&format!("the branch \"{branch}\" is there already")).with_next("choose another name"));
     }
     remote.fetch(here, &[format!("{}:{name}", kept.name)])?;
+    fetch_objects(remote, here, std::iter::once(kept));
     Ok(Restored { what: word(kept), commit: kept.commit.clone(), place: name })
+}
+
+/// Fetches the objects of Git LFS; those that nobody has hold up nothing else.
+fn fetch_objects<'a>(remote: &Remote, path: &Path, kept: impl Iterator<Item = &'a Kept>) {
+    if let Err(failure) = remote.fetch_objects(path, kept.map(|kept| &kept.commit)) {
+        note(&format!("some files may hold pointers of Git LFS: {failure}"));
+    }
 }
 
 /// A directory that becomes what a worker's workspace was.
@@ -155,6 +164,7 @@ impl Directory<'_> {
         init(self.path, branch)?;
         let refspecs: Vec<_> = kept.values().map(|kept| format!("+{name}:{name}", name = kept.name)).collect();
         remote.fetch(self.path, &refspecs)?;
+        fetch_objects(remote, self.path, kept.values());
         let (work, wip) = (kept.get("work"), kept.get("wip"));
         let head = work.or(wip);
         let Some(head) = head else { return Ok(()) };

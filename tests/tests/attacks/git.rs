@@ -19,7 +19,7 @@ const ZERO: &str = "0000000000000000000000000000000000000000";
 
 /// Two outposts at work on one repo, and a repo that none has work of.
 pub(crate) struct Work {
-    a: Member,
+    pub(crate) a: Member,
     /// Held open, so that their workers stay alive.
     #[expect(dead_code, reason = "it is dropped with the rest")]
     sessions: Mutex<Vec<Session>>,
@@ -263,7 +263,13 @@ pub(crate) fn fetches(work: &Arc<Work>) -> Vec<Attack> {
 }
 
 /// A request of `a` by HTTP/1.
-async fn ask(site: &Site, from: IpAddr, credential: &Credential, head: &str, body: &[u8]) -> Result<Answer, String> {
+pub(crate) async fn ask(
+    site: &Site,
+    from: IpAddr,
+    credential: &Credential,
+    head: &str,
+    body: &[u8],
+) -> Result<Answer, String> {
     let mut stream = site.tls(from, credential, &[b"http/1.1"]).await?;
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     http1(&mut stream, &format!("{head}{length}"), body).await

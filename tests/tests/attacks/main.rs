@@ -6,6 +6,7 @@ mod calls;
 mod connection;
 mod enrolment;
 mod git;
+mod lfs;
 mod limits;
 mod link;
 mod secrets;
@@ -136,6 +137,7 @@ async fn git_is_served_by_the_letter() {
     let work = git::Work::make(&site).await;
     let before = git::refs(&site, "web");
     withstand(&site, git::raw(&work)).await;
+    withstand(&site, lfs::requests(&work)).await;
     assert_eq!(git::refs(&site, "web"), before, "nothing has moved");
 }
 

@@ -2,6 +2,7 @@
 
 mod asked;
 mod backend;
+mod lfs;
 mod record;
 mod turns;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State as Extract;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{Request, Response, StatusCode, Uri, header};
 use futures::StreamExt as _;
 use sprint_core::access::Caller;
 use sprint_core::refusal::Noun as _;
@@ -52,6 +53,7 @@ pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return answer(StatusCode::INTERNAL_SERVER_ERROR, "the connection is not known");
     };
+    let is_lfs = lfs::Asked::read(request.method(), below(request.uri())).is_some();
     let (caller, result) = match peer.identify(&state.face.sprint, asked::token(request.headers()).as_deref()) {
         Ok(caller) => (caller.clone(), answer_to(&state, &caller, request).await),
         Err(error) => (peer.stranger(), Err(error)),
@@ -78,16 +80,25 @@ pub(super) async fn serve(Extract(state): Extract<State>, request: Request<Body>
             };
             let why = error.to_string();
             audit::refused(&state.face.sprint, caller, &what, &why).await;
-            answer(status, &why)
+            // Each shows its user the message in its own form only.
+            if is_lfs && status != StatusCode::UNAUTHORIZED { lfs::refusal(status, &why) } else { answer(status, &why) }
         }
     }
+}
+
+/// What is asked for of git.
+fn below(uri: &Uri) -> &str {
+    uri.path().strip_prefix("/git/").unwrap_or_default()
 }
 
 async fn answer_to(state: &State, caller: &Caller, request: Request<Body>) -> Result<Response<Body>, ServiceError> {
     let sprint = &state.face.sprint;
     let nothing = || ServiceError::new(Repo::NOT_FOUND, "there is no such repository");
     let uri = request.uri();
-    let path = uri.path().strip_prefix("/git/").unwrap_or_default();
+    let path = below(uri);
+    if let Some(asked) = lfs::Asked::read(request.method(), path) {
+        return lfs::serve(sprint, caller, asked, request).await;
+    }
     let asked = Asked::read(request.method(), path, uri.query()).ok_or_else(nothing)?;
     let (head, body) = request.into_parts();
     let mut body = body.into_data_stream();

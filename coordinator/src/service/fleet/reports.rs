@@ -254,18 +254,12 @@ impl Finish<'_> {
             }
             AttemptOutcome::Committed { head } => {
                 let reason = format!("its commits ({}) did not arrive at the coordinator", head.short());
-                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
+                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, None, actor)
+                    .await
             }
-            AttemptOutcome::Lost { reason } => {
-                lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, actor).await
-            }
-            AttemptOutcome::NotSetUp { reason } => {
+            AttemptOutcome::Lost { reason } | AttemptOutcome::NotSetUp { reason } => {
                 let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
-                transition::apply_to(tx, worker, event, actor).await?;
-                let Some(held) = held else { return Ok(()) };
-                let retry_at = tx.now().plus(pause_after(held.losses));
-                let event = ItemEvent::AttemptLost { attempt, reason, retry_at, avoid: Some(outpost) };
-                transition::apply(tx, item, event, actor).await.map(|_| ())
+                lost_as(tx, worker, event, reason, Some(outpost), actor).await
             }
             AttemptOutcome::Failed { reason }
             | AttemptOutcome::Unfit { reason }
@@ -306,12 +300,12 @@ impl Finish<'_> {
                 Some(verdict) if verdict.gate == job.gate => (commit, tree, verdict),
                 Some(_) | None => {
                     let (event, reason) = lost("its outpost reported another gate".to_owned());
-                    return lost_as(tx, worker, event, reason, actor).await;
+                    return lost_as(tx, worker, event, reason, None, actor).await;
                 }
             },
             GateRunOutcome::Lost { reason } | GateRunOutcome::Stopped { reason } => {
                 let (event, reason) = lost(reason);
-                return lost_as(tx, worker, event, reason, actor).await;
+                return lost_as(tx, worker, event, reason, Some(outpost), actor).await;
             }
             // It could not be started as assigned: it runs on another outpost and, if that fails too, counts as failed.
             GateRunOutcome::Failed { reason } => {
@@ -334,7 +328,7 @@ impl Finish<'_> {
         // Only a result for this very tree counts; another tree's proves nothing.
         if trial.as_ref().is_some_and(|trial| trial.candidate.commit != commit || trial.candidate.tree != tree) {
             let (event, reason) = lost(format!("its outpost gated {}, which is not the candidate", commit.short()));
-            return lost_as(tx, worker, event, reason, actor).await;
+            return lost_as(tx, worker, event, reason, None, actor).await;
         }
         let ended = match verdict.outcome {
             GateOutcome::Passed => WorkerEvent::Completed { exit_code },
@@ -372,15 +366,16 @@ async fn max_attempts(tx: &mut Tx, repo: &sprint_core::ids::RepoName) -> Result<
 
 /// Marks a worker as lost: its slot and its work are free again, and no attempt counts as failed.
 pub(crate) async fn lose(tx: &mut Tx, worker: Worker, reason: String, actor: &Actor) -> Result<(), ServiceError> {
-    lost_as(tx, worker, WorkerEvent::Lost { reason: reason.clone() }, reason, actor).await
+    lost_as(tx, worker, WorkerEvent::Lost { reason: reason.clone() }, reason, None, actor).await
 }
 
-/// Ends a worker by `event` and gives its work back without blame.
+/// Ends a worker by `event` and gives its work back without blame; outposts other than the one to avoid are tried first.
 async fn lost_as(
     tx: &mut Tx,
     worker: Worker,
     event: WorkerEvent,
     reason: String,
+    avoid: Option<OutpostName>,
     actor: &Actor,
 ) -> Result<(), ServiceError> {
     let (id, job) = (worker.id, worker.job.clone());
@@ -390,15 +385,14 @@ async fn lost_as(
             let Some(found) = tx.get(&trial).await? else { return Ok(()) };
             let Some(run) = found.run_of(id) else { return Ok(()) };
             let retry_at = tx.now().plus(pause_after(run.losses));
-            let event = TrialEvent::GateLost { worker: id, reason, retry_at };
+            let event = TrialEvent::GateLost { worker: id, reason, retry_at, avoid };
             transition::apply(tx, trial, event, actor).await.map(|_| ())
         }
         Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
             let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
             let retry_at = tx.now().plus(pause_after(held.losses));
-            transition::apply(tx, item, ItemEvent::AttemptLost { attempt, reason, retry_at, avoid: None }, actor)
-                .await
-                .map(|_| ())
+            let event = ItemEvent::AttemptLost { attempt, reason, retry_at, avoid };
+            transition::apply(tx, item, event, actor).await.map(|_| ())
         }
     }
 }

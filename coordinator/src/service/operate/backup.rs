@@ -18,6 +18,7 @@ use serde_json::json;
 use sprint_core::act::Act;
 use sprint_core::event::{Event, EventKind, NewEvent, Seq};
 use sprint_core::ids::RepoName;
+use sprint_core::lfs::LfsOid;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::time::Timestamp;
 use tar::{Archive, Builder, EntryType, Header};
@@ -152,6 +153,10 @@ pub async fn write(sprint: &Coordinator, out: impl Write + Send + 'static) -> Re
         let file = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&scratch)?;
         sprint.git.get(name)?.pack(refs, file.try_clone()?).await?;
         copy(&mut tar, &format!("repos/{name}.pack"), &scratch)?;
+        let store = sprint.git.get(name)?.lfs();
+        for oid in store.list() {
+            copy(&mut tar, &format!("lfs/{name}.{oid}"), &store.path(&oid))?;
+        }
     }
     match std::fs::remove_file(&scratch) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -241,6 +246,16 @@ pub async fn read(sprint: &Coordinator, from: impl Read) -> Result<Manifest, Ser
                 let branch = branch.map_or_else(|| "main".to_owned(), |repo| repo.branch.clone());
                 io::copy(&mut found, &mut std::fs::File::create(&scratch)?)?;
                 sprint.git.restore(&repo, &branch, refs, std::fs::File::open(&scratch)?).await?;
+            }
+            ("lfs", file) => {
+                let object = file
+                    .rsplit_once('.')
+                    .and_then(|(repo, oid)| Some((RepoName::new(repo).ok()?, LfsOid::new(oid).ok()?)));
+                let (repo, oid) = object.ok_or_else(|| no_backup(&format!("it holds \"{name}\"")))?;
+                let store = sprint.git.get(&repo)?.lfs();
+                let mut draft = store.draft()?;
+                io::copy(&mut found, draft.as_file_mut())?;
+                store.keep(draft, &oid)?;
             }
             ("identity" | "logs", file) => {
                 let mut content = Vec::new();

@@ -25,6 +25,7 @@ use tokio::process::Command;
 use crate::git::{MissingSubmodule, RefUpdate, check_key};
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
+use crate::service::repos::lfs_memory::MissingObjects;
 use crate::service::repos::setup_failures::SetupFailure;
 use crate::service::repos::{rename, rewrite, submodules, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
@@ -88,6 +89,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
     let (branch, tip) = sprint.git.create(&name, &url, branch.as_deref().filter(|branch| !branch.is_empty())).await?;
     let git = sprint.git.get(&name)?;
     sprint.submodules.forget(&name);
+    sprint.lfs_missing.forget(&name);
     submodules::bring(sprint, &git, &name, &url, &tip).await?;
     let refused = git.try_push(&url, &branch).await?;
     let since = sprint.now();
@@ -161,6 +163,9 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
     }
     for MissingSubmodule { path, why } in sprint.submodules.missing(&repo.name) {
         notices.push(Reason::SubmoduleMissing { repo: name(), path, why });
+    }
+    if let Some(MissingObjects { objects, why }) = sprint.lfs_missing.of(&repo.name, &git) {
+        notices.push(Reason::LfsMissing { repo: name(), count: objects.len(), why });
     }
     if repo.run.is_empty() && repo.runtimes.is_empty() {
         notices.push(Reason::NoRepoCommand { repo: name() });
@@ -342,6 +347,7 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
         .await?;
     sprint.queues.forget(&key);
     sprint.submodules.forget(&key);
+    sprint.lfs_missing.forget(&key);
     sprint.setup_failures.forget(&key);
     let aside = sprint.git.set_aside(&key, &sprint.now().as_millis().to_string())?;
     tracing::info!(repo = %key, path = %aside.display(), "the repository of a removed repo is kept here");

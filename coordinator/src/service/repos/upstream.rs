@@ -16,7 +16,7 @@ use sprint_failpoint::{Point, pass};
 use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
 use crate::service::repos::halt::{Halt, set_halted};
 use crate::service::repos::pace::Pace;
-use crate::service::repos::submodules;
+use crate::service::repos::{lfs, submodules};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -136,6 +136,10 @@ pub(crate) async fn push(sprint: &Coordinator, name: &RepoName, pace: &mut Pace)
         repo = change(sprint, name, EventKind::REPO_PUSHING, data, |repo| repo.pushing = Some(intent)).await?;
     }
     pass(Point::PushBefore);
+    // Whoever fetches the commit finds them.
+    if let Some(why) = lfs::deliver(&git, &url, from.as_ref(), &tip).await? {
+        return failed(sprint, &repo, &url, pace, why).await;
+    }
     match git.push_upstream(&url, &repo.branch, from.as_ref(), &tip).await {
         Ok(Pushed::Done) => {
             pass(Point::PushAfter);

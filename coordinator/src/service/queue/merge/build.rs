@@ -23,7 +23,7 @@ use crate::service::queue::merge::memory::HISTORY;
 use crate::service::queue::merge::progress::Progress;
 use crate::service::queue::merge::reject;
 use crate::service::repos::config::{config_at, config_in};
-use crate::service::repos::upstream;
+use crate::service::repos::{lfs, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -72,7 +72,8 @@ pub(crate) async fn trial(
             }
             // So it is with the rules for trees: two files that differ in case only may come from two changes.
             if let Some((last, before)) = members.split_last() {
-                let problems = git.problems(&git.tree_of(tip)?, &tree, look.config.tree)?;
+                let mut problems = git.problems(&git.tree_of(tip)?, &tree, look.config.tree)?;
+                lfs::settle(sprint, git, repo, &mut problems).await?;
                 match (problems.is_empty(), before.is_empty(), look.change(last.change)) {
                     (true, _, _) => {}
                     (false, true, Some(change)) => {

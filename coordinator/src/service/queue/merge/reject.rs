@@ -16,7 +16,7 @@ use crate::service::queue::merge::intent::intend;
 use crate::service::queue::merge::memory::QueueState;
 use crate::service::queue::merge::progress::Progress;
 use crate::service::repos::config::config_in;
-use crate::service::repos::submodules;
+use crate::service::repos::{lfs, submodules};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::InQueue;
 
@@ -80,8 +80,12 @@ pub(crate) async fn is_unfit(
                 // The rules that stand; a change does not switch them off for itself.
                 let rules = config_in(git, repo, &before).map_or_else(|_| TreeRules::default(), |config| config.tree);
                 let mut problems = git.problems(&before, &tree, rules)?;
+                lfs::settle(sprint, git, repo, &mut problems).await?;
+                let by_worker = change.role.is_some();
+                if by_worker {
+                    problems.extend(lfs::new_server(git, before.as_str(), tree.as_str(), rules).await?);
+                }
                 if let Some(url) = &repo.url {
-                    let by_worker = change.role.is_some();
                     problems.extend(submodules::problems(git, url, before.as_str(), tree.as_str(), by_worker).await?);
                 }
                 if problems.is_empty() {
