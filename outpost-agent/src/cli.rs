@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use sprint_settings::Program;
 
-use crate::settings::JoinSettings;
+use crate::settings::{CheckSettings, JoinSettings};
 
 /// Offers this host to a Sprint coordinator and runs workers on it.
 #[derive(Debug, Parser)]
@@ -23,6 +23,11 @@ pub(crate) enum Command {
     /// SIGTERM ends the agent and leaves its workers running; the next start adopts them. The variable `RUST_LOG`
     /// sets the log level (default: info).
     Join(Box<JoinSettings>),
+    /// Says what a worker on this host would miss, before it joins: programs, confinement, what cannot be read.
+    ///
+    /// No coordinator is asked, and an agent that runs is not disturbed. Exits with 1 where workers could not run, or
+    /// the command of `--run` fails.
+    Check(Box<CheckSettings>),
     /// Prints the reference table of the settings, in Markdown.
     #[command(hide = true)]
     Config {

@@ -11,7 +11,8 @@ fn load(file: Option<&str>, flags: &[&str]) -> Result<JoinSettings, String> {
     args.extend(flags.iter().map(OsString::from));
     match Cli::load_from(&args).map_err(|error| error.to_string())?.command {
         Command::Join(settings) => Ok(*settings),
-        Command::Config { .. }
+        Command::Check(_)
+        | Command::Config { .. }
         | Command::Man { .. }
         | Command::Exec { .. }
         | Command::Warm { .. }
@@ -36,6 +37,30 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(settings.sandbox.allow_read, [PathBuf::from("/a"), PathBuf::from("/b")]);
     let settings = load(Some(file), &["--label", "os=linux"]).expect("is read");
     assert_eq!(settings.labels, [("os".to_owned(), "linux".to_owned())], "a flag replaces the list of the file");
+}
+
+#[test]
+fn check_reads_what_concerns_it_of_the_same_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("outpost.toml");
+    std::fs::write(&path, "coordinator = \"build:50051\"\nallow_read = [\"/a\"]\nsandbox = \"require\"\n")
+        .expect("is written");
+    let args = ["outpost-agent", "check", "--config"].map(OsString::from);
+    let load = |more: &[&str]| {
+        let args: Vec<_> = args
+            .iter()
+            .cloned()
+            .chain([path.clone().into_os_string()])
+            .chain(more.iter().map(OsString::from))
+            .collect();
+        Cli::load_from(&args)
+    };
+    let Command::Check(settings) = load(&["--run", "true"]).expect("is read").command else { panic!("is a check") };
+    assert_eq!(settings.run.as_deref(), Some("true"));
+    assert_eq!(settings.sandbox.mode, crate::settings::SandboxMode::Require);
+    assert_eq!(settings.sandbox.allow_read, [PathBuf::from("/a")]);
+    std::fs::write(&path, "alow_read = []\n").expect("is written");
+    assert!(load(&[]).expect_err("is refused").to_string().contains("there is no setting \"alow_read\""));
 }
 
 #[test]

@@ -152,7 +152,9 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
     } = options;
     let files = files.map(|files| directory_of_files(&files)).transpose()?;
     let program = std::env::current_exe().context("this program's own path is unknown")?;
-    let policy = probe::policy(sandbox_settings(sandbox), &data, &program)?;
+    let confinement = probe::policy(sandbox_settings(sandbox), &data, &program)?;
+    confinement.log();
+    let policy = confinement.policy;
     let mut labels: BTreeMap<_, _> = labels.into_iter().collect();
     labels.insert(probe::LABEL.to_owned(), probe::label(policy.as_ref()));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -225,7 +227,7 @@ fn spawn_loops(agent: &Arc<Agent>) {
     });
 }
 
-fn sandbox_settings(options: SandboxArgs) -> SandboxSettings {
+pub(crate) fn sandbox_settings(options: SandboxArgs) -> SandboxSettings {
     let SandboxArgs { mode, allow_read, allow_write, max_processes, max_memory, max_open_files } = options;
     let limits = Limits { processes: max_processes, memory: max_memory, open_files: max_open_files };
     SandboxSettings { mode, limits, allow_read, allow_write }
@@ -262,14 +264,19 @@ fn data_dir(given: Option<PathBuf>, name: &OutpostName) -> anyhow::Result<DataDi
 }
 
 fn default_root(name: &OutpostName) -> anyhow::Result<PathBuf> {
+    Ok(state_dir()?.join(format!("outpost-{name}")))
+}
+
+/// Where agents keep their data unless they are told otherwise.
+pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
     let state = state.context("there is no directory for data: HOME is not set; name one with --data-dir")?;
-    Ok(state.join("sprint").join(format!("outpost-{name}")))
+    Ok(state.join("sprint"))
 }
 
 /// Makes sure that this is the only agent on a data directory, for as long as the file is open.
-fn lock(data: &DataDir) -> anyhow::Result<File> {
+pub(crate) fn lock(data: &DataDir) -> anyhow::Result<File> {
     let path = data.lock();
     let what = || format!("{} cannot be opened", path.display());
     let mut file =

@@ -1,5 +1,6 @@
 //! The agent of an outpost: joins a coordinator, runs its workers in tmux, brings their work home.
 
+mod check;
 mod cli;
 mod context;
 mod host;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         }
         Command::Man { directory } => man(&directory),
         Command::Join(settings) => join(*settings),
+        Command::Check(settings) => check::run(*settings),
     }
 }
 

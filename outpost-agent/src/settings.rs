@@ -2,6 +2,7 @@
 //! configuration file, a default, a help text and a row of the reference table.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use sprint_core::ids::OutpostName;
@@ -73,6 +74,23 @@ pub(crate) struct JoinSettings {
     /// A collector that gets spans by OTLP over gRPC, such as `http://localhost:4317`; by default none are made.
     #[arg(long, env = "SPRINT_OUTPOST_OTLP", value_name = "URL")]
     pub(crate) otlp: Option<CollectorUrl>,
+    // Last: its heading holds for every flag after it.
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+/// The settings of `outpost-agent check`; those of confinement are the ones of `join`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckSettings {
+    /// The TOML file of `join`; what concerns confinement in it counts.
+    #[arg(long, env = "SPRINT_OUTPOST_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Runs a command line as a worker's would be run, in an empty repository, and shows the end of its terminal.
+    #[arg(long, value_name = "CMD")]
+    pub(crate) run: Option<String>,
+    /// The longest that it may take.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
     // Last: its heading holds for every flag after it.
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,

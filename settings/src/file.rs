@@ -17,19 +17,21 @@ pub(crate) fn key(arg: &Arg) -> Option<String> {
     Some(flag.replace('-', "_"))
 }
 
-/// The file that the command line or the environment names for `subcommand`.
-pub(crate) fn named_in(command: &Command, subcommand: &str, args: &[OsString]) -> Option<PathBuf> {
+/// The subcommand of a command line, and the file that that or the environment names for it.
+pub(crate) fn named_in(command: &Command, args: &[OsString]) -> Option<(String, PathBuf)> {
     // What is missing here may be in the file; what is wrong is found when everything is read.
     let matches = command.clone().ignore_errors(true).try_get_matches_from(args).ok()?;
     let (name, matches) = matches.subcommand()?;
-    if name == subcommand { matches.get_one::<PathBuf>("config").cloned() } else { None }
+    let file = matches.try_get_one::<PathBuf>("config").ok()??;
+    Some((name.to_owned(), file.clone()))
 }
 
-/// Makes the values in `file` the defaults of the flags of `subcommand`.
+/// Makes the values in `file`, whose keys are flags of `main`, the defaults of the flags of `subcommand`, which may have
+/// fewer.
 ///
 /// # Errors
 /// The file cannot be read, or has a key or a value that no flag has.
-pub(crate) fn apply(command: &Command, subcommand: &str, file: &Path) -> Result<Command, clap::Error> {
+pub(crate) fn apply(command: &Command, main: &str, subcommand: &str, file: &Path) -> Result<Command, clap::Error> {
     let failed = |why: String| {
         let why = format!("the configuration file {} cannot be used: {why}\n", file.display());
         clap::Error::raw(ErrorKind::ValueValidation, why)
@@ -38,12 +40,15 @@ pub(crate) fn apply(command: &Command, subcommand: &str, file: &Path) -> Result<
     let table: Table = text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
     let mut changed = command.clone();
     for (name, value) in table {
-        let flags = changed.find_subcommand(subcommand).into_iter().flat_map(Command::get_arguments);
-        let Some(flag) = flags.into_iter().find(|arg| key(arg).as_deref() == Some(&name)).cloned() else {
-            return Err(failed(format!(
-                "there is no setting \"{name}\"; see: {} {subcommand} --help",
-                changed.get_name()
-            )));
+        let flag_of = |subcommand: &str| {
+            let mut flags = changed.find_subcommand(subcommand).into_iter().flat_map(Command::get_arguments);
+            flags.find(|arg| key(arg).as_deref() == Some(&name)).cloned()
+        };
+        let Some(flag) = flag_of(subcommand) else {
+            if flag_of(main).is_some() {
+                continue;
+            }
+            return Err(failed(format!("there is no setting \"{name}\"; see: {} {main} --help", changed.get_name())));
         };
         let values = texts(&value).ok_or_else(|| failed(format!("{name} has a value of the wrong type")))?;
         check(&flag, &values).map_err(|why| failed(format!("{name}: {why}")))?;

@@ -17,7 +17,8 @@ pub use reference::table;
 #[derive(Debug, Clone)]
 pub struct Program {
     pub command: Command,
-    /// The subcommand whose flags are the settings; its flag `--config` names the file.
+    /// The subcommand whose flags are the settings. Its flag `--config` names the file, as does that of others which share
+    /// some of its flags.
     pub subcommand: &'static str,
 }
 
@@ -28,8 +29,8 @@ impl Program {
     /// What clap refuses; a file that cannot be read, or has a key or a value that no flag has.
     pub fn matches(&self, args: &[OsString]) -> Result<ArgMatches, clap::Error> {
         let mut command = self.command.clone();
-        if let Some(file) = file::named_in(&command, self.subcommand, args) {
-            command = file::apply(&command, self.subcommand, &file)?;
+        if let Some((subcommand, file)) = file::named_in(&command, args) {
+            command = file::apply(&command, self.subcommand, &subcommand, &file)?;
         }
         command.try_get_matches_from(args)
     }

@@ -33,7 +33,17 @@ pub(crate) enum Unfit {
 /// # Errors
 /// [`Unfit`], for the first that will not do.
 pub(crate) fn check() -> Result<(), Unfit> {
-    for Requirement { program, flag, oldest, purpose } in REQUIREMENTS {
+    look().try_for_each(|found| found.map(drop))
+}
+
+/// Looks at each of the programs; answers its name and version, as it says it.
+pub(crate) fn look() -> impl Iterator<Item = Result<String, Unfit>> {
+    REQUIREMENTS.iter().map(Requirement::look)
+}
+
+impl Requirement {
+    fn look(&self) -> Result<String, Unfit> {
+        let Self { program, flag, oldest, purpose } = self;
         let output = Command::new(program).arg(flag).output().map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 Unfit::Missing { program, purpose }
@@ -48,8 +58,8 @@ pub(crate) fn check() -> Result<(), Unfit> {
             let text = |(major, minor): (u32, u32)| format!("{major}.{minor}");
             return Err(Unfit::TooOld { program, found: text(found), needs: text(*oldest), purpose });
         }
+        Ok(said.lines().next().unwrap_or_default().trim().to_owned())
     }
-    Ok(())
 }
 
 /// The first two numbers of a version: `tmux 3.3a`, `tmux next-3.4`, `git version 2.47.3`.

@@ -28,17 +28,38 @@ pub(crate) struct SandboxSettings {
     pub(crate) allow_write: Vec<std::path::PathBuf>,
 }
 
-/// Finds out what works here; none when confinement is switched off.
+/// How workers are confined here.
+#[derive(Debug)]
+pub(crate) struct Confinement {
+    /// None when confinement is switched off.
+    pub(crate) policy: Option<Policy>,
+    /// What this host lacks of what could be.
+    pub(crate) lacks: Option<String>,
+}
+
+impl Confinement {
+    /// Tells who runs the agent.
+    pub(crate) fn log(&self) {
+        let Self { policy, lacks } = self;
+        let sandbox = label(policy.as_ref());
+        match (policy, lacks) {
+            (None, _) => tracing::warn!(
+                "workers are not confined: they can read and change everything that this user can (--sandbox off)"
+            ),
+            (Some(_), Some(why)) => tracing::warn!(why, sandbox, "workers are not fully confined"),
+            (Some(policy), None) => tracing::info!(sandbox, limits = limited(policy), "workers are confined"),
+        }
+    }
+}
+
+/// Finds out what works here.
 ///
 /// # Errors
 /// Confinement is required and not available; the text is for a person.
-pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) -> anyhow::Result<Option<Policy>> {
+pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) -> anyhow::Result<Confinement> {
     let SandboxSettings { mode, limits, allow_read, allow_write } = wishes;
     if mode == SandboxMode::Off {
-        tracing::warn!(
-            "workers are not confined: they can read and change everything that this user can (--sandbox off)"
-        );
-        return Ok(None);
+        return Ok(Confinement { policy: None, lacks: None });
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
@@ -55,19 +76,14 @@ pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) ->
         host: HostPaths::default(),
     };
     let landlock = rules::version();
-    let (mechanisms, why) = best(&mut policy, landlock, data, program)?;
+    let (mechanisms, lacks) = best(&mut policy, landlock, data, program)?;
     policy.mechanisms = mechanisms;
-    if let Some(why) = &why {
-        if mode == SandboxMode::Require {
-            bail!(
-                "workers cannot be confined as --sandbox require demands; {why}; use another host, or --sandbox best-effort"
-            );
-        }
-        tracing::warn!(why, sandbox = label(Some(&policy)), "workers are not fully confined");
-    } else {
-        tracing::info!(sandbox = label(Some(&policy)), limits = limited(&policy), "workers are confined");
+    if let Some(why) = lacks.as_ref().filter(|_| mode == SandboxMode::Require) {
+        bail!(
+            "workers cannot be confined as --sandbox require demands; {why}; use another host, or --sandbox best-effort"
+        );
     }
-    Ok(Some(policy))
+    Ok(Confinement { policy: Some(policy), lacks })
 }
 
 /// How workers are confined, in one word.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, Outcome, ReportBody};
+use sprint_core::gates::GateOutcome;
 use sprint_core::ids::TreeId;
 use sprint_failpoint::{Point, pass};
 use tokio::time::Instant;
@@ -14,10 +15,10 @@ use super::decide::RoundEnd;
 use super::life::Life;
 use super::missing::{self, Host};
 use super::outcome::{Evidence, NOT_FOUND, Verdict, judge};
+use super::own_sandbox;
 use super::saving::SaveResult;
 use super::tail;
 use crate::host::disk::{self, Durability};
-use crate::host::environment;
 use crate::shim::processes;
 use crate::workspace::extras::Extras;
 use crate::workspace::save::{Remains, Workspace, tree_of};
@@ -109,6 +110,13 @@ impl Life {
             left.files.clone_from(&remains.uncommitted);
             left.file_count = remains.uncommitted_count as u64;
         }
+        let words = || tail::words(&self.handle.dir.log()).unwrap_or_default();
+        if self.agent.policy.is_some()
+            && is_failure(&outcome)
+            && let Some(why) = own_sandbox::explain(&words())
+        {
+            append(&mut outcome, &format!("; {why}"));
+        }
         let wip = saved.wip;
         let tail = tail::read(&self.handle.dir.log()).unwrap_or_else(|error| {
             tracing::warn!(worker = %self.handle.id(), %error, "its log cannot be read");
@@ -143,12 +151,7 @@ impl Life {
         // The shell's last words are on their way to the log.
         self.log_ended(LOG_LIMIT_VANISHED).await;
         let tail = tail::read(&self.handle.dir.log()).ok()?;
-        let policy = self.agent.policy.as_ref();
-        let variables = environment::plain();
-        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let path = value("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
-        let host = Host { path, home: value("HOME").map(Into::into), confined: policy.is_some() };
-        missing::explain(&tail.text, &host)
+        missing::explain(&tail.text, &Host::of_agent(self.agent.policy.is_some()))
     }
 
     pub(super) fn workspace(&self) -> Option<Workspace> {
@@ -213,10 +216,28 @@ impl Life {
     }
 }
 
+/// Whether a command came to a bad end by itself.
+fn is_failure(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Attempt(
+            AttemptOutcome::Failed { .. } | AttemptOutcome::Unfit { .. } | AttemptOutcome::NotSetUp { .. },
+        ) => true,
+        Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
+            verdicts.iter().any(|verdict| verdict.outcome != GateOutcome::Passed)
+        }
+        Outcome::Attempt(_) | Outcome::Gate(_) => false,
+    }
+}
+
 fn append(outcome: &mut Outcome, text: &str) {
     match outcome {
-        Outcome::Attempt(AttemptOutcome::Committed { .. } | AttemptOutcome::NothingToDo { .. })
-        | Outcome::Gate(GateRunOutcome::Judged { .. }) => {}
+        Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
+            let failed = verdicts.iter_mut().find(|verdict| verdict.outcome != GateOutcome::Passed);
+            if let Some(verdict) = failed {
+                verdict.reason.push_str(text);
+            }
+        }
+        Outcome::Attempt(AttemptOutcome::Committed { .. } | AttemptOutcome::NothingToDo { .. }) => {}
         Outcome::Attempt(
             AttemptOutcome::Failed { reason }
             | AttemptOutcome::Unfit { reason }

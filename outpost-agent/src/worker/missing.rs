@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
+use crate::host::environment;
 use crate::sandbox::programs::prefix;
 
 /// In the home directory: where programs are that nobody may have put on the agent's `PATH`.
@@ -16,6 +17,16 @@ pub(super) struct Host {
     pub(super) path: Vec<PathBuf>,
     pub(super) home: Option<PathBuf>,
     pub(super) confined: bool,
+}
+
+impl Host {
+    /// The one that the agent runs on.
+    pub(super) fn of_agent(confined: bool) -> Self {
+        let variables = environment::plain();
+        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let path = value("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+        Self { path, home: value("HOME").map(Into::into), confined }
+    }
 }
 
 /// What to say of the command that was not found; none when its shell has not named it.
