@@ -12,7 +12,7 @@ use crate::item::{Item, ItemKind, Lease, Priority, Stage};
 use crate::job::{AttemptJob, Job, Role};
 use crate::outpost::{Outpost, OutpostState};
 use crate::recipe::Recipe;
-use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Repo, Resume};
+use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Pushes, Repo, Resume};
 use crate::time::Timestamp;
 use crate::trial::{Member, Purpose, Trial};
 use crate::worker::{Worker, WorkerState};
@@ -51,6 +51,7 @@ pub fn repo() -> Repo {
         frozen: None,
         resume: Resume::Clean,
         nothing_to_do: NothingToDo::Block,
+        pushes: Pushes::Taken,
         committing: Committing::default(),
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),

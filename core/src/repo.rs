@@ -45,6 +45,18 @@ crate::words! {
     }
 }
 
+crate::words! {
+    /// What is known of pushes to the upstream's branch.
+    pub enum Pushes as "knowledge of pushes" {
+        /// Nothing: a dry push says nothing of protected branches and hooks.
+        Untried => "untried",
+        /// A branch of our own was taken, and its removal.
+        Probed => "probed",
+        /// One was taken.
+        Taken => "taken",
+    }
+}
+
 /// The intent to bring the upstream's branch from one commit to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamPush {
@@ -83,6 +95,10 @@ pub struct UpstreamTrouble {
 
 const fn default_resume() -> Resume {
     Resume::Clean
+}
+
+const fn default_pushes() -> Pushes {
+    Pushes::Untried
 }
 
 const fn default_nothing_to_do() -> NothingToDo {
@@ -124,6 +140,8 @@ pub struct Repo {
     pub resume: Resume,
     #[serde(default = "default_nothing_to_do")]
     pub nothing_to_do: NothingToDo,
+    #[serde(default = "default_pushes")]
+    pub pushes: Pushes,
     /// How landings are committed.
     #[serde(default)]
     pub committing: Committing,

@@ -313,3 +313,47 @@ fn an_upstream_that_may_only_be_read_is_said_to_be_so_when_it_is_added() {
     let why = shown["upstream_trouble"]["why"].as_str().expect("a reason");
     assert!(why.contains("access rights") && !why.contains(&token), "{why}");
 }
+
+#[test]
+fn what_only_a_push_shows_is_unknown_until_a_probe_or_the_first_landing() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let said = |name: &str| cluster.sprintctl(&["repo", "show", name]).succeeded().stderr;
+    assert!(said("web").contains("is not known yet"), "{}", said("web"));
+    let id = cluster.add(&repo, "Lands", &commit("a", "a"));
+    cluster.landed(&repo, id);
+    assert!(!said("web").contains("not known yet"), "{}", said("web"));
+    assert_eq!(cluster.json(&["repo", "show", "web"])["pushes"], "taken");
+
+    let url = repo.upstream.display().to_string();
+    let branches = || git(&repo.upstream, &["for-each-ref", "--format=%(refname)", "refs/heads"]);
+    let probe = |name: &str| cluster.sprintctl(&["repo", "add", name, &url, "--probe"]).succeeded().stderr;
+    let added = probe("probed");
+    assert!(added.contains("has taken a branch and its removal"), "{added}");
+    assert_eq!(branches(), "refs/heads/main", "nothing of the probe stays");
+    // A hook that refuses everything; then one that only keeps what is there.
+    let hook = protect(&repo, "no pushes on Sundays");
+    let added = probe("refused");
+    assert!(added.contains("has taken no push") && added.contains("no pushes on Sundays"), "{added}");
+    fs::remove_file(hook).expect("is removed");
+    git(&repo.upstream, &["config", "receive.denyDeletes", "true"]);
+    let added = probe("kept");
+    let left = branches();
+    let left = left.lines().find_map(|line| line.strip_prefix("refs/heads/sprint-probe-")).expect("it stays");
+    assert!(added.contains(&format!("sprint-probe-{left} could not be removed")), "{added}");
+}
+
+#[test]
+fn a_partial_clone_as_the_upstream_is_named_so() {
+    let cluster = Cluster::start(0);
+    let repo = cluster.repo("web", &[("a", "1\n")], &[]);
+    repo.push(&[("a", "2\n")]);
+    git(&repo.upstream, &["config", "uploadpack.allowFilter", "true"]);
+    let from = format!("file://{}", repo.upstream.display());
+    git(cluster.path(), &["clone", "-q", "--bare", "--filter=blob:none", &from, "part.git"]);
+    let part = cluster.path().join("part.git");
+    let add = || cluster.sprintctl(&["repo", "add", "part", &part.display().to_string()]);
+    add().refused(&["it is a partial clone, which lacks files", "git fetch --refetch --no-filter"]);
+    git(&part, &["fetch", "-q", "--refetch", "--no-filter", "origin", "+refs/heads/*:refs/heads/*"]);
+    add().succeeded();
+}

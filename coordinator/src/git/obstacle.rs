@@ -9,6 +9,7 @@ pub enum Obstacle {
     NoRepository,
     Denied,
     Owner,
+    Partial,
     Certificate,
     Other,
 }
@@ -16,6 +17,7 @@ pub enum Obstacle {
 /// What is said of each, in lower case; the first that fits counts.
 const SAID: &[(Obstacle, &[&str])] = &[
     (Obstacle::Owner, &["detected dubious ownership"]),
+    (Obstacle::Partial, &["promisor remote", "lazy fetching disabled"]),
     (Obstacle::HostUnknown, &["could not resolve host", "name or service not known", "temporary failure in name"]),
     (Obstacle::HostKey, &["host key verification failed"]),
     (
@@ -73,6 +75,7 @@ impl Obstacle {
             Self::NoRepository => "no git repository is there",
             Self::Denied => "it denies access",
             Self::Owner => "it belongs to another user",
+            Self::Partial => "it is a partial clone, which lacks files of its history",
             Self::Certificate => "the certificate of its host is not trusted",
             Self::Other => "it cannot be reached",
         }
@@ -87,6 +90,9 @@ impl Obstacle {
             Self::NoRepository => "check the address; a path is one of the coordinator's host",
             Self::Denied => "check the access rights of the coordinator's user",
             Self::Owner => "have the coordinator's user trust it with git's setting safe.directory",
+            Self::Partial => {
+                "complete it with git fetch --refetch --no-filter, or name the repository that it was cloned from"
+            }
             Self::Certificate => "have the coordinator's user trust it with git's setting http.sslCAInfo",
             Self::Other => "check the address",
         }
@@ -115,6 +121,7 @@ mod tests {
             ("unable to access 'https://example.org/': The requested URL returned error: 403", Obstacle::Denied),
             ("detected dubious ownership in repository at '/srv/x'", Obstacle::Owner),
             ("server certificate verification failed. CAfile: none", Obstacle::Certificate),
+            ("remote: fatal: could not fetch 28e3b92 from promisor remote; bad pack header", Obstacle::Partial),
             ("something else", Obstacle::Other),
         ];
         for (said, obstacle) in said {

@@ -7,6 +7,7 @@ use sprint_core::address::{Credentials, RepoAddress};
 use sprint_core::git_settings;
 use sprint_core::ids::CommitId;
 use sprint_core::repo::UpstreamRewrite;
+use sprint_core::time::Timestamp;
 use tokio::process::Command;
 
 use super::obstacle::Obstacle;
@@ -363,6 +364,46 @@ impl GitRepo {
             Err(GitError::TimedOut { limit, .. }) => Ok(Some(upstream.unreachable(no_answer(limit)).to_string())),
             Err(error) => Err(error),
         }
+    }
+
+    /// Finds out by a branch that is pushed and deleted again whether the upstream takes pushes; answers why it does not.
+    /// A rule for one branch only does not show.
+    ///
+    /// # Errors
+    /// Those of our own repository.
+    pub async fn probe_push(
+        &self,
+        address: &RepoAddress,
+        tip: &CommitId,
+        now: Timestamp,
+    ) -> Result<Option<String>, GitError> {
+        let branch = format!("sprint-probe-{:x}", now.as_millis());
+        for refspec in [format!("{tip}:refs/heads/{branch}"), format!(":refs/heads/{branch}")] {
+            let upstream = Reach::new(address);
+            let receive_pack = receive_pack();
+            let mut args = vec!["push", "--porcelain", "--no-verify"];
+            if address.path().is_some() {
+                args.push(&receive_pack);
+            }
+            args.extend([upstream.url.as_str(), refspec.as_str()]);
+            let left = |why: String| {
+                if refspec.starts_with(':') { format!("its branch {branch} could not be removed: {why}") } else { why }
+            };
+            match upstream.git(self.path(), &args, TRANSFER_LIMIT).await {
+                Ok(_) => {}
+                Err(GitError::Failed { command: _, stdout, stderr }) => {
+                    return Ok(Some(left(match refusal(&stdout) {
+                        Some(reason) => self.why(address, reason, &stderr).await,
+                        None => upstream.unreachable(words(&stderr)).to_string(),
+                    })));
+                }
+                Err(GitError::TimedOut { limit, .. }) => {
+                    return Ok(Some(left(upstream.unreachable(no_answer(limit)).to_string())));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Why the upstream refused a push, in its own words, and for a checkout on this host with the files in the way.

@@ -133,6 +133,7 @@ reasons! {
     "repo.setup_fails" Waiting SetupFails { repo: RepoName, outposts: Vec<OutpostName>, why: String };
     "repo.submodule_missing" Waiting SubmoduleMissing { repo: RepoName, path: String, why: String };
     "repo.lfs_missing" Waiting LfsMissing { repo: RepoName, count: usize, why: String };
+    "repo.push_unknown" Info PushUnknown { repo: RepoName, branch: String, probed: bool };
     "repo.upstream_behind" Waiting UpstreamBehind { repo: RepoName, since: Timestamp, why: String };
     "repo.cannot_land" Blocked CannotLand { repo: RepoName, why: String };
 }
@@ -195,6 +196,7 @@ impl Reason {
             | Self::SetupFails { .. }
             | Self::SubmoduleMissing { .. }
             | Self::LfsMissing { .. }
+            | Self::PushUnknown { .. }
             | Self::UpstreamBehind { .. }
             | Self::CannotLand { .. } => None,
         }

@@ -140,6 +140,14 @@ impl fmt::Display for Reason {
                     "workers find pointers in the place of {objects} of Git LFS: {why}; it is asked for again with each checkout"
                 )
             }
+            Self::PushUnknown { branch, probed: false, .. } => write!(
+                f,
+                "whether the upstream takes a push to {branch} is not known yet: a protected branch or a hook that refuses shows at the first landing"
+            ),
+            Self::PushUnknown { branch, probed: true, .. } => write!(
+                f,
+                "the upstream has taken a branch and its removal; whether {branch} itself is protected is not known yet, and shows at the first landing"
+            ),
             Self::UpstreamBehind { since, why, .. } => {
                 write!(f, "since {since} the upstream has taken no push: {why}; the push is tried again by itself")
             }

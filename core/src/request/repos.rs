@@ -21,6 +21,8 @@ pub struct NewRepo {
     pub gates: Vec<Gate>,
     pub workers: WorkerSettings,
     pub committing: CommittingPatch,
+    /// Whether a branch may be pushed to the upstream, and deleted there, to find out whether that works.
+    pub probe: bool,
 }
 
 /// How workers of a repo start and how long they may take; what is absent stays as it is.

@@ -74,6 +74,9 @@ pub(crate) struct RepoAddArgs {
     /// The most workers of a role at one time; repeatable
     #[arg(long, value_name = "ROLE=N")]
     limit: Vec<Pair<Role, u32>>,
+    /// Push a branch `sprint-probe-…` to the upstream and delete it there, to find out now whether it takes pushes
+    #[arg(long)]
+    probe: bool,
     #[command(flatten)]
     running: RunningArgs,
     #[command(flatten)]
@@ -234,8 +237,9 @@ fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
 
 impl RepoAddArgs {
     fn request(self) -> v1::AddRepoRequest {
-        let Self { name, url, branch, run, role_run, max_attempts, limit, running, gates, commits } = self;
+        let Self { name, url, branch, run, role_run, max_attempts, limit, probe, running, gates, commits } = self;
         v1::AddRepoRequest {
+            probe,
             name: name.into(),
             url: absolute(url),
             branch: branch.unwrap_or_default(),

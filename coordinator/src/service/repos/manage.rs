@@ -15,7 +15,7 @@ use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::{
-    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Repo, Resume, UpstreamRewrite,
+    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Pushes, Repo, Resume, UpstreamRewrite,
     UpstreamTrouble,
 };
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
@@ -75,7 +75,7 @@ pub struct Described {
 /// # Errors
 /// [`Code::RepoExists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
 pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
-    let NewRepo { name, url, branch, run, max_attempts, limits, gates, workers, committing } = new;
+    let NewRepo { name, url, branch, run, max_attempts, limits, gates, workers, committing, probe } = new;
     check(&gates, max_attempts)?;
     check_committing(&committing)?;
     check_workers(&workers)?;
@@ -91,7 +91,10 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
     sprint.submodules.forget(&name);
     sprint.lfs_missing.forget(&name);
     submodules::bring(sprint, &git, &name, &url, &tip).await?;
-    let refused = git.try_push(&url, &branch).await?;
+    let refused = match git.try_push(&url, &branch).await? {
+        None if probe => git.probe_push(&url, &tip, sprint.now()).await?,
+        tried => tried,
+    };
     let since = sprint.now();
     let mut repo = Repo {
         name: name.clone(),
@@ -106,6 +109,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         frozen: None,
         resume: Resume::Clean,
         nothing_to_do: NothingToDo::Block,
+        pushes: if probe && refused.is_none() { Pushes::Probed } else { Pushes::Untried },
         committing: Committing::default(),
         max_duration: DEFAULT_MAX_DURATION,
         hung_after: Some(DEFAULT_HUNG_AFTER),
@@ -177,6 +181,10 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
     }
     if let Some(why) = &repo.frozen {
         notices.push(Reason::QueueFrozen { repo: name(), why: why.clone() });
+    }
+    if repo.url.is_some() && repo.pushes != Pushes::Taken && repo.upstream_trouble.is_none() {
+        let probed = repo.pushes == Pushes::Probed;
+        notices.push(Reason::PushUnknown { repo: name(), branch: repo.branch.clone(), probed });
     }
     if let Some(UpstreamTrouble { why, since }) = &repo.upstream_trouble {
         notices.push(Reason::UpstreamBehind { repo: name(), since: *since, why: why.clone() });

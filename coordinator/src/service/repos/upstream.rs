@@ -10,7 +10,7 @@ use sprint_core::address::RepoAddress;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::{ItemEvent, Stage};
-use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
+use sprint_core::repo::{Pushes, Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
 use sprint_failpoint::{Point, pass};
 
 use crate::git::{CompareAndSwap, Fetched, GitRepo, Pushed};
@@ -202,6 +202,7 @@ async fn arrived(sprint: &Coordinator, name: &RepoName, pace: &mut Pace, data: V
     change(sprint, name, EventKind::REPO_PUSHED, data, |repo| {
         repo.pushing = None;
         repo.upstream_trouble = None;
+        repo.pushes = Pushes::Taken;
     })
     .await
 }

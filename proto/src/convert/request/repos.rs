@@ -30,8 +30,10 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             hung_after_ms,
             nothing_to_do,
             committing,
+            probe,
         } = request;
         Ok(Self {
+            probe,
             name: parsed("name", &name)?,
             url: RepoAddress::new(url).map_err(|error| Refusal::new(Code::RequestInvalid, error).field("url"))?,
             branch: not_empty(branch),
