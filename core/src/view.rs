@@ -291,6 +291,9 @@ pub struct GateRecord {
 }
 
 impl GateRecord {
+    /// The number of recent trials of a repo that are counted.
+    pub const TRIALS: u32 = 500;
+
     /// How the gates of these trials did, by name.
     pub fn of(trials: &[Trial]) -> Vec<Self> {
         let mut records = BTreeMap::<&str, (Self, Vec<u64>)>::new();

@@ -388,9 +388,6 @@ impl Life {
     fn read_plan(&mut self) {
         let content = std::fs::read(self.handle.dir.plan());
         self.plan = content.ok().and_then(|content| serde_json::from_slice(&content).ok());
-        if let Some(first) = self.plan.as_ref().and_then(brief::port) {
-            self.agent.ports.adopt(self.handle.id(), first);
-        }
     }
 
     fn watch(&self) {

@@ -9,6 +9,7 @@ use sprint_core::assignment::{Assignment, Report};
 use sprint_core::upcast;
 use tokio::sync::mpsc;
 
+use super::brief;
 use super::decide::Stop;
 use super::fleet::Addition;
 use super::handle::{Origin, WorkerHandle};
@@ -19,6 +20,7 @@ use super::reporter;
 use crate::context::Agent;
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
+use crate::shim::plan::Plan;
 
 /// More than a worker ever has on its way: five reports and their acknowledgements.
 const ENTRIES: usize = 64;
@@ -112,6 +114,11 @@ fn start_adopted(agent: &Arc<Agent>, stored: StoredWorker) {
     }
     handle.restore_stop(stop);
     let handle = Arc::new(handle);
+    // Before any new worker is given some.
+    let plan: Option<Plan> = fs::read(handle.dir.plan()).ok().and_then(|content| serde_json::from_slice(&content).ok());
+    if let Some(first) = plan.as_ref().and_then(brief::port) {
+        agent.ports.adopt(worker, first);
+    }
     agent.fleet.add(handle.clone());
     tracing::info!(%worker, finished = progress.is_finished(), "adopted from disk");
     agent.spawn(reporter::run(journal, receiver, agent.outbox.clone()));

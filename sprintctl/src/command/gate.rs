@@ -3,12 +3,12 @@
 use clap::{Args, Subcommand};
 use sprint_core::ids::RepoName;
 use sprint_core::trial::TrialStateName;
-use sprint_core::view::{GateRunView, TrialView};
+use sprint_core::view::{GateRecord, GateRunView, TrialView};
 use sprint_proto::v1;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::output::progress;
+use crate::output::{note, progress};
 use crate::render::gate::{records, trial};
 
 #[derive(Debug, Subcommand)]
@@ -44,7 +44,12 @@ impl GateCommand {
             Self::List { repo } => {
                 let request = v1::RepoQueueRequest { repo: repo.into() };
                 let gates = app.client.changes().gates(request).await?.into_inner().gates;
-                app.output.list(&gates.into_iter().map(Into::into).collect::<Vec<_>>(), "gate runs", records)
+                let gates: Vec<_> = gates.into_iter().map(Into::into).collect();
+                app.output.list(&gates, "gate runs", records)?;
+                if !gates.is_empty() {
+                    note(&format!("counted over the repo's last {} trials", GateRecord::TRIALS));
+                }
+                Ok(())
             }
             Self::Run(args) => run(args, app).await,
         }

@@ -22,9 +22,6 @@ use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::{Notice, RepoQueue, Tx};
 
-/// The number of recent trials from which the results of gates are counted.
-const GATE_HISTORY: u32 = 500;
-
 impl Machine for Change {
     type Event = ChangeEvent;
     type Effect = ChangeEffect;
@@ -146,5 +143,5 @@ pub async fn why(sprint: &Coordinator, id: ChangeId) -> Result<Vec<Event>, Servi
 /// The change or the repo does not exist.
 pub async fn gates(sprint: &Coordinator, repo: &RepoName) -> Result<Vec<GateRecord>, ServiceError> {
     sprint.store.get(repo).await?.ok_or_else(|| ServiceError::no_repo(repo))?;
-    Ok(GateRecord::of(&sprint.store.trials(repo, Some(GATE_HISTORY)).await?))
+    Ok(GateRecord::of(&sprint.store.trials(repo, Some(GateRecord::TRIALS)).await?))
 }

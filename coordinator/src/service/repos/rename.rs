@@ -6,7 +6,7 @@ use sprint_core::change::ChangeState;
 use sprint_core::event::EventKind;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::refusal::{Code, Refusal};
-use sprint_core::repo::Repo;
+use sprint_core::repo::{Pushes, Repo};
 
 use crate::git::GitRepo;
 use crate::service::repos::halt::event;
@@ -45,6 +45,7 @@ pub(crate) async fn set_branch(
         repo.branch = branch;
         repo.upstream_trouble = None;
         repo.pushing = None;
+        repo.pushes = Pushes::Untried;
         // The rewrite was of the old one.
         if repo.upstream_rewrite.take().is_some() {
             repo.halted = None;
