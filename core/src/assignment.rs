@@ -131,6 +131,9 @@ pub struct Assignment {
     pub hung_after: Option<Duration>,
 }
 
+/// How the reason begins for which an outpost could not give a worker its workspace: another may.
+pub const NO_WORKSPACE: &str = "the workspace could not be made";
+
 /// How one step ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandResult {

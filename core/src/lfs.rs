@@ -80,7 +80,8 @@ impl LfsObject {
         if content.len() >= POINTER_MOST {
             return None;
         }
-        let mut lines = std::str::from_utf8(content).ok()?.lines();
+        // As Git LFS reads it: what stands around it does not count.
+        let mut lines = std::str::from_utf8(content).ok()?.trim().lines();
         let version = lines.next()?.strip_prefix("version ")?;
         if !VERSIONS.contains(&version) {
             return None;
@@ -94,6 +95,11 @@ impl LfsObject {
             }
         }
         Some(Self { oid: oid?, size: size? })
+    }
+
+    /// Whether a pointer wants a program of its owner's besides Git LFS, which nobody else has.
+    pub fn is_extended(pointer: &[u8]) -> bool {
+        pointer.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_start().starts_with(b"ext-"))
     }
 
     /// The pointer to it.
@@ -121,6 +127,8 @@ mod tests {
         assert_eq!(LfsObject::of_pointer(text.as_bytes()), Some(object()));
         let extended = text.replace("oid", &format!("ext-0-a sha256:{OID}\noid"));
         assert_eq!(LfsObject::of_pointer(extended.as_bytes()), Some(object()));
+        assert!(LfsObject::is_extended(extended.as_bytes()) && !LfsObject::is_extended(text.as_bytes()));
+        assert_eq!(LfsObject::of_pointer(format!("\n {text} \n\n").as_bytes()), Some(object()));
         for (from, to) in [
             ("spec/v1", "spec/v9"),
             ("size 3", "size -3"),

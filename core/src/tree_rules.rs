@@ -104,10 +104,8 @@ pub enum ProblemKind {
         /// Why it is not at the upstream either.
         why: Option<String>,
     },
-    /// A worker names another server for objects of Git LFS.
-    LfsServer {
-        address: String,
-    },
+    /// A worker changes which server has the objects of Git LFS.
+    LfsServer,
     TooLarge {
         bytes: u64,
         limit: u64,
@@ -128,7 +126,7 @@ impl ProblemKind {
             Self::TooLong | Self::NewSubmodule { .. } | Self::SubmoduleMissing { .. } => None,
             Self::ConflictMarkers { .. } => Some("conflict_markers"),
             Self::UnknownSubmodule => Some("unknown_submodules"),
-            Self::LfsPointer { .. } | Self::LfsServer { .. } => Some("lfs_pointers"),
+            Self::LfsPointer { .. } | Self::LfsServer => Some("lfs_pointers"),
             Self::TooLarge { .. } => Some("max_blob"),
         }
     }
@@ -163,8 +161,8 @@ impl fmt::Display for Problem {
                 let oid = &object.oid;
                 write!(f, "{path} is a pointer of Git LFS, and nobody has its object {oid}{why}")
             }
-            ProblemKind::LfsServer { address } => {
-                write!(f, "{path} names another server for the objects of Git LFS, {address}; a person brings that")
+            ProblemKind::LfsServer => {
+                write!(f, "{path} says which server has the objects of Git LFS; only a person changes that")
             }
             ProblemKind::TooLarge { bytes, limit } => write!(f, "{path} has {bytes} bytes, more than {limit}"),
         }
@@ -217,7 +215,8 @@ pub fn of_content(new: &[u8], old: impl FnOnce() -> Option<Vec<u8>>, rules: &Tre
     if rules.lfs_pointers == TreeRule::Refuse
         && let Some(object) = LfsObject::of_pointer(new)
     {
-        return Some(ProblemKind::LfsPointer { object, why: None });
+        let why = LfsObject::is_extended(new).then(|| "it needs an extension of Git LFS".to_owned());
+        return Some(ProblemKind::LfsPointer { object, why });
     }
     if rules.conflict_markers == TreeRule::Refuse
         && let Some(line) = conflict_markers(new)
@@ -363,7 +362,10 @@ mod tests {
             prop_assert_eq!(of_path(&path, &off).is_some(), path.len() > MAX_PATH);
             prop_assert_eq!(of_content(&content, || None, &off), None);
             of_path(&path, &ALL);
-            prop_assert_eq!(of_content(&content, || Some(content.clone()), &ALL), LfsObject::of_pointer(&content).map(|object| ProblemKind::LfsPointer { object, why: None }));
+            prop_assert_eq!(of_content(&content, || Some(content.clone()), &ALL), LfsObject::of_pointer(&content).map(|object| ProblemKind::LfsPointer {
+                object,
+                why: LfsObject::is_extended(&content).then(|| "it needs an extension of Git LFS".to_owned()),
+            }));
         }
     }
 }

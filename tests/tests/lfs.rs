@@ -105,7 +105,30 @@ fn nothing_lands_whose_object_nobody_has_and_no_worker_chooses_the_server() {
     let server = "git config -f .lfsconfig lfs.url https://evil.invalid/lfs";
     let id = add(&cluster, &repo, "Chooses a server", server);
     let reason = blocked(&cluster, id);
-    assert!(reason.contains(".lfsconfig names another server"), "{reason}");
+    assert!(reason.contains(".lfsconfig says which server has the objects"), "{reason}");
+    // By other ways.
+    for (title, ways) in [
+        ("An include", "printf '[include]\\n\\tpath = x\\n' > .lfsconfig"),
+        ("A link", "echo > x; ln -s x .lfsconfig"),
+        ("A file that is none", "echo '[' > .lfsconfig"),
+    ] {
+        let id = cluster.add(&repo, title, &format!("{ways}; {unfiltered} add -A; git commit -qm x"));
+        assert!(blocked(&cluster, id).contains(".lfsconfig says which server"), "{title}");
+    }
+    // As Git LFS reads it.
+    let pointer = |more: &str| {
+        format!(
+            "printf '{more}version https://git-lfs.github.com/spec/v1\\next-0-foo sha256:%064d\\noid sha256:%064d\\nsize 0\\n' 1 7"
+        )
+    };
+    for (title, more, said) in
+        [("After a line", "\\n\\n", "x.bin is a pointer"), ("An extension", "", "needs an extension of Git LFS")]
+    {
+        let id =
+            cluster.add(&repo, title, &format!("{} > x.bin; {unfiltered} add -A; git commit -qm x", pointer(more)));
+        let reason = blocked(&cluster, id);
+        assert!(reason.contains(said), "{title}: {reason}");
+    }
     // A person does, and it counts.
     let own = cluster.path().join("other.git");
     git(cluster.path(), &["init", "-q", "--bare", "-b", "main", "other.git"]);
@@ -124,26 +147,23 @@ fn the_branch_waits_at_home_until_the_upstream_has_the_objects() {
     let store = repo.upstream.join("lfs");
     let parked = repo.upstream.join("parked");
     fs::rename(&store, &parked).expect("is renamed");
-    fs::write(&store, "in the way").expect("is written");
-    let before = repo.tip();
-    // The worker finds no object, and its file holds the pointer.
-    let id = cluster.add(
-        &repo,
-        "Adds one",
-        "grep -q oid data.bin && echo 'content a' > a.bin && git add a.bin && git commit -qm a",
-    );
+    // The upstream has no object, and the file holds the pointer.
+    let run = "grep -q oid data.bin && echo b > b && git add b && git commit -qm b";
+    let id = cluster.add(&repo, "Finds a pointer", run);
     let said = || cluster.sprintctl(&["repo", "show", "web"]).succeeded().stderr;
     eventually("what is missing is named", || said().contains("pointers in the place of an object of Git LFS"));
-    // The gate needs what is not there.
-    eventually("the gate fails", || cluster.item(id)["stage"] != "running" && cluster.item(id)["stage"] != "ready");
-    cluster.sprintctl(&["item", "cancel", &id.to_string()]);
-    fs::remove_file(&store).expect("is removed");
+    eventually("it has ended", || cluster.item(id)["stage"] == "merging");
+    let log = cluster.sprintctl(&["worker", "logs", &cluster.workers(id)[0]["id"].to_string()]).succeeded().text();
+    assert!(log.contains("some files hold pointers of Git LFS"), "{log}");
+    cluster.sprintctl(&["item", "cancel", &id.to_string()]).succeeded();
+    // Git LFS has looked there, and made it.
+    fs::remove_dir_all(&store).ok();
     fs::rename(&parked, &store).expect("is renamed");
     let id = add(&cluster, &repo, "Reads it", "grep -q one data.bin; echo b > b");
     cluster.landed(&repo, id);
     assert!(!said().contains("Git LFS"), "{}", said());
 
-    let before = if before == repo.tip() { before } else { repo.tip() };
+    let before = repo.tip();
     fs::rename(&store, &parked).expect("is renamed");
     fs::write(&store, "in the way").expect("is written");
     let id = add(&cluster, &repo, "Adds another", "echo 'content c' > c.bin");
@@ -159,7 +179,8 @@ fn the_branch_waits_at_home_until_the_upstream_has_the_objects() {
 #[test]
 fn what_was_not_committed_comes_back_whole_also_from_a_backup() {
     let (mut cluster, repo, _) = with_lfs(1, &[]);
-    let run = "echo 'content half' > half.bin; exit 1";
+    let run = "git checkout -qb topic; echo 'content topic' > topic.bin; git add -A; git commit -qm topic; git checkout -q -; \
+               echo 'content half' > half.bin; exit 1";
     let id = cluster.add(&repo, "Leaves half", run);
     blocked(&cluster, id);
     let restored = |cluster: &Cluster, name: &str| {
@@ -174,7 +195,12 @@ fn what_was_not_committed_comes_back_whole_also_from_a_backup() {
         let variables = [("GIT_CONFIG_GLOBAL", home.as_str())];
         let args = ["item", "restore", &id.to_string(), "--dir", &path.display().to_string()];
         cluster.sprintctl_with(&variables, &args).succeeded();
-        fs::read_to_string(path.join("half.bin")).expect("is there")
+        let half = fs::read_to_string(path.join("half.bin")).expect("is there");
+        fs::remove_file(path.join("half.bin")).expect("is removed");
+        let filter = "filter.lfs.smudge=git-lfs smudge -- %f";
+        git(&path, &["-c", filter, "-c", "filter.lfs.clean=git-lfs clean -- %f", "checkout", "-q", "topic"]);
+        assert_eq!(fs::read_to_string(path.join("topic.bin")).expect("is there"), "content topic\n");
+        half
     };
     assert_eq!(restored(&cluster, "first"), "content half\n");
     let archive = cluster.path().join("backup.tar");
@@ -251,7 +277,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def body(self): return self.rfile.read(int(self.headers.get("Content-Length", 0)))
     def do_POST(self):
         asked = json.loads(self.body())
+        if os.path.exists(root + ".down"): return self.answer(500, b"{}")
         if self.headers.get("Authorization") != wanted: return self.answer(401, b"{}")
+        if os.path.exists(root + ".full") and asked["operation"] == "upload":
+            return self.answer(403, json.dumps({"message": "over its data quota"}).encode())
         base = "http://%s:%d/o/" % self.server.server_address
         objects = []
         for one in asked["objects"]:
@@ -299,19 +328,37 @@ fn a_server_that_asks_for_a_password_gives_and_takes_objects() {
     cluster.landed(&repo, id);
     assert_eq!(pulled(&clone, "new.bin"), "content new\n");
     assert_eq!(fs::read_dir(&root).expect("is there").count(), 2);
+    // While it takes nothing, what it would have to take goes back, and other work lands.
+    let full = root.with_extension("full");
+    fs::write(&full, "").expect("is written");
+    let id = add(&cluster, &repo, "Too much", "echo 'content more' > more.bin");
+    let reason = blocked(&cluster, id);
+    assert!(reason.contains("does not take what it brings") && reason.contains("over its data quota"), "{reason}");
+    let id = add(&cluster, &repo, "Something else", "echo c > c");
+    cluster.landed(&repo, id);
+    // While it is away, nobody works with pointers.
+    let down = root.with_extension("down");
+    fs::remove_file(&full).expect("is removed");
+    git(&clone, &["pull", "-q", "origin", "main"]);
+    push(&clone, &[("data.bin", "content late\n")]);
+    fs::write(&down, "").expect("is written");
+    cluster.sprintctl(&["repo", "fetch", "web"]).succeeded();
+    let id = add(&cluster, &repo, "Waits for it", "grep -q late data.bin; echo d > d");
+    let explained = || cluster.sprintctl(&["item", "explain", &id.to_string()]).succeeded().text();
+    eventually("the reason is said", || explained().contains("the workspace could not be made"));
+    fs::remove_file(&down).expect("is removed");
+    cluster.landed(&repo, id);
     // What it does not have any more is said, without the password.
-    for entry in fs::read_dir(&root).expect("is there") {
-        fs::remove_file(entry.expect("is there").path()).expect("is removed");
-    }
+    git(&clone, &["pull", "-q", "origin", "main"]);
     push(&clone, &[("data.bin", "content away\n")]);
     for entry in fs::read_dir(&root).expect("is there") {
         fs::remove_file(entry.expect("is there").path()).expect("is removed");
     }
     cluster.sprintctl(&["repo", "fetch", "web"]).succeeded();
-    cluster.add(&repo, "Finds a pointer", "grep -q oid data.bin && echo b > b && git add b && git commit -qm b");
+    cluster.add(&repo, "Finds a pointer", "grep -q oid data.bin && echo e > e && git add e && git commit -qm e");
     let said = || cluster.sprintctl(&["repo", "show", "web"]).succeeded().stderr;
     eventually("what is missing is named", || said().contains("no such object") || said().contains("404"));
-    assert!(!said().contains("secret"), "{}", said());
+    assert!(!said().contains("secret") && !explained().contains("secret"), "{}", said());
 }
 
 #[test]

@@ -64,6 +64,33 @@ sprintctl wait 1 --timeout 60s
 }
 
 #[test]
+fn up_lends_workers_the_files_that_git_ignores() {
+    let Some(user) = user() else { return };
+    user.checkout("web");
+    let script = r#"
+cd ~/web
+echo .env > .worktreeinclude; echo .env > .gitignore; git add -A; git -c user.name=a -c user.email=a@b commit -qm ignored
+mkdir ~/mine ~/other; echo KEY=1 > ~/mine/.env; echo KEY=2 > ~/other/.env
+run() { echo "grep -q KEY=$1 .env && echo $1 > key && git add key && git commit -qm $1"; }
+refuses sprintctl up --files ~/nowhere; says 'No such file'
+sprintctl up --files ~/mine >/dev/null
+sprintctl item add --repo web One --run "$(run 1)"
+sprintctl wait 1 --timeout 60s
+[ "$(cat key)" = 1 ]
+# Another directory counts without a new start; a link leads nowhere else when everything is removed.
+out=$(sprintctl up --files ~/other); says 'runs already'
+sprintctl item add --repo web Two --run "$(run 2)"
+sprintctl wait 2 --timeout 60s
+[ "$(cat key)" = 2 ]
+(cd / && refuses sprintctl up --files ~/mine; says 'no checkout here')
+sprintctl down --purge
+[ -e ~/mine/.env ] && [ -e ~/other/.env ] && [ ! -e ~/.local/state/sprint/files ]
+"#;
+    let (well, said) = user.run(&format!("{HELP}{script}"));
+    assert!(well, "{said}");
+}
+
+#[test]
 fn down_ends_what_up_has_started_and_purges_only_what_is_safe() {
     let Some(user) = user() else { return };
     user.checkout("web");

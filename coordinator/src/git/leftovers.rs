@@ -59,6 +59,9 @@ pub(super) fn remove_half_written(repository: &Path) {
             remove(&entry);
         }
     }
+    for directory in ["lfs/tmp", "lfs/logs"] {
+        entries(&repository.join(directory)).for_each(|entry| remove(&entry));
+    }
     for entry in entries(&packs) {
         if is_temporary(&entry) || is_mark(&entry) {
             remove(&entry);

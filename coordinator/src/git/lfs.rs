@@ -20,8 +20,6 @@ use super::{GitError, GitRepo};
 
 /// Where a tree says which server has its objects, unless that is the upstream itself.
 pub const SERVER_FILE: &str = ".lfsconfig";
-/// The keys that name a server.
-const SERVER_KEYS: &str = r"^(lfs\.(push)?url|remote\..*\.lfs(push)?url)$";
 /// Names in one command line.
 const AT_ONCE: usize = 200;
 /// An object that nothing names goes at this age: somebody may be about to name it.
@@ -45,6 +43,14 @@ impl LfsStore {
 
     pub fn has(&self, object: &LfsObject) -> bool {
         self.path(&object.oid).metadata().is_ok_and(|found| found.is_file() && found.len() == object.size)
+    }
+
+    /// Keeps an object that is about to be named.
+    pub fn touch(&self, oid: &LfsOid) {
+        let file = fs::File::options().append(true).open(self.path(oid));
+        if let Err(error) = file.and_then(|file| file.set_modified(SystemTime::now())) {
+            tracing::warn!(%oid, %error, "an object of Git LFS cannot be marked as needed");
+        }
     }
 
     /// Whether it was never used.
@@ -94,32 +100,37 @@ impl GitRepo {
     /// The server for objects that a tree names, for reading and for writing; the upstream itself where there is none.
     ///
     /// # Errors
-    /// As [`GitRepo::resolve`].
+    /// As [`GitRepo::resolve`], and [`GitError::Failed`] when what it says cannot be read: then nobody knows.
     pub async fn lfs_server(&self, treeish: &str) -> Result<LfsServer, GitError> {
-        let named = self.lfs_servers(treeish).await?;
-        let value = |wanted: &str| named.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone());
-        Ok(LfsServer { read: value("lfs.url"), write: value("lfs.pushurl") })
+        if self.lfs_server_file(treeish)?.is_none() {
+            return Ok(LfsServer::default());
+        }
+        let blob = format!("--blob={treeish}:{SERVER_FILE}");
+        // It may not lead to other files, here or on the coordinator's host.
+        let list = ["config", "--no-includes", &blob, "-z", "--list"];
+        let listed = program::run(self.path(), &list, TRANSFER_LIMIT).await?;
+        let entries = || listed.split('\0').filter_map(|entry| entry.split_once('\n'));
+        if entries().any(|(key, _)| key.starts_with("include")) {
+            let (command, stdout) = ("config".to_owned(), String::new());
+            let stderr = format!("{SERVER_FILE} includes another file, which is not followed");
+            return Err(GitError::Failed { command, stdout, stderr });
+        }
+        // The last one counts, and what is said of all servers before what is said of one.
+        let value = |key: &str| entries().rfind(|(found, _)| *found == key).map(|(_, value)| value.to_owned());
+        Ok(LfsServer {
+            read: value("lfs.url").or_else(|| value("remote.origin.lfsurl")),
+            write: value("lfs.pushurl").or_else(|| value("remote.origin.lfspushurl")),
+        })
     }
 
-    /// Everything that a tree says of servers: keys and values.
+    /// What stands in a tree in the place of the file that names servers: equal where nothing was changed.
     ///
     /// # Errors
     /// As [`GitRepo::resolve`].
-    pub async fn lfs_servers(&self, treeish: &str) -> Result<Vec<(String, String)>, GitError> {
-        let is_there = {
-            let objects = self.objects();
-            let tree = objects.find_object(oid(treeish)?, None)?.peel_to_tree()?;
-            tree.get_name(SERVER_FILE).is_some()
-        };
-        if !is_there {
-            return Ok(vec![]);
-        }
-        let blob = format!("--blob={treeish}:{SERVER_FILE}");
-        let list = ["config", &blob, "-z", "--get-regexp", SERVER_KEYS];
-        // A file that git cannot read names no server for anybody.
-        let listed = program::run(self.path(), &list, TRANSFER_LIMIT).await.unwrap_or_default();
-        let entries = listed.split('\0').filter_map(|entry| entry.split_once('\n'));
-        Ok(entries.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    pub fn lfs_server_file(&self, treeish: &str) -> Result<Option<(String, i32)>, GitError> {
+        let objects = self.objects();
+        let tree = objects.find_object(oid(treeish)?, None)?.peel_to_tree()?;
+        Ok(tree.get_name(SERVER_FILE).map(|entry| (entry.id().to_string(), entry.filemode())))
     }
 
     /// The objects whose pointers came with the commits that `new` has and `old` does not; none is old where nothing is.
@@ -219,10 +230,12 @@ pub(super) fn reclaim(repository: &Path) -> Result<usize, GitError> {
             old.remove(&object.oid);
         }
     }
-    for oid in &old {
+    // One may have been handed over again meanwhile.
+    let gone: Vec<_> = old.into_iter().filter(is_old).collect();
+    for oid in &gone {
         fs::remove_file(store.path(oid))?;
     }
-    Ok(old.len())
+    Ok(gone.len())
 }
 
 /// What a blob points to, if it is a pointer.
@@ -232,6 +245,32 @@ fn pointer(objects: &Repository, id: Oid) -> Result<Option<LfsObject>, GitError>
         return Ok(None);
     }
     Ok(LfsObject::of_pointer(objects.find_blob(id)?.content()))
+}
+
+/// Whether a server has said no, rather than that it could not be asked.
+pub fn is_refusal(said: &str) -> bool {
+    const REFUSED: &[&str] = &[
+        "not found",
+        "no such",
+        "does not exist",
+        "missing object",
+        "disabled",
+        "not enabled",
+        "quota",
+        "denied",
+        "authorization",
+        "authentication",
+        "[401]",
+        "[403]",
+        "[404]",
+        "[410]",
+        "[413]",
+        "[422]",
+        "[507]",
+        "http: 4",
+    ];
+    let said = said.to_ascii_lowercase();
+    REFUSED.iter().any(|words| said.contains(words))
 }
 
 /// The servers for the objects of a tree, where it names some.

@@ -29,7 +29,7 @@ pub use archive::Refs;
 pub use commands::RefUpdate;
 pub use error::{GitError, OLDEST_GIT};
 pub use history::{NewCommit, Parting};
-pub use lfs::{LfsServer, LfsStore, SERVER_FILE as LFS_SERVER_FILE};
+pub use lfs::{LfsServer, LfsStore, SERVER_FILE as LFS_SERVER_FILE, is_refusal};
 pub use merge_tree::Merged;
 pub use repos::GitRepos;
 pub use repository::{CompareAndSwap, GitRepo};

@@ -61,7 +61,7 @@ impl GitRepo {
             return Ok(vec![]);
         }
         let blob = format!("--blob={treeish}:{FILE}");
-        let list = ["config", &blob, "-z", "--get-regexp", gitmodules::KEYS];
+        let list = ["config", "--no-includes", &blob, "-z", "--get-regexp", gitmodules::KEYS];
         // A file that git cannot read names no submodule for anybody.
         let listed = program::run(self.path(), &list, TRANSFER_LIMIT).await.unwrap_or_default();
         let mut found = vec![];

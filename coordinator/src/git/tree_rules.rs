@@ -95,7 +95,9 @@ impl Search<'_> {
         let old = || Some(self.objects.find_blob(before?).ok()?.content().to_vec());
         match of_content(content.content(), old, &self.rules) {
             // Its object was handed over, or it was only moved.
-            Some(ProblemKind::LfsPointer { object, .. }) if self.lfs.has(&object) || self.base_has(id)? => Ok(()),
+            Some(ProblemKind::LfsPointer { object, why: None }) if self.lfs.has(&object) || self.base_has(id)? => {
+                Ok(())
+            }
             Some(problem) => {
                 self.add(path, problem);
                 Ok(())

@@ -47,8 +47,10 @@ fn receive_pack() -> String {
 }
 
 /// Answers git's question for a user and a password from the environment: all users of this host can read its
-/// arguments.
-const HELPER: &str = "!f() { test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' \"$SPRINT_GIT_USER\" \"$SPRINT_GIT_PASSWORD\"; }; f";
+/// arguments. What was refused is not given again to Git LFS, which would ask without end.
+const HELPER: &str = "!f() { test \"$1\" = erase && test -n \"$SPRINT_GIT_REFUSED\" && : > \"$SPRINT_GIT_REFUSED\"; \
+    test \"$1\" = get && ! test -e \"$SPRINT_GIT_REFUSED\" && \
+    printf 'username=%s\\npassword=%s\\n' \"$SPRINT_GIT_USER\" \"$SPRINT_GIT_PASSWORD\"; }; f";
 
 /// An upstream, as arguments and environment of git.
 pub(super) struct Reach<'a> {
@@ -72,6 +74,7 @@ impl<'a> Reach<'a> {
     /// As [`Self::git`], for Git LFS, which opens a path by itself: it sees that repository's settings as its person does.
     pub(super) async fn lfs(&self, directory: &Path, args: &[&str], limit: Duration) -> Result<String, GitError> {
         let mut command = program::command(directory);
+        command.env("SPRINT_GIT_REFUSED", directory.join("refused"));
         if self.address.path().is_some() {
             for key in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_ATTR_NOSYSTEM"] {
                 command.env_remove(key);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sprint_core::assignment::{Assignment, ReportBody};
+use sprint_core::assignment::{Assignment, NO_WORKSPACE, ReportBody};
 use sprint_core::worker::Terminal;
 use sprint_failpoint::{Point, pass};
 use tokio::sync::oneshot;
@@ -269,7 +269,7 @@ impl Life {
         if says_full || disk::is_full(self.agent.data.root()) {
             format!("{DISK_FULL}: {error}")
         } else {
-            format!("the workspace could not be made: {error}")
+            format!("{NO_WORKSPACE}: {error}")
         }
     }
 

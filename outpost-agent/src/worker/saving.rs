@@ -1,5 +1,6 @@
 //! A worker's work is brought to the coordinator, however long it takes, before anything of it goes.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sprint_core::ids::{CommitId, late_ref, left_ref, wip_ref, work_ref};
@@ -102,7 +103,7 @@ impl Life {
         };
         if !refspecs.is_empty() {
             pass(Point::PushWorkBefore);
-            self.push(workspace, &refspecs, scratch).await.ok();
+            self.push(workspace, &refspecs, &[], scratch).await.ok();
             pass(Point::PushWorkAfter);
         }
         self.save_extras(workspace, job, extras, scratch, &mut saved).await;
@@ -131,7 +132,8 @@ impl Life {
         let target = |extra: &Extra| left_ref(job.item, job.attempt, extra.label.as_str());
         let refspecs: Vec<_> = taken.iter().map(|extra| format!("+{}:{}", extra.object, target(extra))).collect();
         let labels = taken.iter().map(|extra| extra.label.to_string());
-        match self.push(workspace, &refspecs, scratch).await {
+        let places: Vec<_> = taken.iter().map(|extra| extra.git_dir.clone()).collect();
+        match self.push(workspace, &refspecs, &places, scratch).await {
             Ok(()) => saved.extras.extend(labels),
             Err(error) => saved.extras_unsaved.extend(labels.map(|label| format!("{label} ({error})"))),
         }
@@ -175,12 +177,18 @@ impl Life {
         }
     }
 
-    /// Pushes what was taken over, however long it takes.
+    /// Pushes what was taken over, however long it takes; objects of Git LFS may be in further repositories.
     ///
     /// # Errors
     /// The coordinator refuses what an older version of it does not know, or a limit of its own forbids; its
     /// workers' commits it takes.
-    async fn push(&self, workspace: &Workspace, refspecs: &[String], scratch: &Scratch) -> Result<(), GitError> {
+    async fn push(
+        &self,
+        workspace: &Workspace,
+        refspecs: &[String],
+        places: &[PathBuf],
+        scratch: &Scratch,
+    ) -> Result<(), GitError> {
         let mut known = self.agent.repositories.remote.subscribe();
         let repo = self.handle.assignment.repo.as_str();
         let mut refspecs = refspecs.to_vec();
@@ -189,7 +197,7 @@ impl Life {
             let remote = known.wait_for(Option::is_some).await.ok().and_then(|remote| remote.clone());
             // None: the agent is ending.
             let Some(remote) = remote else { return Ok(()) };
-            match workspace.push(&remote, repo, &refspecs, scratch).await {
+            match workspace.push(&remote, repo, &refspecs, places, scratch).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.says_late() && !refspecs.iter().any(|spec| is_late(spec)) => {
                     tracing::warn!(worker = %self.handle.id(), "its attempt is over; its work is kept under a late ref");

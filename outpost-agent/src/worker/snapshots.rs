@@ -234,7 +234,7 @@ impl SnapshotTask {
         let assignment = &self.handle.assignment;
         let Some(job) = assignment.job.attempt() else { return Ok(()) };
         let refspec = format!("+{commit}:{}", wip_ref(job.item, job.attempt));
-        self.workspace.push(&remote, assignment.repo.as_str(), &[refspec], scratch).await
+        self.workspace.push(&remote, assignment.repo.as_str(), &[refspec], &[], scratch).await
     }
 }
 

@@ -77,6 +77,7 @@ fn shown(bytes: &[u8]) -> String {
 
 /// The last state of a screen on which there was anything: a program that ends clears it.
 fn last_screen(drawn: &[u8]) -> String {
+    let drawn = &without_repetitions(drawn);
     let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
     let clears = drawn.windows(CLEAR.len()).enumerate().filter(|(_, some)| *some == CLEAR).map(|(at, _)| at);
     let mut ends: Vec<usize> = clears.chain([drawn.len()]).collect();
@@ -92,6 +93,20 @@ fn last_screen(drawn: &[u8]) -> String {
         }
     }
     last.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Leaves out the sequence that repeats a character as often as a number says: a few bytes would draw for minutes.
+fn without_repetitions(bytes: &[u8]) -> Vec<u8> {
+    let (mut kept, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    while let Some(at) = rest.windows(2).position(|two| two == b"\x1b[") {
+        let parameters = rest[at + 2..].iter().take_while(|byte| (0x20..0x40).contains(*byte)).count();
+        let end = (at + 2 + parameters + 1).min(rest.len());
+        let keep = if rest.get(end - 1) == Some(&b'b') { at } else { end };
+        kept.extend_from_slice(&rest[..keep]);
+        rest = &rest[end..];
+    }
+    kept.extend_from_slice(rest);
+    kept
 }
 
 /// Whether it begins with the end of a screen of a program's own.
@@ -177,6 +192,8 @@ mod tests {
         let progress = b"one\r\n10 %\r\n\x1b[1A\x1b[2K100 %\r\nready\r\n";
         assert_eq!(shown(progress).trim_end(), "one\n100 %\nready");
         assert_eq!(shown(b"\x1b[31mred\x1b[0m\r\nand \x1b[Kblue"), "red\nand blue");
+        let repeated = [&b"\x1b[Ha"[..], &b"\x1b[65535b".repeat(20_000)].concat();
+        assert_eq!(shown(&repeated).trim(), "a");
     }
 
     #[test]

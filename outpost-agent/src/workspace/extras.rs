@@ -37,7 +37,7 @@ pub(crate) struct Extra {
     /// A commit, or whatever object the ref names.
     pub(crate) object: CommitId,
     /// The repository that has it.
-    pub(super) git_dir: PathBuf,
+    pub(crate) git_dir: PathBuf,
 }
 
 /// Everything besides.

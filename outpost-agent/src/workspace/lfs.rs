@@ -59,8 +59,12 @@ pub(super) fn write_settings(mirror: &Path, remote: &Remote, repo: &str) -> io::
         let (certificate, key, trust) = (quoted(certificate), quoted(key), quoted(trust));
         format!("[http]\n\tsslCert = {certificate}\n\tsslKey = {key}\n\tsslCAInfo = {trust}\n")
     });
-    let settings =
-        format!("[lfs]\n\turl = {url}\n\tpushurl = {url}\n\tstorage = {storage}\n\tactivitytimeout = {limit}\n{tls}");
+    // What a tree says of these does not count: a file without its content would look like one that has it, and nobody
+    // here has a password.
+    let settings = format!(
+        "[lfs]\n\turl = {url}\n\tpushurl = {url}\n\tstorage = {storage}\n\tactivitytimeout = {limit}\n\
+         \tskipdownloaderrors = false\n\tfetchinclude =\n\tfetchexclude =\n[lfs {url}]\n\taccess = none\n{tls}"
+    );
     let path = settings_file(mirror);
     let draft = path.with_extension("new");
     fs::write(&draft, settings)?;
@@ -87,3 +91,11 @@ impl Cause {
 
 /// Has git leave pointers where there is no object.
 pub(super) const LEAVE_POINTERS: (&str, &str) = ("GIT_LFS_SKIP_DOWNLOAD_ERRORS", "1");
+
+/// In the git directory of a tree, some of whose files hold pointers.
+pub(super) const LACKS: &str = "sprint-lacks-objects";
+
+/// Whether a mirror has any objects: its repo is one with Git LFS.
+pub(super) fn is_used(mirror: &Path) -> bool {
+    fs::read_dir(objects(mirror)).is_ok_and(|mut list| list.next().is_some())
+}

@@ -24,6 +24,10 @@ pub(crate) fn sweep(mirrors: &Path, began: SystemTime) {
         // Git fails while it is there, whether anybody has the lock or not.
         locks.extend(Some(mirror.join("packed-refs.new")).filter(|path| path.exists()));
         half_written(&mirror.join("objects"), &mut locks);
+        for directory in ["lfs/tmp", "lfs/logs"] {
+            let entries = fs::read_dir(mirror.join(directory)).into_iter().flatten().flatten();
+            locks.extend(entries.map(|entry| entry.path()).filter(|path| path.is_file()));
+        }
         locks.retain(|lock| is_older(lock, began));
         if locks.is_empty() {
             continue;

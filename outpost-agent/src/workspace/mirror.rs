@@ -202,9 +202,20 @@ impl Mirror {
 
     /// Gives the objects of Git LFS back to the disk; says whether there were any.
     pub(super) fn drop_objects(&self, trash: &Path) -> bool {
-        let objects = lfs::objects(&self.path);
-        let had_some = fs::read_dir(&objects).is_ok_and(|mut list| list.next().is_some());
-        had_some && disk::discard(&objects, trash).and_then(|()| fs::create_dir_all(&objects)).is_ok()
+        // The directory itself stays: workers that run may read it.
+        let objects = fs::read_dir(lfs::objects(&self.path)).into_iter().flatten().flatten();
+        objects.filter(|entry| disk::discard(&entry.path(), trash).is_ok()).count() > 0
+    }
+
+    /// Fetches the objects of Git LFS that commits name; what cannot be had is missed by whoever needs it.
+    pub(super) async fn fetch_objects(&self, commits: &[&CommitId]) {
+        let commits = commits.iter().map(|commit| commit.as_str());
+        let fetch = lfs::reading(Git::at(&self.path), &self.path).args(["lfs", "fetch", "origin"]).args(commits);
+        match tokio::time::timeout(FETCH_LIMIT * 10, fetch.run()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "objects of Git LFS could not be fetched"),
+            Err(_) => tracing::warn!("fetching objects of Git LFS took longer than five minutes"),
+        }
     }
 
     /// Makes sure that a submodule's commit is here; the coordinator has it, or nobody.

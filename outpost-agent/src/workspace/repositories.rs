@@ -19,10 +19,10 @@ use super::furnish::{Furnished, Site, furnish};
 use super::git::Urgency;
 use super::mirror::{CommitSource, Mirror};
 use super::pool::{Pool, Upkeep};
-use super::refs;
 use super::remote::Remote;
 use super::submodules::{self, Populated};
 use super::tree::Tree;
+use super::{lfs, refs};
 use crate::host::disk;
 use crate::host::paths::{DataDir, WorkerDir};
 
@@ -99,7 +99,16 @@ impl Repositories {
         }
         let workspace = dir.workspace();
         self.clear(&workspace)?;
+        if assignment.resumed.is_some() && lfs::is_used(mirror) {
+            // Both sides of a merge.
+            repository.mirror.fetch_objects(&[&assignment.base, start]).await;
+        }
         let mut tree = match repository.pool.take(start) {
+            // They are asked for once more.
+            Some(tree) if tree.lacks_objects() => {
+                self.clear(&tree.path)?;
+                Tree::add(mirror, &workspace, start, Urgency::Normal).await?
+            }
             Some(mut tree) => {
                 tree.rename(&workspace)?;
                 tree.switch(start, Urgency::Normal).await?;
@@ -110,6 +119,7 @@ impl Repositories {
         if let Some(resumed) = &assignment.resumed {
             tree.uncommit(&resumed.commit).await?;
         }
+        let lacks_objects = tree.lacks_objects();
         let shared = repository.mirror.shared_refs().await?;
         let branch = assignment.job.attempt().map(AttemptJob::branch);
         let given = refs::given(&shared, assignment.target.as_ref(), branch.as_deref());
@@ -128,6 +138,9 @@ impl Repositories {
         }
         let site = Site { tree: &tree, assignment, dir, data: &self.data, mirror };
         let mut furnished = furnish(site, self.files(&assignment.repo).as_deref()).await?;
+        if lacks_objects {
+            furnished.notes.push("some files hold pointers of Git LFS: nobody gave their objects".to_owned());
+        }
         furnished.notes.extend(missing.into_iter().map(|why| format!("the submodule {why}; it is empty")));
         Ok(furnished)
     }

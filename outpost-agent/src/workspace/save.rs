@@ -136,7 +136,7 @@ impl Workspace {
     /// Those of the repositories that `.gitmodules` does not know.
     async fn orphans(&self, scratch: &Scratch, head: &CommitId, gitlinks: &[PathBuf]) -> Vec<String> {
         let blob = format!("--blob={head}:.gitmodules");
-        let list = ["config", &blob, "-z", "--get-regexp", r"^submodule\..*\.path$"];
+        let list = ["config", "--no-includes", &blob, "-z", "--get-regexp", r"^submodule\..*\.path$"];
         let listed = limited(self.within(scratch).args(list).output()).await.unwrap_or_default();
         let paths = listed.split(|byte| *byte == 0).filter_map(|entry| entry.splitn(2, |byte| *byte == b'\n').nth(1));
         let known: BTreeSet<_> = paths.map(path_of).collect();
@@ -364,9 +364,10 @@ impl Workspace {
         remote: &Remote,
         repo: &str,
         refspecs: &[String],
+        further: &[PathBuf],
         scratch: &Scratch,
     ) -> Result<(), GitError> {
-        match self.hand_over_objects(remote, repo, &sources(refspecs), scratch).await {
+        match self.hand_over_objects(remote, repo, &sources(refspecs), further, scratch).await {
             Err(error) if error.says_object_refused() => {
                 tracing::warn!(%error, "objects of Git LFS are not taken; the commits that name them are");
             }

@@ -126,7 +126,7 @@ async fn entries(mirror: &Mirror, commit: &CommitId) -> Result<Vec<(SubmoduleEnt
     let blob = format!("--blob={commit}:{FILE}");
     // A file that git cannot read names no submodule for anybody.
     let listed = Git::at(mirror.path())
-        .args(["config", &blob, "-z", "--get-regexp", gitmodules::KEYS])
+        .args(["config", "--no-includes", &blob, "-z", "--get-regexp", gitmodules::KEYS])
         .run()
         .await
         .unwrap_or_default();

@@ -8,14 +8,18 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sprint_core::assignment::TargetBranch;
 use sprint_core::ids::CommitId;
 
 use super::error::PrepareError;
-use super::git::{Git, Urgency};
+use super::git::{Git, GitError, Urgency};
 use super::{lfs, refs};
 use crate::host::disk;
+
+/// The longest that a checkout may take, with the files that it fetches.
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// A tree's configuration, which begins with its core.
 pub(super) const CORE: &str = "\
@@ -76,13 +80,14 @@ impl Tree {
     async fn check_out(&self, urgency: Urgency) -> Result<(), PrepareError> {
         let git = || Git::with(urgency, &self.git_dir()).work_tree(&self.path);
         let check_out = ["checkout", "--quiet", "--force", "--detach", self.head.as_str()];
-        let Err(error) = git().args(check_out).run().await else { return Ok(()) };
+        let Err(error) = in_time(git().args(check_out).run()).await else { return Ok(()) };
         match lfs::Cause::of(&error) {
             Some(lfs::Cause::NoProgram) => Err(PrepareError::NoLfs),
             Some(lfs::Cause::Missing) => {
                 tracing::warn!(%error, "objects of Git LFS are missing; files hold their pointers");
                 let (key, value) = lfs::LEAVE_POINTERS;
-                git().env(key, value).args(check_out).run().await?;
+                in_time(git().env(key, value).args(check_out).run()).await?;
+                fs::write(self.git_dir().join(lfs::LACKS), "")?;
                 Ok(())
             }
             None => Err(error.into()),
@@ -99,8 +104,17 @@ impl Tree {
         Ok(Self { path: path.to_owned(), head })
     }
 
+    /// Whether some of its files hold pointers of Git LFS, since nobody gave their objects.
+    pub(crate) fn lacks_objects(&self) -> bool {
+        self.git_dir().join(lfs::LACKS).exists()
+    }
+
     /// Whether its objects are in this mirror, at the place where that is now.
     pub(crate) fn borrows_from(&self, mirror: &Path) -> bool {
+        // One of an earlier release knows nothing of Git LFS.
+        if !fs::read_to_string(self.git_dir().join("config")).is_ok_and(|text| text.contains(lfs::FILTER)) {
+            return false;
+        }
         let alternates = fs::read_to_string(self.git_dir().join("objects/info/alternates"));
         alternates.is_ok_and(|text| text.trim_end() == mirror.join("objects").display().to_string())
     }
@@ -158,6 +172,14 @@ impl Tree {
         fs::write(dir.join("packed-refs"), [given, &refs::line(&self.head, &name)].concat())?;
         fs::write(dir.join("HEAD"), format!("ref: {name}\n"))
     }
+}
+
+/// Ends a checkout that waits: its filters may, for what the repository says.
+async fn in_time(check_out: impl Future<Output = Result<String, GitError>>) -> Result<String, GitError> {
+    tokio::time::timeout(LIMIT, check_out).await.unwrap_or_else(|_| {
+        let said = format!("it took longer than {}", humantime::format_duration(LIMIT));
+        Err(GitError::Failed { command: "checkout".to_owned(), said })
+    })
 }
 
 /// Makes a git directory that reads further objects elsewhere, with a detached head.

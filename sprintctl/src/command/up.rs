@@ -35,6 +35,10 @@ pub(crate) struct UpArgs {
     /// The command line of your agent, for a repo that is new
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
+    /// Files that git ignores, such as `.env`, for workers of this repo: what the branch's `[workspace]` or
+    /// `.worktreeinclude` names of them is copied. Any worker of the repo may come to read the directory
+    #[arg(long, value_name = "DIR")]
+    files: Option<PathBuf>,
     /// The most workers at one time, when the outpost is started [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_workers: Option<u32>,
@@ -67,8 +71,14 @@ struct RepoPart {
 }
 
 pub(crate) async fn up(args: UpArgs, output: &Output) -> Result<(), Failure> {
-    let UpArgs { repo, run, max_workers } = args;
+    let UpArgs { repo, run, files, max_workers } = args;
     let checkout = checkout(repo.as_deref())?;
+    let files = files.as_deref().map(directory).transpose()?;
+    if files.is_some() && checkout.is_none() {
+        return Err(
+            Failure::usage("files are for a repo, and there is no checkout here").with_next("name one with --repo DIR")
+        );
+    }
     let (place, keeper) = (Place::of_environment()?, Keeper::of_host());
     let mut local = Local::read(place, keeper)?;
     let (target, new_coordinator) = local.coordinator().await?;
@@ -78,6 +88,9 @@ pub(crate) async fn up(args: UpArgs, output: &Output) -> Result<(), Failure> {
         Some(path) => Some(add(&client, path, run).await?),
         None => None,
     };
+    if let (Some(files), Some(repo)) = (files, &repo) {
+        local.place.lend(&repo.name, &files)?;
+    }
     let log = |program: &str| keeper.log(program, &local.place);
     let mut notes: Vec<_> = if new_coordinator || new_outpost { keeper.caveat().into_iter().collect() } else { vec![] };
     let current = Contexts::of_environment()?.current()?;
@@ -132,6 +145,12 @@ fn checkout(given: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
         Err(_) => Err(Failure::usage(format!("{} is not in a checkout of git", from.display()))
             .with_next("name the directory of one, or make one with: git init")),
     }
+}
+
+/// A directory that is there, by its whole path.
+fn directory(given: &Path) -> Result<PathBuf, Failure> {
+    let found = given.canonicalize().map_err(Failure::io(format!("looking at {}", given.display())))?;
+    if found.is_dir() { Ok(found) } else { Err(Failure::usage(format!("{} is no directory", given.display()))) }
 }
 
 /// What runs on this host, as far as `up` started it.
@@ -214,7 +233,11 @@ impl Local {
         if !self.started.outpost.as_ref().is_some_and(Running::lives) {
             progress("starting an outpost …");
             let data = self.place.outpost().display().to_string();
-            let args = ["join", "--coordinator", &target.address, "--name", OUTPOST, "--data-dir", &data];
+            let files = self.place.files();
+            fs::create_dir_all(&files).map_err(Failure::io(format!("making {}", files.display())))?;
+            let files = files.display().to_string();
+            let args =
+                ["join", "--coordinator", &target.address, "--name", OUTPOST, "--data-dir", &data, "--files", &files];
             let mut args = args.map(ToOwned::to_owned).to_vec();
             args.extend(max_workers.iter().flat_map(|most| ["--max-workers".to_owned(), most.to_string()]));
             let has_certificate = self.place.outpost().join("identity/cert.pem").exists();

@@ -4,9 +4,11 @@ use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sprint_core::ids::RepoName;
 use sprint_identity::private;
 
 use crate::failure::Failure;
@@ -59,6 +61,25 @@ impl Place {
         lines[lines.len().saturating_sub(SHOWN)..].join("\n")
     }
 
+    /// The outpost's files for each repo.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    /// Has workers of a repo find the files of a directory, instead of those of another.
+    ///
+    /// # Errors
+    /// The link cannot be made.
+    pub(crate) fn lend(&self, repo: &RepoName, directory: &Path) -> Result<(), Failure> {
+        let link = self.files().join(repo.as_str());
+        let failed = || Failure::io(format!("making {}", link.display()));
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed()(error)),
+            Ok(()) | Err(_) => {}
+        }
+        symlink(directory, &link).map_err(failed())
+    }
+
     /// What the outpost gets in its environment for its first start, and what goes after that.
     pub(crate) fn token(&self) -> PathBuf {
         self.root.join("outpost.env")
@@ -108,7 +129,10 @@ impl Place {
     /// Everything that `up` makes here.
     pub(crate) fn all(&self) -> Vec<PathBuf> {
         let logs = ["coordinator", "outpost-agent"].map(|program| self.log(program));
-        [self.coordinator(), self.outpost(), self.token(), self.record()].into_iter().chain(logs).collect()
+        [self.coordinator(), self.outpost(), self.files(), self.token(), self.record()]
+            .into_iter()
+            .chain(logs)
+            .collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
 use sprint_core::access::Caller;
-use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, Outcome, Report, ReportBody};
+use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, NO_WORKSPACE, Outcome, Report, ReportBody};
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{GateOutcome, GateVerdict};
@@ -257,7 +257,12 @@ impl Finish<'_> {
                 lost_as(tx, worker, WorkerEvent::Failed { exit_code, reason: reason.clone() }, reason, None, actor)
                     .await
             }
-            AttemptOutcome::Lost { reason } | AttemptOutcome::NotSetUp { reason } => {
+            AttemptOutcome::Lost { reason } => {
+                let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
+                let avoid = reason.starts_with(NO_WORKSPACE).then_some(outpost);
+                lost_as(tx, worker, event, reason, avoid, actor).await
+            }
+            AttemptOutcome::NotSetUp { reason } => {
                 let event = WorkerEvent::Failed { exit_code, reason: reason.clone() };
                 lost_as(tx, worker, event, reason, Some(outpost), actor).await
             }
@@ -304,8 +309,9 @@ impl Finish<'_> {
                 }
             },
             GateRunOutcome::Lost { reason } | GateRunOutcome::Stopped { reason } => {
+                let avoid = reason.starts_with(NO_WORKSPACE).then_some(outpost);
                 let (event, reason) = lost(reason);
-                return lost_as(tx, worker, event, reason, Some(outpost), actor).await;
+                return lost_as(tx, worker, event, reason, avoid, actor).await;
             }
             // It could not be started as assigned: it runs on another outpost and, if that fails too, counts as failed.
             GateRunOutcome::Failed { reason } => {

@@ -155,7 +155,11 @@ pub async fn write(sprint: &Coordinator, out: impl Write + Send + 'static) -> Re
         copy(&mut tar, &format!("repos/{name}.pack"), &scratch)?;
         let store = sprint.git.get(name)?.lfs();
         for oid in store.list() {
-            copy(&mut tar, &format!("lfs/{name}.{oid}"), &store.path(&oid))?;
+            match copy(&mut tar, &format!("lfs/{name}.{oid}"), &store.path(&oid)) {
+                // Nothing has named it for long.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                copied => copied?,
+            }
         }
     }
     match std::fs::remove_file(&scratch) {

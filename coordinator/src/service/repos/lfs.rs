@@ -11,7 +11,7 @@ use sprint_core::lfs::LfsObject;
 use sprint_core::repo::Repo;
 use sprint_core::tree_rules::{Problem, ProblemKind, TreeRule, TreeRules};
 
-use crate::git::{GitRepo, LFS_SERVER_FILE, LfsStore};
+use crate::git::{GitError, GitRepo, LFS_SERVER_FILE, LfsStore, is_refusal};
 use crate::service::repos::lfs_memory::MissingObjects;
 use crate::service::{Coordinator, ServiceError};
 
@@ -69,8 +69,10 @@ async fn bring(git: &GitRepo, repo: &Repo, wanted: &[LfsObject]) -> Result<Missi
         if left.is_empty() {
             return Ok(MissingObjects::default());
         }
-        let server = git.lfs_server(&treeish).await.unwrap_or_default();
-        let said = git.bring_lfs(&address, &server, &left).await?;
+        let said = match git.lfs_server(&treeish).await {
+            Ok(server) => git.bring_lfs(&address, &server, &left).await?,
+            Err(error) => Some(error.to_string()),
+        };
         // What counts is what the upstream itself says.
         why = why.or(said);
         if !looked_within && !lacking().is_empty() {
@@ -115,10 +117,9 @@ pub(crate) async fn settle(
     repo: &Repo,
     problems: &mut Vec<Problem>,
 ) -> Result<(), ServiceError> {
-    let wanted: Vec<LfsObject> = problems.iter().filter_map(|problem| problem.kind.missing_object()).cloned().collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
+    let limit = sprint.settings.max_push_bytes();
+    let missing = problems.iter().filter_map(|problem| problem.kind.missing_object());
+    let wanted: Vec<LfsObject> = missing.filter(|object| object.size <= limit).cloned().collect();
     let brought = tokio::time::timeout(LONGEST, bring(git, repo, &wanted)).await;
     let why = match brought {
         Ok(missing) => missing?.why,
@@ -126,7 +127,10 @@ pub(crate) async fn settle(
     };
     problems.retain_mut(|problem| {
         let ProblemKind::LfsPointer { object, why: known } = &mut problem.kind else { return true };
-        let limit = sprint.settings.max_push_bytes();
+        // It does not come by having its object.
+        if known.is_some() {
+            return true;
+        }
         let too_large = || format!("it has {} bytes, and {limit} are taken at most", object.size);
         *known = Some(if object.size > limit { too_large() } else { why.clone() });
         !git.lfs().has(object)
@@ -134,30 +138,38 @@ pub(crate) async fn settle(
     Ok(())
 }
 
-/// What a worker's change says of servers for objects that the tree before it did not: whoever is asked there, and with
-/// whose password, is for people to decide.
+/// A worker's change of the file that names servers: whoever is asked there, and with whose password, is for people to
+/// decide.
 ///
 /// # Errors
 /// Those of our own repository.
-pub(crate) async fn new_server(
+pub(crate) fn new_server(
     git: &GitRepo,
     before: &str,
     after: &str,
     rules: TreeRules,
 ) -> Result<Option<Problem>, ServiceError> {
-    if rules.lfs_pointers == TreeRule::Allow {
+    let is_allowed = rules.lfs_pointers == TreeRule::Allow;
+    if is_allowed || git.lfs_server_file(before)? == git.lfs_server_file(after)? {
         return Ok(None);
     }
-    let after = git.lfs_servers(after).await?;
-    if after.is_empty() {
-        return Ok(None);
-    }
-    let before = git.lfs_servers(before).await?;
-    let new = after.into_iter().find(|entry| !before.contains(entry));
-    Ok(new.map(|(_, address)| Problem {
-        path: LFS_SERVER_FILE.to_owned(),
-        kind: ProblemKind::LfsServer { address: RepoAddress::as_kept(address).without_credentials() },
-    }))
+    Ok(Some(Problem { path: LFS_SERVER_FILE.to_owned(), kind: ProblemKind::LfsServer }))
+}
+
+/// Brings the objects of a change that is not yet gated to the upstream; answers why that does not take them, if it says
+/// so: a change that could not be delivered would hold up all that land after it. What an upstream says that cannot be
+/// asked now is found out later.
+///
+/// # Errors
+/// Those of our own repository.
+pub(crate) async fn refused(
+    git: &GitRepo,
+    url: &RepoAddress,
+    tip: &CommitId,
+    head: &CommitId,
+) -> Result<Option<String>, ServiceError> {
+    let sent = tokio::time::timeout(LONGEST, send(git, url, Some(tip), head, tip)).await;
+    Ok(sent.unwrap_or(Ok(None))?.filter(|why| is_refusal(why)))
 }
 
 /// Sends the objects to the upstream that came since it was at `seen`; answers why it does not take them.
@@ -170,15 +182,29 @@ pub(crate) async fn deliver(
     seen: Option<&CommitId>,
     tip: &CommitId,
 ) -> Result<Option<String>, ServiceError> {
+    send(git, url, seen, tip, tip).await
+}
+
+/// Sends what came between two commits to where a third says.
+async fn send(
+    git: &GitRepo,
+    url: &RepoAddress,
+    seen: Option<&CommitId>,
+    head: &CommitId,
+    server: &CommitId,
+) -> Result<Option<String>, ServiceError> {
     let store = git.lfs();
     if store.is_unused() {
         return Ok(None);
     }
     // What is not here was allowed to be elsewhere.
-    let new: Vec<LfsObject> = git.lfs_since(seen, tip)?.into_iter().filter(|object| store.has(object)).collect();
+    let new: Vec<LfsObject> = git.lfs_since(seen, head)?.into_iter().filter(|object| store.has(object)).collect();
     if new.is_empty() {
         return Ok(None);
     }
-    let server = git.lfs_server(tip.as_str()).await?;
+    let server = match git.lfs_server(server.as_str()).await {
+        Err(GitError::Failed { stderr, .. }) => return Ok(Some(format!("{LFS_SERVER_FILE} cannot be read: {stderr}"))),
+        server => server?,
+    };
     Ok(git.send_lfs(url, &server, &new).await?.map(|why| format!("objects of Git LFS cannot be delivered: {why}")))
 }

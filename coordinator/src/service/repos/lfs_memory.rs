@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use sprint_core::ids::RepoName;
 use sprint_core::lfs::LfsObject;
 
-use crate::git::GitRepo;
+use crate::git::{GitRepo, is_refusal};
 
 /// Missing objects that are remembered of a repo.
 const MOST_KNOWN: usize = 10_000;
@@ -16,6 +16,13 @@ const MOST_KNOWN: usize = 10_000;
 pub struct MissingObjects {
     pub objects: BTreeSet<LfsObject>,
     pub why: String,
+}
+
+impl MissingObjects {
+    /// Whether the upstream has said that it has them not, rather than nothing.
+    pub fn is_refused(&self) -> bool {
+        is_refusal(&self.why)
+    }
 }
 
 /// The objects that somebody needed of each repo, and that could not be had.

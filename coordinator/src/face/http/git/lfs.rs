@@ -165,10 +165,16 @@ async fn answer_batch(
     };
     let limit = sprint.settings.max_push_bytes();
     let how = |object: &LfsObject| match batch.operation {
-        Operation::Download if missing.objects.contains(object) => error(404, &missing.why),
+        // With another number it is asked for again: that the upstream is away is no reason to work without it.
+        Operation::Download if missing.objects.contains(object) => {
+            error(if missing.is_refused() { 404 } else { 503 }, &missing.why)
+        }
         Operation::Download => action("download", &object.oid),
         // It has it already.
-        Operation::Upload if store.has(object) => json!({}),
+        Operation::Upload if store.has(object) => {
+            store.touch(&object.oid);
+            json!({})
+        }
         Operation::Upload if object.size > limit => error(422, &format!("it is larger than {limit} bytes")),
         Operation::Upload => action("upload", &object.oid),
     };

@@ -83,13 +83,18 @@ pub(crate) async fn is_unfit(
                 lfs::settle(sprint, git, repo, &mut problems).await?;
                 let by_worker = change.role.is_some();
                 if by_worker {
-                    problems.extend(lfs::new_server(git, before.as_str(), tree.as_str(), rules).await?);
+                    problems.extend(lfs::new_server(git, before.as_str(), tree.as_str(), rules)?);
                 }
                 if let Some(url) = &repo.url {
                     problems.extend(submodules::problems(git, url, before.as_str(), tree.as_str(), by_worker).await?);
                 }
                 if problems.is_empty() {
-                    return Ok(None);
+                    let Some(url) = &repo.url else { return Ok(None) };
+                    let Some(why) = lfs::refused(git, url, tip, &change.head).await? else { return Ok(None) };
+                    let reason = format!("the upstream does not take what it brings: {why}");
+                    let event = ChangeEvent::Dropped { reason: reason.clone() };
+                    send_back(sprint, change, event, reason, String::new()).await?;
+                    return Ok(Some(Progress::Made));
                 }
                 breaks_rules(sprint, change, &problems).await?;
             }
