@@ -205,3 +205,50 @@ sprintctl down --purge
     let (well, said) = user.run(&format!("{HELP}{script}"));
     assert!(well, "{said}");
 }
+
+#[test]
+fn a_clone_of_ones_own_gets_its_work_whatever_it_is_like() {
+    let Some(user) = user() else { return };
+    user.checkout("web");
+    let script = r#"
+who() { git -c user.name=a -c user.email=a@b -c protocol.file.allow=always "$@"; }
+# With large files, a submodule, and refs in a reftable; its branch is checked out.
+mv ~/web ~/plain; git clone -q --ref-format=reftable ~/plain ~/web
+git init -q -b main ~/lib; (cd ~/lib; echo lib > text; git add -A; who commit -qm lib)
+cd ~/web
+git lfs install --local >/dev/null; git lfs track '*.bin' >/dev/null; echo content > data.bin
+who submodule add -q ~/lib vendor/lib
+git add -A; who commit -qm more
+cat > ~/bin/agent <<'END'
+#!/bin/bash
+set -e
+grep -q content data.bin; grep -q lib vendor/lib/text
+echo "more $SPRINT_ITEM" >> data.bin; echo "content $SPRINT_ITEM" > "new$SPRINT_ITEM.bin"
+git add -A; git commit -qm "Item $SPRINT_ITEM"
+END
+chmod +x ~/bin/agent
+sprintctl up --run agent >/dev/null
+sprintctl item add --repo web One
+sprintctl wait 1 --timeout 60s
+git log --oneline | grep -q 'Item 1'
+grep -q 'more 1' data.bin; grep -q 'content 1' new1.bin; [ -z "$(git status --porcelain)" ]
+# A person's own changes: the landing waits, one sentence says why, and it arrives when they are gone.
+echo mine >> Makefile
+sprintctl item add --repo web Two
+refuses sprintctl wait 2 --timeout 5s
+out=$(sprintctl item explain 2); says 'changed there: Makefile'; says 'commit, stash or remove'
+git checkout -q Makefile
+sprintctl wait 2 --timeout 60s
+grep -q 'content 2' new2.bin
+# A branch that is protected.
+printf '#!/bin/sh\necho "main is protected" >&2; exit 1\n' > .git/hooks/pre-receive; chmod +x .git/hooks/pre-receive
+sprintctl item add --repo web Three
+refuses sprintctl wait 3 --timeout 5s
+out=$(sprintctl item explain 3); says 'main is protected'
+rm .git/hooks/pre-receive
+sprintctl wait 3 --timeout 90s
+git log --oneline | grep -q 'Item 3'
+"#;
+    let (well, said) = user.run(&format!("{HELP}{script}"));
+    assert!(well, "{said}");
+}
