@@ -53,6 +53,7 @@ pub mod tree_rules;
 pub mod trial;
 pub mod upcast;
 pub mod view;
+pub mod visible;
 pub mod worker;
 
 pub use refused::Refused;

@@ -13,6 +13,7 @@ mod output;
 mod render;
 mod secret;
 mod target;
+mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,14 +1,17 @@
 //! Output to the terminal.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::time::SystemTime;
 
 use clap::ValueEnum;
 use serde::Serialize;
 use sprint_core::time::Timestamp;
+use sprint_core::visible::{in_json, shown};
 
 use crate::failure::Failure;
 use crate::render::Layout;
+use crate::terminal::coloured;
 
 /// The form of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,18 +76,22 @@ impl Output {
         text: impl FnOnce(&T, &Layout) -> String,
     ) -> Result<(), Failure> {
         match self.format {
-            Format::Json => self.text(&to_json(serde_json::to_string(value))?),
+            Format::Json => self.write(&in_json(&to_json(serde_json::to_string(value))?)),
             Format::Table => self.text(&text(value, &self.layout)),
         }
     }
 
     fn json<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
-        self.text(&to_json(serde_json::to_string_pretty(value))?)
+        self.write(&in_json(&to_json(serde_json::to_string_pretty(value))?))
     }
 
-    /// Prints a text and the end of its line.
-    #[expect(clippy::unused_self, reason = "only the holder of an Output prints")]
+    /// Prints a text and the end of its line. Much of it is written by others: but for our own colours it steers nothing.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        self.write(&if self.layout.colour { Cow::Owned(coloured(text)) } else { shown(text) })
+    }
+
+    #[expect(clippy::unused_self, reason = "only the holder of an Output prints")]
+    fn write(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(end.as_bytes())).map_err(written)?;
@@ -114,7 +121,7 @@ fn written(error: std::io::Error) -> Failure {
 /// Prints a remark for the person, which is not part of the result.
 pub(crate) fn note(text: &str) {
     // There is no way to report that standard error is closed.
-    writeln!(std::io::stderr().lock(), "{text}").ok();
+    writeln!(std::io::stderr().lock(), "{}", shown(text)).ok();
 }
 
 /// Prints which long work is under way, if standard error is a terminal.

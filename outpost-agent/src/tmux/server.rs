@@ -14,7 +14,8 @@ use super::error::TmuxError;
 use super::parse::{quoted, unformatted};
 use crate::host::disk::{self, Durability};
 
-/// Nothing of a person's own configuration, and nothing that costs without use.
+/// Nothing of a person's own configuration, nothing that costs without use, and nothing by which a worker reaches out of
+/// the window of who joins it.
 const CONFIG: &str = "\
 set -s exit-empty off
 set -s escape-time 10
@@ -24,6 +25,9 @@ set -g destroy-unattached off
 set -g history-limit 2000
 set -g remain-on-exit off
 set -g status off
+set -s set-clipboard off
+set -g set-titles off
+set -gq allow-passthrough off
 set -g update-environment ''
 setw -g allow-rename off
 setw -g automatic-rename off

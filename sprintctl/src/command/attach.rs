@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::failure::Failure;
 use crate::output::note;
 use crate::secret;
+use crate::terminal::Window;
 
 /// Ctrl-], as telnet has it: no agent program is known to want it.
 const DETACH: u8 = 0x1d;
@@ -153,13 +154,14 @@ async fn pump(
     let mut resized = listen(SignalKind::window_change())?;
     let mut terminated = listen(SignalKind::terminate())?;
     let mut hung_up = listen(SignalKind::hangup())?;
+    let mut window = Window::default();
     let mut stdin = tokio::io::stdin();
     let mut buffer = vec![0; 4096];
     let mut reading = true;
     loop {
         tokio::select! {
             output = shown.message() => match output? {
-                Some(v1::AttachOutput { data }) => app.output.bytes(&data)?,
+                Some(v1::AttachOutput { data }) => app.output.bytes(&window.pass(&data))?,
                 None => return Ok(Ending::Ended),
             },
             read = stdin.read(&mut buffer), if reading => {

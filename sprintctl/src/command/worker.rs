@@ -1,5 +1,7 @@
 //! `sprintctl worker`.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 use sprint_core::ids::{ItemId, OutpostName, WorkerId};
@@ -15,6 +17,7 @@ use crate::command::attach::{self, AttachArgs};
 use crate::failure::Failure;
 use crate::output::Format;
 use crate::render::worker::{details, list};
+use crate::terminal::LogView;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
@@ -68,6 +71,9 @@ pub(crate) struct LogsArgs {
     /// The number of bytes to skip
     #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true)]
     offset: u64,
+    /// Print every byte as it is, also on a terminal; there colours count, and all else that would steer it is shown
+    #[arg(long)]
+    raw: bool,
 }
 
 impl WorkerCommand {
@@ -122,17 +128,24 @@ fn view(worker: v1::Worker) -> Result<WorkerView, Malformed> {
 }
 
 async fn logs(args: LogsArgs, app: &App) -> Result<(), Failure> {
-    let LogsArgs { id, follow, since, offset } = args;
+    let LogsArgs { id, follow, since, offset, raw } = args;
+    let mut view = (!raw && std::io::stdout().is_terminal()).then(LogView::default);
     let since_ms = since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1));
     let mut request = v1::WorkerLogsRequest { id: id.get(), offset, follow, since_ms };
     let mut patience = Patience::new();
     loop {
-        let failure = match stream(&mut request, &mut patience, app).await {
+        let streamed = stream(&mut request, &mut patience, view.as_mut(), app).await;
+        let failure = match streamed {
             Ok(()) if follow && is_live(id, app).await => {
                 Failure::disconnected("the stream ended before the worker did")
             }
             Err(failure) if follow && failure.is_disconnect() => failure,
-            other => return other,
+            other => {
+                if let Some(view) = &mut view {
+                    app.output.bytes(view.end().as_bytes())?;
+                }
+                return other;
+            }
         };
         patience.pause(&failure).await;
     }
@@ -145,12 +158,20 @@ async fn is_live(id: WorkerId, app: &App) -> bool {
 }
 
 /// Prints log bytes until the stream ends, and keeps `request` at what comes next.
-async fn stream(request: &mut v1::WorkerLogsRequest, patience: &mut Patience, app: &App) -> Result<(), Failure> {
+async fn stream(
+    request: &mut v1::WorkerLogsRequest,
+    patience: &mut Patience,
+    mut view: Option<&mut LogView>,
+    app: &App,
+) -> Result<(), Failure> {
     let mut chunks = app.client.workers().logs(*request).await?.into_inner();
     while let Some(v1::LogData { offset, data }) = chunks.message().await? {
         patience.answered();
         match app.output.format {
-            Format::Table => app.output.bytes(&data)?,
+            Format::Table => match &mut view {
+                Some(view) => app.output.bytes(view.show(&data).as_bytes())?,
+                None => app.output.bytes(&data)?,
+            },
             Format::Json => {
                 let line = json!({"worker": request.id, "offset": offset, "data": String::from_utf8_lossy(&data)});
                 app.output.line(&line, |_, _| String::new())?;

@@ -77,7 +77,7 @@ impl Cell {
 
     /// A stage's or a state's word, tinted by what it means.
     pub(crate) fn state(value: impl Display) -> Self {
-        let text = value.to_string();
+        let text = one_line(&value.to_string(), usize::MAX);
         Self { tint: Tint::of(&text), text }
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use sprint_core::time::Timestamp;
+use sprint_core::visible::shown;
 
 use crate::render::layout::Layout;
 
@@ -68,7 +69,9 @@ pub(crate) fn gist(text: &str) -> String {
 
 /// A text on one line, at most `most` characters long, that cannot steer a terminal.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
-    let mut chars = text.chars().map(|char| if char.is_control() { ' ' } else { char });
+    let text = text.replace(['\n', '\t'], " ");
+    let text = shown(&text);
+    let mut chars = text.chars();
     let mut line = chars.by_ref().take(most).collect::<String>();
     if chars.next().is_some() {
         line.pop();
@@ -79,7 +82,7 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
 
 /// A text with its lines, that cannot steer a terminal.
 pub(crate) fn many_lines(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
+    shown(&text.replace("\r\n", "\n")).into_owned()
 }
 
 #[cfg(test)]
@@ -88,8 +91,8 @@ mod tests {
 
     #[test]
     fn texts_of_others_cannot_steer_the_terminal() {
-        assert_eq!(one_line("a\x1b[2Jb\nc", 99), "a [2Jb c");
-        assert_eq!(many_lines("a\x1b]0;x\x07b\nc"), "a]0;xb\nc");
+        assert_eq!(one_line("a\x1b[2Jb\nc", 99), "a\\x1b[2Jb c");
+        assert_eq!(many_lines("a\x1b]0;x\x07b\nc"), "a\\x1b]0;x\\x07b\nc");
         assert_eq!(one_line("abcdef", 4), "abc…");
     }
 
