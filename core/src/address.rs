@@ -39,6 +39,10 @@ pub enum InvalidAddress {
         "the ends of the user and the password in the address are ambiguous; escape special characters in them, such as %2f for / and %40 for @, and each @ in the path"
     )]
     Escapes,
+    #[error(
+        "the address is of no kind that is used: give https://, http:// or ssh://, user@host:path, file:// or a path on the coordinator's host"
+    )]
+    Scheme,
 }
 
 /// Why an address in `.gitmodules` is not used.
@@ -80,6 +84,8 @@ impl RepoAddress {
             Some(user) if address.is_http() && credentials(user).is_none() => Err(InvalidAddress::Escapes),
             _ if address.is_http() && after.contains(['?', '#']) => Err(InvalidAddress::Query),
             Some(_) if !address.is_http() && address.is_secret() => Err(InvalidAddress::Password),
+            // Others start programs, or are not encrypted at all.
+            _ if address.path().is_none() && !address.is_of_a_server() => Err(InvalidAddress::Scheme),
             Some(_) | None => Ok(address),
         }
     }
@@ -108,20 +114,31 @@ impl RepoAddress {
     pub fn submodule(&self, text: &str) -> Result<Self, InvalidSubmodule> {
         let is_relative = text.starts_with("./") || text.starts_with("../");
         let whole = if is_relative { self.beside(text).ok_or(InvalidSubmodule::BeyondHost)? } else { text.to_owned() };
-        let address = Self::new(whole)?;
+        let address = Self::new(whole).map_err(|error| match error {
+            InvalidAddress::Scheme => InvalidSubmodule::Scheme,
+            error @ (InvalidAddress::NoAddress
+            | InvalidAddress::Query
+            | InvalidAddress::Password
+            | InvalidAddress::Escapes) => InvalidSubmodule::Address(error),
+        })?;
         if address.path().is_some() {
             return if self.path().is_some() { Ok(address) } else { Err(InvalidSubmodule::Path) };
         }
-        let lower = address.0.to_ascii_lowercase();
+        if !address.is_of_a_server() {
+            return Err(InvalidSubmodule::Scheme);
+        }
+        Ok(self.lend_credentials(address))
+    }
+
+    /// Whether a server of a kind that is used is asked.
+    fn is_of_a_server(&self) -> bool {
+        let lower = self.0.to_ascii_lowercase();
         let has_scheme = ["https://", "http://", "ssh://"].iter().any(|scheme| lower.starts_with(scheme));
         // `host:path`, and nothing that a helper program is asked for.
         let is_scp = !lower.contains("::")
             && !lower.contains("://")
-            && lower.split('/').next().is_some_and(|begin| begin.contains(':'));
-        if !has_scheme && !is_scp {
-            return Err(InvalidSubmodule::Scheme);
-        }
-        Ok(self.lend_credentials(address))
+            && lower.split('/').next().is_some_and(|begin| begin.contains(':') && !begin.starts_with(':'));
+        has_scheme || is_scp
     }
 
     /// The address to which a path leads from this one; none when that is beyond the host.

@@ -55,6 +55,13 @@ fn what_can_be_no_address_is_refused_without_being_shown() {
         ("https://ann:hunter2%ff@example.org/", InvalidAddress::Escapes),
         ("https://ann:hun/ter2@example.org/", InvalidAddress::Escapes),
         ("https://example.org/hunter2@2", InvalidAddress::Escapes),
+        ("fd::0", InvalidAddress::Scheme),
+        ("ext::sh -c true", InvalidAddress::Scheme),
+        ("https::https://example.org/web.git", InvalidAddress::Scheme),
+        ("git://example.org/web.git", InvalidAddress::Scheme),
+        ("ftp://example.org/web.git", InvalidAddress::Scheme),
+        ("./web.git", InvalidAddress::Scheme),
+        (":web.git", InvalidAddress::Scheme),
     ] {
         assert_eq!(RepoAddress::new(given), Err(why), "{given:?}");
         assert!(!why.to_string().contains("hunter2"));

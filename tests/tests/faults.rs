@@ -364,3 +364,36 @@ fn a_repository_that_cannot_be_read_holds_up_no_other() {
     cluster.landed(&api, held);
     assert_eq!(cluster.item(held)["failures"].as_u64().unwrap_or(0), 0);
 }
+
+#[test]
+fn logs_of_workers_that_have_ended_are_closed() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--max-attempts", "1"]);
+    let ids: Vec<u64> = (0..6)
+        .map(|n| cluster.add(&repo, &n.to_string(), &format!("echo said; {}", commit(&n.to_string(), "x"))))
+        .collect();
+    for id in ids {
+        cluster.landed(&repo, id);
+    }
+    let descriptors = format!("/proc/{}/fd", cluster.coordinator_pid());
+    let open = || {
+        let links = std::fs::read_dir(&descriptors).expect("is there").flatten();
+        links
+            .filter(|link| {
+                std::fs::read_link(link.path())
+                    .is_ok_and(|path| path.starts_with(cluster.coordinator_data().join("logs")))
+            })
+            .count()
+    };
+    eventually("no log is open", || open() == 0);
+}
+
+#[test]
+fn a_wait_may_be_as_long_as_a_number_says() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &[]);
+    let id = cluster.add(&repo, "Lands", &commit("a", "a"));
+    cluster.sprintctl(&["wait", &id.to_string(), "--timeout", "18446744073709551615s"]).succeeded();
+    cluster.sprintctl(&["worker", "logs", "1", "--since", "18446744073709551615s"]).succeeded();
+    cluster.sprintctl(&["repo", "add", "other", "fd::0"]).refused(&["of no kind that is used", "https://"]);
+}

@@ -67,7 +67,7 @@ pub(crate) async fn ask(
         let mut items = app.client.items();
         let answer = items.wait(request);
         let answer = match left {
-            Some(left) => tokio::time::timeout(left + GRACE, answer).await.unwrap_or_else(|_| {
+            Some(left) => tokio::time::timeout(left.saturating_add(GRACE), answer).await.unwrap_or_else(|_| {
                 Err(tonic::Status::deadline_exceeded("the coordinator did not answer in time; see: sprintctl status"))
             }),
             None => answer.await,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::{Duration, Instant};
 
 use sprint_core::access::Caller;
 use sprint_core::ids::{OutpostName, WorkerId};
@@ -17,8 +18,12 @@ use crate::service::{Coordinator, ServiceError, now};
 /// Bytes that share one fsync at most.
 pub const BATCH_BYTES: usize = 4 << 20;
 
-/// Files kept open by one stream.
+/// Logs kept open by one stream, and by all of them; each has two files.
 const OPEN_LOGS: usize = 256;
+const ALL_OPEN_LOGS: usize = 2_048;
+
+/// After how long without output a log is closed: nobody says which output of a worker is the last.
+pub const IDLE: Duration = Duration::from_secs(10);
 
 /// What a worker's log holds on the disk: everything before this byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +36,26 @@ pub struct LogAck {
 pub struct LogIntake {
     outpost: OutpostName,
     caller: Caller,
-    open: HashMap<WorkerId, OpenLog>,
+    open: HashMap<WorkerId, Appending>,
+}
+
+/// A log that is being written.
+struct Appending {
+    log: OpenLog,
+    since: Instant,
 }
 
 impl LogIntake {
+    /// Whether a log is open.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Closes the logs to which nothing was written for a while.
+    pub fn close_idle(&mut self) {
+        self.open.retain(|_, appending| appending.since.elapsed() < IDLE);
+    }
+
     pub fn new(outpost: OutpostName, caller: Caller) -> Self {
         Self { outpost, caller, open: HashMap::new() }
     }
@@ -44,7 +65,8 @@ impl LogIntake {
     /// # Errors
     /// What the store or the file system says; then nothing of the batch is acknowledged.
     pub async fn take(&mut self, sprint: &Coordinator, batch: Vec<LogChunk>) -> Result<Vec<LogAck>, ServiceError> {
-        if self.open.len() > OPEN_LOGS {
+        self.close_idle();
+        if self.open.len() > OPEN_LOGS || sprint.logs.appending() > ALL_OPEN_LOGS {
             self.open.clear();
         }
         let mut acks = Vec::new();
@@ -59,7 +81,8 @@ impl LogIntake {
                 let durable = chunk.offset.saturating_add(chunk.data.len() as u64);
                 acks.push(LogAck { worker: chunk.worker, durable });
             } else {
-                self.open.insert(chunk.worker, sprint.logs.append(chunk.worker)?);
+                let log = sprint.logs.append(chunk.worker)?;
+                self.open.insert(chunk.worker, Appending { log, since: Instant::now() });
             }
         }
         acks.extend(tokio::task::block_in_place(|| self.write(batch))?);
@@ -82,8 +105,9 @@ impl LogIntake {
         let now = now();
         let mut touched = Vec::new();
         for LogChunk { worker, offset, data } in batch {
-            if let Some(log) = self.open.get_mut(&worker) {
+            if let Some(Appending { log, since }) = self.open.get_mut(&worker) {
                 log.write(offset, &data, now)?;
+                *since = Instant::now();
                 if !touched.contains(&worker) {
                     touched.push(worker);
                 }
@@ -91,7 +115,7 @@ impl LogIntake {
         }
         let mut acks = Vec::with_capacity(touched.len());
         for worker in touched {
-            if let Some(log) = self.open.get_mut(&worker) {
+            if let Some(Appending { log, since: _ }) = self.open.get_mut(&worker) {
                 pass(Point::LogWritten);
                 log.sync()?;
                 acks.push(LogAck { worker, durable: log.durable() });

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -28,6 +29,8 @@ pub struct LogChunk {
 /// The log files.
 pub struct Logs {
     root: PathBuf,
+    /// Those that are open to be appended to, by whatever stream.
+    appending: Arc<AtomicUsize>,
     /// Word of growth, for those who follow; kept while a log is open or followed.
     sizes: Mutex<HashMap<WorkerId, watch::Sender<u64>>>,
 }
@@ -40,6 +43,13 @@ pub struct OpenLog {
     len: u64,
     durable: u64,
     size: watch::Sender<u64>,
+    appending: Arc<AtomicUsize>,
+}
+
+impl Drop for OpenLog {
+    fn drop(&mut self) {
+        self.appending.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Logs {
@@ -47,7 +57,7 @@ impl Logs {
     /// When the directory cannot be made.
     pub fn open(root: PathBuf) -> io::Result<Arc<Self>> {
         std::fs::create_dir_all(&root)?;
-        Ok(Arc::new(Self { root, sizes: Mutex::default() }))
+        Ok(Arc::new(Self { root, appending: Arc::default(), sizes: Mutex::default() }))
     }
 
     fn path(&self, worker: WorkerId) -> PathBuf {
@@ -77,7 +87,14 @@ impl Logs {
         let len = file.metadata()?.len();
         // What an earlier run wrote may not have reached the disk yet.
         file.sync_data()?;
-        Ok(OpenLog { worker, file, index, len, durable: len, size: self.size_of(worker) })
+        self.appending.fetch_add(1, Ordering::Relaxed);
+        let (size, appending) = (self.size_of(worker), Arc::clone(&self.appending));
+        Ok(OpenLog { worker, file, index, len, durable: len, size, appending })
+    }
+
+    /// How many logs are open to be appended to.
+    pub fn appending(&self) -> usize {
+        self.appending.load(Ordering::Relaxed)
     }
 
     /// The size of a worker's log.

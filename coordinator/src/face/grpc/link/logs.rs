@@ -11,7 +11,7 @@ use super::super::status::of;
 use super::call::{Link, expired, record, removed};
 use crate::face::Face;
 use crate::service::admission::access;
-use crate::service::fleet::log_intake::{BATCH_BYTES, LogAck, LogIntake};
+use crate::service::fleet::log_intake::{BATCH_BYTES, IDLE, LogAck, LogIntake};
 use crate::service::fleet::logs::LogChunk;
 
 /// Acknowledgements on their way; one for each worker and batch.
@@ -52,6 +52,10 @@ impl Stream {
                 () = stop.cancelled() => return,
                 () = self.sender.closed() => return,
                 () = &mut end => return self.end(expired()).await,
+                () = tokio::time::sleep(IDLE), if self.intake.is_open() => {
+                    self.intake.close_idle();
+                    continue;
+                }
                 _ = changes.changed() => continue,
                 message = input.message() => match message {
                     Ok(Some(chunk)) => chunk,
