@@ -231,3 +231,26 @@ fn when_the_branch_itself_fails_no_change_is_rejected_and_a_repair_lands() {
     cluster.landed(&repo, mends);
     cluster.landed(&repo, other);
 }
+
+#[test]
+fn gates_of_the_operator_hold_whatever_lands() {
+    let cluster = Cluster::start(1);
+    let gate = "kept=test ! -e forbidden";
+    let repo = cluster.repo("web", &[], &["--gate", gate, "--max-attempts", "1"]);
+    let config = "[[gate]]\nname = \"own\"\nrun = \"test ! -e odd\"\n[[gate]]\nname = \"kept\"\nrun = \"true\"\n";
+    let run = format!("printf '%s' '{config}' > sprint.toml; git add -A; git commit -qm gates");
+    let id = cluster.add(&repo, "Brings gates of its own", &run);
+    cluster.landed(&repo, id);
+    let gates = cluster.json(&["repo", "show", "web"])["gates_in_force"].clone();
+    let names: Vec<_> = gates.as_array().expect("a list").iter().map(|gate| gate["name"].clone()).collect();
+    assert_eq!(names, ["kept", "own"]);
+    for (file, gate) in [("forbidden", "kept"), ("odd", "own")] {
+        let id = cluster.add(&repo, file, &sprint_tests::commit(file, "x"));
+        let reason = cluster.until(id, "blocked")["reason"].as_str().expect("a reason").to_owned();
+        assert!(reason.contains(&format!("\"{gate}\"")), "{reason}");
+    }
+    // Only the operator takes it away.
+    cluster.sprintctl(&["repo", "set", "web", "--no-gates"]).succeeded();
+    let id = cluster.add(&repo, "Now it may", &sprint_tests::commit("forbidden", "x"));
+    cluster.landed(&repo, id);
+}

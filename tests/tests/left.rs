@@ -10,7 +10,7 @@ use sprint_tests::{Cluster, commit, git};
 const LEAVES: &str = "set -e; [ -z \"$SPRINT_FEEDBACK_FILE\" ] || exit 0; b=$(git branch --show-current); \
     printf 'one\\r\\ntwo\\n' >> README; git stash -q; echo s2 > s2; git stash -qu; \
     git checkout -qb topic/deep; echo t > t; git add t; git commit -qm t; git tag -a v1 -m notes; git checkout -q $b; \
-    git init -q -b main lib; printf 'f\\r\\n' > lib/f; git -C lib add f; git -C lib commit -qm f; echo half > lib/half; \
+    git init -q -b main lib; printf 'f\\r\\n' > lib/f; git -C lib add f; git -C lib -c user.name=w -c user.email=w@w commit -qm f; echo half > lib/half; \
     echo a > a.txt; git add a.txt; git commit -qm a; printf 'left\\r\\nout\\n' > forgotten.txt";
 
 fn read(path: impl AsRef<Path>) -> String {

@@ -375,3 +375,21 @@ fn objects_of_a_submodule_come_from_where_it_comes_from() {
     let id = add(&cluster, &repo, "Looks", "grep -q deep lib/deep.bin; grep -q lib data.bin; echo b > b");
     cluster.landed(&repo, id);
 }
+
+#[test]
+fn a_resolver_finds_the_objects_of_both_sides() {
+    let (cluster, repo, clone) = with_lfs(1, &[]);
+    let resolve = "set -e; git merge -q main || true; grep -q 'content theirs' theirs.bin; \
+                   echo 'content both' > data.bin; git add -A; git commit -qm both";
+    cluster
+        .sprintctl(&["repo", "set", "web", "--role-run", &format!("resolver={resolve}"), "--max-attempts", "3"])
+        .succeeded();
+    let hold = cluster.hold("late");
+    let late = add(&cluster, &repo, "Ours", &format!("{}; echo 'content ours' > data.bin", hold.run));
+    hold.reached();
+    let id = add(&cluster, &repo, "Theirs", "echo 'content theirs' > data.bin; echo 'content theirs' > theirs.bin");
+    cluster.landed(&repo, id);
+    hold.release();
+    cluster.landed(&repo, late);
+    assert_eq!(pulled(&clone, "data.bin"), "content both\n");
+}

@@ -95,7 +95,7 @@ fn what_a_worker_does_in_a_submodule_is_kept_and_what_nobody_could_get_does_not_
         assert!(shown.contains(label), "{label} is missing in\n{shown}");
     }
     // Not committed in the repository around it, it is kept all the same.
-    let run = "set -e; git -C vendor/lib commit -q --allow-empty -m quiet; echo a > a; git add a; git commit -qm a";
+    let run = "set -e; git -C vendor/lib -c user.name=w -c user.email=w@w commit -q --allow-empty -m quiet; echo a > a; git add a; git commit -qm a";
     let id = cluster.add(&repo, "Leaves it", &format!("[ -n \"$SPRINT_FEEDBACK_FILE\" ] || {{ {run}; }}"));
     cluster.landed(&repo, id);
     let shown = cluster.sprintctl(&["item", "show", &id.to_string()]).succeeded().text();

@@ -208,9 +208,10 @@ impl Mirror {
     }
 
     /// Fetches the objects of Git LFS that commits name; what cannot be had is missed by whoever needs it.
-    pub(super) async fn fetch_objects(&self, commits: &[&CommitId]) {
+    pub(super) async fn fetch_objects(&self, remote: &Remote, repo: &str, commits: &[&CommitId]) {
         let commits = commits.iter().map(|commit| commit.as_str());
-        let fetch = lfs::reading(Git::at(&self.path), &self.path).args(["lfs", "fetch", "origin"]).args(commits);
+        let fetch =
+            lfs::reading(Git::at(&self.path), &self.path).args(["lfs", "fetch", &remote.address(repo)]).args(commits);
         match tokio::time::timeout(FETCH_LIMIT * 10, fetch.run()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "objects of Git LFS could not be fetched"),
@@ -307,6 +308,8 @@ impl Mirror {
     /// # Errors
     /// [`GitError`]; a ref that does not exist is none.
     pub(crate) async fn remove_ref(&self, name: &str) -> Result<(), GitError> {
+        // A fetch that was ended with its worker has left it; nobody else works on this ref.
+        fs::remove_file(self.path.join(format!("{name}.lock"))).ok();
         Git::at(&self.path).args(["update-ref", "-d", name]).run().await.map(drop)
     }
 }

@@ -99,9 +99,10 @@ impl Repositories {
         }
         let workspace = dir.workspace();
         self.clear(&workspace)?;
-        if assignment.resumed.is_some() && lfs::is_used(mirror) {
+        let remote = self.remote.borrow().clone();
+        if let (Some(_), Some(remote), true) = (&assignment.resumed, &remote, lfs::is_used(mirror)) {
             // Both sides of a merge.
-            repository.mirror.fetch_objects(&[&assignment.base, start]).await;
+            repository.mirror.fetch_objects(remote, assignment.repo.as_str(), &[&assignment.base, start]).await;
         }
         let mut tree = match repository.pool.take(start) {
             // They are asked for once more.
@@ -128,7 +129,6 @@ impl Repositories {
         if branch.is_some() {
             repository.pool.expect(&assignment.base);
         }
-        let remote = self.remote.borrow().clone();
         let origin = assignment.target.as_ref().and_then(|target| target.origin.as_deref());
         let repo = assignment.repo.as_str();
         let Populated { given, missing } =

@@ -107,10 +107,10 @@ async fn forgotten_files_are_told_once_and_named_when_the_rest_lands() {
 async fn repositories_within_the_workspace_are_saved_with_their_files() {
     let site = Site::start(&[]).await;
     let run = "set -e; git config --global user.name n; git config --global user.email n@x; \
-        new() { mkdir -p \"$1\"; git init -q -b main $2 \"$1\"; echo \"$1\" > \"$1/f\"; git -C \"$1\" add f; git -C \"$1\" commit -qm f; }; \
+        new() { mkdir -p \"$1\"; git init -q -b main $2 \"$1\"; echo \"$1\" > \"$1/f\"; git -C \"$1\" add f; git -C \"$1\" -c user.name=w -c user.email=w@w commit -qm f; }; \
         echo ignored/ > .gitignore; git add .gitignore; git commit -qm ignore; \
         new lib; echo half > lib/half; new new/deep --ref-format=reftable; git -C new/deep checkout -q --detach; \
-        echo d > new/deep/d; git -C new/deep add d; git -C new/deep commit -qm d; new ignored/x; \
+        echo d > new/deep/d; git -C new/deep add d; git -C new/deep -c user.name=w -c user.email=w@w commit -qm d; new ignored/x; \
         git clone -q lib cloned; mkdir unborn; git init -q unborn; echo u > unborn/u; new 'odd name.lock'";
     let run = format!("[ -n \"$SPRINT_FEEDBACK_FILE\" ] && exit 0; {run}");
     let worker = site.assign(site.item(7, &run)).await;
@@ -138,7 +138,7 @@ async fn repositories_within_the_workspace_are_saved_with_their_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_without_an_entry_in_gitmodules_does_not_land() {
     let site = Site::start(&[]).await;
-    let makes = "git init -q -b main lib; echo f > lib/f; git -C lib add f; git -C lib commit -qm f; git add lib 2>/dev/null; git commit -qm lib";
+    let makes = "git init -q -b main lib; echo f > lib/f; git -C lib add f; git -C lib -c user.name=w -c user.email=w@w commit -qm f; git add lib 2>/dev/null; git commit -qm lib";
     let mends =
         "cat \"$SPRINT_FEEDBACK_FILE\"; git rm -q --cached lib; rm -rf lib/.git; git add lib; git commit -qm files";
     let mended = site

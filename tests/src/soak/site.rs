@@ -31,6 +31,7 @@ pub(super) struct Site {
     pub(super) disk: Option<SmallDisk>,
     pub(super) namespace: Option<Namespace>,
     pub(super) can_set_clocks: bool,
+    _clocks: SharedClocks,
     _runtime: Runtime,
 }
 
@@ -80,7 +81,7 @@ impl Site {
         for name in OUTPOSTS {
             cluster.online(name);
         }
-        Self { cluster, repo, proxies, disk, namespace, can_set_clocks, _runtime: runtime }
+        Self { cluster, repo, proxies, disk, namespace, can_set_clocks, _clocks: SharedClocks, _runtime: runtime }
     }
 
     /// Whether the upstream has all that has landed.
@@ -111,6 +112,22 @@ impl Site {
 
     pub(super) fn set_clock(&self, whose: &str, seconds: i64) {
         set_clock(self.cluster.path(), whose, seconds);
+    }
+}
+
+/// What libfaketime shares between processes; those that are killed leave it.
+#[derive(Debug)]
+struct SharedClocks;
+
+impl Drop for SharedClocks {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let whose = name.strip_prefix("faketime_shm_").or_else(|| name.strip_prefix("sem.faketime_sem_"));
+            if whose.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                std::fs::remove_file(entry.path()).ok();
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sprint_core::config::{self, CONFIG_FILE, RepoConfig};
 use sprint_core::footprint::Rules;
+use sprint_core::gates::Gate;
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::recipe::{self, Recipe, WORKTREE_FILES};
 use sprint_core::refusal::Code;
@@ -12,7 +13,7 @@ use sprint_core::repo::Repo;
 use crate::git::GitRepo;
 use crate::service::ServiceError;
 
-/// What the `sprint.toml` at a commit says; its gates are the repo's own where it names none.
+/// What the `sprint.toml` at a commit says, with the gates that the operator has set for the repo.
 ///
 /// # Errors
 /// [`Code::ConfigInvalid`]: a file that cannot be read is an error, not "no gates".
@@ -36,9 +37,10 @@ pub(crate) fn config_in(git: &GitRepo, repo: &Repo, tree: &TreeId) -> Result<Rep
         .map_err(|_| ServiceError::new(Code::ConfigInvalid, format!("{CONFIG_FILE} is not UTF-8")))?;
     let mut found = config::parse(&text).map_err(|error| ServiceError::new(Code::ConfigInvalid, error.to_string()))?;
     rules(&found)?;
-    if found.gates.is_empty() {
-        found.gates.clone_from(&repo.gates);
-    }
+    // Who may change the file does not change what the operator has set: of two with one name the operator's counts.
+    let is_set = |gate: &Gate| repo.gates.iter().any(|set| set.name == gate.name);
+    let of_file = std::mem::take(&mut found.gates).into_iter().filter(|gate| !is_set(gate));
+    found.gates = repo.gates.iter().cloned().chain(of_file).collect();
     Ok(found)
 }
 

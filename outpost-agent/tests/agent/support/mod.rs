@@ -293,7 +293,8 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub(crate) fn git(repository: &Path, args: &[&str]) -> String {
-    let output = Command::new("git").arg("--git-dir").arg(repository).args(args).output().expect("git runs");
+    let who = ["-c", "user.name=a", "-c", "user.email=a@b"];
+    let output = Command::new("git").args(who).arg("--git-dir").arg(repository).args(args).output().expect("git runs");
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
