@@ -251,7 +251,7 @@ fn pointer(objects: &Repository, id: Oid) -> Result<Option<LfsObject>, GitError>
 pub fn is_refusal(said: &str) -> bool {
     const REFUSED: &[&str] = &[
         "not found",
-        "no such",
+        "no such object",
         "does not exist",
         "missing object",
         "disabled",
@@ -267,10 +267,11 @@ pub fn is_refusal(said: &str) -> bool {
         "[413]",
         "[422]",
         "[507]",
-        "http: 4",
     ];
+    const NOT_ASKED: &[&str] = &["no such host", "dial tcp", "could not resolve", "timeout"];
     let said = said.to_ascii_lowercase();
-    REFUSED.iter().any(|words| said.contains(words))
+    let says = |phrases: &[&str]| phrases.iter().any(|words| said.contains(words));
+    says(REFUSED) && !says(NOT_ASKED)
 }
 
 /// The servers for the objects of a tree, where it names some.

@@ -62,3 +62,25 @@ fn the_words_of_git_lfs_are_told_from_its_progress() {
     assert!(words("git: 'lfs' is not a git command. See 'git --help'.").contains("install it there"));
     assert_eq!(words(""), "git-lfs failed without a word");
 }
+
+#[test]
+fn a_server_that_says_no_is_told_from_one_that_cannot_be_asked() {
+    for said in [
+        "error transferring \"4350\": [0] remote missing object 4350",
+        "[4350] Object does not exist on the server: [404] Object does not exist on the server",
+        "batch response: over its data quota",
+        "batch response: Git LFS is disabled for this repository.",
+        "Authorization error: https://example.org/web.git/info/lfs/objects/batch",
+    ] {
+        assert!(is_refusal(said), "{said}");
+    }
+    for said in [
+        "batch response: Post \"https://x/\": dial tcp: lookup x on 1.1.1.1:53: no such host",
+        "batch response: Post \"https://x/objects\": dial tcp 127.0.0.1:1: connect: connection refused",
+        "batch response: Server error: https://x/objects/batch from HTTP 500",
+        "EOF",
+        "it did not end within 10m",
+    ] {
+        assert!(!is_refusal(said), "{said}");
+    }
+}
