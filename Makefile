@@ -1,7 +1,7 @@
 # What people and CI run. Every target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-release demo test matrix soak load sim fuzz lint deny bench install package
+.PHONY: help setup build build-release demo test matrix aarch64 soak load sim fuzz lint deny bench install package
 
 NEXTEST := $(shell cargo nextest --version 2>/dev/null)
 
@@ -26,8 +26,17 @@ demo: ## Run the main job end to end, in a temporary directory
 test: setup ## Run every test (SPRINT_TEST_SKIP=postgres,netns skips by name what this machine lacks)
 	@.ci/test
 
-matrix: setup ## Run the tables of which `make test` runs a cover: each awkward git setting alone
+matrix: setup ## Run the tables of which `make test` runs a cover: each awkward git setting alone, 1,000 hostile workers
 	SPRINT_MATRIX=1 cargo test -p sprint-tests --test own_git -- --nocapture
+	SPRINT_SEEDS=1000 cargo test -p sprint-tests --test hostile_worker made_up_by_seeds -- --nocapture
+
+AARCH64 = aarch64-unknown-linux-gnu
+aarch64: ## Build the outpost's agent for aarch64, and test its filter of system calls there, emulated
+	@deploy/setup.sh --aarch64
+	rustup target add $(AARCH64)
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
+	cargo test --target $(AARCH64) -p outpost-agent --bin outpost-agent -- syscalls::
 
 SEEDS ?= 10000
 MERGES ?= 2000

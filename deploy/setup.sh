@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what building, running and testing need and this machine has not; does nothing when all is there.
 #
-#   deploy/setup.sh          what running needs: git, tmux, a C compiler
-#   deploy/setup.sh --tests  also what tests need, for none is skipped for lack of it: PostgreSQL, Python, namespaces
+#   deploy/setup.sh            what running needs: git, tmux, a C compiler
+#   deploy/setup.sh --aarch64  also what building for aarch64 needs
+#   deploy/setup.sh --tests    also what tests need, for none is skipped for lack of it: PostgreSQL, Python, namespaces
 set -euo pipefail
 
 packages=()
@@ -30,9 +31,33 @@ if [ "${1:-}" = --tests ]; then
     need python3 "workers of tests open sockets, terminals and much memory" has python3
     need git-lfs "tests of repositories with large files" has git-lfs
     need faketime "the soak makes clocks jump" has_faketime
+    need python3-venv "the agents of tests come from PyPI" python3 -m ensurepip --version
     need postgresql "the tests of the store run against it too" has_postgres
 fi
-[ ${#packages[@]} -gt 0 ] || exit 0
+if [ "${1:-}" = --aarch64 ]; then
+    need gcc-aarch64-linux-gnu "C code for aarch64" has aarch64-linux-gnu-gcc
+    need libc6-dev-arm64-cross "C headers for aarch64" ls /usr/aarch64-linux-gnu/include/stdio.h
+    need qemu-user-static "tests for aarch64 run emulated" has qemu-aarch64-static
+fi
+
+# Real agents, pinned, in the user's cache: one directory for each set of versions.
+agents() {
+    local wanted="claude-agent-sdk==0.2.184 openai-codex-cli-bin==0.163.0 grok-cli-bin==0.2.111"
+    local dir=${XDG_CACHE_HOME:-$HOME/.cache}/sprint-tests/agents
+    [ "$(cat "$dir/wanted" 2>/dev/null)" != "$wanted" ] || return 0
+    case ,${SPRINT_TEST_SKIP:-}, in *,agents,*) return 0 ;; esac
+    echo "setup: installing agents for tests into $dir: $wanted"
+    rm -rf "$dir"
+    python3 -m venv "$dir"
+    # shellcheck disable=SC2086 # a word for each package
+    "$dir/bin/pip" install -q --disable-pip-version-check --no-cache-dir $wanted
+    echo "$wanted" >"$dir/wanted"
+}
+
+if [ ${#packages[@]} -eq 0 ]; then
+    [ "${1:-}" != --tests ] || agents
+    exit 0
+fi
 
 apt_get=(apt-get)
 if [ "$(id -u)" -ne 0 ]; then
@@ -51,3 +76,4 @@ export DEBIAN_FRONTEND=noninteractive
 echo "setup: running ${apt_get[*]} install ${packages[*]}"
 "${apt_get[@]}" update -q </dev/null
 "${apt_get[@]}" install -y -q --no-install-recommends "${packages[@]}" </dev/null
+[ "${1:-}" != --tests ] || agents

@@ -32,7 +32,7 @@ pub mod service {
     pub use sprint_core::event::Actor;
 
     pub use crate::clock::now;
-    pub use crate::store::{EventFilter, Notices};
+    pub use crate::store::{EventFilter, Notices, Page};
 
     /// Admission of callers, and the record of refusals.
     pub mod admission {
@@ -55,6 +55,7 @@ pub mod service {
 
     /// Outposts and their workers.
     pub mod fleet {
+        pub mod activity;
         pub mod assignment;
         pub mod connections;
         mod doubt;
@@ -100,6 +101,7 @@ pub mod service {
         mod rename;
         pub mod revision;
         mod rewrite;
+        pub(crate) mod runtimes;
         pub(crate) mod setup_failures;
         pub(crate) mod submodule_memory;
         pub(crate) mod submodules;
@@ -146,6 +148,7 @@ pub mod face {
         mod known;
         mod link;
         mod outposts;
+        mod page;
         mod repos;
         mod router;
         mod status;

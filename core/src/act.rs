@@ -89,6 +89,8 @@ acts! {
         /// Watch what a worker prints.
         FollowLog(WorkerId) => "follow_log",
         RetryChange(ChangeId) => "retry_change",
+        /// Let a change of protected paths land.
+        ApproveChange(ChangeId) => "approve_change",
         DrainOutpost(OutpostName) => "drain_outpost",
         RemoveOutpost(OutpostName) => "remove_outpost",
         ForceRemoveOutpost(OutpostName) => "force_remove_outpost",

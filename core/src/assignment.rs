@@ -1,65 +1,17 @@
 //! Assignments to an outpost, and its reports: the contract between the two sides.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentSaid;
+use crate::bounds::{DETAIL, NAMED_PATH, NAMED_PATHS, REASON, SAVED, STEPS, cut};
 use crate::gates::{Gate, GateVerdict, duration_text};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
 use crate::job::{EarlierWork, Job};
 use crate::recipe::Recipe;
+use crate::runtime::{Catalog, HostLogin, Runtime};
 use crate::worker::Terminal;
-
-crate::words! {
-    /// How a runtime is given its prompt.
-    pub enum PromptDelivery as "prompt delivery" {
-        /// It reads the file that `SPRINT_PROMPT_FILE` names.
-        File => "file",
-        /// The prompt is its standard input.
-        Stdin => "stdin",
-        /// The prompt is its last argument.
-        Argument => "argument",
-    }
-}
-
-/// How an agent program is started, as data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Runtime {
-    pub name: String,
-    /// The program and its arguments; `{{ run }}` is the item's command line,
-    /// `{{ prompt_file }}` the prompt's path.
-    pub command: Vec<String>,
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    #[serde(default = "Runtime::default_delivery")]
-    pub prompt: PromptDelivery,
-    /// The exit codes that mean "I am done"; anything else is a failure.
-    #[serde(default = "Runtime::default_success")]
-    pub success_codes: Vec<i32>,
-}
-
-impl Runtime {
-    const fn default_delivery() -> PromptDelivery {
-        PromptDelivery::File
-    }
-
-    fn default_success() -> Vec<i32> {
-        vec![0]
-    }
-
-    /// A command line in `/bin/sh`.
-    pub fn shell() -> Self {
-        Self {
-            name: "shell".to_owned(),
-            command: vec!["/bin/sh".to_owned(), "-c".to_owned(), "{{ run }}".to_owned()],
-            env: BTreeMap::new(),
-            prompt: Self::default_delivery(),
-            success_codes: Self::default_success(),
-        }
-    }
-}
 
 /// One command of a job; the next starts only when this one succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +83,19 @@ pub struct Assignment {
     pub hung_after: Option<Duration>,
 }
 
+impl Assignment {
+    /// Puts the runtimes of an outpost in the place of their names. What it does not have stays a name. Logins of the host
+    /// are named by nobody but the host: those of any other runtime are left out.
+    pub fn resolve(&mut self, catalog: &Catalog) {
+        for step in &mut self.steps {
+            match catalog.get(&step.runtime.name).filter(|_| step.runtime.is_reference()) {
+                Some(named) => step.runtime = step.runtime.clone().resolved(named.clone()),
+                None => step.runtime.host = HostLogin::default(),
+            }
+        }
+    }
+}
+
 /// How the reason begins for which an outpost could not give a worker its workspace: another may.
 pub const NO_WORKSPACE: &str = "the workspace could not be made";
 
@@ -188,6 +153,29 @@ pub enum GateRunOutcome {
 }
 
 impl Outcome {
+    fn shorten(&mut self) {
+        match self {
+            Self::Attempt(AttemptOutcome::Committed { head: _ }) => {}
+            Self::Attempt(
+                AttemptOutcome::Failed { reason }
+                | AttemptOutcome::Unfit { reason }
+                | AttemptOutcome::NotSetUp { reason }
+                | AttemptOutcome::NothingToDo { reason }
+                | AttemptOutcome::Lost { reason }
+                | AttemptOutcome::Stopped { reason },
+            )
+            | Self::Gate(
+                GateRunOutcome::Failed { reason }
+                | GateRunOutcome::Lost { reason }
+                | GateRunOutcome::Stopped { reason },
+            ) => shorten(reason, REASON),
+            Self::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
+                verdicts.truncate(STEPS);
+                verdicts.iter_mut().for_each(GateVerdict::shorten);
+            }
+        }
+    }
+
     /// Whether it is how such a job ends.
     pub const fn is_of(&self, job: &Job) -> bool {
         match (self, job) {
@@ -235,6 +223,18 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
+    fn shorten(&mut self) {
+        let Self { files, file_count: _, saved, unsaved } = self;
+        files.truncate(NAMED_PATHS);
+        saved.truncate(SAVED);
+        for name in files.iter_mut().chain(saved) {
+            shorten(name, NAMED_PATH);
+        }
+        if let Some(why) = unsaved {
+            shorten(why, REASON);
+        }
+    }
+
     pub const fn is_empty(&self) -> bool {
         self.file_count == 0 && self.saved.is_empty() && self.unsaved.is_none()
     }
@@ -260,6 +260,33 @@ pub struct Report {
     pub seq: u64,
     #[serde(flatten)]
     pub body: ReportBody,
+}
+
+impl Report {
+    /// The report with everything that a worker could make long cut to its bound: whatever it says, the report is taken.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        match &mut self.body {
+            ReportBody::Accepted | ReportBody::Started { .. } | ReportBody::Exited { .. } => {}
+            ReportBody::SentBack { reason, result: _ } => shorten(reason, REASON),
+            ReportBody::Finished { log_tail, outcome, left, agent, exit_code: _, steps, wip: _, log_bytes: _ } => {
+                steps.truncate(STEPS);
+                shorten(log_tail, DETAIL);
+                outcome.shorten();
+                left.shorten();
+                if let Some(agent) = agent {
+                    agent.shorten();
+                }
+            }
+        }
+        self
+    }
+}
+
+fn shorten(text: &mut String, most: usize) {
+    if text.len() > most {
+        *text = cut(text, most);
+    }
 }
 
 /// The news in a report.
@@ -291,5 +318,8 @@ pub enum ReportBody {
         outcome: Outcome,
         #[serde(default)]
         left: Box<Leftovers>,
+        /// What its agent has said of itself.
+        #[serde(default)]
+        agent: Option<Box<AgentSaid>>,
     },
 }

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Refused;
+use crate::bounds::paths_in_words;
 use crate::event::{EventKind, Recorded};
 use crate::gates::Gate;
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use crate::job::Role;
+use crate::protection::{Approval, Protection};
 use crate::time::Timestamp;
 
 crate::words! {
@@ -29,6 +31,16 @@ pub struct Candidate {
     pub base: CommitId,
     /// The gates it must pass, as the target branch had them at `base`.
     pub gates: Vec<Gate>,
+    /// Those that its own configuration adds: it passes both.
+    #[serde(default)]
+    pub new_gates: Vec<Gate>,
+}
+
+impl Candidate {
+    /// Every gate that it must pass.
+    pub fn all_gates(&self) -> impl Iterator<Item = &Gate> {
+        self.gates.iter().chain(&self.new_gates)
+    }
 }
 
 /// Where a change stands.
@@ -97,11 +109,17 @@ pub struct Change {
     /// The ref or item that a person named when they brought it; none for a worker's change.
     #[serde(default)]
     pub source: Option<String>,
+    /// It is a branch of the upstream, which no worker can write to; all else is a worker's work, whoever brings it.
+    #[serde(default)]
+    pub own: bool,
     #[serde(default)]
     pub direct: Option<Direct>,
     /// The files that its worker had changed and not committed, in one phrase.
     #[serde(default)]
     pub left_out: Option<String>,
+    /// What it has to do with protected paths; none when nothing.
+    #[serde(default)]
+    pub protection: Option<Protection>,
     #[serde(flatten)]
     pub state: ChangeState,
     pub created_at: Timestamp,
@@ -154,10 +172,20 @@ pub enum ChangeEvent {
         attempt: Attempt,
         head: CommitId,
         source: Option<String>,
+        own: bool,
     },
     /// A person has it land beside the queue.
     Directed {
         direct: Direct,
+    },
+    /// It changes protected paths, and waits for a person's approval.
+    ProtectedPaths {
+        protection: Protection,
+    },
+    /// A person lets it land although it changes protected paths.
+    Approved {
+        by: String,
+        reason: String,
     },
 }
 
@@ -182,6 +210,8 @@ impl Recorded for ChangeEvent {
             Self::Retried => "retried",
             Self::Replaced { .. } => "replaced",
             Self::Directed { .. } => "directed",
+            Self::ProtectedPaths { .. } => "protected_paths",
+            Self::Approved { .. } => "approved",
         }
     }
 }
@@ -234,10 +264,14 @@ impl Change {
                 self.state = ChangeState::Failed { reason };
                 vec![ChangeEffect::Merge]
             }
-            (ChangeState::Queued, ChangeEvent::Replaced { attempt, head, source }) => {
+            (ChangeState::Queued, ChangeEvent::Replaced { attempt, head, source, own }) => {
                 self.attempt = attempt;
                 self.head = head;
                 self.source = source;
+                self.own = own;
+                self.protection = None;
+                // What a person wanted of the old version need not be what they want of the new.
+                self.direct = None;
                 vec![ChangeEffect::Merge]
             }
             (ChangeState::Queued, ChangeEvent::Directed { direct }) => {
@@ -248,6 +282,15 @@ impl Change {
                 // What a person wanted then need not be what they want now.
                 self.direct = None;
                 self.requeue();
+                vec![ChangeEffect::Merge]
+            }
+            (ChangeState::Queued, ChangeEvent::ProtectedPaths { protection }) => {
+                self.protection = Some(protection);
+                vec![]
+            }
+            (ChangeState::Queued, ChangeEvent::Approved { by, reason }) if self.protection.is_some() => {
+                let approval = Some(Approval { by, reason, at: now });
+                self.protection = self.protection.take().map(|protection| Protection { approval, ..protection });
                 vec![ChangeEffect::Merge]
             }
             (state, event) => {
@@ -265,6 +308,11 @@ impl Change {
     /// Whether a person brought it, and gets its result.
     pub const fn is_by_hand(&self) -> bool {
         self.source.is_some() || self.direct.is_some()
+    }
+
+    /// Whether it waits for a person's approval.
+    pub fn awaits_approval(&self) -> bool {
+        matches!(self.state, ChangeState::Queued) && self.protection.as_ref().is_some_and(Protection::waits)
     }
 
     /// The candidate that is being gated, landed or was landed.
@@ -291,7 +339,11 @@ pub fn follows(parent: ChangeId) -> String {
 
 /// The sentence about a branch that does not merge.
 pub fn in_paths(paths: &[String]) -> String {
-    if paths.is_empty() { "does not hold the tip".to_owned() } else { format!("conflicts in {}", paths.join(", ")) }
+    if paths.is_empty() {
+        "does not hold the tip".to_owned()
+    } else {
+        format!("conflicts in {}", paths_in_words(paths))
+    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ fn events() -> Vec<(&'static str, ChangeEvent)> {
         ("landed", ChangeEvent::Landed),
         ("dropped", ChangeEvent::Dropped { reason: reason() }),
         ("retried", ChangeEvent::Retried),
-        ("replaced", ChangeEvent::Replaced { attempt: Attempt::new(2), head: fixtures::commit("e"), source: None }),
+        (
+            "replaced",
+            ChangeEvent::Replaced { attempt: Attempt::new(2), head: fixtures::commit("e"), source: None, own: false },
+        ),
         ("directed", ChangeEvent::Directed { direct: Direct { skip_gates: false, reason: reason() } }),
     ]
 }

@@ -1,14 +1,16 @@
 //! `sprint.toml`: what a managed repository says of its gates, its merges, and what its changes touch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::footprint;
+use crate::footprint::{self, InvalidRule};
 use crate::gates::{self, Gate, InvalidGates, ReportFile, duration_text, several};
+use crate::protection::{Protect, ProtectedPaths};
 use crate::recipe::{Cache, DEFAULT_TIMEOUT, InvalidRecipe, Recipe};
+use crate::runtime::RuntimeChange;
 use crate::tree_rules::TreeRules;
 
 /// The file at the root of a managed repository that configures it.
@@ -60,10 +62,15 @@ pub struct RepoConfig {
     pub merge: MergeConfig,
     #[serde(default)]
     pub tree: TreeRules,
+    #[serde(default)]
+    pub protect: Protect,
     pub footprint: Vec<footprint::Rule>,
     /// None where the file has no `[workspace]`: then other programs' files count.
     #[serde(default)]
     pub workspace: Option<Recipe>,
+    /// What it changes of named agents.
+    #[serde(default)]
+    pub runtime: BTreeMap<String, RuntimeChange>,
 }
 
 /// Why a configuration cannot be used.
@@ -90,10 +97,12 @@ pub enum InvalidConfig {
     NoUnit { unit: String, on: String, units: String },
     #[error("{CONFIG_FILE} cannot be used: {0}")]
     Workspace(#[from] InvalidRecipe),
+    #[error("{CONFIG_FILE} cannot be used: {0}")]
+    Protect(InvalidRule),
 }
 
 /// The tables of [`ConfigFile`].
-const TABLES: &[&str] = &["gate", "merge", "tree", "workspace", "footprint"];
+const TABLES: &[&str] = &["gate", "merge", "tree", "protect", "workspace", "footprint", "runtime"];
 /// What the names of other programs' tables begin with.
 const FOREIGN: &str = "x-";
 
@@ -107,8 +116,12 @@ struct ConfigFile {
     #[serde(default)]
     tree: TreeRules,
     #[serde(default)]
+    protect: Protect,
+    #[serde(default)]
     footprint: Vec<footprint::Rule>,
     workspace: Option<StrictWorkspace>,
+    #[serde(default)]
+    runtime: BTreeMap<String, RuntimeChange>,
 }
 
 #[derive(Deserialize)]
@@ -166,7 +179,8 @@ struct StrictMerge {
 /// [`InvalidConfig`]; a file that cannot be read is never "no gates".
 pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let syntax = |error: toml::de::Error| InvalidConfig::Syntax(error.to_string());
-    let ConfigFile { gate, merge, tree, footprint, workspace } = toml::from_str(text).map_err(syntax)?;
+    let ConfigFile { gate, merge, tree, protect, footprint, workspace, runtime } =
+        toml::from_str(text).map_err(syntax)?;
     // A misspelt table must not switch a gate off.
     let found: toml::Table = toml::from_str(text).map_err(syntax)?;
     let known = |name: &str| TABLES.contains(&name) || name.starts_with(FOREIGN);
@@ -176,8 +190,9 @@ pub fn parse(text: &str) -> Result<RepoConfig, InvalidConfig> {
     let gates = gate.into_iter().map(Gate::try_from).collect::<Result<Vec<_>, _>>()?;
     gates::validate(&gates)?;
     check_units(&footprint)?;
+    ProtectedPaths::new(&protect, CONFIG_FILE).map_err(InvalidConfig::Protect)?;
     let workspace = workspace.map(Recipe::try_from).transpose()?;
-    Ok(RepoConfig { gates, merge: merge.try_into()?, tree, footprint, workspace })
+    Ok(RepoConfig { gates, merge: merge.try_into()?, tree, protect, footprint, workspace, runtime })
 }
 
 fn check_units(rules: &[footprint::Rule]) -> Result<(), InvalidConfig> {

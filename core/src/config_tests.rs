@@ -117,6 +117,7 @@ fn an_error_in_a_gate_names_the_gate_and_the_valid_values() {
         (gate("report = { kind = \"junit\", path = \"/tmp/x\" }"), "it is absolute"),
         (gate("report = { kind = \"junit\", path = \"a/../../x\" }"), "it leads out of the repository"),
         (gate("report = { kind = \"junit\", path = \"./\" }"), "it names a directory"),
+        (gate("report = { kind = \"junit\", path = \"a/.GIT/x\" }"), "it leads into a git directory"),
         (gate("report = { kind = \"junit\", path = \"\" }"), "it is empty"),
         (
             gate("report = [{ kind = \"junit\", path = \"x\" }, { kind = \"lcov\", path = \"x\" }]"),
@@ -166,7 +167,7 @@ fn examples(page: &str) -> Vec<&str> {
 #[test]
 fn every_example_of_the_handbook_is_a_configuration() {
     let gates = examples(include_str!("../../docs/reference/gates.md"));
-    assert_eq!(gates.len(), 5);
+    assert_eq!(gates.len(), 6);
     let readme = examples(include_str!("../../README.md"));
     for example in gates.into_iter().chain(readme) {
         let config = parse(example).unwrap_or_else(|error| panic!("{example}\n{error}"));

@@ -1,11 +1,11 @@
 use super::*;
-use crate::assignment::Runtime;
 use crate::explain::{ItemSurroundings, explain_item};
 use crate::fixtures::{self, lease};
 use crate::item::{Item, ItemEvent, Stage};
 use crate::job::Role;
 use crate::pipeline::role;
 use crate::repo::Repo;
+use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
 const CHANGE: ChangeId = ChangeId::new(5);

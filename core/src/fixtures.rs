@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::assignment::{Assignment, Command, Runtime};
+use crate::assignment::{Assignment, Command};
 use crate::change::{Candidate, Change, ChangeState};
 use crate::committing::Committing;
 use crate::conflict::Conflict;
@@ -13,6 +13,7 @@ use crate::job::{AttemptJob, Job, Role};
 use crate::outpost::{Outpost, OutpostState};
 use crate::recipe::Recipe;
 use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Pushes, Repo, Resume};
+use crate::runtime::Runtime;
 use crate::time::Timestamp;
 use crate::trial::{Member, Purpose, Trial};
 use crate::worker::{Worker, WorkerState};
@@ -138,6 +139,7 @@ pub fn worker(id: u64, item: u64, state: WorkerState) -> Worker {
         ended_at: None,
         report_seq: 0,
         log_bytes: None,
+        agent: None,
     }
 }
 
@@ -151,8 +153,10 @@ pub fn change(id: u64, item: u64, state: ChangeState) -> Change {
         head: commit("a"),
         role: None,
         source: None,
+        own: false,
         direct: None,
         left_out: None,
+        protection: None,
         state,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
@@ -167,7 +171,7 @@ pub fn conflict(change: ChangeId) -> Conflict {
 
 /// Without gates.
 pub fn candidate() -> Candidate {
-    Candidate { commit: commit("c"), tree: tree("d"), base: commit("b"), gates: vec![] }
+    Candidate { commit: commit("c"), tree: tree("d"), base: commit("b"), gates: vec![], new_gates: vec![] }
 }
 
 /// Gates the changes with these numbers, each of the item beside it, with one gate named "test".

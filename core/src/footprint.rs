@@ -235,7 +235,7 @@ fn closure(unit: &str, users: &BTreeMap<&str, Vec<&str>>) -> BTreeSet<String> {
 
 /// Matches as `.gitignore` does: a pattern with a slash before its end counts from the root, another one anywhere; a
 /// folder stands for all that is in it.
-fn matcher<'a>(unit: &str, patterns: impl IntoIterator<Item = &'a str>) -> Result<GlobSet, InvalidRule> {
+pub(crate) fn matcher<'a>(unit: &str, patterns: impl IntoIterator<Item = &'a str>) -> Result<GlobSet, InvalidRule> {
     let invalid =
         |pattern: &str, why: String| InvalidRule::Pattern { unit: unit.to_owned(), pattern: pattern.to_owned(), why };
     let mut set = GlobSetBuilder::new();

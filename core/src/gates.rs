@@ -141,7 +141,7 @@ pub enum InvalidGates {
     #[error("gate {gate:?}: needs = {text:?}: {why}")]
     Need { gate: String, text: String, why: InvalidNeed },
     #[error("gate {gate:?}: the path {path:?} of a report cannot be: {why}; name a file of the repository")]
-    Path { gate: String, path: String, why: &'static str },
+    Path { gate: String, path: String, why: String },
     #[error("gate {gate:?} names the report {path:?} twice; once is enough")]
     SameReport { gate: String, path: String },
     #[error("gate {gate:?}: require = {text:?}: {why}")]

@@ -29,7 +29,7 @@ proptest! {
         // Writing it down and reading it again, as the wire and the record do, changes nothing.
         let json = json!(config).to_string();
         prop_assert_eq!(&serde_json::from_str::<RepoConfig>(&json).expect("is read"), &config);
-        let RepoConfig { gates, merge, tree, footprint, workspace } = &config;
+        let RepoConfig { gates, merge, tree, protect: _, footprint, workspace, runtime: _ } = &config;
         let mut file = json!({ "gate": gates, "merge": merge, "tree": tree, "footprint": footprint });
         if let Some(Recipe { setup, teardown, timeout, bring, cache, variables: _, notes: _ }) = workspace {
             let timeout = humantime::format_duration(*timeout).to_string();

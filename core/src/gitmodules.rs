@@ -1,7 +1,8 @@
 //! `.gitmodules`: git reads the file; here is read what git prints of it.
 
 use std::collections::HashMap;
-use std::path::{Component, Path};
+
+use crate::inner_path::InnerPath;
 
 /// The file at the root of a repository that says where its submodules come from.
 pub const FILE: &str = ".gitmodules";
@@ -25,9 +26,7 @@ impl SubmoduleEntry {
 }
 
 fn is_plain(name: &str) -> bool {
-    let parts = Path::new(name).components();
-    let mut plain = parts.map(|part| matches!(part, Component::Normal(part) if !part.eq_ignore_ascii_case(".git")));
-    !name.is_empty() && !name.chars().any(char::is_control) && plain.all(|plain| plain)
+    InnerPath::new(name.as_bytes()).is_ok() && !name.chars().any(char::is_control)
 }
 
 /// The submodules in what git prints of these keys, each ended by a NUL; in the order of the file, and none without a

@@ -336,6 +336,12 @@ impl Item {
             + self.requires.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
     }
 
+    /// About how many bytes it has, with what was said of its attempts.
+    pub fn bytes(&self) -> u64 {
+        let said = self.feedback.iter().map(|feedback| feedback.text.len()).sum::<usize>();
+        (self.size() + said + size_of::<Self>()) as u64
+    }
+
     fn fence(&self, carried: Attempt) -> Result<(), Refused> {
         if carried == self.attempt { Ok(()) } else { Err(Refused::StaleAttempt { carried, live: self.attempt }) }
     }

@@ -15,6 +15,8 @@ crate::words! {
         Clean => "clean",
         /// It merges with the target branch.
         Merge => "merge",
+        /// It changes no protected paths, or a person answers for that.
+        Protected => "protected",
         /// The tree that would land passes its gates.
         Gates => "gates",
     }
@@ -49,8 +51,12 @@ pub struct LandingFacts {
     pub worker: Option<WorkerId>,
     /// What its attempt left uncommitted.
     pub uncommitted: Option<CommitId>,
-    /// Where it does not merge with the target branch.
-    pub conflicts: Vec<String>,
+    /// How it fails to merge with the target branch: "it conflicts in a.txt".
+    pub conflict: Option<String>,
+    /// Whether it is a worker's work. For what else a person brings, that person answers.
+    pub by_worker: bool,
+    /// What it has to do with protected paths, in words.
+    pub protected: Option<String>,
     /// The configured gates.
     pub gates: Vec<String>,
     /// Why the configured gates are unknown.
@@ -100,7 +106,7 @@ pub struct LandingReport {
 pub struct LandingWish {
     /// At once, beside the queue.
     pub direct: bool,
-    /// Whatever the checks of queue, worker and clean find.
+    /// Whatever the checks of queue, worker, clean and protected find.
     pub force: bool,
     pub skip_gates: bool,
 }
@@ -124,13 +130,38 @@ pub fn check(facts: &LandingFacts, wish: LandingWish) -> Vec<Checked> {
         format!("its attempt left changes that it did not commit; they stay behind, in {}", snapshot.short())
     });
     all.push(forced(LandingCheck::Clean, left, "nothing of it is uncommitted"));
-    all.push(if facts.conflicts.is_empty() {
-        checked(LandingCheck::Merge, CheckResult::Passed, "it merges with the branch".to_owned())
-    } else {
-        checked(LandingCheck::Merge, CheckResult::Failed, format!("it conflicts in {}", facts.conflicts.join(", ")))
-    });
+    let Some(conflict) = &facts.conflict else {
+        all.push(checked(LandingCheck::Merge, CheckResult::Passed, "it merges with the branch".to_owned()));
+        all.push(protected(facts, wish));
+        all.push(gates(facts, wish));
+        return all;
+    };
+    // What would land is not known.
+    all.push(checked(LandingCheck::Merge, CheckResult::Failed, conflict.clone()));
     all.push(gates(facts, wish));
     all
+}
+
+fn protected(facts: &LandingFacts, wish: LandingWish) -> Checked {
+    let checked = |result, found: String| Checked { check: LandingCheck::Protected, result, found };
+    match &facts.protected {
+        None => checked(CheckResult::Passed, "it changes no protected paths".to_owned()),
+        Some(what) if !facts.by_worker => {
+            checked(CheckResult::Passed, format!("it is a branch of the upstream, and changes {what}"))
+        }
+        Some(what) if wish.direct => {
+            let found = format!("a worker changes {what}");
+            if wish.force {
+                checked(CheckResult::Skipped, found)
+            } else {
+                checked(CheckResult::Failed, format!("{found}; read it, and force the landing with a reason"))
+            }
+        }
+        Some(what) => {
+            let found = format!("a worker changes {what}; a person approves that before it lands");
+            checked(CheckResult::Pending, found)
+        }
+    }
 }
 
 fn gates(facts: &LandingFacts, wish: LandingWish) -> Checked {
@@ -163,7 +194,9 @@ mod tests {
             held: Some("frozen: release day".to_owned()),
             worker: Some(WorkerId::new(3)),
             uncommitted: Some(fixtures::commit("a")),
-            conflicts: vec!["a.txt".to_owned()],
+            conflict: Some("it conflicts in a.txt".to_owned()),
+            by_worker: true,
+            protected: Some("sprint.toml".to_owned()),
             gates: vec!["test".to_owned()],
             unreadable: None,
             known: None,
@@ -177,7 +210,27 @@ mod tests {
         let found = results(&everything_is_wrong(), DIRECT);
         let failed = [("queue", "failed"), ("worker", "failed"), ("clean", "failed"), ("merge", "failed")];
         assert_eq!(found[..4], failed);
-        assert_eq!(found[4], ("gates", "pending"));
+        assert_eq!(found[4..], [("gates", "pending")], "what would land is not known");
+        let merges = LandingFacts { conflict: None, ..everything_is_wrong() };
+        assert_eq!(results(&merges, DIRECT)[4], ("protected", "failed"));
+    }
+
+    #[test]
+    fn a_workers_change_of_protected_paths_waits_and_a_persons_own_does_not() {
+        let facts = LandingFacts { by_worker: true, protected: Some("ci".to_owned()), ..Default::default() };
+        let protected = |facts: &LandingFacts, wish| results(facts, wish)[results(facts, wish).len() - 2];
+        assert_eq!(protected(&facts, LandingWish::default()), ("protected", "pending"));
+        assert_eq!(protected(&facts, DIRECT), ("protected", "failed"));
+        assert_eq!(protected(&facts, LandingWish { force: true, ..DIRECT }), ("protected", "skipped"));
+        let facts = LandingFacts { by_worker: false, ..facts };
+        for wish in [LandingWish::default(), DIRECT] {
+            assert_eq!(protected(&facts, wish), ("protected", "passed"));
+            assert!(
+                check(&facts, wish)
+                    .iter()
+                    .any(|checked| checked.found == "it is a branch of the upstream, and changes ci")
+            );
+        }
     }
 
     #[test]
@@ -185,35 +238,36 @@ mod tests {
         let found = results(&everything_is_wrong(), LandingWish { force: true, ..DIRECT });
         let skipped = [("queue", "skipped"), ("worker", "skipped"), ("clean", "skipped"), ("merge", "failed")];
         assert_eq!(found[..4], skipped);
-        assert_eq!(found[4], ("gates", "pending"));
+        assert_eq!(found[4..], [("gates", "pending")]);
     }
 
     #[test]
     fn skipping_gates_is_not_recorded_as_a_skip_where_the_tree_has_passed() {
-        let facts = LandingFacts { known: Some(Ok(())), conflicts: vec![], ..everything_is_wrong() };
+        let facts = LandingFacts { known: Some(Ok(())), conflict: None, protected: None, ..everything_is_wrong() };
         let found = results(&facts, LandingWish { force: true, skip_gates: true, ..DIRECT });
-        assert_eq!(found[3..], [("merge", "passed"), ("gates", "passed")]);
+        assert_eq!(found[3..], [("merge", "passed"), ("protected", "passed"), ("gates", "passed")]);
     }
 
     #[test]
     fn a_tree_that_failed_lands_only_when_its_gates_are_skipped() {
         let facts =
             LandingFacts { known: Some(Err("no".to_owned())), gates: vec!["test".to_owned()], ..Default::default() };
-        assert_eq!(results(&facts, DIRECT)[4], ("gates", "failed"));
-        assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[4], ("gates", "skipped"));
+        assert_eq!(results(&facts, DIRECT)[5], ("gates", "failed"));
+        assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[5], ("gates", "skipped"));
     }
 
     #[test]
     fn unreadable_gates_are_not_treated_as_none() {
         let facts = LandingFacts { unreadable: Some("sprint.toml is broken".to_owned()), ..Default::default() };
-        assert_eq!(results(&facts, DIRECT)[4], ("gates", "failed"));
-        assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[4], ("gates", "skipped"));
+        assert_eq!(results(&facts, DIRECT)[5], ("gates", "failed"));
+        assert_eq!(results(&facts, LandingWish { skip_gates: true, ..DIRECT })[5], ("gates", "skipped"));
     }
 
     #[test]
     fn in_the_queue_it_waits_for_what_holds_that_up() {
         let facts = LandingFacts { held: Some("halted".to_owned()), ..Default::default() };
         let found = results(&facts, LandingWish::default());
-        assert_eq!(found, [("worker", "passed"), ("clean", "passed"), ("merge", "passed"), ("gates", "passed")]);
+        let names = ["worker", "clean", "merge", "protected", "gates"];
+        assert_eq!(found, names.map(|name| (name, "passed")));
     }
 }

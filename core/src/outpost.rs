@@ -129,6 +129,13 @@ impl Outpost {
         }
     }
 
+    /// Takes its coming back for a reason to try it at once: what it lacked may be there now.
+    pub fn try_at_once(&mut self, now: Timestamp) {
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.retry_at = suspicion.retry_at.min(now);
+        }
+    }
+
     /// The state that follows from being connected or not.
     pub fn settle(&mut self, connected: bool) {
         self.state = match (connected, self.draining) {
@@ -163,6 +170,9 @@ mod tests {
             pauses.push(doubt.retry_at.since(at(second)).as_secs());
         }
         assert_eq!(pauses[..9], [2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        outpost.try_at_once(at(20));
+        let doubt = outpost.suspicion.as_ref().expect("it is suspect all the same");
+        assert_eq!((doubt.retry_at, outpost.most()), (at(20), 1));
         assert_eq!((outpost.learn(Sign::Well, at(30)), outpost.most()), (Some(false), 8));
     }
 }

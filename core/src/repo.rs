@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::RepoAddress;
-use crate::assignment::Runtime;
 use crate::committing::Committing;
 use crate::event::EventKind;
 use crate::gates::{Gate, duration_text};
 use crate::ids::{CommitId, RepoName};
 use crate::job::Role;
+use crate::runtime::Runtime;
 use crate::time::Timestamp;
 
 /// How often an item is tried when the repo does not say.

@@ -42,6 +42,9 @@ pub struct QueueStatus {
     pub upstream_trouble: Option<String>,
     /// The changes in it, the next one first.
     pub changes: Vec<ChangeId>,
+    /// Those that wait for a person's approval.
+    #[serde(default)]
+    pub awaiting_approval: Vec<ChangeId>,
 }
 
 crate::words! {

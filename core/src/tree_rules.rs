@@ -110,6 +110,8 @@ pub enum ProblemKind {
         bytes: u64,
         limit: u64,
     },
+    /// It is protected at the present tip, and no person was shown it.
+    Protected,
 }
 
 impl ProblemKind {
@@ -123,7 +125,7 @@ impl ProblemKind {
         match self {
             Self::SameButCase { .. } => Some("same_but_case"),
             Self::WindowsName => Some("windows_names"),
-            Self::TooLong | Self::NewSubmodule { .. } | Self::SubmoduleMissing { .. } => None,
+            Self::Protected | Self::TooLong | Self::NewSubmodule { .. } | Self::SubmoduleMissing { .. } => None,
             Self::ConflictMarkers { .. } => Some("conflict_markers"),
             Self::UnknownSubmodule => Some("unknown_submodules"),
             Self::LfsPointer { .. } | Self::LfsServer => Some("lfs_pointers"),
@@ -137,6 +139,9 @@ impl fmt::Display for Problem {
         let path = &self.path;
         match &self.kind {
             ProblemKind::SameButCase { other } => write!(f, "{path} differs from {other} in case only"),
+            ProblemKind::Protected => {
+                write!(f, "{path} is protected at the present tip; start from there, so that a person can approve it")
+            }
             ProblemKind::WindowsName => write!(f, "{path} is a name that Windows cannot hold"),
             ProblemKind::TooLong => {
                 let begin: String = path.chars().take(60).collect();

@@ -209,7 +209,7 @@ impl Trial {
         candidate: Candidate,
         now: Timestamp,
     ) -> Self {
-        let runs: Vec<GateRun> = candidate.gates.iter().cloned().map(GateRun::new).collect();
+        let runs: Vec<GateRun> = candidate.all_gates().cloned().map(GateRun::new).collect();
         let state = if runs.is_empty() { TrialState::Passed } else { TrialState::Gating };
         Self {
             id,

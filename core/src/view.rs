@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::agent::AgentSaid;
 use crate::change::{ChangeStateName, Direct};
 use crate::conflict::Conflict;
 use crate::gates::duration_text;
@@ -13,6 +14,7 @@ use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
 use crate::job::Role;
 use crate::merge_queue::{ChangeSeen, Standing};
 use crate::outpost::{Load, Outpost, OutpostState, Suspicion};
+use crate::protection::Protection;
 use crate::time::Timestamp;
 use crate::token::{TokenId, TokenKind};
 use crate::trial::{GateRun, Purpose, RunState, RunStateName, Trial, TrialStateName};
@@ -116,6 +118,8 @@ pub struct WorkerView {
     pub assigned_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// What its agent has said of itself, once it has ended.
+    pub agent: Option<Box<AgentSaid>>,
 }
 
 impl From<Worker> for WorkerView {
@@ -136,6 +140,7 @@ impl From<Worker> for WorkerView {
             assigned_at: worker.assigned_at,
             started_at: worker.started_at,
             ended_at: worker.ended_at,
+            agent: worker.agent,
         }
     }
 }
@@ -160,6 +165,8 @@ pub struct ChangeView {
     pub direct: Option<Direct>,
     /// The files that its worker had changed and not committed, in one phrase.
     pub left_out: Option<String>,
+    /// What it has to do with protected paths; none when nothing, or not looked at yet.
+    pub protection: Option<Protection>,
     pub base: Option<CommitId>,
     pub gates: Vec<String>,
     pub created_at: Timestamp,
@@ -174,7 +181,7 @@ impl From<ChangeSeen> for ChangeView {
             candidate: candidate.map(|candidate| candidate.commit.clone()),
             base: candidate.map(|candidate| candidate.base.clone()),
             gates: candidate
-                .map(|candidate| candidate.gates.iter().map(|gate| gate.name.clone()).collect())
+                .map(|candidate| candidate.all_gates().map(|gate| gate.name.clone()).collect())
                 .unwrap_or_default(),
             state: change.state.name(),
             reason: change.reason(),
@@ -186,6 +193,7 @@ impl From<ChangeSeen> for ChangeView {
             source: change.source,
             direct: change.direct,
             left_out: change.left_out,
+            protection: change.protection,
             created_at: change.created_at,
             updated_at: change.updated_at,
         }

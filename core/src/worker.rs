@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Refused;
+use crate::agent::AgentSaid;
 use crate::event::{EventKind, Recorded, details};
 use crate::ids::{CommitId, OutpostName, RepoName, WorkerId};
 use crate::job::{EarlierWork, Job};
@@ -105,6 +106,9 @@ pub struct Worker {
     pub report_seq: u64,
     /// The size of its whole terminal log, once it ended.
     pub log_bytes: Option<u64>,
+    /// What its agent has said of itself.
+    #[serde(default)]
+    pub agent: Option<Box<AgentSaid>>,
 }
 
 crate::noun!(Worker, "worker", "number");

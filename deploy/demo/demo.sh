@@ -38,7 +38,7 @@ esac
 head_line "Building (the first time takes some minutes)"
 quiet=--quiet
 [ -t 2 ] && quiet=
-(cd "$root" && cargo build $quiet -p coordinator -p outpost-agent -p sprintctl --bins)
+[ -n "${SPRINT_BINARIES_BUILT:-}" ] || (cd "$root" && cargo build $quiet -p coordinator -p outpost-agent -p sprintctl --bins)
 for program in coordinator outpost-agent sprintctl; do
     [ -x "$bin/$program" ] || die "$bin/$program was not built"
 done

@@ -74,6 +74,10 @@ points! {
     PlanWritten => "plan.written" of Outpost,
     /// The session runs, and that is not recorded yet.
     SessionStarted => "session.started" of Outpost,
+    /// The agent looks at what a worker has left, and has noted that it does.
+    LookUnderway => "look.underway" of Outpost,
+    /// The same while it saves that.
+    SaveUnderway => "save.underway" of Outpost,
     /// The command has ended, and nothing of it is saved.
     SaveBefore => "save.before" of Outpost,
     /// Its work is taken over, and not pushed.

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use nix::unistd::{AccessFlags, access};
 
 use crate::host::paths::DataDir;
-use crate::host::{disk, environment, preflight};
+use crate::host::{disk, preflight, programs};
 use crate::join::{lock, sandbox_settings, state_dir};
 use crate::sandbox::probe::{self, Confinement};
 use crate::sandbox::programs::prefix;
@@ -51,7 +50,7 @@ fn check(settings: CheckSettings) -> anyhow::Result<bool> {
             Err(error) => failed(&error.to_string()),
         }
     }
-    if !has_program("git-lfs") {
+    if programs::find("git-lfs").is_none() {
         println!("note  git-lfs was not found; a repository with Git LFS needs it (Debian: apt-get install git-lfs)");
     }
     let program = std::env::current_exe().context("this program's own path is unknown")?;
@@ -113,28 +112,14 @@ fn words(Rehearsed { result, why, .. }: &Rehearsed) -> String {
     why.as_ref().map_or_else(|| ended.clone(), |why| format!("{ended}: {why}"))
 }
 
-fn is_program(path: &Path) -> bool {
-    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
-}
-
-/// The directories of `PATH`.
-fn path() -> Vec<PathBuf> {
-    let path = environment::plain().into_iter().find(|(key, _)| *key == "PATH");
-    path.map(|(_, value)| std::env::split_paths(&value).collect()).unwrap_or_default()
-}
-
-fn has_program(name: &str) -> bool {
-    path().iter().any(|directory| is_program(&directory.join(name)))
-}
-
 /// The programs on `PATH` that this user can run, and a worker cannot, by their directories.
 fn unreachable(printed: &str) -> Vec<String> {
     let reached: BTreeSet<&Path> = printed.lines().map(|line| Path::new(line.trim_end())).collect();
     let mut missing: BTreeMap<PathBuf, Vec<(String, PathBuf)>> = BTreeMap::new();
-    for directory in path() {
+    for directory in programs::path() {
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             let file = entry.path();
-            if is_program(&file) && !reached.contains(file.as_path()) {
+            if programs::is_program(&file) && !reached.contains(file.as_path()) {
                 let needed = file.canonicalize().map_or_else(|_| file.clone(), |real| prefix(&real));
                 let name = entry.file_name().to_string_lossy().into_owned();
                 missing.entry(directory.clone()).or_default().push((name, needed));

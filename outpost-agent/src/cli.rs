@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Exec { dir: PathBuf },
     /// Waits for a worker and runs it: the command of a tmux pane, started by the agent in advance.
     #[command(hide = true)]
-    Warm { data_dir: PathBuf },
+    Warm { data_dir: PathBuf, mechanisms: Option<String> },
     /// Runs a command confined as a worker is: started by the agent.
     #[command(hide = true)]
     Within {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sprint_core::ids::OutpostName;
+use sprint_core::runtime::Catalog;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::host::file_watch::{FileWatch, LogGrowth};
+use crate::host::file_watch::{FileWatch, News};
 use crate::host::headroom::{DiskPolicy, Pause};
 use crate::host::orphan_sessions::OrphanSessions;
 use crate::host::paths::DataDir;
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) coordinator: String,
     pub(crate) name: OutpostName,
     pub(crate) labels: BTreeMap<String, String>,
+    /// The agents that it knows how to start.
+    pub(crate) runtimes: Catalog,
     pub(crate) max_workers: u32,
     pub(crate) log_limit: u64,
     /// How many bytes are saved of what an attempt leaves besides.
@@ -59,7 +62,9 @@ pub(crate) struct Agent {
     /// Why nothing new is taken for the time being.
     pub(crate) pause: watch::Sender<Option<Pause>>,
     pub(crate) file_watch: FileWatch,
-    pub(crate) log_growth: Arc<LogGrowth>,
+    pub(crate) log_growth: Arc<News>,
+    /// Workers whose agents have said something of themselves.
+    pub(crate) agents_said: Arc<News>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

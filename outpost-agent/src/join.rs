@@ -24,12 +24,15 @@ use crate::host::orphan_sessions::OrphanSessions;
 use crate::host::paths::DataDir;
 use crate::host::{disk, headroom_watch, preflight, session_watch};
 use crate::link::{self, Identity, IdentityError, token};
+use crate::runtime::found;
 use crate::sandbox::Limits;
+use crate::sandbox::policy::Policy;
 use crate::sandbox::probe::{self, SandboxSettings};
 use crate::settings::{JoinSettings, SandboxArgs};
+use crate::shim::plan::Plan;
 use crate::tmux::Tmux;
 use crate::worker::{Fleet, Ports, SnapshotPace, WarmDirs, WarmSessions, hung, roster, warm_upkeep};
-use crate::workspace::{Repositories, locks};
+use crate::workspace::{Repositories, locks, personal};
 
 /// The time limit of the agent's own end; workers are not part of it.
 const END_LIMIT: Duration = Duration::from_secs(1);
@@ -100,9 +103,12 @@ async fn get_in(
 async fn serve(options: JoinSettings, name: OutpostName, data: DataDir, identity: Identity) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let left = disk::left_in_trash(&data.trash());
     let agent = build(options, name, data, identity)?;
     let all = agent.tasks.clone();
     spawn_loops(&agent);
+    let (trash, kept) = (agent.data.trash(), agent.data.kept_trash());
+    agent.tasks.spawn_blocking(move || disk::empty_trash(&left, &trash, &kept));
     let drained = async {
         if agent.settings.drain {
             agent.fleet.emptied().await;
@@ -143,6 +149,7 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         log_limit,
         max_left,
         files,
+        runtimes,
         min_free_disk,
         max_disk,
         sandbox,
@@ -155,13 +162,17 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
     let confinement = probe::policy(sandbox_settings(sandbox), &data, &program)?;
     confinement.log();
     let policy = confinement.policy;
+    confine_filters(policy.as_ref(), &data, &program)?;
     let mut labels: BTreeMap<_, _> = labels.into_iter().collect();
     labels.insert(probe::LABEL.to_owned(), probe::label(policy.as_ref()));
+    let runtimes = found::catalog(runtimes.as_deref())?;
+    labels.extend(found::labels(&runtimes));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let settings = Settings {
         coordinator,
         name,
         labels,
+        runtimes,
         max_workers: max_workers.unwrap_or(u32::try_from(cores).unwrap_or(u32::MAX)),
         log_limit,
         max_left,
@@ -176,10 +187,11 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
     let socket = data.tmux_socket().context("no directory for tmux's socket")?;
     let tmux = Tmux::start(socket, data.tmux_conf(), &tasks, stop.clone()).context("tmux cannot be set up")?;
     let sessions = if settings.drain { 0 } else { warm.min(usize::try_from(settings.max_workers).unwrap_or(warm)) };
-    let log_growth = Arc::default();
+    let (log_growth, agents_said) = (Arc::default(), Arc::default());
     let agent = Arc::new(Agent {
         repositories: Repositories::new(data.clone(), warm, files),
-        file_watch: FileWatch::new(Arc::clone(&log_growth)).context("inotify cannot be used")?,
+        file_watch: FileWatch::new(Arc::clone(&log_growth), Arc::clone(&agents_said))
+            .context("inotify cannot be used")?,
         settings,
         policy,
         identity,
@@ -194,12 +206,27 @@ fn build(options: JoinSettings, name: OutpostName, data: DataDir, identity: Iden
         pause: watch::Sender::default(),
         data,
         log_growth,
+        agents_said,
         tasks,
         stop,
     });
     locks::sweep(&agent.data.mirrors(), SystemTime::now());
     roster::adopt(&agent).context("the data directory cannot be read")?;
     Ok(agent)
+}
+
+/// Prepares the confinement in which the agent's own git runs a person's filters.
+fn confine_filters(policy: Option<&Policy>, data: &DataDir, program: &Path) -> anyhow::Result<()> {
+    let dir = data.filters();
+    if let Some(policy) = policy {
+        let what = || format!("{} cannot be used", dir.path().display());
+        fs::create_dir_all(dir.context()).with_context(what)?;
+        let sandbox = policy.sandbox(data, &dir, &data.mirrors(), None);
+        policy.prepare(&sandbox, &dir).with_context(what)?;
+        fs::write(dir.plan(), serde_json::to_vec(&Plan::bare(&dir, Some(sandbox)))?).with_context(what)?;
+    }
+    personal::confine(policy.map(|_| (program, &dir)));
+    Ok(())
 }
 
 fn directory_of_files(given: &Path) -> anyhow::Result<PathBuf> {
@@ -218,13 +245,6 @@ fn spawn_loops(agent: &Arc<Agent>) {
     agent.spawn(headroom_watch::run(agent.clone()));
     agent.spawn(link::hold_session(agent.clone()));
     agent.spawn(link::ship_logs(agent.clone()));
-    let trash = agent.data.trash();
-    agent.tasks.spawn_blocking(move || {
-        // What an earlier run did not come to delete; the directory itself is in use.
-        for entry in fs::read_dir(&trash).into_iter().flatten().flatten() {
-            disk::remove_dir(&entry.path()).ok();
-        }
-    });
 }
 
 pub(crate) fn sandbox_settings(options: SandboxArgs) -> SandboxSettings {

@@ -6,6 +6,7 @@ mod context;
 mod host;
 mod join;
 mod link;
+mod runtime;
 mod sandbox;
 mod settings;
 mod shim;
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = all.take(4).collect();
     match arguments.as_slice() {
         [command, dir] if command == "exec" => return shim::run(dir.into()),
-        [command, data] if command == "warm" => return shim::warm(Path::new(data)),
+        [command, data] if command == "warm" => return shim::warm(Path::new(data), None),
+        [command, data, mechanisms] if command == "warm" => return shim::warm(Path::new(data), mechanisms.to_str()),
         [command, dir, more, _, ..] if command == "within" => {
             return shim::within(dir.into(), more.into(), std::env::args_os().skip(4).collect());
         }
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
     match Cli::load().command {
         Command::Within { dir, more, command } => shim::within(dir, more, command),
         Command::Exec { dir } => shim::run(dir),
-        Command::Warm { data_dir } => shim::warm(&data_dir),
+        Command::Warm { data_dir, mechanisms } => shim::warm(&data_dir, mechanisms.as_deref()),
         Command::Config { reference: _ } => {
             print!("{}", Cli::program().reference());
             ExitCode::SUCCESS

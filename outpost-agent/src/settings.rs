@@ -57,6 +57,10 @@ pub(crate) struct JoinSettings {
     /// or `.worktreeinclude`.
     #[arg(long, env = "SPRINT_OUTPOST_FILES", value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
+    /// A TOML file with agents that this outpost has besides those that ship with Sprint, or in their place:
+    /// `[runtime.NAME]`, as docs/reference/runtime.md says.
+    #[arg(long, env = "SPRINT_OUTPOST_RUNTIMES", value_name = "FILE")]
+    pub(crate) runtimes: Option<PathBuf>,
     /// Accepts no new work while less than this is free on the data directory's disk, or less than 5 % of the disk
     /// if that is less. Worktrees that are kept ready are removed first.
     #[arg(long, env = "SPRINT_OUTPOST_MIN_FREE_DISK", value_name = "SIZE", default_value = "1GiB", value_parser = bytes)]

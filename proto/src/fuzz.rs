@@ -16,10 +16,11 @@ use sprint_core::item::{Item, Stage};
 use sprint_core::merge_queue::ChangeSeen;
 use sprint_core::view::TrialView;
 
-use sprint_core::assignment::{Assignment, Command, Report, Runtime};
+use sprint_core::assignment::{Assignment, Command, Report};
 use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::request::RepoPatch;
+use sprint_core::runtime::Runtime;
 use sprint_core::view::TokenView;
 use sprint_core::worker::Worker;
 
@@ -129,7 +130,13 @@ fn valid() -> Vec<Vec<u8>> {
         report: vec![v1::ReportFile { kind: "junit".to_owned(), path: "j.xml".to_owned() }],
         require: vec!["tests > 3".to_owned()],
     };
-    let candidate = v1::Candidate { commit: commit(), tree: commit(), base: commit(), gates: vec![gate.clone()] };
+    let candidate = v1::Candidate {
+        commit: commit(),
+        tree: commit(),
+        base: commit(),
+        gates: vec![gate.clone()],
+        new_gates: vec![],
+    };
     let change = v1::Change {
         id: 5,
         repo: "web".to_owned(),
@@ -326,7 +333,7 @@ proptest! {
         requests!(
             OutpostMessage, LogChunk, TerminalOutput, AttachInput, EnrolRequest, WhoAmIRequest, CreateTokenRequest,
             ListTokensRequest, RevokeTokenRequest, AddItemsRequest, ListItemsRequest, ItemRequest, EditItemRequest,
-            CancelItemRequest, WaitRequest, ListChangesRequest, ChangeRequest, DropChangeRequest, AddRepoRequest,
+            CancelItemRequest, WaitRequest, ListChangesRequest, ChangeRequest, DropChangeRequest, ApproveChangeRequest, AddRepoRequest,
             ListReposRequest, RepoRequest, SetRepoRequest, RemoveRepoRequest, ListOutpostsRequest, OutpostRequest,
             RemoveOutpostRequest, ListWorkersRequest, WorkerRequest, StopWorkerRequest, WorkerLogsRequest, TailRequest,
             StatusRequest, CoordinatorMessage, Certificate

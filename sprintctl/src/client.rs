@@ -45,6 +45,37 @@ macro_rules! clients {
 
 each_service!(clients);
 
+macro_rules! lists {
+    ($($name:ident $rows:ident $request:ident $row:ident;)+) => {
+        impl Client {
+            $(
+                /// All that a request asks for, in as many answers as it takes.
+                pub(crate) async fn $name(&self, mut request: v1::$request) -> Result<Vec<v1::$row>, Failure> {
+                    let (mut client, limit) = (self.$rows(), request.limit);
+                    let mut found = Vec::new();
+                    loop {
+                        let list = client.list(request.clone()).await?.into_inner();
+                        let Some(oldest) = list.$rows.first().map(|row| row.id) else { return Ok(found) };
+                        found.splice(..0, list.$rows);
+                        let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+                        if !list.more || (limit > 0 && left == 0) {
+                            return Ok(found);
+                        }
+                        request.before = oldest;
+                        request.limit = left;
+                    }
+                }
+            )+
+        }
+    };
+}
+
+lists! {
+    all_items items ListItemsRequest Item;
+    all_workers workers ListWorkersRequest Worker;
+    all_changes changes ListChangesRequest Change;
+}
+
 /// The pauses of something that goes on until the coordinator is back.
 #[derive(Debug)]
 pub(crate) struct Patience {

@@ -1,5 +1,6 @@
 //! `sprintctl`: the command line of Sprint.
 
+mod agent;
 mod app;
 mod args;
 mod cli;

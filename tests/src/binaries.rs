@@ -12,12 +12,19 @@ pub fn binary(name: &str) -> PathBuf {
     DIRECTORY.get_or_init(build).join(name)
 }
 
+/// Says that the programs of this workspace are built: `.ci/test` sets it.
+const BUILT: &str = "SPRINT_BINARIES_BUILT";
+
 /// Builds the binaries beside the program that wants them, or above the test executables, and answers where.
 fn build() -> PathBuf {
     let executable = std::env::current_exe().expect("a test knows its executable");
     let beside = executable.parent().expect("it is in a directory");
     let of_tests = beside.ends_with("deps").then(|| beside.parent()).flatten();
     let directory = of_tests.unwrap_or(beside).to_owned();
+    // Who runs all tests has built all programs with them.
+    if std::env::var_os(BUILT).is_some() {
+        return directory;
+    }
     // nextest runs each test in a process of its own: the lock lets one of them build.
     let mut mark = File::options()
         .read(true)

@@ -433,6 +433,17 @@ impl Cluster {
         changes
     }
 
+    /// Waits until an item's change waits for a person, and approves it; answers its number.
+    #[track_caller]
+    pub fn approved(&self, item: u64, reason: &str) -> u64 {
+        let waits = |change: &Value| change["protection"].is_object() && change["protection"]["approval"].is_null();
+        let change = crate::eventually_some("a change waits for approval", || {
+            self.changes(item).into_iter().rfind(waits)?["id"].as_u64()
+        });
+        self.sprintctl(&["change", "approve", &change.to_string(), "--reason", reason]).succeeded();
+        change
+    }
+
     /// The whole record.
     #[track_caller]
     pub fn events(&self) -> Vec<Value> {

@@ -1,13 +1,16 @@
 //! A harness for the real binaries: a cluster in a directory of its own, ended with everything it started.
 #![expect(clippy::missing_panics_doc, reason = "a test helper that cannot do its work fails the test")]
 
+pub mod agents;
 mod binaries;
 mod certificates;
 mod cluster;
 mod ctl;
 mod daemon;
 mod git;
+pub mod hostile;
 pub mod load;
+pub mod model;
 mod netns;
 mod processes;
 mod readme;
@@ -22,7 +25,7 @@ pub use cluster::{Cluster, Hold, OutpostOptions};
 pub use ctl::{Answer, Background};
 pub use git::{Repo, commit, git, git_as, git_fed};
 pub use netns::Namespace;
-pub use processes::mentioning;
+pub use processes::{mentioning, peak_memory};
 pub use readme::{NewUser, commands_of};
 
 /// How long anything may take; a loaded machine is slow.

@@ -38,3 +38,10 @@ pub(crate) fn end_all(text: &str) {
     }
     eprintln!("processes of {text} could not be ended: {:?}", mentioning(text));
 }
+
+/// The most memory that a process has had, in MiB.
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a size");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") >> 10
+}

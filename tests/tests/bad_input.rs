@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use sprint_tests::{Cluster, OutpostOptions, commit, eventually, git};
+use sprint_tests::{Cluster, OutpostOptions, commit, eventually, git, peak_memory};
 
 /// How many items there are.
 fn count(cluster: &Cluster) -> usize {
@@ -107,6 +107,32 @@ fn an_item_over_1_mib_is_refused() {
     let added = cluster.feed(&args, line((1 << 20) - 1).as_bytes()).succeeded().json();
     let id = added[0]["id"].as_u64().expect("a number");
     assert_eq!(cluster.item(id)["description"].as_str().map(str::len), Some((1 << 20) - 1));
+}
+
+#[test]
+fn a_list_that_no_message_holds_is_whole_nevertheless() {
+    let cluster = Cluster::start(0);
+    cluster.repo("web", &[], &[]);
+    let long = "x".repeat((1 << 20) - 100);
+    for _ in 0..5 {
+        let file = format!("{{\"title\":\"Long\",\"stage\":\"inbox\",\"description\":\"{long}\"}}\n").repeat(16);
+        cluster.feed(&["item", "add", "--repo", "web", "-f", "-"], file.as_bytes()).succeeded();
+    }
+    let before = peak_memory(cluster.coordinator_pid());
+    let listed = |args: &[&str]| {
+        let all = cluster.json(&[&["item", "list"], args].concat());
+        let ids = all.as_array().expect("a list").iter().filter_map(|item| item["id"].as_u64());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&[]), (1..=80).collect::<Vec<_>>(), "80 MiB of items that wait");
+    assert_eq!(listed(&["--limit", "70"]), (11..=80).collect::<Vec<_>>());
+    let ids = (1..=80).map(|id: u32| id.to_string()).collect::<Vec<_>>();
+    let cancel = ["item", "cancel"].into_iter().chain(ids.iter().map(String::as_str)).collect::<Vec<_>>();
+    cluster.sprintctl(&cancel).succeeded();
+    assert_eq!(listed(&[]), (1..=80).collect::<Vec<_>>(), "and of items that are over");
+    assert_eq!(listed(&["--limit", "70"]), (11..=80).collect::<Vec<_>>());
+    let after = peak_memory(cluster.coordinator_pid());
+    assert!(after <= before + 160, "the coordinator has had {before} MiB, and then {after} MiB");
 }
 
 #[test]

@@ -174,7 +174,9 @@ fn a_change_that_would_break_the_configuration_is_sent_back_with_the_parsers_wor
         assert!(reason.contains("the configuration cannot be read") && reason.contains(said), "{reason}");
     }
     let free = "printf '[x-other]\\nkey = 1\\n' >> sprint.toml";
-    cluster.landed(&repo, breaks("A table of another program", free));
+    let foreign = breaks("A table of another program", free);
+    cluster.approved(foreign, "it is another program's");
+    cluster.landed(&repo, foreign);
     assert!(cluster.json(&["repo", "show", "web"])["halted"].is_null());
 }
 
@@ -185,6 +187,7 @@ fn gates_come_from_the_target_branch_and_not_from_the_change() {
     let repo = cluster.repo("web", &[("sprint.toml", gate)], &["--max-attempts", "1"]);
     let before = repo.tip();
     let id = cluster.add(&repo, "Takes the gate away", "git rm -q sprint.toml && git commit -qm no-gates");
+    cluster.approved(id, "the gate is to decide");
     cluster.until(id, "blocked");
     assert_eq!(repo.tip(), before);
 }
@@ -240,6 +243,7 @@ fn gates_of_the_operator_hold_whatever_lands() {
     let config = "[[gate]]\nname = \"own\"\nrun = \"test ! -e odd\"\n[[gate]]\nname = \"kept\"\nrun = \"true\"\n";
     let run = format!("printf '%s' '{config}' > sprint.toml; git add -A; git commit -qm gates");
     let id = cluster.add(&repo, "Brings gates of its own", &run);
+    cluster.approved(id, "more gates do no harm");
     cluster.landed(&repo, id);
     let gates = cluster.json(&["repo", "show", "web"])["gates_in_force"].clone();
     let names: Vec<_> = gates.as_array().expect("a list").iter().map(|gate| gate["name"].clone()).collect();

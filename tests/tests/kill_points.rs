@@ -43,9 +43,13 @@ const fn part(point: Point) -> Part {
         Point::FollowBefore | Point::FollowAfter => Part::Choice,
         Point::AcceptWritten | Point::WorkspaceMade | Point::PlanWritten | Point::SessionStarted => Part::Start,
         Point::JournalBefore | Point::JournalAfter | Point::SnapshotBefore | Point::SnapshotAfter => Part::Run,
-        Point::SaveBefore | Point::PushWorkBefore | Point::PushWorkAfter | Point::RemoveBefore | Point::RemoveAfter => {
-            Part::End
-        }
+        Point::LookUnderway
+        | Point::SaveUnderway
+        | Point::SaveBefore
+        | Point::PushWorkBefore
+        | Point::PushWorkAfter
+        | Point::RemoveBefore
+        | Point::RemoveAfter => Part::End,
     }
 }
 
@@ -85,6 +89,37 @@ fn an_outpost_that_dies_while_a_worker_runs_goes_on() {
 #[test]
 fn an_outpost_that_dies_while_it_saves_a_worker_goes_on() {
     walk_all(Part::End, &[1, 2]);
+}
+
+/// A worker may leave something that the agent cannot look at and live.
+#[test]
+fn a_directory_at_which_an_outpost_dies_each_time_is_set_aside_and_the_next_start_goes_on() {
+    for point in [Point::LookUnderway, Point::SaveUnderway] {
+        let mut cluster = Cluster::start(0);
+        let repo = cluster.repo("web", &[], &["--gate", "ok=true", "--max-attempts", "1"]);
+        cluster.add_outpost("local-1", OutpostOptions { max_workers: 1, ..OutpostOptions::default() });
+        cluster.online("local-1");
+        cluster.kill_outpost("local-1");
+        let fatal = cluster.add(&repo, "Fatal", "echo x > fatal; git add -A; git commit -qm x");
+        let next = cluster.add(&repo, "Next", "echo x > next; git add -A; git commit -qm x");
+        for time in 1..=3 {
+            cluster.start_outpost_to_die("local-1", point, 1);
+            eventually(&format!("{} strikes at start {time}", point.name()), || !cluster.outpost_runs("local-1"));
+            cluster.kill_outpost("local-1");
+        }
+        cluster.start_outpost("local-1");
+        let blocked = cluster.until(fatal, "blocked")["reason"].to_string();
+        assert!(
+            blocked.contains("the agent has ended 3 times while it looked at what this worker has left"),
+            "{blocked}"
+        );
+        assert!(blocked.contains("kept"), "{blocked}");
+        let kept = cluster.outpost_data("local-1").join("kept").join(format!("{fatal}-1-1"));
+        // The item says where once its worker is recorded; the directory moves after that.
+        eventually(&format!("{}: its work is there", kept.display()), || kept.join("workspace/fatal").exists());
+        cluster.landed(&repo, next);
+        cluster.nothing_is_left("web");
+    }
 }
 
 /// Comes to `point` for the `time`th time with two items on their way, and then goes on.

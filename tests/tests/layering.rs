@@ -70,6 +70,7 @@ fn crates_depend_inwards_only() {
             "sprint-identity",
             "sprint-failpoint",
             "sprint-gate",
+            "sprint-process",
             "sprint-settings",
             "sprint-telemetry",
             "coordinator",
@@ -84,16 +85,25 @@ fn crates_depend_inwards_only() {
     assert_eq!(ours("failpoint"), Vec::<String>::new());
     assert_eq!(ours("sprintctl"), ["sprint-core", "sprint-identity", "sprint-proto"]);
     assert_eq!(ours("gate"), ["sprint-core"]);
+    assert_eq!(ours("process"), ["sprint-core"]);
     assert_eq!(ours("settings"), Vec::<String>::new());
     assert_eq!(ours("telemetry"), Vec::<String>::new());
-    let expected =
-        ["sprint-core", "sprint-failpoint", "sprint-identity", "sprint-proto", "sprint-settings", "sprint-telemetry"];
+    let expected = [
+        "sprint-core",
+        "sprint-failpoint",
+        "sprint-identity",
+        "sprint-process",
+        "sprint-proto",
+        "sprint-settings",
+        "sprint-telemetry",
+    ];
     assert_eq!(ours("coordinator"), expected);
     let wanted = [
         "sprint-core",
         "sprint-failpoint",
         "sprint-gate",
         "sprint-identity",
+        "sprint-process",
         "sprint-proto",
         "sprint-settings",
         "sprint-telemetry",
@@ -172,8 +182,18 @@ fn variables(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_variable_is_read_in_one_way() {
-    let crates =
-        ["coordinator", "outpost-agent", "sprintctl", "core", "identity", "failpoint", "gate", "settings", "telemetry"];
+    let crates = [
+        "coordinator",
+        "outpost-agent",
+        "sprintctl",
+        "core",
+        "identity",
+        "failpoint",
+        "gate",
+        "process",
+        "settings",
+        "telemetry",
+    ];
     let mut named = BTreeMap::<String, BTreeSet<String>>::new();
     for (path, text) in crates.iter().flat_map(|name| sources(&root().join(name).join("src"))) {
         let path = path.strip_prefix(root()).expect("it is below the root").display().to_string();

@@ -2,6 +2,7 @@
 //! nothing lands that nobody could get.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sprint_tests::{Cluster, OutpostOptions, Repo, eventually, git};
@@ -176,6 +177,28 @@ fn the_branch_waits_at_home_until_the_upstream_has_the_objects() {
     assert_eq!(pulled(&clone, "c.bin"), "content c\n");
 }
 
+/// An upstream that takes no pointer without its object, at the moment of the push.
+#[test]
+fn the_objects_are_there_before_the_branch_moves() {
+    let (cluster, repo, clone) = with_lfs(1, &[]);
+    let hook = repo.upstream.join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().expect("has one")).expect("is made");
+    let script = r#"#!/bin/sh
+while read -r old new ref; do
+    oid=$(git cat-file -p "$new:first.bin" | sed -n 's/^oid sha256://p')
+    test -f "lfs/objects/$(echo "$oid" | cut -c1-2)/$(echo "$oid" | cut -c3-4)/$oid" || { echo "no object $oid yet"; exit 1; }
+    echo "$oid" >> pushed
+done
+"#;
+    fs::write(&hook, script).expect("is written");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("is set");
+    let id = add(&cluster, &repo, "Adds one", "echo 'content first' > first.bin");
+    cluster.landed(&repo, id);
+    let pushed = fs::read_to_string(repo.upstream.join("pushed")).expect("the hook has run");
+    assert_eq!(pushed.lines().count(), 1, "it was pushed once, and nothing was missing then: {pushed}");
+    assert_eq!(pulled(&clone, "first.bin"), "content first\n");
+}
+
 #[test]
 fn what_was_not_committed_comes_back_whole_also_from_a_backup() {
     let (mut cluster, repo, _) = with_lfs(1, &[]);
@@ -311,17 +334,23 @@ impl Drop for Ends {
     }
 }
 
-#[test]
-fn a_server_that_asks_for_a_password_gives_and_takes_objects() {
-    let (cluster, repo, clone) = with_lfs(1, &[]);
+/// Starts the server and has a person's repository name it; answers also where it keeps its objects.
+fn with_server(cluster: &Cluster, clone: &Path) -> (Ends, PathBuf) {
     let (root, ready) = (cluster.path().join("objects"), cluster.path().join("port"));
     fs::create_dir(&root).expect("is made");
     let server = std::process::Command::new("python3").args(["-c", SERVER]).args([&root, &ready]).spawn();
-    let _server = Ends(server.expect("python3 runs"));
+    let server = Ends(server.expect("python3 runs"));
     eventually("the server is there", || ready.exists());
     let port = fs::read_to_string(&ready).expect("is there");
     let config = format!("[lfs]\n\turl = http://ann:secret@127.0.0.1:{port}/lfs\n");
-    push(&clone, &[(".lfsconfig", &config), ("data.bin", "content of a server\n")]);
+    push(clone, &[(".lfsconfig", &config), ("data.bin", "content of a server\n")]);
+    (server, root)
+}
+
+#[test]
+fn a_server_that_asks_for_a_password_gives_and_takes_objects() {
+    let (cluster, repo, clone) = with_lfs(1, &[]);
+    let (_server, root) = with_server(&cluster, &clone);
     assert_eq!(fs::read_dir(&root).expect("is there").count(), 1, "the person's git has brought it there");
     cluster.sprintctl(&["repo", "fetch", "web"]).succeeded();
     let id = add(&cluster, &repo, "Uses it", "grep -q server data.bin; echo 'content new' > new.bin");
@@ -359,6 +388,32 @@ fn a_server_that_asks_for_a_password_gives_and_takes_objects() {
     let said = || cluster.sprintctl(&["repo", "show", "web"]).succeeded().stderr;
     eventually("what is missing is named", || said().contains("no such object") || said().contains("404"));
     assert!(!said().contains("secret") && !explained().contains("secret"), "{}", said());
+}
+
+#[test]
+fn a_change_waits_while_nobody_can_be_asked_for_its_objects_and_holds_up_no_other() {
+    let (cluster, repo, clone) = with_lfs(1, &[]);
+    let (_server, root) = with_server(&cluster, &clone);
+    cluster.sprintctl(&["repo", "fetch", "web"]).succeeded();
+    let first = add(&cluster, &repo, "Has it all here", "grep -q server data.bin; echo a > a");
+    cluster.landed(&repo, first);
+    // An object that the server has, and nobody else.
+    let oid = "6700fa343e5de98ed6a2389b64eaed71e19d16eb240b63fde9d11778afb71054";
+    fs::write(root.join(oid), "content late\n").expect("is written");
+    fs::write(root.with_extension("down"), "").expect("is written");
+    let pointer =
+        format!("printf 'version https://git-lfs.github.com/spec/v1\\noid sha256:{oid}\\nsize 13\\n' > late.bin");
+    let unfiltered = "git -c filter.lfs.process= -c filter.lfs.clean=cat -c filter.lfs.required=false";
+    let waits = cluster.add(&repo, "Names it", &format!("{pointer}; {unfiltered} add -A; git commit -qm x"));
+    let explained = || cluster.json(&["item", "explain", &waits.to_string()]).to_string();
+    eventually("it waits, and says why", || explained().contains("change.not_known"));
+    assert!(!explained().contains("secret"), "{}", explained());
+    let other = cluster.add(&repo, "Holds nobody up", "echo b > b; git add b; git commit -qm b");
+    cluster.landed(&repo, other);
+    assert_eq!(cluster.item(waits)["stage"], "merging");
+    fs::remove_file(root.with_extension("down")).expect("is removed");
+    cluster.landed(&repo, waits);
+    assert_eq!(pulled(&clone, "late.bin"), "content late\n");
 }
 
 #[test]

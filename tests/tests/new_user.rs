@@ -1,7 +1,7 @@
 //! What a new user types: the README's blocks as they stand, and `sprintctl up` in a checkout of their own.
 
 use sprint_test_needs::{Need, have};
-use sprint_tests::{NewUser, commands_of, git};
+use sprint_tests::{NewUser, agents, commands_of, git};
 
 const README: &str = include_str!("../../README.md");
 
@@ -17,6 +17,26 @@ fn the_readmes_first_lines_bring_work_into_a_checkout() {
     assert!(well && said.contains("Land item 1: Greet people by their name"), "{said}");
     assert_eq!(std::fs::read_to_string(checkout.join("greeting.txt")).expect("it is there"), "hello\n");
     assert_eq!(git(&checkout, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn the_readmes_lines_for_an_agent_have_it_do_the_work() {
+    let Some(user) = user() else { return };
+    let Some(packages) = have(Need::Agents, agents::packages) else { return };
+    let checkout = user.checkout("web");
+    agents::link(&packages, &user.home().join("bin"));
+    let script = "@@run echo hello > greeting.txt && git add -A && git commit -qm Greet\n@@say Done.";
+    // There is no way out of this network: what answers is the model that follows a script.
+    let begin = format!(
+        "{} 18080 '{script}' & export ANTHROPIC_BASE_URL=http://127.0.0.1:18080 ANTHROPIC_AUTH_TOKEN=none\n",
+        env!("CARGO_BIN_EXE_model")
+    );
+    let (well, said) = user.run(&format!("{begin}\n{}", commands_of(README, "Use it with claude, codex or grok")));
+    assert!(well && said.contains("turns") && said.contains("claude"), "{said}");
+    assert_eq!(std::fs::read_to_string(checkout.join("greeting.txt")).expect("it is there"), "hello\n");
+    let (_, refused) =
+        user.run("cd ~/web; sprintctl up --agent cluade; PATH=/usr/bin:${PATH##*:} sprintctl up --agent claude");
+    assert!(refused.contains("there is no agent \"cluade\""), "{refused}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use sprint_core::visible::is_hidden;
-use sprint_tests::{Cluster, binary, commit, eventually};
+use sprint_tests::{Cluster, OutpostOptions, binary, commit, eventually};
 
 /// The clipboard, a title, a question that the terminal answers, a control of one byte, and letters that turn around.
 const HOSTILE: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}]0;evil\u{7}\u{1b}[6n\u{9b}5n\u{202e}exe.txt\u{2069}";
@@ -38,7 +38,10 @@ fn steers_nothing(text: &str) -> bool {
 
 #[test]
 fn nothing_that_others_write_steers_a_terminal() {
-    let cluster = Cluster::start(1);
+    let mut cluster = Cluster::start(0);
+    let more = vec!["--label".to_owned(), format!("evil={HOSTILE}")];
+    cluster.add_outpost("host", OutpostOptions { more, ..OutpostOptions::default() });
+    cluster.online("host");
     let repo = cluster.repo("web", &[], &["--max-attempts", "1"]);
     let hook = repo.upstream.join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().expect("has one")).expect("is made");
@@ -56,6 +59,12 @@ fn nothing_that_others_write_steers_a_terminal() {
         cluster.sprintctl(&["repo", "show", "web"]).succeeded().stderr.contains("exe.txt")
     });
     let worker = cluster.workers(failed)[0]["id"].to_string();
+    // What a person writes, another one reads.
+    let protected = cluster.add(&repo, "Protected", &commit("sprint.toml", "protect = []"));
+    let said = format!("because {HOSTILE}");
+    let approved = cluster.approved(protected, &said);
+    cluster.sprintctl(&["item", "edit", &failed.to_string(), "--label", HOSTILE]).succeeded();
+    cluster.sprintctl(&["repo", "set", "web", "--freeze", &said]).succeeded();
     for args in [
         "item list".to_owned(),
         format!("item show {landed}"),
@@ -63,6 +72,10 @@ fn nothing_that_others_write_steers_a_terminal() {
         format!("item explain {landed}"),
         format!("item explain {failed}"),
         "change list --all".to_owned(),
+        format!("change show {approved}"),
+        format!("change explain {approved}"),
+        "outpost list".to_owned(),
+        "outpost show host".to_owned(),
         "repo show web".to_owned(),
         "repo list".to_owned(),
         "status".to_owned(),

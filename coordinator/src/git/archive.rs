@@ -5,6 +5,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use sprint_core::ids::{CommitId, RepoName};
+use sprint_process::Group;
 use tokio::io::AsyncWriteExt as _;
 
 use super::program::{self, TRANSFER_LIMIT};
@@ -33,12 +34,12 @@ impl GitRepo {
         let mut command = program::command(self.path());
         command.args(["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"]);
         command.stdin(Stdio::piped()).stdout(file).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(GitError::NoProgram)?;
+        let mut group = Group::start(&mut command).map_err(GitError::NoProgram)?;
         let objects = refs.values().fold(String::new(), |list, object| list + object + "\n");
-        if let Some(mut stdin) = child.stdin.take() {
+        if let Some(mut stdin) = group.child.stdin.take() {
             stdin.write_all(objects.as_bytes()).await?;
         }
-        ended("pack-objects", child).await
+        ended("pack-objects", group).await
     }
 }
 
@@ -54,7 +55,7 @@ impl GitRepos {
         upstream::init(&path, branch).await?;
         let mut command = program::command(&path);
         command.args(["index-pack", "--stdin", "--strict"]).stdin(pack).stdout(Stdio::null()).stderr(Stdio::piped());
-        ended("index-pack", command.spawn().map_err(GitError::NoProgram)?).await?;
+        ended("index-pack", Group::start(&mut command).map_err(GitError::NoProgram)?).await?;
         let repo = self.get(name)?;
         for (name, object) in refs {
             let object = CommitId::new(object.as_str()).map_err(|error| GitError::Failed {
@@ -68,8 +69,8 @@ impl GitRepos {
     }
 }
 
-async fn ended(command: &str, child: tokio::process::Child) -> Result<(), GitError> {
-    let output = tokio::time::timeout(TRANSFER_LIMIT, child.wait_with_output())
+async fn ended(command: &str, group: Group) -> Result<(), GitError> {
+    let output = tokio::time::timeout(TRANSFER_LIMIT, sprint_process::capture(group))
         .await
         .map_err(|_| GitError::TimedOut { command: command.to_owned(), limit: TRANSFER_LIMIT })??;
     if output.status.success() {

@@ -2,14 +2,14 @@
 //! checkout, which a bare repository has not: so they are written to a directory that has nothing else.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid, Repository, Tree};
+use sprint_core::bounds::{ALL_ATTRIBUTES, ATTRIBUTES};
+use sprint_core::inner_path::InnerPath;
 
 use super::GitError;
-use super::differences::differences;
+use super::differences::{Budget, differences};
 use super::directory::remove_dir;
 
 const NAME: &[u8] = b".gitattributes";
@@ -21,14 +21,29 @@ pub(super) struct Attributes {
 }
 
 impl Attributes {
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { tree: Oid::ZERO_SHA1, files: BTreeMap::new() }
+    }
+
     pub(super) fn of(objects: &Repository, tree: &Tree<'_>) -> Result<Self, GitError> {
+        const WHAT: &str = "its .gitattributes have";
         let mut files = BTreeMap::new();
-        differences(objects, None, Some(tree.id()), |path, entry| {
-            let path = Path::new(OsStr::from_bytes(path));
-            // Trees are what workers push: nothing may lead out of the directory. As a link it does not count.
-            let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+        let mut left = ALL_ATTRIBUTES;
+        differences(objects, None, Some(tree.id()), &mut Budget::of_tree(), |path, entry| {
+            // As a link it does not count.
             let file = entry.filter(|entry| is_one(entry.name_bytes()) && entry.filemode() != 0o120_000);
-            if let Some(file) = file.filter(|file| inside && file.kind() == Some(ObjectType::Blob)) {
+            // Trees are what others push: what leads out of the directory is no place that git merges at either.
+            if let Some(file) = file.filter(|file| file.kind() == Some(ObjectType::Blob))
+                && let Ok(path) = InnerPath::new(path)
+            {
+                let path = path.as_path();
+                let bytes = objects.odb()?.read_header(file.id())?.0;
+                let beyond = |what: String, most| GitError::Beyond { what, most, unit: "bytes" };
+                if bytes > ATTRIBUTES {
+                    return Err(beyond(format!("{} has", path.display()), ATTRIBUTES));
+                }
+                left = left.checked_sub(bytes).ok_or_else(|| beyond(WHAT.to_owned(), ALL_ATTRIBUTES))?;
                 files.insert(path.to_owned(), objects.find_blob(file.id())?.content().to_vec());
             }
             Ok(())
@@ -39,8 +54,8 @@ impl Attributes {
     /// Whether these are those of another tree as well; only what the two trees do not share is looked at.
     pub(super) fn are_of(&mut self, objects: &Repository, tree: &Tree<'_>) -> Result<bool, GitError> {
         let mut same = true;
-        differences(objects, Some(self.tree), Some(tree.id()), |path, _| {
-            same &= !is_one(path.rsplit(|byte| *byte == b'/').next().unwrap_or(path));
+        differences(objects, Some(self.tree), Some(tree.id()), &mut Budget::of_tree(), |path, _| {
+            same &= !is_at(path);
             Ok(())
         })?;
         if same {
@@ -60,6 +75,11 @@ impl Attributes {
         }
         Ok(())
     }
+}
+
+/// Whether a path is that of one.
+pub(super) fn is_at(path: &[u8]) -> bool {
+    is_one(path.rsplit(|byte| *byte == b'/').next().unwrap_or(path))
 }
 
 fn is_one(name: &[u8]) -> bool {

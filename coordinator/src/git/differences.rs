@@ -3,11 +3,43 @@
 
 use git2::{ObjectType, Oid, Repository, TreeEntry};
 
+use sprint_core::bounds::{CHANGED_FILES, DEPTH, TREE_FILES};
+
 use super::GitError;
+
+/// How many differences may be looked at, and how deep: trees are what others push, and a few small ones name a million
+/// files.
+pub(super) struct Budget {
+    most: usize,
+    left: usize,
+}
+
+impl Budget {
+    /// For what a change brings.
+    pub(super) const fn of_change() -> Self {
+        Self { most: CHANGED_FILES, left: CHANGED_FILES }
+    }
+
+    /// For all of a tree that has landed.
+    pub(super) const fn of_tree() -> Self {
+        Self { most: TREE_FILES, left: TREE_FILES }
+    }
+
+    fn take(&mut self) -> Result<(), GitError> {
+        let beyond = || GitError::Beyond { what: "it touches".to_owned(), most: self.most, unit: "files" };
+        self.left = self.left.checked_sub(1).ok_or_else(beyond)?;
+        Ok(())
+    }
+}
+
+fn too_deep() -> GitError {
+    GitError::Beyond { what: "its directories lie within each other".to_owned(), most: DEPTH, unit: "times" }
+}
 
 /// A pair of directories that differ, of which one may be missing.
 struct Pair {
     path: Vec<u8>,
+    depth: usize,
     from: Option<Oid>,
     to: Option<Oid>,
 }
@@ -20,10 +52,15 @@ pub(super) fn differences(
     objects: &Repository,
     from: Option<Oid>,
     to: Option<Oid>,
+    budget: &mut Budget,
     mut visit: impl FnMut(&[u8], Option<&TreeEntry<'_>>) -> Result<(), GitError>,
 ) -> Result<(), GitError> {
-    let mut open = vec![Pair { path: vec![], from, to }];
-    while let Some(Pair { path, from, to }) = open.pop() {
+    let mut open = vec![Pair { path: vec![], depth: 0, from, to }];
+    while let Some(Pair { path, depth, from, to }) = open.pop() {
+        if depth > DEPTH {
+            return Err(too_deep());
+        }
+        let depth = depth + 1;
         if from == to {
             continue;
         }
@@ -35,10 +72,11 @@ pub(super) fn differences(
             if new.as_ref().is_some_and(|new| new.id() == old.id() && new.filemode() == old.filemode()) {
                 continue;
             }
+            budget.take()?;
             let path = below(old.name_bytes());
             if is_tree(&old) {
                 let to = new.filter(is_tree).map(|new| new.id());
-                open.push(Pair { path, from: Some(old.id()), to });
+                open.push(Pair { path, depth, from: Some(old.id()), to });
             } else {
                 visit(&path, new.as_ref().filter(|new| !is_tree(new)))?;
             }
@@ -48,8 +86,14 @@ pub(super) fn differences(
             match (is_tree(&new), old.map(|old| is_tree(&old))) {
                 // Seen from the other side.
                 (true, Some(true)) | (false, Some(false)) => {}
-                (true, _) => open.push(Pair { path: below(new.name_bytes()), from: None, to: Some(new.id()) }),
-                (false, _) => visit(&below(new.name_bytes()), Some(&new))?,
+                (true, _) => {
+                    budget.take()?;
+                    open.push(Pair { path: below(new.name_bytes()), depth, from: None, to: Some(new.id()) });
+                }
+                (false, _) => {
+                    budget.take()?;
+                    visit(&below(new.name_bytes()), Some(&new))?;
+                }
             }
         }
     }
@@ -94,7 +138,7 @@ mod tests {
 
     fn ours(objects: &Repository, from: Option<Oid>, to: Option<Oid>) -> Vec<String> {
         let mut paths = vec![];
-        differences(objects, from, to, |path, _| {
+        differences(objects, from, to, &mut Budget::of_change(), |path, _| {
             paths.push(String::from_utf8_lossy(path).into_owned());
             Ok(())
         })
@@ -120,16 +164,32 @@ mod tests {
     }
 
     #[test]
-    fn trees_as_deep_as_any_are_compared() {
+    fn deep_trees_and_large_ones_are_compared_up_to_a_bound() {
         let directory = tempfile::tempdir().expect("a directory");
         let objects = Repository::init_bare(directory.path()).expect("a repository");
         let mut tree = write(&objects, &Files::from([("f".to_owned(), (1, 0o100_644))]));
-        for _ in 0..5_000 {
+        let deeper = |tree, names: &[&str]| {
             let mut builder = objects.treebuilder(None).expect("a builder");
-            builder.insert("d", tree, 0o040_000).expect("is inserted");
-            tree = builder.write().expect("a tree");
+            for name in names {
+                builder.insert(name, tree, 0o040_000).expect("is inserted");
+            }
+            builder.write().expect("a tree")
+        };
+        let refused = |tree| {
+            let look = |_: &[u8], _: Option<&TreeEntry<'_>>| Ok(());
+            let compared = differences(&objects, None, Some(tree), &mut Budget::of_change(), look);
+            compared.expect_err("is beyond").to_string()
+        };
+        let file = tree;
+        for _ in 0..DEPTH {
+            tree = deeper(tree, &["d"]);
         }
-        assert_eq!(ours(&objects, None, Some(tree)), ["d/".repeat(5_000) + "f"]);
+        assert_eq!(ours(&objects, None, Some(tree)), ["d/".repeat(DEPTH) + "f"]);
+        assert!(refused(deeper(tree, &["d"])).contains("within each other more than 1000 times"));
+        // Seven small trees name ten million files.
+        let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        let bomb = (0..7).fold(file, |tree, _| deeper(tree, &names));
+        assert!(refused(bomb).contains("it touches more than 100000 files"));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprint_core::bounds::CONFIG_FILE;
 use sprint_core::ids::RepoName;
 use thiserror::Error;
 
@@ -41,12 +42,16 @@ pub enum GitError {
     Signing { key: String, why: String },
     #[error("{0} is not a file, but a directory, a link or a submodule")]
     NoFile(String),
+    #[error("{0} has more than {CONFIG_FILE} bytes")]
+    LongFile(String),
+    #[error("{what} more than {most} {unit}, and no more are dealt with")]
+    Beyond { what: String, most: usize, unit: &'static str },
     #[error("the repository has no branch \"{0}\"")]
     NoTip(String),
     #[error("the repository of {0} is not there; was the data directory changed by another program?")]
     Missing(RepoName),
-    #[error("git merge-tree broke down")]
-    BrokeDown,
+    #[error("git cannot merge it: {0}")]
+    TooHard(String),
     #[error("git merge-tree answered something unexpected: {0}")]
     MergeTree(String),
     #[error("the repositories' directory failed: {0}")]

@@ -7,14 +7,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, FileMode, ObjectType, Repository, TreeEntry};
+use git2::{Commit, FileMode, ObjectType, Oid, Repository, TreeEntry};
+use sprint_core::bounds::COMMITS;
 use sprint_core::committing::{Committing, GitIdentity};
 use sprint_core::ids::{CommitId, TreeId};
 use sprint_core::time::Timestamp;
 
 use super::ancestry::{Found, added};
+use super::attributes::{self, Attributes};
 use super::contention::written;
-use super::differences::differences;
+use super::differences::{Budget, differences};
 use super::repository::{COMMITTER, commit_id, oid};
 use super::signing::sign;
 use super::{GitError, GitRepo, program};
@@ -119,12 +121,38 @@ impl GitRepo {
     pub fn changed_paths(&self, from: Option<&CommitId>, to: &CommitId) -> Result<BTreeSet<String>, GitError> {
         let objects = self.objects();
         let tree = |commit: &CommitId| Ok::<_, GitError>(objects.find_commit(oid(commit.as_str())?)?.tree_id());
-        let mut paths = BTreeSet::new();
-        differences(&objects, from.map(tree).transpose()?, Some(tree(to)?), |path, _| {
-            paths.insert(String::from_utf8_lossy(path).into_owned());
+        changed(&objects, from.map(tree).transpose()?, tree(to)?)
+    }
+
+    /// The paths whose content or mode differs between two trees, in order.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn changed_in_trees(&self, from: &TreeId, to: &TreeId) -> Result<BTreeSet<String>, GitError> {
+        changed(&self.objects(), Some(oid(from.as_str())?), oid(to.as_str())?)
+    }
+
+    /// Whether what a change brings can be dealt with, before anything else looks at it.
+    ///
+    /// # Errors
+    /// [`GitError::Beyond`], and as [`GitRepo::resolve`].
+    pub fn weigh(&self, tip: &CommitId, head: &CommitId) -> Result<(), GitError> {
+        let Parting { bases, commits } = self.parting(tip, head)?;
+        if commits.len() > COMMITS {
+            return Err(GitError::Beyond { what: "it has".to_owned(), most: COMMITS, unit: "commits" });
+        }
+        let objects = self.objects();
+        let tree = |commit: &CommitId| Ok::<_, GitError>(objects.find_commit(oid(commit.as_str())?)?.tree_id());
+        let (before, after) = (bases.first().map(tree).transpose()?, tree(head)?);
+        let mut has_attributes = false;
+        differences(&objects, before, Some(after), &mut Budget::of_change(), |path, _| {
+            has_attributes |= attributes::is_at(path);
             Ok(())
         })?;
-        Ok(paths)
+        if has_attributes {
+            Attributes::of(&objects, &objects.find_tree(after)?)?;
+        }
+        Ok(())
     }
 
     /// The files that were renamed between two commits, as a comparison of the whole trees finds them: from which path,
@@ -169,7 +197,7 @@ impl GitRepo {
                     gone.upsert(file, entry.id(), mode_of(&entry));
                 }
             }
-            differences(&objects, Some(from.id()), Some(to.id()), |path, entry| {
+            differences(&objects, Some(from.id()), Some(to.id()), &mut Budget::of_tree(), |path, entry| {
                 let is_new = from.get_path(Path::new(OsStr::from_bytes(path))).is_err();
                 if let Some(entry) = entry.filter(|entry| is_new && entry.kind() == Some(ObjectType::Blob)) {
                     new.upsert(path, entry.id(), mode_of(entry));
@@ -310,6 +338,17 @@ impl GitRepo {
     pub fn parents(&self, commit: &CommitId) -> Result<Vec<CommitId>, GitError> {
         Ok(self.objects().find_commit(oid(commit.as_str())?)?.parent_ids().map(commit_id).collect())
     }
+}
+
+/// The paths that differ between two trees.
+fn changed(objects: &Repository, from: Option<Oid>, to: Oid) -> Result<BTreeSet<String>, GitError> {
+    let mut paths = BTreeSet::new();
+    // Several changes that land together may be more than one may be.
+    differences(objects, from, Some(to), &mut Budget::of_tree(), |path, _| {
+        paths.insert(String::from_utf8_lossy(path).into_owned());
+        Ok(())
+    })?;
+    Ok(paths)
 }
 
 fn mode_of(entry: &TreeEntry<'_>) -> FileMode {

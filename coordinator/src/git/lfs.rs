@@ -12,7 +12,7 @@ use sprint_core::address::RepoAddress;
 use sprint_core::ids::CommitId;
 use sprint_core::lfs::{LfsObject, LfsOid, POINTER_MOST};
 
-use super::differences::differences;
+use super::differences::{Budget, differences};
 use super::program::{self, TRANSFER_LIMIT};
 use super::repository::oid;
 use super::upstream::Reach;
@@ -144,10 +144,12 @@ impl GitRepo {
         };
         let objects = self.objects();
         let mut found = BTreeSet::new();
+        // One for all of them: what has landed may be all that there is.
+        let mut budget = Budget::of_tree();
         for commit in commits {
             let commit = objects.find_commit(oid(commit.as_str())?)?;
             let before = commit.parents().next().map(|parent| parent.tree_id());
-            differences(&objects, before, Some(commit.tree_id()), |_, entry| {
+            differences(&objects, before, Some(commit.tree_id()), &mut budget, |_, entry| {
                 let blob = entry.filter(|entry| entry.kind() == Some(ObjectType::Blob));
                 if let Some(blob) = blob {
                     found.extend(pointer(&objects, blob.id())?);

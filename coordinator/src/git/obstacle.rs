@@ -11,11 +11,13 @@ pub enum Obstacle {
     Owner,
     Partial,
     Certificate,
+    Unsound,
     Other,
 }
 
 /// What is said of each, in lower case; the first that fits counts.
 const SAID: &[(Obstacle, &[&str])] = &[
+    (Obstacle::Unsound, &["fsck error", "error: object"]),
     (Obstacle::Owner, &["detected dubious ownership"]),
     (Obstacle::Partial, &["promisor remote", "lazy fetching disabled"]),
     (Obstacle::HostUnknown, &["could not resolve host", "name or service not known", "temporary failure in name"]),
@@ -77,6 +79,7 @@ impl Obstacle {
             Self::Owner => "it belongs to another user",
             Self::Partial => "it is a partial clone, which lacks files of its history",
             Self::Certificate => "the certificate of its host is not trusted",
+            Self::Unsound => "it has objects that git's fsck does not allow",
             Self::Other => "it cannot be reached",
         }
     }
@@ -94,6 +97,7 @@ impl Obstacle {
                 "complete it with git fetch --refetch --no-filter, or name the repository that it was cloned from"
             }
             Self::Certificate => "have the coordinator's user trust it with git's setting http.sslCAInfo",
+            Self::Unsound => "mend its history as git fsck says, or name a repository without them",
             Self::Other => "check the address",
         }
     }

@@ -1,12 +1,26 @@
 //! Running the `git` program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use super::{GitError, OLDEST_GIT};
+
+/// Where the repositories are: by it the programs are known that a coordinator which was killed has left behind.
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Ends what an earlier coordinator of these repositories has left behind, and marks what this one starts.
+pub(super) fn begin(root: &Path) {
+    let (key, value) = sprint_process::mark(root);
+    let killed = sprint_process::kill_marked((key, &value));
+    if killed > 0 {
+        tracing::warn!(killed, "killed programs that a coordinator before this one has left behind");
+    }
+    ROOT.set(root.to_owned()).ok();
+}
 
 /// A fetch or push of a large repository over a slow line; beyond this the line is dead.
 pub(super) const TRANSFER_LIMIT: Duration = Duration::from_mins(10);
@@ -26,6 +40,10 @@ pub(super) fn command_of(program: &str, directory: &Path) -> Command {
         if key.to_str().is_some_and(ours) {
             command.env_remove(&key);
         }
+    }
+    if let Some(root) = ROOT.get() {
+        let (key, value) = sprint_process::mark(root);
+        command.env(key, value);
     }
     command
         .current_dir(directory)
@@ -47,10 +65,15 @@ pub(super) async fn run(directory: &Path, args: &[&str], limit: Duration) -> Res
 /// As [`run`], for a command that was prepared.
 pub(super) async fn run_command(mut command: Command, args: &[&str], limit: Duration) -> Result<String, GitError> {
     let what = || args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default().to_owned();
-    let output = tokio::time::timeout(limit, command.args(args).output())
+    let output = tokio::time::timeout(limit, sprint_process::output(command.args(args)))
         .await
-        .map_err(|_| GitError::TimedOut { command: what(), limit })?
-        .map_err(GitError::NoProgram)?;
+        .map_err(|_| GitError::TimedOut { command: what(), limit })?;
+    let output = match output {
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            return Err(GitError::Failed { command: what(), stdout: String::new(), stderr: error.to_string() });
+        }
+        output => output.map_err(GitError::NoProgram)?,
+    };
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {

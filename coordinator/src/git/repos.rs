@@ -32,6 +32,7 @@ impl GitRepos {
         std::fs::create_dir_all(&root)?;
         // Git's own programs run elsewhere, so the path must not depend on where we are.
         let root = root.canonicalize()?;
+        program::begin(&root);
         let repos = Self { root, open: Mutex::default() };
         repos.write_hooks()?;
         Ok(repos)

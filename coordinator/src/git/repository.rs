@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use git2::{Config, ErrorCode, Oid, Repository};
+use sprint_core::bounds::CONFIG_FILE;
 use sprint_core::ids::{CommitId, TreeId};
 
 use super::GitError;
@@ -216,6 +217,9 @@ impl GitRepo {
         let tree = objects.find_tree(oid(tree.as_str())?)?;
         match tree.get_path(Path::new(path)) {
             Ok(entry) if entry.filemode() & KIND != FILE => Err(GitError::NoFile(path.to_owned())),
+            Ok(entry) if objects.odb()?.read_header(entry.id())?.0 > CONFIG_FILE => {
+                Err(GitError::LongFile(path.to_owned()))
+            }
             Ok(entry) => Ok(Some(objects.find_blob(entry.id())?.content().to_vec())),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -257,6 +261,20 @@ impl GitRepo {
         }
     }
 
+    /// Whether a commit is here with all that it needs: a fetch that was ended in its midst leaves commits without their
+    /// trees. What refs name is whole, since git sets a ref when all of it is here.
+    ///
+    /// # Errors
+    /// Git cannot be run.
+    pub async fn is_whole(&self, commit: &CommitId) -> Result<bool, GitError> {
+        let whole = ["rev-list", "--objects", "--quiet", commit.as_str(), "--not", "--all"];
+        match super::program::run(&self.path, &whole, super::program::TRANSFER_LIMIT).await {
+            Ok(_) => Ok(true),
+            Err(GitError::Failed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The tree of a commit.
     ///
     /// # Errors
@@ -286,18 +304,31 @@ impl GitRepo {
         theirs: &CommitId,
     ) -> Result<Merged, GitError> {
         let mut slot = self.merges.lock().await;
-        let kept = slot.take();
-        let mut running = self.merge_tree(kept, ours)?;
-        match running.merge(base, ours, theirs).await {
+        let kept = match slot.take() {
+            Some(kept) => self.still_good(kept, ours)?,
+            None => None,
+        };
+        let is_new = kept.is_none();
+        let mut running = match kept {
+            Some(kept) => kept,
+            None => self.merge_tree(ours)?,
+        };
+        let mut merged = running.merge(base, ours, theirs).await;
+        // One that has merged a lot already may be at its end by that, and not by these two.
+        if !is_new && matches!(merged, Err(GitError::TooHard(_))) {
+            running = self.merge_tree(ours)?;
+            merged = running.merge(base, ours, theirs).await;
+        }
+        match merged {
             // Put back only after success: after an error the process may be out of step.
             Ok(merged) => {
                 *slot = Some(running);
                 Ok(merged)
             }
             // Git fails on these commits each time: the change needs other commits, as after a conflict.
-            Err(GitError::BrokeDown) => Ok(Merged::Conflict { paths: vec![] }),
+            Err(GitError::TooHard(why)) => Ok(Merged::Conflict { paths: vec![], why: Some(why) }),
             Err(GitError::MergeTree(_)) if base.is_none() && self.are_unrelated(ours, theirs)? => {
-                Ok(Merged::Conflict { paths: vec![] })
+                Ok(Merged::Conflict { paths: vec![], why: None })
             }
             Err(error) => Err(error),
         }
@@ -308,15 +339,17 @@ impl GitRepo {
         Ok(self.holds(one)? && self.holds(other)? && self.merge_base(one, other)?.is_none())
     }
 
-    /// What merges into `ours`: as it runs, if it read the attributes that count there.
-    fn merge_tree(&self, kept: Option<MergeTree>, ours: &CommitId) -> Result<MergeTree, GitError> {
+    /// What runs already, if it read the attributes that count for merges into `ours`.
+    fn still_good(&self, mut kept: MergeTree, ours: &CommitId) -> Result<Option<MergeTree>, GitError> {
         let objects = self.objects();
         let tree = objects.find_commit(oid(ours.as_str())?)?.tree()?;
-        if let Some(mut kept) = kept
-            && kept.attributes.are_of(&objects, &tree)?
-        {
-            return Ok(kept);
-        }
+        Ok(kept.attributes.are_of(&objects, &tree)?.then_some(kept))
+    }
+
+    /// What merges into `ours`.
+    fn merge_tree(&self, ours: &CommitId) -> Result<MergeTree, GitError> {
+        let objects = self.objects();
+        let tree = objects.find_commit(oid(ours.as_str())?)?.tree()?;
         MergeTree::start(&self.path, &self.path.join("sprint-checkout"), Attributes::of(&objects, &tree)?)
     }
 
@@ -374,7 +407,7 @@ pub(super) fn commit_id(oid: Oid) -> CommitId {
 }
 
 /// Brings a repository that an older coordinator made to how ours are set up now.
-fn set_up(repository: &Path) -> Result<(), GitError> {
+pub(super) fn set_up(repository: &Path) -> Result<(), GitError> {
     let mut config = Config::open(&repository.join("config"))?;
     for (key, value) in SETTINGS {
         if config.get_string(key).ok().as_deref() != Some(*value) {

@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree, TreeWalkMode, TreeWalkResult};
+use sprint_core::bounds::LISTED_PATHS;
 use sprint_core::gitmodules;
 use sprint_core::ids::TreeId;
 use sprint_core::tree_rules::{Problem, ProblemKind, TreeRule, TreeRules, of_content, of_path, same_but_case};
 
 use super::GitError;
-use super::differences::differences;
+use super::differences::{Budget, differences};
 use super::lfs::LfsStore;
 use super::repository::{GitRepo, oid};
 
@@ -46,7 +47,9 @@ impl GitRepo {
         let ids = (base.id(), tree.id());
         let (lfs, found, new) = (self.lfs(), vec![], BTreeMap::new());
         let mut search = Search { objects: &objects, base, tree, rules, lfs, found, new, submodules: None };
-        differences(&objects, Some(ids.0), Some(ids.1), |path, entry| match entry {
+        differences(&objects, Some(ids.0), Some(ids.1), &mut Budget::of_tree(), |path, entry| match entry {
+            // More of them help nobody.
+            Some(_) if search.found.len() >= LISTED_PATHS => Ok(()),
             Some(entry) => search.look(path, entry.id(), entry.kind()),
             None => Ok(()),
         })?;

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::obstacle::Obstacle;
 use super::personal::AS_THE_PERSON;
 use super::program::{self, TRANSFER_LIMIT};
-use super::settings::SETTINGS;
+use super::repository::set_up;
 use super::{GitError, GitRepo, personal};
 
 /// Asking a server what it has; it answers or it does not.
@@ -174,10 +174,8 @@ pub(super) const HOOKS: &str = "../.hooks";
 /// Makes an empty bare repository as ours are.
 pub(super) async fn init(path: &Path, branch: &str) -> Result<(), GitError> {
     program::run(path, &["init", "--quiet", "--bare", "--initial-branch", branch, "."], ASK_LIMIT).await?;
-    for (key, value) in [("core.hooksPath", HOOKS)].into_iter().chain(SETTINGS.iter().copied()) {
-        program::run(path, &["config", key, value], ASK_LIMIT).await?;
-    }
-    Ok(())
+    program::run(path, &["config", "core.hooksPath", HOOKS], ASK_LIMIT).await?;
+    set_up(path)
 }
 
 /// Asks the upstream for its branches; answers the one wanted, or the one its HEAD names.

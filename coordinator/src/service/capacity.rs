@@ -8,6 +8,7 @@ use sprint_core::ids::RepoName;
 use sprint_core::item::{Item, Priority};
 use sprint_core::job::{GateJob, Role};
 use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::pipeline::needs;
 use sprint_core::repo::Repo;
 use sprint_core::schedule::{Capacity, Limits, Placement, Request, Work, assign};
 use sprint_core::trial::{GateRun, Trial};
@@ -50,7 +51,9 @@ impl Board {
 }
 
 /// What a ready item asks of the scheduler.
-pub(crate) fn request_of(item: &Item, role: Role) -> Request {
+///
+/// Without its repo, which may be gone, nothing is known of the agent that it needs.
+pub(crate) fn request_of(repo: Option<&Repo>, item: &Item, role: Role) -> Request {
     Request {
         work: Work::Item(item.id),
         repo: item.repo.clone(),
@@ -58,7 +61,7 @@ pub(crate) fn request_of(item: &Item, role: Role) -> Request {
         priority: item.priority,
         since: item.created_at,
         requires: item.requires.clone(),
-        needs: vec![],
+        needs: repo.map(|repo| needs(repo, item, role)).unwrap_or_default(),
         avoid: item.avoid.clone(),
     }
 }

@@ -14,6 +14,7 @@ use crate::git::GitRepos;
 use crate::identity::Certificates;
 use crate::service::admission::refusals::Refusals;
 use crate::service::admission::throttle::EnrolmentThrottle;
+use crate::service::fleet::activity::Activities;
 use crate::service::fleet::connections::Connections;
 use crate::service::fleet::logs::Logs;
 use crate::service::operate::loops::Loops;
@@ -37,6 +38,7 @@ pub struct Coordinator {
     pub git: GitRepos,
     pub logs: Arc<Logs>,
     pub fleet: Connections,
+    pub activities: Activities,
     pub settings: FleetConfig,
     pub certificates: Arc<Certificates>,
     /// Where everything is kept.
@@ -72,6 +74,7 @@ impl Coordinator {
             git,
             logs,
             fleet,
+            activities: Activities::default(),
             settings,
             certificates,
             data_dir,

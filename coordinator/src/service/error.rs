@@ -105,7 +105,8 @@ const fn code_of_git(error: &GitError) -> Code {
         GitError::NoBranch { .. } => Code::UpstreamNoBranch,
         GitError::NoTip(_) => Code::BranchNotFound,
         // The only file that is read.
-        GitError::NoFile(_) => Code::ConfigInvalid,
+        GitError::NoFile(_) | GitError::LongFile(_) => Code::ConfigInvalid,
+        GitError::Beyond { .. } => Code::ChangeTooLarge,
         GitError::NoProgram(_)
         | GitError::TooOld { .. }
         | GitError::Failed { .. }
@@ -113,7 +114,7 @@ const fn code_of_git(error: &GitError) -> Code {
         | GitError::Library(_)
         | GitError::Missing(_)
         | GitError::Signing { .. }
-        | GitError::BrokeDown
+        | GitError::TooHard(_)
         | GitError::MergeTree(_)
         | GitError::Io(_) => Code::GitFailed,
     }

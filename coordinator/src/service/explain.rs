@@ -82,7 +82,9 @@ async fn look_around(sprint: &Coordinator, item: &Item, around: &mut ItemSurroun
     if let Some(repo) = board.repos.get(&item.repo) {
         around.nothing_to_run = command_line(repo, item, role).is_none();
     }
+    let request_of = |item: &Item, role| request_of(board.repos.get(&item.repo).map(|repo| &**repo), item, role);
     let request = request_of(item, role);
+    around.wants = request.needs.iter().map(ToString::to_string).collect();
     around.unplaced = place(&request, &board.outposts, &board.limits).err();
     if around.unplaced.is_some() {
         let there = sprint.store.live().outposts().into_iter();
@@ -126,6 +128,7 @@ pub async fn change(sprint: &Coordinator, id: ChangeId) -> Result<Explanation, S
         around.rewrite = repo.as_ref().and_then(|repo| repo.upstream_rewrite.clone());
         around.halted = repo.and_then(|repo| repo.halted);
         around.trouble = sprint.trouble(&change.repo);
+        around.not_known = sprint.queues.shown(&change.repo).not_known.get(&id).cloned();
         around.standing = standing::of(sprint, std::slice::from_ref(&change)).remove(&id);
         let trials = sprint.store.live().trials(&change.repo);
         if change.direct.is_some() {

@@ -112,9 +112,9 @@ impl Live {
     }
 
     /// The items that a filter for open stages asks for, the newest last.
-    pub(crate) fn found_items(&self, filter: &ItemFilter) -> Vec<Item> {
+    pub(crate) fn found_items(&self, filter: &ItemFilter) -> Vec<Arc<Item>> {
         let found = self.read().backlog.open().filter(|item| filter.matches(item)).cloned().collect();
-        filter.newest(by_id(found)).iter().map(|item| Item::clone(item)).collect()
+        filter.newest(by_id(found))
     }
 
     /// How many items are in each stage, those that are over among them.

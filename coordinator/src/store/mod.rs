@@ -24,5 +24,5 @@ pub use everything::Everything;
 pub use handle::{Location, Store};
 pub use live::{InQueue, Live, RepoQueue};
 pub use notice::{Notice, Notices};
-pub use read::EventFilter;
+pub use read::{EventFilter, Page};
 pub use tx::Tx;

@@ -1,10 +1,12 @@
 //! Reads, on connections of their own: they see what is committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use sprint_core::bounds::PAGE;
 use sprint_core::change::Change;
 use sprint_core::event::{Event, Seq};
-use sprint_core::ids::{InvalidId, ItemId, RepoName, TreeId};
+use sprint_core::ids::{InvalidId, ItemId, OutpostName, RepoName, TreeId};
 use sprint_core::item::Item;
 use sprint_core::request::{ChangeFilter, ItemFilter, WorkerFilter};
 use sprint_core::time::Timestamp;
@@ -27,6 +29,14 @@ pub struct EventFilter {
     pub limit: u32,
 }
 
+/// What a search found, as far as one answer holds it: the newest, oldest first.
+#[derive(Debug)]
+pub struct Page<E> {
+    pub rows: Vec<E>,
+    /// There are older ones.
+    pub more: bool,
+}
+
 /// Sequence number, time, kind, repo, item, actor, origin, data.
 type EventRow = (i64, i64, String, Option<String>, Option<i64>, String, Option<String>, String);
 
@@ -47,22 +57,107 @@ impl Conditions {
     }
 
     fn equal(&mut self, column: &str, value: impl Into<Value>) {
+        self.compare(column, "=", value);
+    }
+
+    fn equal_if(&mut self, column: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.equal(column, value);
+        }
+    }
+
+    fn before<E: Stored>(&mut self, key: Option<E::Key>) {
+        if let Some(key) = key {
+            self.compare(E::KEY, "<", key.value());
+        }
+    }
+
+    fn compare(&mut self, column: &str, how: &str, value: impl Into<Value>) {
         self.values.push(value.into());
-        let condition = format!("{column} = ${}", self.values.len());
+        let condition = format!("{column} {how} ${}", self.values.len());
         self.and(&condition);
     }
 }
 
-/// The newest `limit` rows that meet the conditions, oldest first.
+/// The conditions of a filter.
+impl From<&ItemFilter> for Conditions {
+    fn from(filter: &ItemFilter) -> Self {
+        // Labels have no column.
+        let ItemFilter { repo, stages, labels: _, parent, limit: _, before } = filter;
+        let mut conditions = Self::new();
+        conditions.equal_if("repo", repo.as_ref().map(RepoName::as_str));
+        conditions.equal_if("parent", parent.map(ItemId::get));
+        if !stages.is_empty() {
+            let words = stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>();
+            conditions.and(&format!("stage in ({})", words.join(", ")));
+        }
+        conditions.before::<Item>(*before);
+        conditions
+    }
+}
+
+impl From<&WorkerFilter> for Conditions {
+    fn from(filter: &WorkerFilter) -> Self {
+        let WorkerFilter { item, outpost, repo, live, limit: _, before } = filter;
+        let mut conditions = Self::new();
+        if *live {
+            conditions.and("live = 1");
+        }
+        conditions.equal_if("item", item.map(ItemId::get));
+        conditions.equal_if("outpost", outpost.as_ref().map(OutpostName::as_str));
+        conditions.equal_if("repo", repo.as_ref().map(RepoName::as_str));
+        conditions.before::<Worker>(*before);
+        conditions
+    }
+}
+
+impl From<&ChangeFilter> for Conditions {
+    fn from(filter: &ChangeFilter) -> Self {
+        let ChangeFilter { repo, item, pending, limit: _, before } = filter;
+        let mut conditions = Self::new();
+        if *pending {
+            conditions.and("pending = 1");
+        }
+        conditions.equal_if("repo", repo.as_ref().map(RepoName::as_str));
+        conditions.equal_if("item", item.map(ItemId::get));
+        conditions.before::<Change>(*before);
+        conditions
+    }
+}
+
+/// The newest `limit` rows that meet the conditions, in no order.
 fn newest<E: Stored>(conditions: &Conditions, limit: Option<u32>) -> String {
     let (table, key) = (E::TABLE, E::KEY);
-    let inner = format!("select body, {key} from {table}{}", conditions.sql);
-    match limit {
-        None => format!("{inner} order by {key}"),
-        Some(limit) => {
-            format!("select body, {key} from ({inner} order by {key} desc limit {limit}) as newest order by {key}")
-        }
-    }
+    let limit = limit.map(|limit| format!(" order by {key} desc limit {limit}")).unwrap_or_default();
+    format!("select body, {key} from {table}{}{limit}", conditions.sql)
+}
+
+/// The newest of them that a page holds, oldest first, each with the number of all. The bodies of others are not read.
+fn page<E: Stored>(conditions: &Conditions, limit: Option<u32>) -> String {
+    let (table, key) = (E::TABLE, E::KEY);
+    let limit = limit.map(|limit| format!(" order by {key} desc limit {limit}")).unwrap_or_default();
+    format!(
+        "select {table}.body, placed.found from (
+            select {key}, count(*) over () as found, sum(size) over newest - size as newer
+            from (select {key}, octet_length(body) as size from {table}{}{limit}) as wanted
+            window newest as (order by {key} desc)
+        ) as placed join {table} on {table}.{key} = placed.{key}
+        where placed.newer < {PAGE} order by placed.{key}",
+        conditions.sql
+    )
+}
+
+/// The newest of these items that a page holds.
+fn newest_of(found: &[Arc<Item>]) -> Page<Item> {
+    let mut newer = 0;
+    let fits = |item: &&Arc<Item>| {
+        let fits = newer < PAGE;
+        newer += item.bytes();
+        fits
+    };
+    let rows: Vec<_> = found.iter().rev().take_while(fits).collect();
+    let more = rows.len() < found.len();
+    Page { rows: rows.into_iter().rev().map(|item| Item::clone(item)).collect(), more }
 }
 
 impl Store {
@@ -98,72 +193,89 @@ impl Store {
 
     async fn found<E: Stored>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Vec<E>, StoreError> {
         let sql = newest::<E>(&conditions, limit);
-        let sql = format!("select body from ({sql}) as found");
+        let sql = format!("select body from ({sql}) as found order by {}", E::KEY);
         self.bodies(sql, conditions.values).await
     }
 
+    /// All items that a filter asks for.
+    ///
     /// # Errors
     /// As [`Store::get`].
     pub async fn items(&self, filter: &ItemFilter) -> Result<Vec<Item>, StoreError> {
-        let ItemFilter { repo, stages, labels, parent, limit } = filter;
-        if !stages.is_empty() && stages.iter().all(|stage| !stage.is_over()) {
-            return Ok(self.live().found_items(filter));
+        let mut found = Vec::new();
+        let mut filter = filter.clone();
+        loop {
+            let Page { rows, more } = self.items_page(&filter).await?;
+            filter.before = rows.first().map(|item| item.id).or(filter.before);
+            found.splice(..0, rows);
+            let enough = filter.limit.is_some_and(|limit| found.len() as u64 >= u64::from(limit));
+            if !more || enough {
+                return Ok(filter.newest(found));
+            }
         }
-        let mut conditions = Conditions::new();
-        if let Some(repo) = repo {
-            conditions.equal("repo", repo.as_str());
-        }
-        if let Some(parent) = parent {
-            conditions.equal("parent", parent.get());
-        }
-        if !stages.is_empty() {
-            let words = stages.iter().map(|stage| format!("'{stage}'")).collect::<Vec<_>>();
-            conditions.and(&format!("stage in ({})", words.join(", ")));
-        }
-        if labels.is_empty() {
-            return self.found(conditions, *limit).await;
-        }
-        // Labels have no column: which items are the newest with them is seen in their bodies.
-        let mut items = self.found::<Item>(conditions, None).await?;
-        items.retain(|item| filter.matches(item));
-        Ok(filter.newest(items))
     }
 
+    /// The newest of the items that a filter asks for.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn items_page(&self, filter: &ItemFilter) -> Result<Page<Item>, StoreError> {
+        if !filter.stages.is_empty() && filter.stages.iter().all(|stage| !stage.is_over()) {
+            return Ok(newest_of(&self.live().found_items(filter)));
+        }
+        if filter.labels.is_empty() {
+            return self.page(filter.into(), filter.limit).await;
+        }
+        // Which items are the newest with a label is seen in their bodies.
+        let mut filter = filter.clone();
+        loop {
+            let Page { mut rows, more } = self.page::<Item>((&filter).into(), None).await?;
+            let before = rows.first().map(|item| item.id);
+            rows.retain(|item| filter.matches(item));
+            filter.before = before;
+            if !rows.is_empty() || !more {
+                return Ok(Page { rows: filter.newest(rows), more });
+            }
+        }
+    }
+
+    async fn page<E: Stored>(&self, conditions: Conditions, limit: Option<u32>) -> Result<Page<E>, StoreError> {
+        let rows: Vec<(String, i64)> = self.pool.fetch(page::<E>(&conditions, limit), conditions.values).await?;
+        let found = rows.first().map_or(0, |(_, found)| usize::try_from(*found).unwrap_or_default());
+        let more = rows.len() < found;
+        Ok(Page { rows: rows.iter().map(|(body, _)| E::decode(body)).collect::<Result<_, _>>()?, more })
+    }
+
+    /// All workers that a filter asks for.
+    ///
     /// # Errors
     /// As [`Store::get`].
     pub async fn workers(&self, filter: &WorkerFilter) -> Result<Vec<Worker>, StoreError> {
-        let WorkerFilter { item, outpost, repo, live, limit } = filter;
-        let mut conditions = Conditions::new();
-        if *live {
-            conditions.and("live = 1");
-        }
-        if let Some(item) = item {
-            conditions.equal("item", item.get());
-        }
-        if let Some(outpost) = outpost {
-            conditions.equal("outpost", outpost.as_str());
-        }
-        if let Some(repo) = repo {
-            conditions.equal("repo", repo.as_str());
-        }
-        self.found(conditions, *limit).await
+        self.found(filter.into(), filter.limit).await
     }
 
+    /// The newest of the workers that a filter asks for.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn workers_page(&self, filter: &WorkerFilter) -> Result<Page<Worker>, StoreError> {
+        self.page(filter.into(), filter.limit).await
+    }
+
+    /// All changes that a filter asks for.
+    ///
     /// # Errors
     /// As [`Store::get`].
     pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<Change>, StoreError> {
-        let ChangeFilter { repo, item, pending, limit } = filter;
-        let mut conditions = Conditions::new();
-        if *pending {
-            conditions.and("pending = 1");
-        }
-        if let Some(repo) = repo {
-            conditions.equal("repo", repo.as_str());
-        }
-        if let Some(item) = item {
-            conditions.equal("item", item.get());
-        }
-        self.found(conditions, *limit).await
+        self.found(filter.into(), filter.limit).await
+    }
+
+    /// The newest of the changes that a filter asks for.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn changes_page(&self, filter: &ChangeFilter) -> Result<Page<Change>, StoreError> {
+        self.page(filter.into(), filter.limit).await
     }
 
     /// The trials of a repo, newest last.

@@ -104,9 +104,42 @@ async fn a_rebase_keeps_a_message_that_is_not_utf_8_and_says_how_it_is_written()
 async fn histories_with_nothing_in_common_conflict_and_break_nothing() {
     let site = Site::new().await;
     let (main, orphan) = (site.commit(&[], &[("a", "a")]), site.commit(&[], &[("b", "b")]));
-    assert_eq!(site.git.merge(&main, &orphan).await.unwrap(), Merged::Conflict { paths: vec![] });
+    assert_eq!(site.git.merge(&main, &orphan).await.unwrap(), Merged::Conflict { paths: vec![], why: None });
     let next = site.commit(&[&main], &[("a", "a"), ("c", "c")]);
     assert!(matches!(site.git.merge(&main, &next).await.unwrap(), Merged::Clean { .. }));
+}
+
+/// 20 kB on the wire: git would take 5 GB for the merge, and ten times that for a file ten times as long.
+#[tokio::test]
+async fn a_merge_that_needs_too_much_memory_is_refused_and_the_next_one_is_made() {
+    let site = Site::new().await;
+    let long = "\n".repeat(20_000_000);
+    // Git complains of each line, before it says what it ends of.
+    let noise = "x a/b\n".repeat(1_000);
+    let begin = site.commit(&[], &[(".gitattributes", &noise), ("f", &long)]);
+    let ours = site.commit(&[&begin], &[(".gitattributes", &noise), ("f", &format!("ours{long}"))]);
+    let theirs = site.commit(&[&begin], &[(".gitattributes", &noise), ("f", &format!("{long}theirs"))]);
+    let first = site.commit(&[&begin], &[(".gitattributes", &noise), ("f", &long), ("h", "h")]);
+    assert!(matches!(site.git.merge(&ours, &first).await.unwrap(), Merged::Clean { .. }));
+    let merged = site.git.merge(&ours, &theirs).await.unwrap();
+    let Merged::Conflict { paths, why: Some(why) } = merged else { panic!("{merged:?}") };
+    assert_eq!(paths, Vec::<String>::new());
+    assert!(why.contains("needs more than 2147483648 bytes of memory"), "{why}");
+    let other = site.commit(&[&begin], &[(".gitattributes", &noise), ("f", &long), ("g", "g")]);
+    assert!(matches!(site.git.merge(&ours, &other).await.unwrap(), Merged::Clean { .. }));
+}
+
+/// As a fetch leaves it that is ended in its midst: commits come first.
+#[tokio::test]
+async fn a_commit_without_its_tree_is_not_whole() {
+    let site = Site::new().await;
+    let commit = site.commit(&[], &[("a", "a")]);
+    assert!(site.git.is_whole(&commit).await.unwrap());
+    let tree = site.git.tree_of(&commit).unwrap().to_string();
+    let file = site.objects.path().join("objects").join(&tree[..2]).join(&tree[2..]);
+    std::fs::remove_file(file).unwrap();
+    assert!(site.git.holds(&commit).unwrap(), "the commit alone is here");
+    assert!(!site.git.is_whole(&commit).await.unwrap());
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ impl Work {
     pub(crate) fn finish(&mut self, outcome: Outcome) -> Report {
         let (exit_code, log_tail) = (Some(0), String::new());
         let (steps, wip, left) = (vec![], None, Box::default());
-        self.report(ReportBody::Finished { exit_code, steps, wip, log_bytes: 0, log_tail, outcome, left })
+        self.report(ReportBody::Finished { exit_code, steps, wip, log_bytes: 0, log_tail, outcome, left, agent: None })
     }
 }
 

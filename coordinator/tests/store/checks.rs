@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use coordinator::store::{EventFilter, Store, StoreError, Tx};
 use serde_json::json;
+use sprint_core::bounds::PAGE;
 use sprint_core::change::ChangeState;
 use sprint_core::event::{Actor, EventKind, NewEvent, Seq};
 use sprint_core::fixtures::{self, repo_name};
@@ -171,6 +172,39 @@ pub(crate) async fn large_batches_are_written_whole(database: &Database) {
     let newest = store.items(&filter).await.unwrap().iter().map(|item| item.id.get()).collect::<Vec<_>>();
     assert_eq!(newest, [2, 3], "a limit keeps the newest of those with the label");
     assert_gapless(&store, 1_337).await;
+    store.close().await;
+}
+
+pub(crate) async fn a_page_holds_so_many_bytes_and_all_pages_hold_everything(database: &Database) {
+    let store = database.open().await;
+    let kib = usize::try_from(PAGE).unwrap() / 64;
+    write(&store, move |tx| {
+        // As characters they would be half as much.
+        for number in 1..=130 {
+            add(tx, |item| {
+                item.description = "ä".repeat(kib / 2);
+                item.labels.extend((number % 40 == 0).then(|| "rare".to_owned()));
+            });
+        }
+    })
+    .await;
+    for (filter, expected) in [
+        (ItemFilter::default(), (1..=130).collect::<Vec<_>>()),
+        (ItemFilter { limit: Some(70), ..ItemFilter::default() }, (61..=130).collect()),
+        (ItemFilter { limit: Some(3), ..ItemFilter::default() }, vec![128, 129, 130]),
+        (ItemFilter { labels: vec!["rare".to_owned()], ..ItemFilter::default() }, vec![40, 80, 120]),
+        (ItemFilter { labels: vec!["rare".to_owned()], limit: Some(2), ..ItemFilter::default() }, vec![80, 120]),
+        (ItemFilter { labels: vec!["none".to_owned()], ..ItemFilter::default() }, vec![]),
+        (ItemFilter { before: Some(ItemId::new(3)), ..ItemFilter::default() }, vec![1, 2]),
+    ] {
+        let all = store.items(&filter).await.unwrap().iter().map(|item| item.id.get()).collect::<Vec<_>>();
+        assert_eq!(all, expected, "{filter:?}");
+    }
+    let page = store.items_page(&ItemFilter::default()).await.unwrap();
+    let ids = page.rows.iter().map(|item| item.id.get()).collect::<Vec<_>>();
+    assert!(page.more && ids.len() <= 64 && ids.ends_with(&[129, 130]), "{ids:?}");
+    let rest = store.items_page(&ItemFilter { before: Some(ItemId::new(10)), ..ItemFilter::default() }).await.unwrap();
+    assert_eq!((rest.rows.len(), rest.more), (9, false));
     store.close().await;
 }
 

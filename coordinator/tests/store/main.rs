@@ -48,7 +48,7 @@ impl Database {
 macro_rules! suite {
     ($fresh:expr) => {
         suite!(@each $fresh, checks: acknowledged_is_durable, a_failed_job_changes_nothing, concurrent_jobs_are_serial,
-            a_panicking_job_harms_no_other, large_batches_are_written_whole, only_free_items_can_be_given_out,
+            a_page_holds_so_many_bytes_and_all_pages_hold_everything, a_panicking_job_harms_no_other, large_batches_are_written_whole, only_free_items_can_be_given_out,
             edited_needs_are_followed, a_cancelled_need_holds_until_it_is_done, features_and_convoys_settle, removed_rows_are_gone, events_are_filtered,
             the_queue_is_in_order, a_failed_statement_fails_its_whole_batch, committed_events_are_announced,
             a_lone_caller_and_many_lose_nothing, a_panicking_job_of_a_lone_caller_leaves_the_record,

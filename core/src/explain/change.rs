@@ -32,6 +32,8 @@ pub struct ChangeSurroundings {
     pub not_at_upstream: Option<Reason>,
     /// The change that lands outside the queue, and that others wait for.
     pub direct: Option<ChangeId>,
+    /// Why nobody knows now whether it may land.
+    pub not_known: Option<String>,
 }
 
 /// Explains what `change` waits for.
@@ -81,12 +83,21 @@ fn push_left_out(change: &Change, explanation: &mut Explanation) {
 }
 
 fn explain_queued(change: &Change, around: &ChangeSurroundings, explanation: &mut Explanation) {
+    if let Some(protection) = change.protection.as_ref().filter(|protection| protection.waits()) {
+        let reason = Reason::AwaitsApproval { change: change.id, what: protection.in_words() };
+        explanation.push_since(reason, change.updated_at);
+        return;
+    }
     if let Some(direct) = &change.direct {
         let why = direct.reason.clone();
         explanation.push_since(Reason::Direct { skip_gates: direct.skip_gates, why }, change.updated_at);
         if let Some(trial) = &around.trial {
             explain_trial(change, trial, around, explanation);
         }
+        return;
+    }
+    if let Some(why) = &around.not_known {
+        explanation.push_since(Reason::NotKnown { why: why.clone() }, change.updated_at);
         return;
     }
     let Some(standing) = &around.standing else {

@@ -26,6 +26,8 @@ pub struct ItemSurroundings {
     pub change: Option<Explanation>,
     /// The connected outposts that accept no new work, each with why.
     pub paused: Vec<(OutpostName, String)>,
+    /// The labels that its agent needs.
+    pub wants: Vec<String>,
     /// Those that are suspect, each with why.
     pub suspect: Vec<(OutpostName, String)>,
     /// How long the disconnected outpost that works on it still keeps it.
@@ -116,7 +118,8 @@ fn explain_ready(item: &Item, around: &ItemSurroundings, explanation: &mut Expla
             explanation.push(Reason::NoCommand { item: item.id, repo: item.repo.clone() });
         }
         Some(Hold::NotReady) | None => {
-            let wanted = item.requires.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let required = item.requires.iter().map(|(key, value)| format!("{key}={value}"));
+            let wanted = required.chain(around.wants.iter().cloned()).collect();
             let placement = placement(around.unplaced.as_ref(), wanted, around.ahead);
             let starved = matches!(placement, Reason::NoMatchingLabels { .. });
             explanation.push(placement);

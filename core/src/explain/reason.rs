@@ -98,6 +98,12 @@ reasons! {
     "change.out_of_queue" Blocked OutOfQueue { change: ChangeId, why: String };
     "change.direct" Info Direct { skip_gates: bool, why: String };
     "change.not_planned" Waiting NotPlanned;
+    "change.awaits_approval" Blocked AwaitsApproval {
+        change: ChangeId,
+        /// The protected paths that it changes, and what it weakens.
+        what: String,
+    };
+    "change.not_known" Waiting NotKnown { why: String };
     "change.position" Waiting Position { position: usize, repo: RepoName };
     "change.overlap" Waiting Overlap { changes: Vec<ChangeId> };
     "change.no_trial" Waiting NoTrial;
@@ -161,6 +167,7 @@ impl Reason {
             Self::QueueHalted { repo, .. } | Self::QueueFrozen { repo, .. } => Some(Act::UnpauseRepo(repo.clone())),
             Self::UpstreamRewritten { repo, .. } => Some(Act::ChooseUpstream(repo.clone())),
             Self::OutOfQueue { change, .. } => Some(Act::RetryChange(*change)),
+            Self::AwaitsApproval { change, .. } => Some(Act::ApproveChange(*change)),
             Self::InProgress { worker, .. } | Self::GateRunning { worker, .. } => Some(Act::FollowLog(*worker)),
             Self::InStage { .. }
             | Self::Merging { .. }
@@ -181,6 +188,7 @@ impl Reason {
             | Self::Landed { .. }
             | Self::Direct { .. }
             | Self::NotPlanned
+            | Self::NotKnown { .. }
             | Self::Position { .. }
             | Self::Overlap { .. }
             | Self::NoTrial

@@ -83,6 +83,10 @@ impl fmt::Display for Reason {
             Self::Direct { skip_gates: false, .. } => {
                 f.write_str("the change lands outside the merge queue, as soon as its gates pass")
             }
+            Self::AwaitsApproval { what, .. } => {
+                write!(f, "the change waits for a person's approval: it changes protected paths: {what}")
+            }
+            Self::NotKnown { why } => write!(f, "whether the change may land is not known now: {why}"),
             Self::NotPlanned => f.write_str("the change is new; the merge queue plans it in its next pass"),
             Self::Position { position, repo } => {
                 write!(f, "the change is number {position} in the merge queue of repo \"{repo}\"")

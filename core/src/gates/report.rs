@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::inner_path::InnerPath;
+
 crate::words! {
     /// The form of a report.
     pub enum ReportKind as "kind of report" {
@@ -131,22 +133,23 @@ const LONGEST: usize = 1024;
 
 impl ReportFile {
     /// What is wrong with its path, if anything is.
-    pub(super) fn wrong_path(&self) -> Option<&'static str> {
+    pub(super) fn wrong_path(&self) -> Option<String> {
         let path = self.path.as_str();
+        let plain: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if path.trim().is_empty() {
-            Some("it is empty")
+            Some("it is empty".to_owned())
         } else if path.len() > LONGEST {
-            Some("it is longer than 1024 bytes")
+            Some(format!("it is longer than {LONGEST} bytes"))
         } else if path.contains(char::is_control) {
-            Some("it has a control character")
+            Some("it has a control character".to_owned())
         } else if path.starts_with('/') {
-            Some("it is absolute")
-        } else if path.split('/').any(|part| part == "..") {
-            Some("it leads out of the repository")
-        } else if path.split('/').all(|part| part.is_empty() || part == ".") || path.ends_with('/') {
-            Some("it names a directory")
+            Some("it is absolute".to_owned())
+        } else if plain.contains(&"..") {
+            Some("it leads out of the repository".to_owned())
+        } else if plain.is_empty() || path.ends_with('/') {
+            Some("it names a directory".to_owned())
         } else {
-            None
+            InnerPath::new(plain.join("/").as_bytes()).err().map(|error| error.to_string())
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{NAMED_PATH, REASON, cut};
+
 use super::Gate;
 use super::report::Metric;
 
@@ -78,6 +80,20 @@ pub fn settle<'a>(gates: &'a [Gate], verdicts: &'a [GateVerdict]) -> Settled<'a>
         }
     }
     if gates.is_empty() { Settled::Unjudged("") } else { Settled::Passed }
+}
+
+impl GateVerdict {
+    /// Cuts what a worker could make long.
+    pub(crate) fn shorten(&mut self) {
+        let Self { gate, outcome: _, reason, metrics: _, findings, duration_ms: _ } = self;
+        *gate = cut(gate, NAMED_PATH);
+        *reason = cut(reason, REASON);
+        findings.truncate(MAX_FINDINGS);
+        for Finding { file, line: _, level: _, message } in findings {
+            *file = plain(file, MAX_FILE);
+            *message = plain(message, MAX_MESSAGE);
+        }
+    }
 }
 
 impl Finding {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ids::{ItemId, RepoName};
+use crate::ids::{ChangeId, ItemId, RepoName};
 use crate::item::{Item, ItemKind, Priority, StageName};
 
 /// An item to be added; `parent` and `needs` are item numbers or keys of the same request.
@@ -45,6 +45,8 @@ pub struct ItemWait {
     pub stage: StageName,
     /// Without it, the wait has no end of its own.
     pub limit: Option<Duration>,
+    /// Given: the wait also ends when a change of one of the items, other than these, waits for approval.
+    pub known_approvals: Option<BTreeSet<ChangeId>>,
 }
 
 crate::words! {
@@ -54,6 +56,8 @@ crate::words! {
         /// An item cannot get there any more.
         Impossible => "impossible",
         TimedOut => "timeout",
+        /// A change waits for a person's approval; the wait may go on.
+        Approval => "approval",
     }
 }
 
@@ -62,6 +66,8 @@ crate::words! {
 pub struct WaitReport {
     pub result: WaitResult,
     pub items: Vec<Item>,
-    /// Why an item cannot get there any more; empty otherwise.
+    /// Why an item cannot get there any more, or what waits for approval; empty otherwise.
     pub reason: String,
+    /// The changes that wait for approval, where the caller asked for that.
+    pub approvals: Vec<ChangeId>,
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::event::Seq;
-use crate::ids::{ItemId, OutpostName, RepoName, WorkerId};
+use crate::ids::{ChangeId, ItemId, OutpostName, RepoName, WorkerId};
 use crate::item::{Item, StageName};
 
 /// Which items to list; what is absent does not matter.
@@ -14,16 +14,19 @@ pub struct ItemFilter {
     pub parent: Option<ItemId>,
     /// The largest number of items; the newest are kept.
     pub limit: Option<u32>,
+    /// Only those with smaller numbers.
+    pub before: Option<ItemId>,
 }
 
 impl ItemFilter {
     /// Whether an item is wanted, whatever the limit.
     pub fn matches(&self, item: &Item) -> bool {
-        let Self { repo, stages, labels, parent, limit: _ } = self;
+        let Self { repo, stages, labels, parent, limit: _, before } = self;
         repo.as_ref().is_none_or(|repo| item.repo == *repo)
             && (stages.is_empty() || stages.contains(&item.stage.name()))
             && labels.iter().all(|label| item.labels.contains(label))
             && parent.is_none_or(|parent| item.parent == Some(parent))
+            && before.is_none_or(|before| item.id < before)
     }
 
     /// The newest of the items that were found, as many as are wanted.
@@ -42,6 +45,8 @@ pub struct WorkerFilter {
     pub repo: Option<RepoName>,
     pub live: bool,
     pub limit: Option<u32>,
+    /// Only those with smaller numbers.
+    pub before: Option<WorkerId>,
 }
 
 /// Which changes to list; what is absent does not matter.
@@ -51,6 +56,8 @@ pub struct ChangeFilter {
     pub item: Option<ItemId>,
     pub pending: bool,
     pub limit: Option<u32>,
+    /// Only those with smaller numbers.
+    pub before: Option<ChangeId>,
 }
 
 /// Which events to read, and whether to go on with those to come.

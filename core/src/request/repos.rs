@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::RepoAddress;
-use crate::assignment::Runtime;
 use crate::committing::CommittingPatch;
 use crate::gates::Gate;
 use crate::ids::RepoName;
 use crate::job::Role;
 use crate::repo::{NothingToDo, Resume, UpstreamChoice};
+use crate::runtime::Runtime;
 
 /// A repo to be added.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub struct NewRepo {
     pub url: RepoAddress,
     pub branch: Option<String>,
     pub run: BTreeMap<Role, String>,
+    pub runtimes: BTreeMap<Role, Runtime>,
     pub max_attempts: Option<u32>,
     pub limits: BTreeMap<Role, u32>,
     pub gates: Vec<Gate>,

@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 
 use super::paths::WorkerDir;
 
-/// Workers whose logs may have growth.
+/// Workers of which something is new: their logs have grown, say.
 #[derive(Debug, Default)]
-pub(crate) struct LogGrowth {
+pub(crate) struct News {
     workers: Mutex<BTreeSet<WorkerId>>,
     wake: Notify,
 }
 
-impl LogGrowth {
+impl News {
     pub(crate) fn add(&self, worker: WorkerId) {
         let new = self.workers.lock().unwrap_or_else(PoisonError::into_inner).insert(worker);
         if new {
@@ -53,7 +53,7 @@ impl std::fmt::Debug for FileWatch {
 impl FileWatch {
     /// # Errors
     /// inotify is not available.
-    pub(crate) fn new(growth: Arc<LogGrowth>) -> notify::Result<Self> {
+    pub(crate) fn new(growth: Arc<News>, said: Arc<News>) -> notify::Result<Self> {
         let wakes = Arc::new(Wakes::default());
         let seen = wakes.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
@@ -61,7 +61,7 @@ impl FileWatch {
             Ok(event) => match event.kind {
                 EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
                     for path in &event.paths {
-                        came(&seen, &growth, path);
+                        came(&seen, &growth, &said, path);
                     }
                 }
                 EventKind::Modify(
@@ -104,10 +104,12 @@ fn lock(wakes: &Wakes) -> MutexGuard<'_, HashMap<WorkerId, Arc<Notify>>> {
 }
 
 /// A file appeared, under its own name or by a rename.
-fn came(wakes: &Wakes, growth: &LogGrowth, path: &Path) {
+fn came(wakes: &Wakes, growth: &News, said: &News, path: &Path) {
     let Some((worker, name)) = worker_and_name(path) else { return };
     if name == LOG {
         growth.add(worker);
+    } else if name == AGENT {
+        said.add(worker);
     } else if is_telling(name)
         && let Some(wake) = lock(wakes).get(&worker)
     {
@@ -116,13 +118,14 @@ fn came(wakes: &Wakes, growth: &LogGrowth, path: &Path) {
 }
 
 /// A file's content changed: of interest for logs only.
-fn changed(growth: &LogGrowth, path: &Path) {
+fn changed(growth: &News, path: &Path) {
     if let Some((worker, LOG)) = worker_and_name(path) {
         growth.add(worker);
     }
 }
 
 const LOG: &str = "terminal.log";
+const AGENT: &str = "agent.json";
 
 /// Whether a worker must look again when this file comes: each look asks tmux, so
 /// that the agent's own files do not count.
@@ -135,7 +138,7 @@ fn worker_and_name(path: &Path) -> Option<(WorkerId, &str)> {
     Some((worker, path.file_name()?.to_str()?))
 }
 
-fn wake_all(wakes: &Wakes, growth: &LogGrowth) {
+fn wake_all(wakes: &Wakes, growth: &News) {
     for (worker, wake) in lock(wakes).iter() {
         growth.add(*worker);
         wake.notify_one();

@@ -9,6 +9,8 @@ pub(crate) mod load;
 pub(crate) mod orphan_sessions;
 pub(crate) mod paths;
 pub(crate) mod preflight;
+pub(crate) mod programs;
 mod removal;
 pub(crate) mod session_watch;
 pub(crate) mod socket;
+pub(crate) mod unblock;

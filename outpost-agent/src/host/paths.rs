@@ -125,6 +125,21 @@ impl DataDir {
         self.root.join("strangers")
     }
 
+    /// Where a report is kept that no message holds.
+    pub(crate) fn dead_letter(&self, worker: WorkerId, seq: u64) -> PathBuf {
+        self.root.join(format!("dead-letter-{worker}-{seq}.json"))
+    }
+
+    /// The confinement of filters that the agent's own git runs.
+    pub(crate) fn filters(&self) -> WorkerDir {
+        WorkerDir { path: self.root.join("filters") }
+    }
+
+    /// Where something is kept that could not be removed.
+    pub(crate) fn kept_trash(&self) -> PathBuf {
+        self.root.join("kept")
+    }
+
     /// What was renamed away and is being deleted.
     pub(crate) fn trash(&self) -> PathBuf {
         self.root.join("trash")
@@ -220,6 +235,11 @@ impl WorkerDir {
         self.path.join("keep")
     }
 
+    /// How often an agent has ended in the middle of something that touches what the worker has left.
+    pub(crate) fn risk(&self, what: &str) -> PathBuf {
+        self.path.join(format!("{what}.risk"))
+    }
+
     /// The newest snapshot of its work that the coordinator has, or was to get.
     pub(crate) fn snapshot(&self) -> PathBuf {
         self.path.join("snapshot.json")
@@ -228,6 +248,16 @@ impl WorkerDir {
     /// Why there is nothing to do, by the worker's word.
     pub(crate) fn nothing_to_do(&self) -> PathBuf {
         self.path.join("nothing-to-do")
+    }
+
+    /// What the worker's agent keeps: settings, logins, conversations.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// What the worker's agent has said of itself.
+    pub(crate) fn agent(&self) -> PathBuf {
+        self.path.join("agent.json")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod connection;
+mod dead_letter;
 mod identity;
 mod logs;
 mod refusal;

@@ -7,6 +7,7 @@ use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
 use sprint_core::ids::WorkerId;
 use sprint_core::job::Job;
 use sprint_identity::connect::refused_certificate;
+use sprint_proto::MAX_MESSAGE_BYTES;
 use sprint_proto::v1::{self, coordinator_message, outpost_message};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -18,12 +19,14 @@ use tracing::field::Empty;
 
 use super::backoff::Backoff;
 use super::connection::{causes, connect};
+use super::dead_letter::{deliverable, ended};
 use super::identity::IdentityError;
 use super::refusal::sentence;
 use super::terminal;
 use crate::context::Agent;
 use crate::host::load;
 use crate::host::orphan_sessions::OrphanSession;
+use crate::shim::channel;
 use crate::worker::Stop;
 use crate::worker::roster;
 use crate::workspace::remote::Remote;
@@ -32,6 +35,8 @@ use crate::workspace::remote::Remote;
 const UP: usize = 64;
 /// The shortest heartbeat period that is accepted from a coordinator.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+/// The largest report that is sent.
+const MOST: usize = MAX_MESSAGE_BYTES / 2;
 /// The pause before the next certificate is requested again.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long the coordinator may take to answer a hello.
@@ -151,6 +156,8 @@ async fn session(
     agent.snapshot_pace.set(Duration::from_millis(snapshot_ms));
     agent.outbox.restart();
     agent.orphan_sessions.restart();
+    // What a coordinator knows of agents at work is gone with it.
+    agent.fleet.all().iter().for_each(|handle| agent.agents_said.add(handle.id()));
     let period = Duration::from_millis(heartbeat_ms).max(HEARTBEAT_MIN);
     let mut heartbeat = interval_at(Instant::now(), period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -187,9 +194,18 @@ async fn session(
                     agent.orphan_sessions.mark_reported();
                 }
             }
+            () = agent.agents_said.wait() => {
+                for worker in agent.agents_said.take() {
+                    if let Some(said) = channel::read(&agent.data.worker(worker).agent()) {
+                        let agent = Some(said.bounded().into());
+                        send(&up, outpost_message::Body::Activity(v1::Activity { worker: worker.get(), agent })).await?;
+                    }
+                }
+            }
             () = agent.outbox.wait() => {
                 while let Some(report) = agent.outbox.next() {
-                    send(&up, outpost_message::Body::Report(report.into())).await?;
+                    let letter = agent.data.dead_letter(report.worker, report.seq);
+                    send(&up, outpost_message::Body::Report(deliverable(report, &letter, MOST))).await?;
                 }
             }
         }
@@ -255,15 +271,7 @@ fn beat(agent: &Agent) -> v1::Heartbeat {
 
 /// Returns a worker that cannot be accepted; nothing of it is written to the disk.
 fn refuse(agent: &Agent, worker: WorkerId, job: &Job, reason: String) {
-    let finished = ReportBody::Finished {
-        exit_code: None,
-        steps: vec![],
-        wip: None,
-        log_bytes: 0,
-        log_tail: String::new(),
-        outcome: Outcome::lost(job, reason),
-        left: Box::default(),
-    };
+    let finished = ended(Outcome::lost(job, reason));
     for (seq, body) in [(1, ReportBody::Accepted), (2, finished)] {
         agent.outbox.push(Report { worker, job: job.clone(), seq, body });
     }
@@ -276,7 +284,10 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
         coordinator_message::Body::Assign(assignment) => {
             let (worker, job) = (assignment.worker, assignment.job.clone());
             match Assignment::try_from(assignment) {
-                Ok(assignment) => roster::assign(agent, assignment),
+                Ok(mut assignment) => {
+                    assignment.resolve(&agent.settings.runtimes);
+                    roster::assign(agent, assignment);
+                }
                 Err(error) => {
                     tracing::error!(worker, %error, "an assignment is invalid; check that agent and coordinator have the same version");
                     let reason = format!("the outpost does not understand the assignment: {error}");

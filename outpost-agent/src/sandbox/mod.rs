@@ -13,10 +13,14 @@ mod limits;
 pub(crate) mod policy;
 pub(crate) mod probe;
 mod process;
+mod processes;
 pub(crate) mod programs;
 mod rules;
 mod spec;
+mod syscalls;
 mod view;
 
+pub(crate) use confinement::Begun;
 pub(crate) use limits::Limits;
-pub(crate) use spec::{Access, Grant, Sandbox};
+pub(crate) use processes::{fork_here, quit};
+pub(crate) use spec::{Access, Grant, Mechanisms, Sandbox};

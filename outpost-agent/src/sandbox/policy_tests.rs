@@ -18,7 +18,7 @@ impl Host {
         }
         fs::write(path("home/.cargo/credentials.toml"), b"secret").expect("is written");
         let policy = Policy {
-            mechanisms: Mechanisms { landlock: Some(7), view, layers: view.is_some() },
+            mechanisms: Mechanisms { landlock: Some(7), view, layers: view.is_some(), ..Mechanisms::default() },
             limits: LIMITS,
             groups: vec![],
             group_prefix: "sprint-0".to_owned(),

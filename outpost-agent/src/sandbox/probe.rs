@@ -10,7 +10,7 @@ use super::host_paths::HostPaths;
 use super::limits::Limits;
 use super::policy::Policy;
 use super::spec::{Mechanisms, Namespace};
-use super::{cgroup, rules};
+use super::{cgroup, rules, syscalls};
 use crate::host::environment;
 use crate::host::paths::{DataDir, WorkerDir};
 use crate::settings::SandboxMode;
@@ -88,13 +88,16 @@ pub(crate) fn policy(wishes: SandboxSettings, data: &DataDir, program: &Path) ->
 
 /// How workers are confined, in one word.
 pub(crate) fn label(policy: Option<&Policy>) -> String {
-    let mechanisms = policy.map(|policy| policy.mechanisms).unwrap_or_default();
-    match (mechanisms.landlock, mechanisms.view) {
-        (Some(version), Some(_)) => format!("landlock-abi{version}+namespace"),
-        (Some(version), None) => format!("landlock-abi{version}"),
-        (None, Some(_)) => "namespace".to_owned(),
-        (None, None) => "none".to_owned(),
-    }
+    let Mechanisms { landlock, view, layers: _, processes, filter } =
+        policy.map(|policy| policy.mechanisms).unwrap_or_default();
+    let words = [
+        landlock.map(|version| format!("landlock-abi{version}")),
+        view.map(|_| "namespace".to_owned()),
+        processes.then(|| "processes".to_owned()),
+        filter.then(|| "seccomp".to_owned()),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if words.is_empty() { "none".to_owned() } else { words.join("+") }
 }
 
 fn limited(policy: &Policy) -> &'static str {
@@ -109,27 +112,33 @@ fn best(
     program: &Path,
 ) -> anyhow::Result<(Mechanisms, Option<String>)> {
     let no_landlock = "this kernel has no Landlock (Linux 5.13 or newer with lsm=…,landlock)";
-    let mut why = None;
-    for view in [Some(Namespace::Mount), Some(Namespace::User), None] {
-        for layers in [true, false] {
-            if layers && view.is_none() {
-                continue;
+    let no_filter = "this kernel filters no system calls (CONFIG_SECCOMP_FILTER)";
+    let filter = syscalls::is_supported();
+    let (mut no_view, mut no_processes) = (None, None);
+    let ways = [Some(Namespace::Mount), Some(Namespace::User)].into_iter();
+    let ways =
+        ways.flat_map(|view| [(view, true, true), (view, true, false), (view, false, true), (view, false, false)]);
+    for (view, processes, layers) in ways.chain([(None, false, false)]) {
+        policy.mechanisms = Mechanisms { landlock, view, layers, processes, filter };
+        match attempt(policy, data, program)? {
+            Ok(()) => {
+                let missing = [
+                    landlock.is_none().then(|| no_landlock.to_owned()),
+                    no_view.filter(|_| view.is_none()),
+                    no_processes.filter(|_| view.is_some() && !processes),
+                    (!filter).then(|| no_filter.to_owned()),
+                ];
+                let missing: Vec<String> = missing.into_iter().flatten().collect();
+                return Ok((policy.mechanisms, (!missing.is_empty()).then(|| missing.join("; "))));
             }
-            policy.mechanisms = Mechanisms { landlock, view, layers };
-            match attempt(policy, data, program)? {
-                Ok(()) => {
-                    let missing = [landlock.is_none().then(|| no_landlock.to_owned()), why.filter(|_| view.is_none())];
-                    let missing: Vec<String> = missing.into_iter().flatten().collect();
-                    return Ok((policy.mechanisms, (!missing.is_empty()).then(|| missing.join("; "))));
-                }
-                Err(said) if view.is_some() => {
-                    why = Some(format!("workers cannot have a file system view of their own: {said}"));
-                }
-                Err(said) => why = Some(said),
+            Err(said) => {
+                let kept = if processes { &mut no_processes } else { &mut no_view };
+                let what = if processes { "a process namespace" } else { "a file system view" };
+                *kept = Some(format!("workers cannot have {what} of their own: {said}"));
             }
         }
     }
-    Ok((Mechanisms::default(), why))
+    Ok((Mechanisms::default(), no_view))
 }
 
 /// Runs git as a worker would be run.

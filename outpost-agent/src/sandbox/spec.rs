@@ -33,6 +33,12 @@ pub(crate) struct Mechanisms {
     pub(crate) view: Option<Namespace>,
     /// Overlays, so that a change to a shared directory stays the worker's own.
     pub(crate) layers: bool,
+    /// A process namespace: no process but the worker's own has a number in it.
+    #[serde(default)]
+    pub(crate) processes: bool,
+    /// A filter of system calls.
+    #[serde(default)]
+    pub(crate) filter: bool,
 }
 
 /// The kind of mount namespace that is available.
@@ -84,5 +90,9 @@ impl Unconfined {
     pub(super) fn at(step: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let step = step.into();
         move |source| Self { step, source }
+    }
+
+    pub(super) fn filter(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::at("refusing system calls")(io::Error::other(error))
     }
 }

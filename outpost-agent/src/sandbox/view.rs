@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, pivot_root};
 
-use super::process;
-use super::spec::{Access, Grant, Namespace, Sandbox, Unconfined};
+use super::spec::{Access, Grant, Mechanisms, Namespace, Sandbox, Unconfined};
+use super::{process, processes};
 
 /// The devices that every program may expect.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
@@ -29,40 +29,45 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
 ];
 const NONE: Option<&str> = None;
 
-/// Moves this process into a view that holds what the sandbox grants.
+/// Begins a view in a mount namespace of its own, with what is in every worker's. Where workers have process namespaces
+/// this returns in the first command of one; see [`processes::enter`] for `life`.
 ///
 /// # Errors
 /// [`Unconfined`].
-pub(super) fn enter(sandbox: &Sandbox, namespace: Namespace) -> Result<(), Unconfined> {
-    separate(namespace).map_err(Unconfined::at("making a mount namespace"))?;
-    let view = View { root: &sandbox.stage, namespace };
+pub(super) fn begin(
+    mechanisms: Mechanisms,
+    namespace: Namespace,
+    stage: &Path,
+    life: BorrowedFd<'_>,
+) -> Result<View, Unconfined> {
+    let own_processes = mechanisms.processes;
+    separate(namespace, own_processes).map_err(Unconfined::at("making a mount namespace"))?;
+    if own_processes {
+        processes::enter(life).map_err(Unconfined::at("making a process namespace"))?;
+    }
+    let view = View { root: stage.to_owned(), namespace, own_processes };
     view.start().map_err(Unconfined::at("making a root directory"))?;
     view.system().map_err(Unconfined::at("showing /proc, /sys and /dev"))?;
-    for Grant { path, access } in &sandbox.grants {
-        view.show(path, access).map_err(Unconfined::at(format!("showing {}", path.display())))?;
-    }
-    for (link, target) in &sandbox.links {
-        view.link(link, target).map_err(Unconfined::at(format!("showing {}", link.display())))?;
-    }
-    for hidden in sandbox.grants.iter().filter(|grant| grant.access == Access::Hidden) {
-        view.seal(&hidden.path).map_err(Unconfined::at(format!("hiding {}", hidden.path.display())))?;
-    }
-    view.finish().map_err(Unconfined::at("entering the new root directory"))
+    Ok(view)
 }
 
-fn separate(namespace: Namespace) -> io::Result<()> {
+fn separate(namespace: Namespace, own_processes: bool) -> io::Result<()> {
+    // Shared memory, semaphores and message queues have numbers that are everybody's otherwise.
+    let mut own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    own.set(CloneFlags::CLONE_NEWPID, own_processes);
     match namespace {
-        Namespace::Mount => unshare(CloneFlags::CLONE_NEWNS)?,
+        Namespace::Mount => unshare(own)?,
         Namespace::User => {
             let (user, group) = (Uid::effective(), Gid::effective());
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+            unshare(CloneFlags::CLONE_NEWUSER | own)?;
             fs::write("/proc/self/setgroups", "deny")?;
             fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
             fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
         }
     }
-    // Nothing that is mounted here is seen outside, nor the other way round.
-    Ok(mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?)
+    // Nothing that is mounted here is seen outside. What the host lets go of is let go of here as well: the worker may
+    // come hours later.
+    Ok(mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_SLAVE, NONE)?)
 }
 
 /// Whether what is mounted may be written to.
@@ -73,12 +78,30 @@ enum Writing {
 }
 
 /// The view in the making.
-struct View<'a> {
-    root: &'a Path,
+pub(super) struct View {
+    root: PathBuf,
     namespace: Namespace,
+    own_processes: bool,
 }
 
-impl View<'_> {
+impl View {
+    /// Shows what the sandbox grants, and moves this process into the view.
+    ///
+    /// # Errors
+    /// [`Unconfined`].
+    pub(super) fn enter(self, sandbox: &Sandbox) -> Result<(), Unconfined> {
+        for Grant { path, access } in &sandbox.grants {
+            self.show(path, access).map_err(Unconfined::at(format!("showing {}", path.display())))?;
+        }
+        for (link, target) in &sandbox.links {
+            self.link(link, target).map_err(Unconfined::at(format!("showing {}", link.display())))?;
+        }
+        for hidden in sandbox.grants.iter().filter(|grant| grant.access == Access::Hidden) {
+            self.seal(&hidden.path).map_err(Unconfined::at(format!("hiding {}", hidden.path.display())))?;
+        }
+        self.finish().map_err(Unconfined::at("entering the new root directory"))
+    }
+
     /// Where a path of the view is while it is made.
     fn at(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
@@ -86,15 +109,18 @@ impl View<'_> {
 
     fn start(&self) -> io::Result<()> {
         // It holds mount points and links only.
-        memory(self.root, "mode=755,size=4m")
+        memory(&self.root, "mode=755,size=4m")
     }
 
     fn system(&self) -> io::Result<()> {
         let proc = self.directory(Path::new("/proc"))?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
-        // Of its own with privilege only: then it shows no process that Landlock keeps out of reach.
-        if mount(Some("proc"), &proc, Some("proc"), flags, Some("hidepid=ptraceable")).is_err() {
-            bind(Path::new("/proc"), &proc, Writing::Refused)?;
+        // Of its own with privilege or with own processes only: then it shows none that Landlock keeps out of reach.
+        match mount(Some("proc"), &proc, Some("proc"), flags, Some("hidepid=ptraceable")) {
+            Ok(()) => {}
+            // The host's would show other numbers than the worker's processes know of themselves.
+            Err(error) if self.own_processes => return Err(error.into()),
+            Err(_) => bind(Path::new("/proc"), &proc, Writing::Refused)?,
         }
         bind(Path::new("/sys"), &self.directory(Path::new("/sys"))?, Writing::Refused)?;
         for name in DEVICES {
@@ -166,8 +192,8 @@ impl View<'_> {
     }
 
     fn finish(&self) -> io::Result<()> {
-        set_attributes(self.root, Depth::This, libc::MOUNT_ATTR_RDONLY)?;
-        std::env::set_current_dir(self.root)?;
+        set_attributes(&self.root, Depth::This, libc::MOUNT_ATTR_RDONLY)?;
+        std::env::set_current_dir(&self.root)?;
         // The old root ends up on top of the new one, and goes.
         pivot_root(".", ".")?;
         Ok(umount2(".", MntFlags::MNT_DETACH)?)
@@ -189,7 +215,7 @@ impl View<'_> {
     }
 
     fn parent(&self, at: &Path) -> io::Result<()> {
-        fs::create_dir_all(at.parent().unwrap_or(self.root))
+        fs::create_dir_all(at.parent().unwrap_or(&self.root))
     }
 }
 
@@ -200,10 +226,12 @@ fn memory(target: &Path, options: &str) -> io::Result<()> {
 
 fn bind(source: &Path, target: &Path, writing: Writing) -> io::Result<()> {
     mount(Some(source), target, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)?;
-    match writing {
-        Writing::Refused => set_attributes(target, Depth::All, libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID),
-        Writing::Allowed => Ok(()),
-    }
+    // What the host mounts from here on is not shown, and could be written to.
+    let attributes = match writing {
+        Writing::Refused => libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID,
+        Writing::Allowed => 0,
+    };
+    set_attributes(target, Depth::All, attributes)
 }
 
 /// Whether mounts below one are meant as well.
@@ -213,10 +241,11 @@ enum Depth {
     All,
 }
 
+/// Sets attributes of a mount, which is nobody's but this process's from then on.
 #[expect(unsafe_code, reason = "no crate at hand wraps mount_setattr")]
 fn set_attributes(target: &Path, depth: Depth, attributes: u64) -> io::Result<()> {
     let target = CString::new(target.as_os_str().as_bytes())?;
-    let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
     let flags = match depth {
         Depth::This => 0,
         Depth::All => libc::AT_RECURSIVE,

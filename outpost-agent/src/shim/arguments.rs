@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-use sprint_core::assignment::PromptDelivery;
+use sprint_core::runtime::PromptDelivery;
 
 use super::plan::PlanStep;
 
@@ -66,6 +66,7 @@ mod tests {
             timeout_ms: 1,
             gate: None,
             unattended: false,
+            agent: None,
         }
     }
 

@@ -1,15 +1,14 @@
 //! The keeper: between a worker's terminal, its log and its pane.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
@@ -20,6 +19,8 @@ use rustix::termios::{tcgetwinsize, tcsetwinsize};
 use super::backlog::Backlog;
 use super::log::Log;
 use super::signals::{Signals, Wake};
+use super::terminal::KeeperSide;
+use crate::host::unblock::unblock;
 
 /// As much as is read before it is written on; the kernel hands over 4 KiB at once.
 const CHUNK: usize = 64 << 10;
@@ -34,8 +35,8 @@ pub(super) struct Keeper {
     closed: bool,
     /// Ends when the worker prints no more, or is gone.
     done: UnixStream,
-    /// None where it cannot be written.
-    log: Option<Log<File>>,
+    /// Or why it is not written, or not any more.
+    log: io::Result<Log<File>>,
     /// The pane in which the worker is shown, unless it is gone.
     pane: Option<File>,
     /// The number of bytes that the worker has printed.
@@ -55,15 +56,25 @@ enum Moved {
     Closed,
 }
 
+/// What a worker's terminal shows of a log that cannot be written.
+fn log_ends(error: &io::Error) -> String {
+    format!("\r\n[sprint] the log ends here: {error}\r\n")
+}
+
 impl Keeper {
     /// # Errors
     /// Those of the system calls.
-    pub(super) fn new(worker: Pid, terminal: OwnedFd, done: UnixStream, log: Option<Log<File>>) -> io::Result<Self> {
+    pub(super) fn new(side: KeeperSide, log: io::Result<Log<File>>) -> io::Result<Self> {
+        let KeeperSide { worker, terminal, done } = side;
         let signals = Signals::block()?;
         unblock(&terminal)?;
         let terminal = File::from(terminal);
         // Without a pane the worker runs all the same; where one goes away, it is told.
         let pane = pane().ok();
+        let mut output = Backlog::default();
+        if let Err(error) = &log {
+            output.add(log_ends(error).as_bytes());
+        }
         Ok(Self {
             signals,
             worker,
@@ -73,7 +84,7 @@ impl Keeper {
             log,
             pane,
             printed: 0,
-            output: Backlog::default(),
+            output,
             input: VecDeque::new(),
         })
     }
@@ -89,7 +100,7 @@ impl Keeper {
         }
         self.read_rest();
         // Without room for this file the agent goes on after a while.
-        File::create(end).ok();
+        fs::write(end, self.log.as_ref().err().map(ToString::to_string).unwrap_or_default()).ok();
         drop(self.done);
         loop {
             return match waitpid(self.worker, None) {
@@ -168,9 +179,12 @@ impl Keeper {
             let mut printed = vec![];
             self.closed = pull(&self.terminal, &mut printed, CHUNK) == Moved::Closed;
             self.printed += printed.len() as u64;
-            if let Some(log) = &mut self.log {
-                // The log ends at its first error; the worker goes on.
-                log.write(&printed).ok();
+            // The log ends at its first error; the worker goes on.
+            if let Ok(log) = &mut self.log
+                && let Err(error) = log.write(&printed)
+            {
+                printed.extend(log_ends(&error).into_bytes());
+                self.log = Err(error);
             }
             if self.pane.is_some() {
                 self.output.add(&printed);
@@ -228,12 +242,6 @@ fn pane() -> io::Result<File> {
     tcsetattr(&pane, SetArg::TCSANOW, &mode)?;
     unblock(&pane)?;
     Ok(pane)
-}
-
-fn unblock(fd: impl AsFd) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(fd.as_fd(), FcntlArg::F_GETFL)?);
-    fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 /// Reads what is there, up to `most` bytes.

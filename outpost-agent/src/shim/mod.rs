@@ -6,6 +6,8 @@
 
 mod arguments;
 mod backlog;
+pub(crate) mod channel;
+mod command;
 mod keep;
 mod keeper;
 mod log;
@@ -19,6 +21,7 @@ mod terminal;
 mod waiting;
 mod warm;
 mod within;
+mod zygote;
 
 pub(crate) use run::run;
 pub(crate) use warm::run as warm;

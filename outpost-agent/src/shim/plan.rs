@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sprint_core::assignment::{CommandResult, PromptDelivery};
+use sprint_core::assignment::CommandResult;
 use sprint_core::gates::{Gate, GateVerdict};
+use sprint_core::runtime::{Channel, PromptDelivery};
 
 use crate::host::paths::WorkerDir;
 use crate::sandbox::Sandbox;
@@ -57,9 +58,22 @@ impl Plan {
         }
     }
 
+    /// The command that runs first.
+    pub(super) fn first(&self) -> Option<&PlanStep> {
+        self.setup.as_ref().or(self.steps.first())
+    }
+
     fn any_log() -> u64 {
         u64::MAX
     }
+}
+
+/// What a keeper needs of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) struct Outline {
+    pub(super) round: u32,
+    #[serde(default = "Plan::any_log")]
+    pub(super) log_limit: u64,
 }
 
 /// A directory that outlives the workspace.
@@ -86,6 +100,26 @@ pub(crate) struct PlanStep {
     /// It reads nothing from its terminal, at which no person sits.
     #[serde(default)]
     pub(crate) unattended: bool,
+    /// How it is spoken with, for an agent with a channel.
+    #[serde(default)]
+    pub(crate) agent: Option<AgentStep>,
+}
+
+/// An agent with a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AgentStep {
+    /// The runtime's name.
+    pub(crate) runtime: String,
+    pub(crate) channel: Channel,
+    /// What it is told first.
+    pub(crate) opening: String,
+    /// The conversation that it is to go on with.
+    #[serde(default)]
+    pub(crate) resumed: Option<String>,
+    #[serde(default)]
+    pub(crate) workspace: PathBuf,
+    /// Where it is kept what it says of itself.
+    pub(crate) file: PathBuf,
 }
 
 /// Why the shim came to its end.

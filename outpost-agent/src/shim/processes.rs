@@ -148,22 +148,6 @@ pub(crate) fn signal_descendants(root: Pid, signal: Signal) {
     }
 }
 
-/// Kills every process whose environment holds `mark` (`KEY=value`), and says how many.
-///
-/// For what a shim that was itself killed has left behind: nothing else knows its children.
-pub(crate) fn kill_marked(mark: &str) -> usize {
-    let own = Pid::this();
-    let mut killed = 0;
-    for pid in pids().map(Pid::from_raw).filter(|pid| *pid != own) {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let marked = environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes());
-        if marked && kill(pid, Signal::SIGKILL).is_ok() {
-            killed += 1;
-        }
-    }
-    killed
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

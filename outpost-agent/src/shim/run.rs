@@ -12,11 +12,12 @@ use sprint_core::gates::GateOutcome;
 use super::keep::keep;
 use super::keeper::Keeper;
 use super::log::Log;
-use super::plan::{Cause, Exit, Plan, PlanStep};
+use super::plan::{Cause, Exit, Outline, Plan, PlanStep};
 use super::reports::Before;
 use super::signals::Signals;
 use super::step::{Runner, say};
-use super::terminal::{self, Side, WorkerSide};
+use super::terminal::{self, KeeperSide, Side, WorkerSide};
+use super::zygote::Zygote;
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
 use crate::sandbox::cgroup::Group;
@@ -43,21 +44,48 @@ pub(crate) fn run(dir: PathBuf) -> ExitCode {
 fn attempt(dir: &WorkerDir) -> io::Result<ExitCode> {
     // Held back in both processes, until each reads its own.
     Signals::block()?;
-    let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
+    let plan = fs::read(dir.plan())?;
     match terminal::split() {
-        Ok(Side::Keeper { worker, terminal, done }) => {
-            let log = Log::open(&dir.log(), plan.log_limit).ok();
-            Keeper::new(worker, terminal, done, log)?.run(&dir.log_end(plan.round))
-        }
-        Ok(Side::Worker(terminal)) => work(dir, &plan, Ok(terminal)),
+        Ok(Side::Keeper(side)) => keep_for(dir, &plan, side),
+        Ok(Side::Worker(terminal)) => work(dir, &serde_json::from_slice(&plan)?, Ok(terminal), None),
         Err(error) => {
+            let plan: Plan = serde_json::from_slice(&plan)?;
             File::create(dir.log_end(plan.round)).ok();
-            work(dir, &plan, Err(io::Error::other(format!("it has no terminal: {error}"))))
+            work(dir, &plan, Err(io::Error::other(format!("it has no terminal: {error}"))), None)
         }
     }
 }
 
-fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::Result<ExitCode> {
+/// Runs what `DIR/exec.json` says, as the worker's side of a session that has waited for it.
+///
+/// # Errors
+/// Those of the plan and the record.
+pub(super) fn run_warm(dir: &WorkerDir, terminal: WorkerSide, zygote: Option<Zygote>) -> io::Result<ExitCode> {
+    let plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
+    // One that is not to run must not see the worker's layers: a layer serves one view at a time.
+    let mut zygote = zygote.filter(|zygote| zygote.suits(&plan));
+    if zygote.as_mut().is_some_and(|zygote| zygote.name(dir).is_err()) {
+        zygote = None;
+    }
+    work(dir, &plan, Ok(terminal), zygote)
+}
+
+/// Keeps what a worker prints.
+///
+/// # Errors
+/// Those of the plan, and of waiting for files and processes.
+pub(super) fn keep_for(dir: &WorkerDir, plan: &[u8], side: KeeperSide) -> io::Result<ExitCode> {
+    let Outline { round, log_limit } = serde_json::from_slice(plan)?;
+    let log = Log::open(&dir.log(), log_limit);
+    Keeper::new(side, log)?.run(&dir.log_end(round))
+}
+
+fn work(
+    dir: &WorkerDir,
+    plan: &Plan,
+    terminal: io::Result<WorkerSide>,
+    zygote: Option<Zygote>,
+) -> io::Result<ExitCode> {
     let signals = Signals::block()?;
     let record = Record::claim(dir, plan)?;
     let mut exit = Exit {
@@ -71,7 +99,7 @@ fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::R
         message: None,
     };
     let ran = terminal.and_then(|terminal| {
-        let ran = run_steps(&signals, dir, plan, &mut exit);
+        let ran = run_steps(&signals, dir, plan, zygote, &mut exit);
         if let Err(error) = &ran {
             say(&format!("the worker cannot go on: {error}"));
         }
@@ -87,11 +115,17 @@ fn work(dir: &WorkerDir, plan: &Plan, terminal: io::Result<WorkerSide>) -> io::R
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_steps(signals: &Signals, dir: &WorkerDir, plan: &Plan, exit: &mut Exit) -> io::Result<()> {
+fn run_steps(
+    signals: &Signals,
+    dir: &WorkerDir,
+    plan: &Plan,
+    zygote: Option<Zygote>,
+    exit: &mut Exit,
+) -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     plan.notes.iter().for_each(|note| say(note));
     let groups = Groups::make(plan)?;
-    let mut runner = Runner { signals, plan, cause: Cause::Completed, ends_with_us: false };
+    let mut runner = Runner { signals, plan, cause: Cause::Completed, ends_with_us: false, zygote };
     let ran = set_up(&mut runner, exit).and_then(|ready| if ready { run_each(&mut runner, dir, exit) } else { Ok(()) });
     if let Some(teardown) = &plan.teardown
         && let Err(error) = tear_down(&mut runner, teardown)

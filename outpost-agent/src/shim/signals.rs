@@ -63,11 +63,27 @@ impl Signals {
     /// # Errors
     /// Those of the system calls.
     pub(crate) fn wait(&self, deadline: Instant) -> io::Result<Wake> {
+        self.wait_or(deadline, &[], &[])
+    }
+
+    /// The same, or until one of these files can be read or written.
+    ///
+    /// # Errors
+    /// Those of the system calls.
+    pub(crate) fn wait_or(
+        &self,
+        deadline: Instant,
+        reads: &[BorrowedFd<'_>],
+        writes: &[BorrowedFd<'_>],
+    ) -> io::Result<Wake> {
         let left = deadline.saturating_duration_since(Instant::now());
         // One more millisecond: poll counts whole ones, and must not spin on the last.
         let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX - 1).saturating_add(1);
         let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        let reads = reads.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
+        let writes = writes.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLOUT));
+        let own = PollFd::new(self.fd.as_fd(), PollFlags::POLLIN);
+        let mut fds: Vec<_> = std::iter::once(own).chain(reads).chain(writes).collect();
         match poll(&mut fds, timeout) {
             Ok(_) => {}
             Err(nix::errno::Errno::EINTR) => return Ok(Wake::Nothing),

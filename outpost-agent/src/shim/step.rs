@@ -1,21 +1,25 @@
 //! One step: a command is run, waited for, and ended with everything it started.
 
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::os::fd::AsFd as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use sprint_core::assignment::{CommandResult, PromptDelivery};
+use sprint_core::assignment::CommandResult;
+use sprint_process::AND_WAS_ENDED;
 
-use super::arguments;
+use super::channel::Conversation;
+use super::command::{Main, NotSpawned, command_of};
 use super::plan::{Cause, Plan, PlanStep};
-use super::processes::signal_descendants;
+use super::processes::{descendants, signal_descendants};
 use super::signals::{Signals, Wake};
-use super::waiting;
+use super::waiting::{self, Opening};
+use super::zygote::Zygote;
+use crate::sandbox::Limits;
 use crate::sandbox::cgroup::Group;
 
 /// How long a command that must end may take to do so by itself.
@@ -30,6 +34,13 @@ const FIRST_LOOK: Duration = Duration::from_millis(40);
 const LAST_LOOK: Duration = Duration::from_millis(2_560);
 /// The number of new processes on the host at which a command is limited at once: it may be forking without end.
 const MANY: usize = 2_000;
+/// The longest pause between two looks at a program that works for the agent.
+const HELPER_LOOK: Duration = Duration::from_millis(500);
+/// For how long such a program may wait for somebody to open the other end of a pipe: a worker may have put one in the
+/// place of a file.
+const PIPE_LIMIT: Duration = Duration::from_secs(5);
+/// The same where the kernel does not say whether it is a pipe.
+const OPEN_LIMIT: Duration = Duration::from_mins(1);
 /// The pause between two listings of processes that fork faster than they are killed.
 const KILL_AGAIN: Duration = Duration::from_millis(20);
 
@@ -44,6 +55,14 @@ struct Ending {
     signal: Option<i32>,
 }
 
+/// What a command's process holds until it becomes the command.
+struct Pipes {
+    /// Takes what keeps it from being confined.
+    tell: io::PipeWriter,
+    /// Closed at the other end when nobody looks after the command any more.
+    life: io::PipeReader,
+}
+
 /// Runs steps, one at a time.
 #[derive(Debug)]
 pub(super) struct Runner<'a> {
@@ -53,6 +72,8 @@ pub(super) struct Runner<'a> {
     pub(super) cause: Cause,
     /// Whether its commands end at once when this process is killed: nobody would look after them.
     pub(super) ends_with_us: bool,
+    /// The process that has waited to become the first command.
+    pub(super) zygote: Option<Zygote>,
 }
 
 impl Runner<'_> {
@@ -69,7 +90,11 @@ impl Runner<'_> {
             timed_out,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let main = match self.spawn(step) {
+        let mut conversation = None;
+        let zygote = self.zygote.take().filter(|_| self.plan.first() == Some(step));
+        let started = zygote.and_then(Zygote::go);
+        let started = started.unwrap_or_else(|| self.spawn(step, &mut conversation));
+        let Main { pid: main, life: _life } = match started {
             Ok(main) => main,
             Err(NotSpawned::Unconfined(why)) => {
                 return Err(io::Error::other(format!("its command could not be confined and did not run: {why}")));
@@ -82,8 +107,11 @@ impl Runner<'_> {
             }
         };
         let groups: Vec<&Group> = self.plan.sandbox.iter().flat_map(|sandbox| &sandbox.cgroups).collect();
-        // When to check next whether it is time to move it into its groups.
-        let mut look = (!groups.is_empty()).then_some(FIRST_LOOK);
+        // When to check next whether it is time to move it into its groups, or to end it.
+        let sandbox = self.plan.sandbox.as_ref();
+        let helper = sandbox.filter(|_| self.ends_with_us).map(|sandbox| Helper::new(main, &sandbox.limits));
+        let mut look = (!groups.is_empty() || helper.is_some()).then_some(FIRST_LOOK);
+        let mut helper = helper;
         let before = tasks();
         // A timeout beyond a century is none.
         let deadline =
@@ -104,9 +132,31 @@ impl Runner<'_> {
                 break;
             }
             if let Some(after) = look.filter(|after| began.elapsed() >= *after) {
-                look = limit(main, &groups, after, before);
+                match &mut helper {
+                    Some(helper) => match helper.look() {
+                        Some(why) => {
+                            say(&why);
+                            grace = Duration::ZERO;
+                            break;
+                        }
+                        None => look = Some(after + after.min(HELPER_LOOK)),
+                    },
+                    None => look = limit(main, &groups, after, before),
+                }
             }
-            match self.signals.wait(look.map_or(deadline, |after| deadline.min(began + after)))? {
+            if let Some(conversation) = &mut conversation {
+                conversation.turn();
+            }
+            let ends_at = conversation.as_ref().and_then(Conversation::deadline);
+            if ends_at.is_some_and(|at| Instant::now() >= at) {
+                grace = GRACE;
+                break;
+            }
+            let next = look.map_or(deadline, |after| deadline.min(began + after));
+            let wakes = [ends_at, conversation.as_ref().and_then(Conversation::wakes_at)];
+            let next = wakes.into_iter().flatten().fold(next, Instant::min);
+            let (reads, writes) = conversation.as_ref().map(Conversation::waits).unwrap_or_default();
+            match self.signals.wait_or(next, &reads, &writes)? {
                 Wake::Child | Wake::Resized | Wake::Nothing => {}
                 wake @ (Wake::Terminate | Wake::HangUp) => {
                     if wake == Wake::Terminate {
@@ -119,34 +169,24 @@ impl Runner<'_> {
             }
         }
         self.end_all(main, &mut ending, grace)?;
+        // An agent that has come to a good end is done, however its process ends afterwards.
+        let exit_code = ending.and_then(|ending: Ending| ending.exit_code);
+        let is_well = conversation.is_some_and(|conversation| conversation.end(exit_code));
+        if is_well && !timed_out && self.cause == Cause::Completed {
+            ending = Some(Ending { exit_code: Some(0), signal: None });
+        }
         Ok(result(ending.unwrap_or_default(), timed_out))
     }
 
-    fn spawn(&self, step: &PlanStep) -> Result<Pid, NotSpawned> {
-        let arguments = arguments::of(step, &self.plan.prompt_file)?;
-        let Some((program, arguments)) = arguments.split_first() else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the command is empty").into());
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.plan.workspace).env_clear().envs(&self.plan.env).envs(&step.env);
-        if let Some(term) = std::env::var_os("TERM") {
-            command.env("TERM", term);
-        }
-        match step.prompt {
-            PromptDelivery::File if step.unattended => {
-                command.stdin(Stdio::null());
-            }
-            PromptDelivery::File | PromptDelivery::Argument => {}
-            PromptDelivery::Stdin => {
-                command.stdin(Stdio::from(File::open(&self.plan.prompt_file)?));
-            }
-        }
+    fn spawn(&self, step: &PlanStep, conversation: &mut Option<Conversation>) -> Result<Main, NotSpawned> {
+        let mut command = command_of(self.plan, step)?;
         let (mut said, tell) = io::pipe()?;
-        before_exec(&mut command, self.plan, self.ends_with_us, tell);
+        let (life, ours) = io::pipe()?;
+        before_exec(&mut command, self.plan, self.ends_with_us, Pipes { tell, life });
         let spawned = command.spawn();
         // Its copies of the pipe's end go with it.
         drop(command);
-        let child = match spawned {
+        let mut child = match spawned {
             Ok(child) => child,
             Err(error) => {
                 let mut why = String::new();
@@ -154,7 +194,15 @@ impl Runner<'_> {
                 return Err(if why.is_empty() { error.into() } else { NotSpawned::Unconfined(why) });
             }
         };
-        Ok(Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?))
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        if let Some(agent) = &step.agent {
+            // Without it the agent reads an end, and ends.
+            match Conversation::begin(agent, &mut child) {
+                Ok(begun) => *conversation = begun,
+                Err(error) => say(&format!("the agent cannot be spoken with: {error}")),
+            }
+        }
+        Ok(Main { pid, life: ours })
     }
 
     fn note(&mut self, wake: Wake) {
@@ -193,6 +241,38 @@ impl Runner<'_> {
             self.note(wake);
         }
         Ok(())
+    }
+}
+
+/// A program that works for the agent, in a worker's confinement: what the worker has prepared for it is not to take more
+/// than a worker may.
+struct Helper<'a> {
+    main: Pid,
+    limits: &'a Limits,
+    /// Since when the same process waits for the other end of a pipe.
+    waits: Option<(Pid, Instant)>,
+}
+
+impl<'a> Helper<'a> {
+    const fn new(main: Pid, limits: &'a Limits) -> Self {
+        Self { main, limits, waits: None }
+    }
+
+    /// Why it is to end, if it is.
+    fn look(&mut self) -> Option<String> {
+        let all = descendants(self.main);
+        if all.len() as u64 > self.limits.processes {
+            return Some(format!("it has started more than {} processes, {AND_WAS_ENDED}", self.limits.processes));
+        }
+        let mut waiting = all.into_iter().chain([self.main]).filter_map(|pid| Some((pid, waiting::opening(pid)?)));
+        let known = self.waits.take();
+        let (pid, how) = waiting.next()?;
+        let (_, since) = *self.waits.insert(known.filter(|(known, _)| *known == pid).unwrap_or((pid, Instant::now())));
+        let (limit, what) = match how {
+            Opening::Pipe => (PIPE_LIMIT, "a pipe that nobody opens"),
+            Opening::Unknown => (OPEN_LIMIT, "a file that does not open"),
+        };
+        (since.elapsed() >= limit).then(|| format!("it waited for {what}, {AND_WAS_ENDED}"))
     }
 }
 
@@ -254,32 +334,18 @@ pub(super) fn say(text: &str) {
     writeln!(io::stderr(), "[sprint] {text}").ok();
 }
 
-/// Why there is no process.
-#[derive(Debug)]
-enum NotSpawned {
-    /// The command's own fault.
-    Command(io::Error),
-    /// The outpost's.
-    Unconfined(String),
-}
-
-impl From<io::Error> for NotSpawned {
-    fn from(error: io::Error) -> Self {
-        Self::Command(error)
-    }
-}
-
 /// Confines the command, and gives it an empty signal mask. Rust lets a child inherit the mask,
 /// and one that inherits the shim's would neither hear Ctrl-C nor a request to end.
 ///
 /// What keeps it from being confined is written to `tell`: an error keeps only its number.
 #[expect(unsafe_code, reason = "a process is confined between fork and exec, and only pre_exec is there")]
-fn before_exec(command: &mut Command, plan: &Plan, ends_with_us: bool, mut tell: io::PipeWriter) {
+fn before_exec(command: &mut Command, plan: &Plan, ends_with_us: bool, pipes: Pipes) {
     use std::os::unix::process::CommandExt as _;
     let (sandbox, workspace) = (plan.sandbox.clone(), plan.workspace.clone());
+    let Pipes { mut tell, life } = pipes;
     let prepare = move || {
         if let Some(sandbox) = &sandbox
-            && let Err(error) = sandbox.confine(&workspace)
+            && let Err(error) = sandbox.confine(&workspace, life.as_fd())
         {
             tell.write_all(error.to_string().as_bytes())?;
             return Err(io::ErrorKind::PermissionDenied.into());

@@ -6,10 +6,11 @@
 //! words after its pane was closed included, and costs no further program.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::pty::{ForkptyResult, Winsize, forkpty};
@@ -25,7 +26,16 @@ const DEFAULT_SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, w
 /// Which of the two processes this is.
 pub(super) enum Side {
     Worker(WorkerSide),
-    Keeper { worker: Pid, terminal: OwnedFd, done: UnixStream },
+    Keeper(KeeperSide),
+}
+
+/// What the keeper has of the worker.
+pub(super) struct KeeperSide {
+    pub(super) worker: Pid,
+    /// The worker's terminal, seen from outside.
+    pub(super) terminal: OwnedFd,
+    /// Ends when the worker prints no more, or is gone.
+    pub(super) done: UnixStream,
 }
 
 /// The worker's way to tell its keeper that no more output comes.
@@ -50,7 +60,9 @@ pub(super) fn split() -> io::Result<Side> {
     let mode = tcgetattr(&pane).ok();
     Ok(match fork(size, mode.as_ref())? {
         ForkptyResult::Child => Side::Worker(WorkerSide { done: theirs }),
-        ForkptyResult::Parent { child, master } => Side::Keeper { worker: child, terminal: master, done: ours },
+        ForkptyResult::Parent { child, master } => {
+            Side::Keeper(KeeperSide { worker: child, terminal: master, done: ours })
+        }
     })
 }
 
@@ -62,6 +74,28 @@ fn fork(size: Winsize, mode: Option<&Termios>) -> io::Result<ForkptyResult> {
 }
 
 impl WorkerSide {
+    /// The line by which its keeper names the worker's directory; none when there comes none.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(super) fn named(&self) -> io::Result<Option<PathBuf>> {
+        let mut line = String::new();
+        // The keeper writes nothing more.
+        BufReader::new(&self.done).read_line(&mut line)?;
+        Ok(line.strip_suffix('\n').map(PathBuf::from))
+    }
+
+    /// Closes what only the worker's own process may hold, in a copy of it.
+    ///
+    /// # Errors
+    /// Those of the system call.
+    #[expect(unsafe_code, reason = "this copy of the value is never used or dropped")]
+    pub(super) fn let_go(&self) -> io::Result<()> {
+        // SAFETY: the process that calls this becomes another program or ends, without a use of `self`.
+        let done = unsafe { libc::close(self.done.as_raw_fd()) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// Lets go of the terminal, and waits until all that was printed is in the log.
     ///
     /// The session keeps its leader meanwhile: the kernel may discard unread output when a leader ends.

@@ -58,6 +58,33 @@ fn wait_of(pid: Pid) -> Option<Wait> {
     }
 }
 
+/// How a process waits in the opening of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// For the other end of a pipe, as the kernel says.
+    Pipe,
+    /// For that, or for a file system that is far away.
+    Unknown,
+}
+
+/// Whether a process waits in the opening of a file.
+pub(super) fn opening(pid: Pid) -> Option<Opening> {
+    let text = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let opens = |number| match number {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open => true,
+        libc::SYS_openat | libc::SYS_openat2 => true,
+        _ => false,
+    };
+    // In a sleep that a signal ends, which no disk causes.
+    let sleeps = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") S "));
+    if !call(&text).is_some_and(|(number, _)| opens(number)) || !sleeps() {
+        return None;
+    }
+    let place = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    Some(if place == "wait_for_partner" { Opening::Pipe } else { Opening::Unknown })
+}
+
 /// The number of a system call and its first argument in the text of `/proc/PID/syscall`.
 fn call(text: &str) -> Option<(libc::c_long, u64)> {
     let mut words = text.split_whitespace();

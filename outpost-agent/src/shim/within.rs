@@ -10,7 +10,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sprint_core::assignment::PromptDelivery;
+use sprint_core::bounds::HELPER_MEMORY;
+use sprint_core::runtime::PromptDelivery;
 
 use super::plan::{Cause, Plan, PlanStep};
 use super::signals::Signals;
@@ -35,6 +36,10 @@ pub(crate) fn run(dir: PathBuf, more: PathBuf, command: Vec<OsString>) -> ExitCo
 fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result<u8> {
     let signals = Signals::block()?;
     let mut plan: Plan = serde_json::from_slice(&fs::read(dir.plan())?)?;
+    // For a filter of the agent's git, which is none of a worker's.
+    if let Some(cwd) = std::env::current_dir().ok().filter(|cwd| cwd.starts_with(&more)) {
+        plan.workspace = cwd;
+    }
     if let Some(sandbox) = &mut plan.sandbox {
         // Several of these may run at once, and a layer serves one view at a time.
         for grant in &mut sandbox.grants {
@@ -45,6 +50,8 @@ fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result
         // Making a group takes longer than the command.
         sandbox.cgroups.clear();
         sandbox.grants.push(Grant { path: more, access: Access::Write });
+        let most = sandbox.limits.memory.unwrap_or(u64::MAX).min(HELPER_MEMORY);
+        sandbox.limits.memory = Some(most);
     }
     let text = |text: OsString| text.into_string().map_err(|_| io::Error::other("an argument is not UTF-8"));
     let variables = std::env::vars_os().map(|(key, value)| Ok((text(key)?, text(value)?)));
@@ -58,9 +65,12 @@ fn attempt(dir: &WorkerDir, more: PathBuf, command: Vec<OsString>) -> io::Result
         timeout_ms: u64::MAX,
         gate: None,
         unattended: false,
+        agent: None,
     };
     nix::sys::prctl::set_child_subreaper(true)?;
-    let result = Runner { signals: &signals, plan: &plan, cause: Cause::Completed, ends_with_us: true }.run(&step)?;
+    let mut runner =
+        Runner { signals: &signals, plan: &plan, cause: Cause::Completed, ends_with_us: true, zygote: None };
+    let result = runner.run(&step)?;
     let killed = |signal: i32| u8::try_from(128 + signal).unwrap_or(NOT_RUN);
     Ok(match (result.exit_code, result.signal) {
         (Some(code), _) => u8::try_from(code).unwrap_or(NOT_RUN),

@@ -7,19 +7,21 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior, context};
-use sprint_core::assignment::{Assignment, Command, Runtime};
+use sprint_core::agent::AgentSaid;
+use sprint_core::assignment::{Assignment, Command};
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
-use thiserror::Error;
+use sprint_core::runtime::{Channel, PromptDelivery, Runtime};
 
 use super::progress::Progress;
 use super::warm_dirs;
-use crate::host::environment;
 use crate::host::paths::WorkerDir;
+use crate::host::{environment, programs};
+use crate::runtime::fill::{self, BadTemplate, Values, fill, login_variables, takes_command_line};
 use crate::sandbox::Sandbox;
-use crate::shim::plan::{Plan, PlanStep};
+use crate::shim::channel;
+use crate::shim::plan::{AgentStep, Plan, PlanStep};
 use crate::worker_ctl;
 use crate::workspace::furnish::Furnished;
 
@@ -37,15 +39,6 @@ const UNATTENDED: &[(&str, &str)] = &[
     ("GIT_TERMINAL_PROMPT", "0"),
     ("DEBIAN_FRONTEND", "noninteractive"),
 ];
-
-/// A runtime whose command cannot be made sense of: the fault of who configured it.
-#[derive(Debug, Error)]
-#[error("runtime {runtime:?}: {template:?} cannot be filled in: {why}")]
-pub(crate) struct BadTemplate {
-    runtime: String,
-    template: String,
-    why: String,
-}
 
 /// The most bytes of a title in a variable; those of today are shorter.
 const LONGEST_TITLE: usize = 16 << 10;
@@ -79,7 +72,11 @@ pub(crate) fn write_context(
     program: &Path,
 ) -> io::Result<()> {
     warm_dirs::make_within(dir, program)?;
-    fs::write(dir.prompt(), prompt(assignment))?;
+    fs::write(dir.prompt(), whole_prompt(assignment, progress))?;
+    // Only before it has run: it may have put something else in the way.
+    if let Some(runtime) = agent(assignment).filter(|_| progress.round() == 1) {
+        fill::bring_login(runtime, programs::home().as_deref(), &dir.state())?;
+    }
     if assignment.job.gate().is_some() {
         fs::write(dir.changes(), serde_json::to_vec_pretty(&assignment.changes)?)?;
     }
@@ -89,7 +86,21 @@ pub(crate) fn write_context(
     }
 }
 
-/// The text of `context/prompt.md`.
+/// The runtime of an agent that is told its task; none for a command line, which finds it by itself.
+pub(crate) fn agent(assignment: &Assignment) -> Option<&Runtime> {
+    let runtime = assignment.steps.first().map(|step| &step.runtime)?;
+    (assignment.job.attempt().is_some() && !takes_command_line(runtime)).then_some(runtime)
+}
+
+/// The text of `context/prompt.md`: for an agent that is told its task, with what was said of earlier attempts.
+fn whole_prompt(assignment: &Assignment, progress: &Progress) -> String {
+    let prompt = prompt(assignment);
+    match feedback(assignment, progress).filter(|_| agent(assignment).is_some()) {
+        Some(feedback) => format!("{prompt}\n# What was said of the work so far\n\n{feedback}"),
+        None => prompt,
+    }
+}
+
 fn prompt(assignment: &Assignment) -> String {
     let mut prompt = assignment.prompt.clone();
     if assignment.job.attempt().is_some_and(|job| job.role != Role::Resolver) {
@@ -134,7 +145,7 @@ pub(crate) fn plan(
         env,
         setup: own("setup", &recipe.setup).filter(|_| sets_up).transpose()?,
         keep,
-        steps: steps(assignment, dir)?,
+        steps: steps(assignment, progress, dir)?,
         teardown: own("teardown", &recipe.teardown).transpose()?,
         notes,
         log_limit,
@@ -144,41 +155,75 @@ pub(crate) fn plan(
 
 fn recipe_step(name: &str, line: &str, timeout: Duration, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
     let command = Command { name: name.to_owned(), runtime: Runtime::shell(), run: line.to_owned(), timeout };
-    Ok(PlanStep { unattended: true, ..plan_step(&command, None, dir)? })
+    Ok(PlanStep { unattended: true, ..plan_step(&command, None, dir, &Task::default())? })
 }
 
-fn steps(assignment: &Assignment, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadTemplate> {
-    let step = |(number, step)| plan_step(step, assignment.gates.get(number).cloned(), dir);
+/// What an agent is told.
+#[derive(Debug, Default)]
+struct Task {
+    prompt: String,
+    session: String,
+    /// What it is told when it goes on with its conversation.
+    resumed_with: Option<String>,
+}
+
+impl Task {
+    fn new(assignment: &Assignment, progress: &Progress, dir: &WorkerDir) -> Self {
+        let said = channel::read(&dir.agent()).and_then(|AgentSaid { session, .. }| session);
+        let can_resume =
+            agent(assignment).is_some_and(|runtime| runtime.channel == Channel::Acp || fill::resumes(runtime));
+        let resumed_with = progress.sent_back.last().filter(|_| can_resume && said.is_some()).cloned();
+        Self { prompt: whole_prompt(assignment, progress), session: said.unwrap_or_else(channel::uuid), resumed_with }
+    }
+}
+
+fn steps(assignment: &Assignment, progress: &Progress, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadTemplate> {
+    let task = Task::new(assignment, progress, dir);
+    let step = |(number, step)| plan_step(step, assignment.gates.get(number).cloned(), dir, &task);
     assignment.steps.iter().enumerate().map(step).collect()
 }
 
-fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir) -> Result<PlanStep, BadTemplate> {
-    let mut templates = Environment::new();
-    // A misspelt name is an error, not an empty argument.
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_keep_trailing_newline(true);
-    let values = context! { run => step.run, prompt_file => text(&dir.prompt()) };
-    let argv = step
-        .runtime
-        .command
-        .iter()
-        .map(|template| {
-            templates.render_str(template, &values).map_err(|error| BadTemplate {
-                runtime: step.runtime.name.clone(),
-                template: template.clone(),
-                why: error.to_string(),
-            })
-        })
-        .collect::<Result<_, _>>()?;
+fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir, task: &Task) -> Result<PlanStep, BadTemplate> {
+    let runtime = &step.runtime;
+    let values = Values {
+        run: &step.run,
+        prompt: &task.prompt,
+        prompt_file: &dir.prompt(),
+        state: &dir.state(),
+        session_id: &task.session,
+        resumes: task.resumed_with.is_some(),
+    };
+    let (mut argv, mut env) = fill(runtime, &values)?;
+    // An agent that goes on with its conversation knows the task.
+    let prompt = match &task.resumed_with {
+        Some(missing) if runtime.prompt == PromptDelivery::Argument => {
+            argv.push(missing.clone());
+            PromptDelivery::File
+        }
+        Some(_) | None => runtime.prompt,
+    };
+    // What is set of purpose counts.
+    for (name, value) in login_variables(runtime) {
+        env.entry(name).or_insert(value);
+    }
+    let agent = (runtime.channel != Channel::None).then(|| AgentStep {
+        runtime: runtime.name.clone(),
+        channel: runtime.channel,
+        opening: task.resumed_with.as_ref().unwrap_or(&task.prompt).clone(),
+        resumed: task.resumed_with.as_ref().map(|_| task.session.clone()),
+        workspace: dir.workspace(),
+        file: dir.agent(),
+    });
     Ok(PlanStep {
         name: step.name.clone(),
         argv,
-        env: step.runtime.env.clone(),
-        prompt: step.runtime.prompt,
-        success_codes: step.runtime.success_codes.clone(),
+        env,
+        prompt,
+        success_codes: runtime.success_codes.clone(),
         timeout_ms: u64::try_from(step.timeout.as_millis()).unwrap_or(u64::MAX),
-        unattended: gate.is_some(),
+        unattended: gate.is_some() || runtime.unattended,
         gate,
+        agent,
     })
 }
 
@@ -267,8 +312,8 @@ fn start(text: &str, most: usize) -> &str {
 }
 
 /// What marks a process as one of this worker's, in its environment.
-pub(crate) fn mark(dir: &WorkerDir) -> String {
-    format!("{}={}", worker_ctl::SOCKET, text(&dir.socket()))
+pub(crate) fn mark(dir: &WorkerDir) -> (&'static str, String) {
+    (worker_ctl::SOCKET, text(&dir.socket()))
 }
 
 fn text(path: &Path) -> String {

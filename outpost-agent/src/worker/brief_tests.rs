@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sprint_core::assignment::{PromptDelivery, Runtime};
 use sprint_core::recipe::{Cache, Recipe};
+use sprint_core::runtime::{PromptDelivery, Runtime};
 
 use super::*;
 
@@ -19,8 +19,12 @@ fn step(command: &[&str], run: &str) -> Command {
 #[test]
 fn a_runtimes_command_is_filled_in_and_its_values_are_not_templates() {
     let dir = WorkerDir::new(PathBuf::from("/w/1"));
-    let plan =
-        plan_step(&step(&["agent", "--file={{ prompt_file }}", "{{ run }}"], "echo '{{ x }}' & \"é\"\n"), None, &dir);
+    let plan = plan_step(
+        &step(&["agent", "--file={{ prompt_file }}", "{{ run }}"], "echo '{{ x }}' & \"é\"\n"),
+        None,
+        &dir,
+        &Task::default(),
+    );
     assert_eq!(
         plan.expect("is filled in").argv,
         ["agent", "--file=/w/1/context/prompt.md", "echo '{{ x }}' & \"é\"\n"]
@@ -59,6 +63,6 @@ fn the_reference_names_each_variable_and_who_gets_it() {
 #[test]
 fn a_misspelt_value_is_an_error_that_names_it() {
     let dir = WorkerDir::new(PathBuf::from("/w/1"));
-    let error = plan_step(&step(&["{{ rum }}"], "x"), None, &dir).expect_err("is refused");
+    let error = plan_step(&step(&["{{ rum }}"], "x"), None, &dir, &Task::default()).expect_err("is refused");
     assert!(error.to_string().contains("{{ rum }}"), "{error}");
 }

@@ -83,6 +83,8 @@ pub(crate) enum RoundEnd {
     Exited(Exit),
     /// There is no record of how.
     Vanished(String),
+    /// Nobody can tell what it has left: by its own doing.
+    Unreadable(String),
     /// It never ran.
     NotRun(Trouble),
     /// It was stopped before it ran.

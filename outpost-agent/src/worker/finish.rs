@@ -16,11 +16,13 @@ use super::life::Life;
 use super::missing::{self, Host};
 use super::outcome::{Evidence, NOT_FOUND, Verdict, judge};
 use super::own_sandbox;
+use super::risk::{self, Risk};
 use super::saving::SaveResult;
 use super::tail;
 use crate::host::disk::{self, Durability};
-use crate::shim::processes;
+use crate::shim::channel;
 use crate::workspace::extras::Extras;
+use crate::workspace::git::GitError;
 use crate::workspace::save::{Remains, Workspace, tree_of};
 use crate::workspace::scratch::Scratch;
 
@@ -37,6 +39,11 @@ impl Life {
             tracing::warn!(worker = %self.handle.id(), reason, "lost");
             self.end_strays().await;
         }
+        let risk = match Risk::take(&self.handle.dir.risk("look")) {
+            Ok(risk) => risk,
+            Err(ends) => return self.set_aside(ends).await,
+        };
+        pass(Point::LookUnderway);
         let workspace = self.workspace();
         let mut scratch = Scratch::new(&self.handle.dir);
         let looked = match &workspace {
@@ -46,13 +53,16 @@ impl Life {
             Some(_) | None => Ok(Remains::default()),
         };
         if let Err(error) = &looked {
-            ended = RoundEnd::Vanished(format!("its workspace cannot be read: {error}"));
+            let reason = format!("its workspace cannot be read: {error}");
+            let own_doing = matches!(error, GitError::Failed { .. }) && !error.says_full();
+            ended = if own_doing { RoundEnd::Unreadable(reason) } else { RoundEnd::Vanished(reason) };
         }
         let nothing = Remains::default();
         let extras = match (&workspace, &looked, self.handle.assignment.job.attempt()) {
             (Some(workspace), Ok(left), Some(job)) => workspace.extras(&job.branch(), left, &scratch).await,
             _ => Extras::default(),
         };
+        drop(risk);
         let tree = match (&workspace, self.handle.assignment.job.gate().is_some()) {
             (Some(workspace), true) => self.tree(&workspace.mirror).await,
             (Some(_) | None, _) => None,
@@ -60,6 +70,7 @@ impl Life {
         let stop = self.handle.stop();
         let nothing_to_do = fs::read_to_string(self.handle.dir.nothing_to_do()).ok();
         let missing = self.missing(&ended).await;
+        let agent = channel::read(&self.handle.dir.agent());
         let verdict = judge(&Evidence {
             assignment: &self.handle.assignment,
             ended: &ended,
@@ -70,6 +81,7 @@ impl Life {
             handed_over: self.progress.handed_over.as_ref(),
             nothing_to_do: nothing_to_do.as_deref(),
             disk_full: disk::is_full(self.agent.data.root()),
+            agent: agent.as_ref(),
             missing: missing.as_deref(),
             tree: tree.as_ref(),
         });
@@ -89,6 +101,16 @@ impl Life {
                 self.conclude(&ended, outcome, &files, saved).await;
             }
         }
+    }
+
+    /// Ends a worker at whose work the agent has ended several times, without a look at it.
+    async fn set_aside(&mut self, ends: u32) {
+        let why = risk::in_words(ends);
+        let ended = RoundEnd::Vanished(why.clone());
+        let outcome = Outcome::failed(&self.handle.assignment.job, "its work could not be looked at".to_owned());
+        self.close_terminal(&ended).await;
+        let saved = SaveResult { trouble: Some(why), ..SaveResult::default() };
+        self.conclude(&ended, outcome, &Remains::default(), saved).await;
     }
 
     async fn conclude(&mut self, ended: &RoundEnd, mut outcome: Outcome, remains: &Remains, saved: SaveResult) {
@@ -124,7 +146,9 @@ impl Life {
         });
         let (exit_code, steps) = match ended {
             RoundEnd::Exited(exit) => (exit.code, exit.steps.clone()),
-            RoundEnd::Vanished(_) | RoundEnd::NotRun(_) | RoundEnd::NeverStarted => (None, vec![]),
+            RoundEnd::Vanished(_) | RoundEnd::Unreadable(_) | RoundEnd::NotRun(_) | RoundEnd::NeverStarted => {
+                (None, vec![])
+            }
         };
         tracing::info!(worker = %self.handle.id(), ?outcome, "finished");
         self.close_socket();
@@ -136,6 +160,7 @@ impl Life {
             log_tail: tail.text,
             outcome,
             left: Box::new(left),
+            agent: channel::read(&self.handle.dir.agent()).map(Box::new),
         })
         .await;
         self.handle.set_finished();
@@ -189,7 +214,7 @@ impl Life {
     async fn close_terminal(&self, ended: &RoundEnd) {
         let limit = match ended {
             RoundEnd::NotRun(_) | RoundEnd::NeverStarted => Duration::ZERO,
-            RoundEnd::Exited(_) => LOG_LIMIT,
+            RoundEnd::Exited(_) | RoundEnd::Unreadable(_) => LOG_LIMIT,
             RoundEnd::Vanished(_) => LOG_LIMIT_VANISHED,
         };
         self.log_ended(limit).await;
@@ -203,12 +228,16 @@ impl Life {
         while !end.exists() && Instant::now() < deadline {
             self.pause(limit / 10).await;
         }
+        if let Some(why) = std::fs::read_to_string(end).ok().filter(|why| !why.is_empty()) {
+            tracing::warn!(worker = %self.handle.id(), why, "its log could not be written to its end");
+        }
     }
 
     /// Kills what a shim that was itself killed has left behind.
     async fn end_strays(&self) {
-        let mark = brief::mark(&self.handle.dir);
-        match tokio::task::spawn_blocking(move || processes::kill_marked(&mark)).await {
+        let (key, value) = brief::mark(&self.handle.dir);
+        let kill = move || sprint_process::kill_marked((key, value.as_ref()));
+        match tokio::task::spawn_blocking(kill).await {
             Ok(0) => {}
             Ok(killed) => tracing::warn!(worker = %self.handle.id(), killed, "killed processes that it left behind"),
             Err(error) => tracing::error!(%error, "looking for processes left behind panicked"),

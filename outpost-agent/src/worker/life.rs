@@ -23,8 +23,8 @@ use super::snapshots::Snapshots;
 use super::socket;
 use crate::context::Agent;
 use crate::host::disk::{self, Durability};
-use crate::sandbox::Sandbox;
 use crate::sandbox::cgroup::Group;
+use crate::sandbox::{Access, Grant, Sandbox};
 use crate::shim::plan::Plan;
 use crate::tmux::{DUPLICATE, NewSession, Presence, Tmux, TmuxError};
 use crate::workspace::furnish::Furnished;
@@ -261,7 +261,11 @@ impl Life {
         let files = recipe.variables.as_ref().and_then(|_| repositories.files(repo));
         let mirror = repositories.get(repo);
         let policy = self.agent.policy.as_ref()?;
-        Some(policy.sandbox(&self.agent.data, &self.handle.dir, mirror.mirror.path(), files.as_deref()))
+        let mut sandbox = policy.sandbox(&self.agent.data, &self.handle.dir, mirror.mirror.path(), files.as_deref());
+        if brief::agent(&self.handle.assignment).is_some() {
+            sandbox.grants.push(Grant { path: self.handle.dir.state(), access: Access::Write });
+        }
+        Some(sandbox)
     }
 
     /// What went wrong on this outpost, as people read it.
@@ -440,11 +444,10 @@ impl Life {
         let (handle, agent) = (self.handle.clone(), self.agent.clone());
         let id = handle.id();
         agent.file_watch.remove(id, &handle.dir);
-        if self.plan.is_some() {
-            let mirror = &agent.repositories.get(&handle.assignment.repo).mirror;
-            if let Err(error) = mirror.remove_ref(&format!("refs/sprint/base/{id}")).await {
-                tracing::debug!(worker = %id, %error, "its local ref could not be removed");
-            }
+        // Also without a plan: a fetch that was ended in its midst may have left the ref, or its lock.
+        let mirror = &agent.repositories.get(&handle.assignment.repo).mirror;
+        if let Err(error) = mirror.remove_ref(&format!("refs/sprint/base/{id}")).await {
+            tracing::debug!(worker = %id, %error, "its local ref could not be removed");
         }
         // Left by a shim that was killed, if at all.
         let sandbox = self.plan.as_ref().and_then(|plan| plan.sandbox.as_ref());

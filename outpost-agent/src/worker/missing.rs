@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
-
-use crate::host::environment;
+use crate::host::programs;
 use crate::sandbox::programs::prefix;
 
 /// In the home directory: where programs are that nobody may have put on the agent's `PATH`.
@@ -22,10 +20,7 @@ pub(super) struct Host {
 impl Host {
     /// The one that the agent runs on.
     pub(super) fn of_agent(confined: bool) -> Self {
-        let variables = environment::plain();
-        let value = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let path = value("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
-        Self { path, home: value("HOME").map(Into::into), confined }
+        Self { path: programs::path(), home: programs::home(), confined }
     }
 }
 
@@ -33,7 +28,7 @@ impl Host {
 pub(super) fn explain(tail: &str, host: &Host) -> Option<String> {
     let name = tail.lines().rev().take(20).find_map(named)?;
     let said = format!("command not found: {name}");
-    let is_program = |path: &PathBuf| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+    let is_program = |path: &PathBuf| programs::is_program(path);
     let on_path: Vec<PathBuf> = if name.contains('/') {
         vec![PathBuf::from(&name)]
     } else {

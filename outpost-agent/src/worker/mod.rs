@@ -18,6 +18,7 @@ mod progress;
 pub(crate) mod rehearsal;
 mod reminder;
 mod reporter;
+mod risk;
 pub(crate) mod roster;
 mod saving;
 mod shim_process;

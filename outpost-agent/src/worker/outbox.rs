@@ -28,6 +28,8 @@ impl Outbox {
     }
 
     pub(crate) fn push(&self, report: Report) {
+        // One that an earlier version has recorded may be of any length.
+        let report = report.bounded();
         let mut state = self.lock();
         state.to_send.push_back(report.clone());
         state.unacknowledged.entry(report.worker).or_default().push_back(report);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprint_core::agent::{AgentFault, AgentSaid, FaultKind};
 use sprint_core::assignment::{Assignment, AttemptOutcome, Command, CommandResult, GateRunOutcome, Outcome};
 use sprint_core::gates::{GateOutcome, Settled, settle};
 use sprint_core::ids::{CommitId, TreeId};
@@ -14,6 +15,9 @@ use crate::workspace::extras::Extras;
 use crate::workspace::save::Remains;
 
 const NOTHING_LEFT: &str = "exited with 0 and left nothing: no commit, no change (if there is nothing to do, it must say so: sprintctl item resolve --nothing-to-do WHY)";
+
+/// How often an agent is told what is missing when its turn ends without a result: it can go on with its conversation.
+const AGENT_REMINDERS: usize = 3;
 
 /// The exit code of a command that does not exist, as shells have it.
 pub(super) const NOT_FOUND: i32 = 127;
@@ -38,6 +42,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) nothing_to_do: Option<&'a str>,
     /// The outpost's disk is full now.
     pub(crate) disk_full: bool,
+    /// What its agent has said of itself.
+    pub(crate) agent: Option<&'a AgentSaid>,
     /// Which command was not found, in words, where its shell has said it.
     pub(crate) missing: Option<&'a str>,
     /// The tree of the start commit, for a gate run.
@@ -70,7 +76,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     let exit = match evidence.ended {
         RoundEnd::Exited(exit) => exit,
         RoundEnd::Vanished(reason) | RoundEnd::NotRun(Trouble::Outpost(reason)) => return lost(evidence, reason),
-        RoundEnd::NotRun(Trouble::Assignment(reason)) => return failed(evidence, reason.clone()),
+        RoundEnd::NotRun(Trouble::Assignment(reason)) | RoundEnd::Unreadable(reason) => {
+            return failed(evidence, reason.clone());
+        }
         RoundEnd::NeverStarted => return lost(evidence, "it was not started"),
     };
     if let (Some(Stop::Hung(reason)), false) = (evidence.stop, is_complete(evidence)) {
@@ -89,8 +97,13 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         return not_set_up(evidence, setup, full);
     }
     let Job::Attempt(job) = &evidence.assignment.job else { return gated(evidence, exit, full) };
+    if let Some(AgentSaid { runtime, fault: Some(fault), .. }) = evidence.agent {
+        return faulty(evidence, runtime, fault);
+    }
     let fault = fault(&evidence.assignment.steps, exit);
     let is_first = evidence.sent_back == 0 && !full;
+    let is_agent = evidence.agent.is_some();
+    let may_remind = evidence.sent_back < if is_agent { AGENT_REMINDERS } else { 1 } && !full;
     match (fault, result(evidence, job)) {
         (None, Some(_)) if !evidence.left.orphans.is_empty() => {
             let reason = reminder::orphans(&evidence.left.orphans);
@@ -111,15 +124,35 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         },
         (None, None) if full => lost(evidence, "it left no commit"),
         (None, None) => match reminder::without_result(evidence.left, evidence.extras) {
-            Some(reason) if is_first => Verdict::SendBack { reason, result: None },
-            Some(_) => failed(evidence, reminder::twice(evidence.left, evidence.extras)),
+            Some(reason) if may_remind => Verdict::SendBack { reason, result: None },
+            Some(_) => failed(evidence, reminder::in_vain(evidence.left, evidence.extras, evidence.sent_back)),
             None => match evidence.nothing_to_do {
                 Some(reason) => {
                     Verdict::End(Outcome::Attempt(AttemptOutcome::NothingToDo { reason: reason.to_owned() }))
                 }
+                None if is_agent && may_remind => {
+                    Verdict::SendBack { reason: reminder::NOTHING.to_owned(), result: None }
+                }
                 None => failed(evidence, NOTHING_LEFT.to_owned()),
             },
         },
+    }
+}
+
+/// Its agent says that it could not go on. What it has done so far is saved all the same.
+fn faulty(evidence: &Evidence<'_>, runtime: &str, AgentFault { kind, why, until: _ }: &AgentFault) -> Verdict {
+    // What it was done with before counts.
+    if let Some(verdict) = reminded(evidence) {
+        return verdict;
+    }
+    let reason = format!("{runtime}: {why}");
+    match kind {
+        FaultKind::NotLoggedIn => {
+            let reason = format!("{reason}; log in to {runtime} on the outpost, as the user that runs it");
+            Verdict::End(Outcome::Attempt(AttemptOutcome::Unfit { reason }))
+        }
+        FaultKind::Limited | FaultKind::Unavailable => lost(evidence, &reason),
+        FaultKind::Other => failed(evidence, reason),
     }
 }
 
@@ -132,7 +165,7 @@ fn is_complete(evidence: &Evidence<'_>) -> bool {
 fn is_setting_up(evidence: &Evidence<'_>) -> bool {
     match evidence.ended {
         RoundEnd::Exited(exit) => exit.setup.as_ref().is_some_and(|setup| setup.exit_code != Some(0)),
-        RoundEnd::Vanished(_) | RoundEnd::NotRun(_) | RoundEnd::NeverStarted => false,
+        RoundEnd::Vanished(_) | RoundEnd::Unreadable(_) | RoundEnd::NotRun(_) | RoundEnd::NeverStarted => false,
     }
 }
 

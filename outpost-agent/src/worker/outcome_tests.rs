@@ -1,10 +1,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sprint_core::assignment::Runtime;
 use sprint_core::gates::{Gate, GateVerdict};
 use sprint_core::ids::{Attempt, ChangeId, ItemId, TrialId};
 use sprint_core::job::{EarlierWork, GateJob};
+use sprint_core::runtime::Runtime;
 
 use proptest::prelude::*;
 use sprint_core::fixtures;
@@ -58,6 +58,16 @@ fn exited(steps: Vec<CommandResult>) -> Exit {
 }
 
 fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOnce(&mut Evidence<'_>)) -> Verdict {
+    judged_agent(assignment, exit, left, None, change)
+}
+
+fn judged_agent(
+    assignment: &Assignment,
+    exit: Exit,
+    left: &Remains,
+    agent: Option<&AgentSaid>,
+    change: impl FnOnce(&mut Evidence<'_>),
+) -> Verdict {
     let tree = TreeId::new(HEX).expect("a tree");
     let ended = RoundEnd::Exited(exit);
     let mut evidence = Evidence {
@@ -70,6 +80,7 @@ fn judged(assignment: &Assignment, exit: Exit, left: &Remains, change: impl FnOn
         handed_over: None,
         nothing_to_do: None,
         disk_full: false,
+        agent,
         missing: None,
         tree: Some(&tree),
     };
@@ -168,6 +179,42 @@ fn a_worker_is_judged_by_what_it_left() {
     assert!(matches!(says(good(), &commits), Verdict::End(Outcome::Attempt(AttemptOutcome::Committed { .. }))));
     assert!(matches!(says(good(), &dirty), Verdict::SendBack { .. }));
     assert_eq!(says(exited(vec![result("developer", 3)]), &Remains::default()), failed("exited with code 3"));
+}
+
+#[test]
+fn an_agent_is_told_three_times_what_is_missing() {
+    let item = assignment(None, &["developer"]);
+    let agent = AgentSaid { runtime: "claude".to_owned(), ..AgentSaid::default() };
+    let dirty = Remains { uncommitted: vec!["a".to_owned()], uncommitted_count: 1, ..Remains::default() };
+    let judge = |left: &Remains, sent_back| {
+        let well = exited(vec![result("developer", 0)]);
+        judged_agent(&item, well, left, Some(&agent), |evidence| evidence.sent_back = sent_back)
+    };
+    for sent_back in 0..3 {
+        for left in [&dirty, &Remains::default()] {
+            assert!(matches!(judge(left, sent_back), Verdict::SendBack { result: None, .. }), "{sent_back}");
+        }
+    }
+    assert_eq!(judge(&dirty, 3), failed("left changes uncommitted 4 times"));
+    assert_eq!(judge(&Remains::default(), 3), failed(NOTHING_LEFT));
+}
+
+#[test]
+fn what_an_agent_says_of_why_it_could_not_go_on_decides_whose_fault_it_is() {
+    let item = assignment(None, &["developer"]);
+    let head = CommitId::new(HEX).expect("a commit");
+    let commits = Remains { head: Some(head), ..Remains::default() };
+    let judge = |kind| {
+        let fault = Some(AgentFault { kind, why: "no".to_owned(), until: None });
+        let agent = AgentSaid { runtime: "claude".to_owned(), fault, ..AgentSaid::default() };
+        judged_agent(&item, exited(vec![result("developer", 1)]), &commits, Some(&agent), |_| {})
+    };
+    let unfit = judge(FaultKind::NotLoggedIn);
+    let Verdict::End(Outcome::Attempt(AttemptOutcome::Unfit { reason })) = unfit else { panic!("{unfit:?}") };
+    assert!(reason.contains("log in to claude on the outpost"), "{reason}");
+    assert_eq!(lost(judge(FaultKind::Limited)), "claude: no");
+    assert_eq!(lost(judge(FaultKind::Unavailable)), "claude: no");
+    assert_eq!(judge(FaultKind::Other), failed("claude: no"), "commits are not enough");
 }
 
 #[test]

@@ -30,12 +30,17 @@ const SAID: &[Said] = &[
         advice: "switch off the sandbox of the program that uses it (codex: --dangerously-bypass-approvals-and-sandbox)",
     },
     Said {
-        phrases: &["rootless mode with multiple IDs", "newuidmap", "runtime static files directory"],
+        phrases: &[
+            "rootless mode with multiple IDs",
+            "newuidmap",
+            "runtime static files directory",
+            "cannot re-exec process",
+        ],
         program: "a rootless container",
         advice: "use an outpost with --sandbox off on a machine of its own",
     },
     Said {
-        phrases: &["cannot open /proc/self/uid_map"],
+        phrases: &["cannot open /proc/self/uid_map", "unshare failed: Operation not permitted"],
         program: "a user namespace",
         advice: "do without it, or use an outpost with --sandbox off on a machine of its own",
     },

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sprint_core::assignment::{Assignment, Command as Step, CommandResult, Runtime};
+use sprint_core::assignment::{Assignment, Command as Step, CommandResult};
 use sprint_core::ids::{Attempt, CommitId, ItemId, RepoName, WorkerId};
 use sprint_core::job::{AttemptJob, Job, Role};
 use sprint_core::recipe::Recipe;
+use sprint_core::runtime::Runtime;
 
 use super::brief::{self, Place};
 use super::missing::{self, Host};

@@ -33,14 +33,18 @@ pub(super) fn without_result(left: &Remains, extras: &Extras) -> Option<String> 
     }
 }
 
-/// The same, once it has been told.
-pub(super) fn twice(left: &Remains, extras: &Extras) -> String {
+/// What an agent is told that ends its turn and has left nothing at all.
+pub(super) const NOTHING: &str = "your turn ended, and there is no commit and no change: do the task and commit it here; if nothing needs to be done, run: sprintctl item resolve --nothing-to-do \"WHY\"";
+
+/// The same, once it has been told as often as it may be.
+pub(super) fn in_vain(left: &Remains, extras: &Extras, told: usize) -> String {
+    let often = if told > 1 { format!("{} times", told + 1) } else { "twice".to_owned() };
     let branches = extras.branches();
     if branches.is_empty() {
-        return "left changes uncommitted twice".to_owned();
+        return format!("left changes uncommitted {often}");
     }
     let also = if left.uncommitted_count > 0 { ", and changes uncommitted" } else { "" };
-    format!("left its commits on {}, which was not checked out, twice{also}", branches.join(", "))
+    format!("left its commits on {}, which was not checked out, {often}{also}", branches.join(", "))
 }
 
 /// Its commits hold repositories that nobody could get.

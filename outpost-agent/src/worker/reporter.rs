@@ -44,6 +44,7 @@ pub(crate) async fn run(mut journal: Journal, mut entries: mpsc::Receiver<Entry>
         for entry in batch.drain(..) {
             match entry {
                 Entry::Report { report, recorded } => {
+                    let report = Box::new(report.bounded());
                     journal.add_report(&report);
                     reports.push(report);
                     waiting.extend(recorded);

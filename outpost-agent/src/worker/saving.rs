@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sprint_core::bounds::{SAVED_BYTES, SAVED_FILE, paths_in_words};
 use sprint_core::ids::{CommitId, late_ref, left_ref, wip_ref, work_ref};
 use sprint_core::job::AttemptJob;
 use sprint_failpoint::{Point, pass};
 
 use super::life::Life;
 use super::outcome::snapshot_parent;
+use super::risk::{self, Risk};
 use super::snapshots;
 use crate::workspace::extras::{self, Extra, Extras};
 use crate::workspace::git::GitError;
@@ -36,6 +38,14 @@ pub(super) struct SaveResult {
     pub(super) extras_unsaved: Vec<String>,
 }
 
+/// Why some files are not saved.
+fn too_large(files: &[PathBuf]) -> Option<String> {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let most = format!("{} MiB each and {} MiB in all", SAVED_FILE >> 20, SAVED_BYTES >> 20);
+    let words = || format!("files larger than is saved ({most}) are left out: {}", paths_in_words(&names));
+    (!files.is_empty()).then(words)
+}
+
 /// What was taken over from a worker, to be pushed.
 struct Takeover {
     wip: Option<CommitId>,
@@ -48,7 +58,7 @@ impl Life {
         let mut tries = 1;
         loop {
             match workspace.look(scratch).await {
-                Err(error) if tries < TRIES => {
+                Err(error) if tries < TRIES && !error.says_beyond() => {
                     tracing::warn!(worker = %self.handle.id(), %error, "its workspace cannot be read; trying again");
                     tries += 1;
                     *scratch = Scratch::after(&error, &self.handle.dir);
@@ -74,6 +84,11 @@ impl Life {
         };
         let (item, attempt) = (job.item, job.attempt);
         let mut refspecs = vec![];
+        let risk = match Risk::take(&self.handle.dir.risk("save")) {
+            Ok(risk) => risk,
+            Err(ends) => return SaveResult { trouble: Some(risk::in_words(ends)), ..SaveResult::default() },
+        };
+        pass(Point::SaveUnderway);
         let taken = match looked {
             Ok(left) => self.take(workspace, &left, &extras, scratch).await.map(|taken| (left, taken)),
             Err(error) => Err(error),
@@ -85,7 +100,8 @@ impl Life {
                 let stale = snapshots::may_exist(&self.handle.dir);
                 let newest = wip.clone().or_else(|| stale.then(|| snapshot_parent(&left, &self.handle.assignment)));
                 refspecs.extend(newest.map(|commit| format!("+{commit}:{}", wip_ref(item, attempt))));
-                let trouble = left_out.map(|error| format!("some of its files could not be saved: {error}"));
+                let unread = left_out.map(|error| format!("some of its files could not be saved: {error}"));
+                let trouble = too_large(&left.large).or(unread);
                 SaveResult { wip, commits: true, trouble, ..SaveResult::default() }
             }
             Err(error) => {
@@ -101,6 +117,8 @@ impl Life {
                 SaveResult { wip, commits: false, trouble: Some(trouble), ..SaveResult::default() }
             }
         };
+        // From here on it may be the coordinator that is waited for.
+        drop(risk);
         if !refspecs.is_empty() {
             pass(Point::PushWorkBefore);
             self.push(workspace, &refspecs, &[], scratch).await.ok();
@@ -152,7 +170,8 @@ impl Life {
             let taking = async {
                 let (wip, left_out) = if left.uncommitted_count > 0 {
                     let parent = snapshot_parent(left, &self.handle.assignment);
-                    let (wip, left_out) = workspace.snapshot(&parent, &extras.nested, scratch).await?;
+                    let without = [&extras.nested[..], &left.large].concat();
+                    let (wip, left_out) = workspace.snapshot(&parent, &without, scratch).await?;
                     (Some(wip), left_out)
                 } else {
                     (None, None)
@@ -161,10 +180,10 @@ impl Life {
                 if !commits.is_empty() {
                     workspace.take_over(&commits, scratch).await?;
                 }
-                Ok(Takeover { wip, left_out })
+                Ok::<_, GitError>(Takeover { wip, left_out })
             };
             match taking.await {
-                Err(error) if tries < TRIES => {
+                Err(error) if tries < TRIES && !error.says_beyond() => {
                     tracing::warn!(worker = %self.handle.id(), %error, "its work cannot be taken over; trying again");
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;

@@ -159,7 +159,7 @@ impl SnapshotTask {
             tracing::trace!(%worker, took = ?began.elapsed(), "nothing has changed");
             return Ok(Try::Done);
         }
-        let stop = self.stop.clone();
+        let (stop, print) = (self.stop.clone(), found.print);
         // Unless all goes well it is not used again: a git that was interrupted may still be at work in it.
         let ready = tokio::select! {
             () = stop.cancelled() => return Ok(Try::Last),
@@ -182,7 +182,7 @@ impl SnapshotTask {
             tracing::debug!(%worker, %commit, ?made, took = ?began.elapsed(), "a snapshot was taken");
             self.newest = Some(content);
         }
-        self.seen = found.print;
+        self.seen = print;
         self.ready = Some(ready);
         Ok(Try::Done)
     }
@@ -208,7 +208,7 @@ impl SnapshotTask {
     /// Makes a commit of what is new; none when the coordinator has it all.
     async fn make(&mut self, ready: &Ready, found: Fingerprint) -> Result<Option<(Content, CommitId)>, GitError> {
         let Ready { scratch, state: _, head, committed } = ready;
-        let (tree, _) = self.workspace.write_tree(&[], scratch).await?;
+        let (tree, _) = self.workspace.write_tree(&found.large, scratch).await?;
         let content = Content { head: head.clone(), uncommitted: (tree != *committed).then_some(tree) };
         let nothing = Content { head: self.handle.assignment.base.clone(), uncommitted: None };
         let new = content != *self.newest.as_ref().unwrap_or(&nothing);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sprint_core::assignment::Assignment;
@@ -16,6 +17,8 @@ use crate::host::socket;
 
 /// A request is a short line; what is longer is none.
 const LONGEST: u64 = 64 << 10;
+/// The pause after each connection: one that asks without end costs next to nothing.
+const PACE: Duration = Duration::from_millis(5);
 /// More connections at once than a worker has use for.
 const CONNECTIONS: usize = 16;
 
@@ -77,21 +80,24 @@ pub(crate) async fn serve(listener: UnixListener, assignment: &Assignment, dir: 
     let Ok(shown) = serde_json::to_string(&shown) else { return };
     let conversation = Conversation { shown, resolution: assignment.job.attempt().map(|_| dir.nothing_to_do()) };
     let mut connections = JoinSet::new();
+    let mut refused = 0_u64;
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => match peer::belongs(&stream, dir) {
-                    Ok((true, _)) => {
+                Ok((stream, _)) => {
+                    let belongs = peer::belongs(&stream, dir);
+                    if let Ok((true, _)) = belongs {
                         connections.spawn(conversation.clone().hold(stream));
+                    } else {
+                        refused += 1;
+                        // The 1st, the 2nd, the 4th, …: the log is not to grow with what knocks.
+                        if refused.is_power_of_two() {
+                            let worker = assignment.worker;
+                            tracing::warn!(%worker, ?belongs, refused, "refused a process that is not the worker's at its socket");
+                        }
                     }
-                    Ok((false, pid)) => {
-                        let worker = assignment.worker;
-                        tracing::warn!(%worker, %pid, "refused a process that is not the worker's at its socket");
-                    }
-                    Err(error) => {
-                        tracing::warn!(worker = %assignment.worker, %error, "refused a process that could not be identified");
-                    }
-                },
+                    tokio::time::sleep(PACE).await;
+                }
                 Err(error) => {
                     tracing::warn!(worker = %assignment.worker, %error, "the worker's socket fails");
                     return;

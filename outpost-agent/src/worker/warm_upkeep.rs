@@ -64,7 +64,11 @@ pub(crate) async fn run(agent: Arc<Agent>) {
 async fn prepare(agent: &Agent, listener: &UnixListener) -> Result<Waiting, PrepareError> {
     let session = Tmux::warm_session();
     let root = agent.data.root();
-    let command = [agent.program(), "warm".to_owned(), root.to_string_lossy().into_owned()];
+    let mut command = vec![agent.program(), "warm".to_owned(), root.to_string_lossy().into_owned()];
+    if let Some(policy) = &agent.policy {
+        std::fs::create_dir_all(agent.data.stage())?;
+        command.push(serde_json::to_string(&policy.mechanisms).map_err(io::Error::other)?);
+    }
     let pid = agent.tmux.new_session(&NewSession { session: &session, cwd: root, command: &command }).await?;
     match tokio::time::timeout(ARRIVAL_LIMIT, arrival(listener, pid)).await {
         Ok(Ok(shim)) => Ok(Waiting { session, shim }),

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
+use sprint_core::bounds::SAVED_FILE;
 
+use super::large::MOST as MOST_LARGE;
 use super::own_git::OwnGit;
 use super::stamp::Stamp;
 use crate::host::disk;
@@ -25,11 +27,13 @@ const MOST: usize = 1_000_000;
 const TICK: Duration = Duration::from_millis(20);
 
 /// What a walk has found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fingerprint {
     /// Equal values mean that nothing changed in between. None while something is changing.
     pub(crate) print: Option<u64>,
     pub(crate) files: usize,
+    /// Those that are too large to be saved.
+    pub(crate) large: Vec<PathBuf>,
 }
 
 /// Walks through a workspace, but not into the directories `ignored`.
@@ -41,14 +45,16 @@ pub(crate) fn of(workspace: &Path, ignored: &BTreeSet<PathBuf>) -> io::Result<Fi
     let root = File::options().read(true).custom_flags(flags.bits()).open(workspace)?;
     let settled = since_epoch(SystemTime::now() - TICK);
     let git = OwnGit::open(workspace).ok().map(|git| git.state());
-    let mut walk = Walk { root, ignored, sum: hash(&git), newest: (0, 0), left: MOST, open: vec![PathBuf::new()] };
+    let open = vec![PathBuf::new()];
+    let mut walk = Walk { root, ignored, sum: hash(&git), newest: (0, 0), left: MOST, open, large: vec![] };
     while let Some(dir) = walk.open.pop() {
         if walk.dir(&dir).is_err() {
             // Removed meanwhile, or not to be read: by git neither.
             walk.sum = walk.sum.wrapping_add(hash(&dir));
         }
     }
-    Ok(Fingerprint { print: (walk.newest < settled).then_some(walk.sum), files: MOST - walk.left })
+    let print = (walk.newest < settled).then_some(walk.sum);
+    Ok(Fingerprint { print, files: MOST - walk.left, large: walk.large })
 }
 
 struct Walk<'a> {
@@ -60,6 +66,7 @@ struct Walk<'a> {
     left: usize,
     /// Directories that are still to be listed.
     open: Vec<PathBuf>,
+    large: Vec<PathBuf>,
 }
 
 impl Walk<'_> {
@@ -82,6 +89,10 @@ impl Walk<'_> {
             let Ok(data) = entry.metadata() else { continue };
             let stamp = Stamp::of(&data);
             self.newest = self.newest.max(stamp.changed);
+            // What is committed counts as well here, so that only each file has a bound.
+            if data.is_file() && data.len() > SAVED_FILE && self.large.len() < MOST_LARGE {
+                self.large.push(path.clone());
+            }
             self.sum = self.sum.wrapping_add(hash(&(path, stamp)));
         }
         Ok(())

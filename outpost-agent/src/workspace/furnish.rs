@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sprint_core::assignment::Assignment;
+use sprint_core::inner_path::InnerPath;
 use sprint_core::recipe::{Cache, Recipe};
 use tokio::process::Command;
 
@@ -159,9 +160,8 @@ fn copy(from: &Path, workspace: &Path, path: &Path) -> io::Result<()> {
 /// The directories above a path in a workspace, from the outermost. A commit may hold links that lead out of the
 /// workspace; they are not followed.
 pub(super) fn parents(workspace: &Path, path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) || path.file_name().is_none() {
-        return Err(io::Error::other("it is not within the repository"));
-    }
+    let inside = InnerPath::new(path.as_os_str().as_bytes());
+    inside.map_err(|why| io::Error::other(format!("it is not within the repository: {why}")))?;
     let mut found: Vec<_> = path.ancestors().skip(1).filter(|parent| *parent != Path::new("")).collect();
     found.reverse();
     for parent in &found {

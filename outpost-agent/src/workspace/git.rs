@@ -1,11 +1,12 @@
 //! Runs the `git` program, cleanly: no hooks, no prompts, no inherited environment.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use sprint_process::{AND_WAS_ENDED, Group};
 use thiserror::Error;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::personal;
@@ -45,6 +46,12 @@ impl GitError {
         matches!(self, Self::Failed { said, .. } if never.iter().any(|words| said.contains(words)))
     }
 
+    /// Whether it would be so the next time as well: a bound was met.
+    pub(crate) fn says_beyond(&self) -> bool {
+        let said = |said: &String| said.contains(AND_WAS_ENDED) || said.contains("ut of memory");
+        matches!(self, Self::Failed { said: words, .. } if said(words))
+    }
+
     /// Whether git ran out of disk.
     pub(crate) fn says_full(&self) -> bool {
         match self {
@@ -67,6 +74,8 @@ pub(crate) enum Urgency {
 pub(crate) struct Git {
     command: Command,
     name: String,
+    /// The git directory, if it is the agent's own, and no worker can write to it.
+    own: Option<PathBuf>,
 }
 
 impl Git {
@@ -84,10 +93,12 @@ impl Git {
                 nice
             }
         };
-        Self::from(command, git_dir)
+        let mut git = Self { own: Some(git_dir.to_owned()), ..Self::from(command, git_dir) };
+        git.command.envs(personal::confined_filters());
+        git
     }
 
-    /// A command that ends in git's arguments.
+    /// A command that ends in git's arguments, on a directory that a worker may write to.
     pub(crate) fn from(mut command: Command, git_dir: &Path) -> Self {
         command
             .env_clear()
@@ -108,7 +119,15 @@ impl Git {
             .arg(git_dir)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        Self { command, name: String::new() }
+        Self { command, name: String::new(), own: None }
+    }
+
+    /// Without the filters of the agent's user.
+    pub(crate) fn unfiltered(mut self) -> Self {
+        for (key, _) in personal::filters() {
+            self.command.env_remove(key);
+        }
+        self
     }
 
     pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
@@ -120,8 +139,8 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError::Start`].
-    pub(crate) fn spawn(mut self) -> Result<Child, GitError> {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(GitError::Start)
+    pub(crate) fn spawn(mut self) -> Result<Group, GitError> {
+        Group::start(self.command.stdout(Stdio::piped()).stderr(Stdio::piped())).map_err(GitError::Start)
     }
 
     /// Works on the files of a worktree.
@@ -174,7 +193,12 @@ impl Git {
     /// [`GitError`], with what git said.
     pub(crate) async fn output(mut self) -> Result<Vec<u8>, GitError> {
         let began = Instant::now();
-        let output = self.command.output().await.map_err(GitError::Start)?;
+        let output = match sprint_process::output(&mut self.command).await {
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                return Err(GitError::Failed { command: self.name, said: error.to_string() });
+            }
+            output => output.map_err(GitError::Start)?,
+        };
         tracing::trace!(command = self.name, took = ?began.elapsed(), "git has run");
         if output.status.success() {
             return Ok(output.stdout);
@@ -183,7 +207,7 @@ impl Git {
         if said.is_empty() {
             said = output.status.to_string();
         }
-        if let Some(lock) = stale_lock(&said) {
+        if let Some(lock) = self.own.and_then(|own| stale_lock(&said, &own)) {
             tracing::warn!(lock = %lock.display(), "removing the stale lock of a git process that died");
             std::fs::remove_file(&lock).ok();
         }
@@ -191,9 +215,14 @@ impl Git {
     }
 }
 
-/// The lock file that stopped git, if it is old enough to be stale.
-fn stale_lock(said: &str) -> Option<PathBuf> {
+/// The lock file that stopped git, if it is old enough to be stale, and in the git directory itself: what a program says
+/// may be what a worker has it say.
+fn stale_lock(said: &str, own: &Path) -> Option<PathBuf> {
     let lock = PathBuf::from(lock_named(said)?);
+    let within = lock.strip_prefix(own).ok()?;
+    if within.components().any(|part| !matches!(part, Component::Normal(_))) {
+        return None;
+    }
     let modified = lock.metadata().ok()?.modified().ok()?;
     let age = SystemTime::now().duration_since(modified).ok()?;
     (age > STALE_LOCK).then_some(lock)

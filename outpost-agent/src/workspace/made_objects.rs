@@ -86,9 +86,9 @@ impl Workspace {
         fs::write(&names, list.output().await?).map_err(GitError::Start)?;
         let names = File::open(names).map_err(GitError::Start)?;
         let mut reading = Git::at(&scratch.saved).stdin(names).args(["cat-file", "--batch"]).spawn()?;
-        let printed = reading.stdout.take().ok_or_else(|| GitError::Start(io::ErrorKind::BrokenPipe.into()))?;
+        let printed = reading.child.stdout.take().ok_or_else(|| GitError::Start(io::ErrorKind::BrokenPipe.into()))?;
         let found = pointers(BufReader::new(printed)).await.map_err(GitError::Start)?;
-        reading.kill().await.ok();
+        drop(reading);
         Ok(found)
     }
 }

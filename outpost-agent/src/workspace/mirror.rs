@@ -251,13 +251,21 @@ impl Mirror {
         }
     }
 
+    /// Whether a commit is here with all that it needs: a fetch that was ended in its midst, with the worker that wanted
+    /// it, leaves commits without their trees. What refs name is whole, since git sets a ref when all of it is here.
     async fn holds(&self, commit: &CommitId) -> bool {
-        Git::at(&self.path).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]).run().await.is_ok()
+        let whole = ["rev-list", "--objects", "--quiet", commit.as_str(), "--not", "--all"];
+        Git::at(&self.path).args(whole).run().await.is_ok()
+    }
+
+    /// Says that the repository is whole.
+    fn marker(&self) -> PathBuf {
+        self.path.join("sprint-mirror")
     }
 
     /// Makes the bare repository unless it is there; `CONFIG` is written last and marks it whole.
     async fn create(&self) -> Result<(), PrepareError> {
-        let marker = self.path.join("sprint-mirror");
+        let marker = self.marker();
         if marker.exists() {
             return Ok(());
         }
@@ -308,6 +316,9 @@ impl Mirror {
     /// # Errors
     /// [`GitError`]; a ref that does not exist is none.
     pub(crate) async fn remove_ref(&self, name: &str) -> Result<(), GitError> {
+        if !self.marker().exists() {
+            return Ok(());
+        }
         // A fetch that was ended with its worker has left it; nobody else works on this ref.
         fs::remove_file(self.path.join(format!("{name}.lock"))).ok();
         Git::at(&self.path).args(["update-ref", "-d", name]).run().await.map(drop)

@@ -57,6 +57,34 @@ impl Drop for Reader {
     }
 }
 
+/// As a fetch leaves it that is ended in its midst, with the worker that wanted it: commits come first.
+#[tokio::test]
+async fn a_commit_without_its_tree_or_its_files_is_not_held() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("web.git");
+    let mirror = Mirror::new(path.clone());
+    mirror.create().await.expect("is made");
+    let blob = line(git(&path).args(["hash-object", "-w", "--stdin"]), "content");
+    let tree = line(git(&path).arg("mktree"), &format!("100644 blob {blob}\tfile\n"));
+    let mut commit = git(&path);
+    commit.args(["-c", "user.name=a", "-c", "user.email=a@b", "commit-tree", "-m", "x", &tree]);
+    let commit = CommitId::new(line(&mut commit, "")).expect("a commit");
+    assert!(mirror.holds(&commit).await);
+    for object in [&tree, &blob] {
+        let file = path.join("objects").join(&object[..2]).join(&object[2..]);
+        let away = dir.path().join("away");
+        fs::rename(&file, &away).expect("is renamed");
+        assert!(!mirror.holds(&commit).await, "without {object}");
+        fs::rename(&away, &file).expect("is renamed");
+    }
+    assert!(mirror.holds(&commit).await);
+    // A ref that nobody needs any more goes with the lock that an ended fetch has left, also where there is none.
+    fs::create_dir_all(path.join("refs/sprint/base")).expect("is made");
+    fs::write(path.join("refs/sprint/base/7.lock"), "").expect("is written");
+    mirror.remove_ref("refs/sprint/base/7").await.expect("is removed");
+    assert!(!path.join("refs/sprint/base/7.lock").exists());
+}
+
 #[tokio::test]
 async fn a_mirror_is_packed_and_who_borrows_from_it_finds_everything() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use sprint_core::bounds::REFS;
 use sprint_core::ids::CommitId;
 use sprint_core::lfs::LfsOid;
 
@@ -15,12 +16,14 @@ use super::refs::Given;
 use super::stamp::Stamp;
 use crate::host::disk;
 
-/// More than any file of refs holds.
-const REFS_MOST: u64 = 64 << 20;
+/// More than a file of one ref holds.
+const REF_MOST: u64 = 4 << 10;
 /// More than any index holds.
-const INDEX_MOST: u64 = 1 << 30;
+const INDEX_MOST: u64 = 256 << 20;
 /// More files of refs than a worker makes.
 const REFS_LOOKED_AT: usize = 100_000;
+/// The file of many refs.
+const PACKED: &str = "packed-refs";
 /// How often a ref may lead to another.
 const LINKS: usize = 5;
 
@@ -72,7 +75,7 @@ impl OwnGit {
     /// # Errors
     /// As [`Self::has_only`].
     pub(super) fn is_as_made(&self, head: &[u8], packed: &[u8]) -> io::Result<bool> {
-        let same = self.bytes("HEAD")? == head && self.bytes("packed-refs")? == packed;
+        let same = self.bytes("HEAD")? == head && self.bytes(PACKED)? == packed;
         Ok(same && self.loose_alone("")? && !self.has("worktrees") && !self.has("reftable"))
     }
 
@@ -89,7 +92,7 @@ impl OwnGit {
     pub(super) fn has_only(&self, branch: &str, given: &Given<'_>) -> io::Result<bool> {
         let name = format!("refs/heads/{branch}");
         let is_on_it = self.text("HEAD")?.trim_end() == format!("ref: {name}");
-        let packed = match self.bytes("packed-refs") {
+        let packed = match self.bytes(PACKED) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             packed => packed.unwrap_or_default(),
         };
@@ -142,8 +145,12 @@ impl OwnGit {
     }
 
     fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        let most = if name == PACKED { REFS } else { REF_MOST };
         let mut bytes = vec![];
-        self.file(name)?.take(REFS_MOST).read_to_end(&mut bytes)?;
+        self.file(name)?.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{name} has more than {most} bytes")));
+        }
         Ok(bytes)
     }
 
@@ -180,7 +187,7 @@ impl OwnGit {
 fn follow(read: impl Fn(&str) -> Option<String>) -> Option<CommitId> {
     let mut name = "HEAD".to_owned();
     for _ in 0..LINKS {
-        let text = read(&name).or_else(|| packed(&read("packed-refs")?, &name))?;
+        let text = read(&name).or_else(|| packed(&read(PACKED)?, &name))?;
         let text = text.trim_end();
         match text.strip_prefix("ref: ") {
             Some(next) if next.starts_with("refs/") => next.clone_into(&mut name),

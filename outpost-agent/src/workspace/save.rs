@@ -19,12 +19,12 @@ use sprint_core::ids::{CommitId, TreeId};
 use tokio::process::Command;
 
 use super::git::{Git, GitError};
-use super::lfs;
 use super::own_git::{GitState, OwnGit};
 use super::remote::Remote;
 use super::scratch::{Index, Scratch};
 use super::tree::repository;
 use super::untouched;
+use super::{large, lfs};
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
 
@@ -50,6 +50,8 @@ pub(crate) struct Remains {
     /// Paths with changes that are not committed; the first few of `uncommitted_count`.
     pub(crate) uncommitted: Vec<String>,
     pub(crate) uncommitted_count: usize,
+    /// Those that are too large to be saved.
+    pub(crate) large: Vec<PathBuf>,
     /// The directories of which git knows nothing.
     pub(crate) new_dirs: Vec<PathBuf>,
     /// The directories that the commits hold as a repository of its own.
@@ -112,11 +114,13 @@ impl Workspace {
         let untouched = async { Ok(untouched::find(git, &path, &scratch.look, &status).await) };
         let untouched = limited(untouched).await.unwrap_or_default();
         let changed = || changed(&status).filter(|path| !untouched.contains(*path));
+        let large = large::below(&self.path(), changed().map(path_of)).map_err(GitError::Start)?;
         let orphans = if gitlinks.is_empty() { vec![] } else { self.orphans(scratch, &head, &gitlinks).await };
         Ok(Remains {
             head: CommitId::new(newest).ok(),
             uncommitted: changed().take(NAMED).map(|path| String::from_utf8_lossy(path).into_owned()).collect(),
             uncommitted_count: changed().count(),
+            large,
             new_dirs: changed().filter_map(|path| path.strip_suffix(b"/")).map(path_of).collect(),
             gitlinks,
             orphans,
@@ -232,10 +236,10 @@ impl Workspace {
     pub(crate) async fn snapshot(
         &self,
         parent: &CommitId,
-        nested: &[PathBuf],
+        without: &[PathBuf],
         scratch: &Scratch,
     ) -> Result<(CommitId, Option<GitError>), GitError> {
-        let (tree, left_out) = self.write_tree(nested, scratch).await?;
+        let (tree, left_out) = self.write_tree(without, scratch).await?;
         Ok((self.commit_tree(&tree, parent, scratch).await?, left_out))
     }
 
@@ -247,33 +251,42 @@ impl Workspace {
     pub(crate) async fn rescue(&self, scratch: &Scratch) -> Result<(CommitId, Option<GitError>), GitError> {
         self.make(scratch, &[], &self.base).map_err(GitError::Start)?;
         limited(self.within(scratch).args(["read-tree", "HEAD"]).run()).await?;
-        let (commit, left_out) = self.snapshot(&self.base, &[], scratch).await?;
+        let large = large::below(&self.path(), std::iter::once(PathBuf::new())).map_err(GitError::Start)?;
+        let (commit, left_out) = self.snapshot(&self.base, &large, scratch).await?;
         self.take_over(&[&commit], scratch).await?;
         Ok((commit, left_out))
     }
 
-    /// Makes a tree of everything as it is now but for `nested` repositories; answers also why some files are not in
-    /// it.
+    /// Makes a tree of everything as it is now but for repositories within, and files that are too large; answers also
+    /// why some files are not in it.
     ///
     /// # Errors
     /// [`GitError`].
     pub(crate) async fn write_tree(
         &self,
-        nested: &[PathBuf],
+        without: &[PathBuf],
         scratch: &Scratch,
     ) -> Result<(TreeId, Option<GitError>), GitError> {
         let mut add = self.within(scratch).args(["add", "--all", "--ignore-errors"]);
-        if !nested.is_empty() {
-            let without = |path: &PathBuf| {
-                let mut pathspec = OsString::from(":(exclude,top,literal)");
-                pathspec.push(path);
-                pathspec
-            };
-            add = add.args(["--", "."]).args(nested.iter().map(without));
+        let exclude = |path: &PathBuf| {
+            let mut pathspec = OsString::from(":(exclude,top,literal)");
+            pathspec.push(path);
+            pathspec
+        };
+        if !without.is_empty() {
+            add = add.args(["--", "."]).args(without.iter().map(exclude));
         }
         // What cannot be read is left out rather than losing the rest.
         let left_out = match limited(add.run()).await {
             Err(error) if error.says_full() => return Err(error),
+            // What a filter of the person's does here is the worker's to say: then the files are taken as they are.
+            Err(error) if error.says_beyond() => {
+                fs::remove_file(scratch.look.join("index.lock")).ok();
+                let again = self.within(scratch).unfiltered().args(["add", "--all", "--ignore-errors"]);
+                let again = again.args(["--", "."]).args(without.iter().map(exclude));
+                limited(again.run()).await?;
+                Some(error)
+            }
             added => added.err(),
         };
         let tree = limited(self.within(scratch).args(["write-tree"]).run()).await?;
@@ -329,7 +342,7 @@ impl Workspace {
         let wanted = fs::File::open(wanted).map_err(GitError::Start)?;
         let pack = self.within_repository(git_dir, scratch).stdin(wanted);
         let mut packing = pack.args(["pack-objects", "--revs", "--stdout", "--quiet"]).args(options).spawn()?;
-        let pack: Stdio = match packing.stdout.take().map(TryInto::try_into) {
+        let pack: Stdio = match packing.child.stdout.take().map(TryInto::try_into) {
             Some(Ok(pack)) => pack,
             Some(Err(error)) => return Err(GitError::Start(error)),
             None => return Err(GitError::Start(io::ErrorKind::BrokenPipe.into())),
@@ -339,7 +352,7 @@ impl Workspace {
             unpack = unpack.args([format!("--max-input-size={limit}")]);
         }
         let packed = async {
-            let output = packing.wait_with_output().await.map_err(GitError::Start)?;
+            let output = sprint_process::capture(packing).await.map_err(GitError::Start)?;
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             let command = "pack-objects".to_owned();
             if output.status.success() { Ok(()) } else { Err(GitError::Failed { command, said }) }

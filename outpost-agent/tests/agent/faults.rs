@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sprint_core::assignment::{AttemptOutcome, Outcome, ReportBody};
+use sprint_core::bounds::DETAIL;
 use sprint_core::ids::WorkerId;
 use sprint_test_needs::{Need, SmallDisk, have};
 
@@ -269,7 +270,8 @@ async fn a_worker_that_damages_its_repository_loses_no_file_and_is_kept() {
     let run = "echo mine > mine; git add mine; git commit -qm mine; echo half > half; rm -rf .git/objects/??; exit 0";
     let worker = site.assign(site.item(40, run)).await;
     let finished = site.finished(worker).await;
-    let reason = lost(&finished.outcome);
+    // By its own doing: another outpost would see the same.
+    let Outcome::Attempt(AttemptOutcome::Failed { reason }) = &finished.outcome else { panic!("{finished:?}") };
     let kept = site.data().join("kept/140-1-40");
     let said =
         format!("its files are saved as uncommitted work; its directory is kept on the outpost as {}", kept.display());
@@ -422,4 +424,34 @@ async fn an_outpost_beyond_its_quota_says_so() {
     site.coordinator.until("it is paused", |state| paused(state).is_some()).await;
     let reason = site.coordinator.with(|state| paused(state).unwrap_or_default().to_owned());
     assert!(reason.starts_with("the data directory holds 3.") && reason.contains("--max-disk 2.0 MiB"), "{reason}");
+}
+
+/// As an earlier version could write one that knew no bounds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_was_written_without_bounds_is_cut_and_the_next_ones_follow() {
+    let mut site = Site::start(&[]).await;
+    let worker = site.assign(site.item(30, "echo waiting; sleep 1000")).await;
+    site.logged(worker, "waiting").await;
+    site.kill_agent();
+    let pane = site.tmux(&["list-panes", "-a", "-F", "#{pane_pid} #{session_name}"]).expect("a server");
+    let shim = pane.lines().find_map(|line| line.strip_suffix(&format!(" w{worker}"))).expect("its pane");
+    kill(Pid::from_raw(shim.parse().expect("a pid")), Signal::SIGKILL).expect("is killed");
+    let path = site.worker_dir(worker).join("reports.jsonl");
+    let journal = std::fs::read_to_string(&path).expect("a journal");
+    let started = journal.lines().rfind(|line| line.contains("\"report\"")).expect("a report");
+    let mut report: serde_json::Value = serde_json::from_str(started).expect("JSON");
+    let seq = report["report"]["seq"].as_u64().expect("a number") + 1;
+    report["report"] = serde_json::json!({
+        "worker": worker, "job": report["report"]["job"], "seq": seq, "report": "finished",
+        "exit_code": 0, "steps": [], "wip": null, "log_bytes": 0, "log_tail": "x".repeat(80 << 20),
+        "outcome": { "attempt": { "failed": { "reason": "it failed" } } },
+    });
+    std::fs::write(&path, format!("{journal}{report}\n")).expect("is written");
+    site.start_agent();
+    let finished = site.finished(worker).await;
+    let tail = &finished.log_tail;
+    assert!(tail.len() <= DETAIL && tail.ends_with("(83886080 bytes in all)"), "{} bytes", tail.len());
+    site.forgotten(worker).await;
+    let next = site.assign(site.item(31, COMMIT)).await;
+    assert!(matches!(site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
 }

@@ -77,7 +77,7 @@ async fn a_terminal_that_does_not_run_cannot_be_attached() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_gets_its_prompt_in_the_way_that_its_runtime_sets() {
-    use sprint_core::assignment::PromptDelivery;
+    use sprint_core::runtime::PromptDelivery;
     let site = Site::start(&[]).await;
     let mut by_stdin = site.item(5, "");
     by_stdin.steps[0].runtime.command = vec!["/bin/cat".to_owned()];

@@ -1,5 +1,6 @@
 //! The real agent, with a real tmux and a real git, against a small coordinator.
 
+mod channels;
 mod clone;
 mod ctl;
 mod faults;

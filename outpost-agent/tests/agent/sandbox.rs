@@ -17,9 +17,43 @@ struct Scene {
     victim: WorkerId,
     /// Of the victim's command.
     victim_pid: i32,
+    tmux_pid: i32,
+    /// Shared memory of this process.
+    shared: String,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        Command::new("ipcrm").args(["-m", &self.shared]).output().ok();
+    }
 }
 
 const SECRET: &str = "the-secret";
+
+/// Sets the limits of a process by its number.
+fn limit(pid: i32) -> String {
+    format!("python3 -c \"import resource; resource.prlimit({pid}, resource.RLIMIT_CPU, (1, 1))\"")
+}
+
+/// Makes a system call; succeeds if the kernel does more than say that it may not be made.
+fn call(number: i64, arguments: &[i32]) -> String {
+    let arguments = arguments.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    format!(
+        "python3 -c \"import ctypes,errno; c=ctypes.CDLL(None,use_errno=True); r=c.syscall({number},{arguments}); \
+         exit(r<0 and ctypes.get_errno() in (errno.EPERM,errno.ENOSYS,errno.ESRCH))\""
+    )
+}
+
+const ADD_KEY: i64 = nix::libc::SYS_add_key;
+const BPF: i64 = nix::libc::SYS_bpf;
+const CLONE3: i64 = nix::libc::SYS_clone3;
+const IO_URING_SETUP: i64 = nix::libc::SYS_io_uring_setup;
+const KEYCTL: i64 = nix::libc::SYS_keyctl;
+const PERF_EVENT_OPEN: i64 = nix::libc::SYS_perf_event_open;
+const PTRACE: i64 = nix::libc::SYS_ptrace;
+const PTRACE_ATTACH: i32 = 16;
+const SETNS: i64 = nix::libc::SYS_setns;
+const USERFAULTFD: i64 = nix::libc::SYS_userfaultfd;
 
 impl Scene {
     async fn new(options: &[&str]) -> Self {
@@ -28,13 +62,20 @@ impl Scene {
         let coordinator = site.path().join("coordinator");
         fs::create_dir_all(&coordinator).expect("is made");
         fs::write(coordinator.join("sprint.db"), SECRET).expect("is written");
-        let run = format!("echo {SECRET} > mine.txt; echo $$ > $SPRINT_ARTIFACTS/pid; echo ready; sleep 1000");
+        let run = format!("echo {SECRET} > mine.txt; echo ready; sleep 1000");
         let mut assignment = site.item(1, &run);
         SECRET.clone_into(&mut assignment.prompt);
         let victim = site.assign(assignment).await;
         site.logged(victim, "ready").await;
-        let pid = fs::read_to_string(site.worker_dir(victim).join("artifacts/pid")).expect("a pid");
-        Self { victim, victim_pid: pid.trim().parse().expect("a number"), site }
+        // As the host knows it: in its namespace it has another number.
+        let socket = format!("SPRINT_SOCKET={}", site.worker_dir(victim).join("worker.sock").display());
+        let sleeping = || pids_with(&socket, b"sleep\x001000\0").pop();
+        eventually("it sleeps", || sleeping().is_some()).await;
+        let victim_pid = sleeping().expect("it sleeps");
+        let tmux_pid = pids_with_argument(&site.data().join("tmux.sock"));
+        let made = Command::new("ipcmk").args(["-M", "4096"]).output().expect("ipcmk runs");
+        let shared = String::from_utf8_lossy(&made.stdout).rsplit(' ').next().expect("an id").trim().to_owned();
+        Self { site, victim, victim_pid, tmux_pid, shared }
     }
 
     /// Runs a script as a worker and returns what it printed.
@@ -103,6 +144,34 @@ impl Scene {
             ("an inherited file", "test -n \"$(ls /proc/self/fd | grep -v -x -e 0 -e 1 -e 2 -e 3)\"".to_owned()),
             ("tmux's variables", "env | grep TMUX".to_owned()),
             ("what is in the host's /tmp", format!("ls -d '{}'/outside/../git", self.site.path().display())),
+            ("the agent's limits", limit(agent)),
+            ("another's limits", limit(other)),
+            ("the limits of tmux", limit(self.tmux_pid)),
+            ("the agent's priority", format!("renice -n 19 -p {agent}")),
+            ("the agent's affinity", format!("taskset -p 1 {agent}")),
+            ("the agent's scheduling", format!("chrt -b -p 0 {agent}")),
+            ("the agent's disk priority", format!("ionice -c 3 -p {agent}")),
+            ("another's memory", call(PTRACE, &[PTRACE_ATTACH, other, 0, 0, 0, 0])),
+            ("another's descriptor", format!("python3 -c \"import os; os.pidfd_open({other})\"")),
+            ("shared memory of others", format!("ipcrm -m {}", self.shared)),
+            ("seeing it", "test \"$(ipcs -m | grep -c ^0x)\" != 0".to_owned()),
+            ("keys of its user", call(KEYCTL, &[0, -3, 1, 0, 0, 0])),
+            ("adding one", call(ADD_KEY, &[0, 0, 0, 0, 0, 0])),
+            ("a ring past the filter", call(IO_URING_SETUP, &[8, 0, 0, 0, 0, 0])),
+            ("a program in the kernel", call(BPF, &[0, 0, 0, 0, 0, 0])),
+            ("counters of the host", call(PERF_EVENT_OPEN, &[0, 0, -1, -1, 0, 0])),
+            ("faults in user space", call(USERFAULTFD, &[1, 0, 0, 0, 0, 0])),
+            ("a user namespace", "unshare -U true".to_owned()),
+            ("one by clone3", call(CLONE3, &[0, 0, 0, 0, 0, 0])),
+            ("another's namespace", call(SETNS, &[0, 0, 0, 0, 0, 0])),
+            (
+                "a new mount's handle",
+                "python3 -c \"import ctypes; f=ctypes.CDLL(None,use_errno=True).syscall(430,b'tmpfs',0); exit(f<0)\""
+                    .to_owned(),
+            ),
+            ("typing into its terminal", "python3 -c \"import fcntl,sys; fcntl.ioctl(0, 0x5412, b'x')\"".to_owned()),
+            ("the kernel's log", "dmesg".to_owned()),
+            ("the host's name", "python3 -c \"import socket; socket.sethostname('planted')\"".to_owned()),
         ]
     }
 }
@@ -125,12 +194,42 @@ async fn nothing_that_a_worker_must_not_do_succeeds() {
     assert!(!said.contains(SECRET) && !said.contains("PRIVATE KEY"), "{said}");
     // And no process was harmed.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(scene.victim_pid), None).expect("it runs");
+    let nice = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+        stat.rsplit_once(')').and_then(|(_, after)| after.split(' ').nth(17)).map(ToOwned::to_owned)
+    };
+    assert_eq!((nice(scene.victim_pid), nice(scene.site.agent_pid())), (Some("0".to_owned()), Some("0".to_owned())));
+    assert!(Command::new("ipcs").args(["-m", "-i", &scene.shared]).output().expect("runs").status.success());
     assert!(scene.site.worker_dir(scene.victim).join("workspace/mine.txt").exists());
     assert!(!Path::new("/root/escaped").exists());
     let planted = |path: &str| !scene.site.data().join("mirrors/web.git").join(path).exists();
     assert!(planted("hooks") && planted("refs/heads/planted") && planted("objects/planted"));
     let next = scene.site.assign(scene.site.item(3, "echo a > a; git add a; git commit -qm a")).await;
     assert!(matches!(scene.site.finished(next).await.outcome, Outcome::Attempt(AttemptOutcome::Committed { .. })));
+}
+
+/// A process that has a path among its arguments.
+fn pids_with_argument(path: &Path) -> i32 {
+    let path = path.as_os_str().as_encoded_bytes();
+    let pids = fs::read_dir("/proc").expect("is there").flatten();
+    let mut pids = pids.filter_map(|pid| pid.file_name().to_str()?.parse::<i32>().ok());
+    let has = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|found| found == path))
+    };
+    pids.find(has).expect("it runs")
+}
+
+/// The processes that have an entry in their environment, and these arguments.
+fn pids_with(entry: &str, arguments: &[u8]) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").expect("is there").flatten();
+    let pids = pids.filter_map(|pid| pid.file_name().to_str()?.parse::<i32>().ok());
+    let has = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
+            && fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == arguments)
+    };
+    pids.filter(has).collect()
 }
 
 /// A line of a script that says how a command went.
@@ -295,11 +394,17 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 const LANDLOCK_CREATE_RULESET: i32 = 444;
 const MOUNT_SETATTR: i32 = 442;
+const SECCOMP: i32 = 317;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn required_confinement_that_is_not_to_be_had_keeps_the_agent_from_starting() {
     let site = Site::without_agent(&["--sandbox", "require"]).await;
-    for (call, what) in [(LANDLOCK_CREATE_RULESET, "no Landlock"), (MOUNT_SETATTR, "view of their own")] {
+    let lacking = [
+        (LANDLOCK_CREATE_RULESET, "no Landlock"),
+        (MOUNT_SETATTR, "view of their own"),
+        (SECCOMP, "filters no system calls"),
+    ];
+    for (call, what) in lacking {
         let output = agent_without(&site, &[call]).output().expect("runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(what) && said.contains("--sandbox require"), "{said}");
@@ -309,9 +414,10 @@ async fn required_confinement_that_is_not_to_be_had_keeps_the_agent_from_startin
 #[tokio::test(flavor = "multi_thread")]
 async fn the_label_and_the_log_name_what_a_host_lacks() {
     let cases = [
-        (vec![LANDLOCK_CREATE_RULESET], "namespace"),
-        (vec![MOUNT_SETATTR], "landlock-abi"),
-        (vec![LANDLOCK_CREATE_RULESET, MOUNT_SETATTR], "none"),
+        (vec![LANDLOCK_CREATE_RULESET], "namespace+processes+seccomp"),
+        (vec![MOUNT_SETATTR], "landlock-abi7+seccomp"),
+        (vec![LANDLOCK_CREATE_RULESET, MOUNT_SETATTR], "seccomp"),
+        (vec![SECCOMP], "landlock-abi7+namespace+processes"),
     ];
     for (calls, label) in cases {
         let mut site = Site::without_agent(&[]).await;
@@ -319,7 +425,7 @@ async fn the_label_and_the_log_name_what_a_host_lacks() {
         site.start_agent_by(&mut command);
         site.joined(1).await;
         let told = site.coordinator.with(|state| state.hellos[0].labels["sandbox"].clone());
-        assert!(told.starts_with(label) && !told.contains('+'), "{told}");
+        assert_eq!(told, label);
         assert!(site.agent_log().contains("workers are not fully confined"), "{}", site.agent_log());
         let worker = site.assign(site.item(1, "echo a > a; git add a; git commit -qm a; mktemp")).await;
         let outcome = site.finished(worker).await.outcome;
@@ -386,7 +492,11 @@ async fn an_ordinary_users_worker_is_confined_as_well() {
     site.start_agent_by(&mut command);
     site.joined(1).await;
     let told = site.coordinator.with(|state| state.hellos[0].labels["sandbox"].clone());
-    assert!(told.ends_with("+namespace"), "{}", missing(Need::Userns, format_args!("the agent offers {told}")));
+    assert!(
+        told.ends_with("+namespace+processes+seccomp"),
+        "{}",
+        missing(Need::Userns, format_args!("the agent offers {told}"))
+    );
     let agent = site.agent_pid();
     let data = site.data().display();
     let run = format!(
@@ -466,7 +576,7 @@ async fn texts_that_are_too_long_for_an_argument_work() {
     let mut by_argument = site.item(2, "");
     by_argument.prompt = "p".repeat(200 << 10);
     by_argument.steps[0].runtime.command = vec!["/bin/echo".to_owned()];
-    by_argument.steps[0].runtime.prompt = sprint_core::assignment::PromptDelivery::Argument;
+    by_argument.steps[0].runtime.prompt = sprint_core::runtime::PromptDelivery::Argument;
     let worker = site.assign(by_argument).await;
     let finished = site.finished(worker).await;
     assert!(finished.log_tail.contains("context/prompt.md: read all of it"), "{}", finished.log_tail);

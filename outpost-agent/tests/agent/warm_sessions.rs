@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sprint_core::assignment::{AttemptOutcome, Outcome};
+use sprint_test_needs::{Need, SmallDisk, have};
 
 use crate::support::{Site, eventually};
 
@@ -155,4 +156,65 @@ async fn a_worker_whose_session_is_taken_by_another_command_can_be_stopped() {
     assert_eq!(finished.exit_code, None, "{finished:?}");
     assert_eq!(warm(&site), waiting, "it had no use for the warm session");
     assert!(!lives(pid.trim().parse().expect("a pid")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_session_has_its_namespaces_and_sees_what_the_host_mounts_meanwhile() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let lent = dir.path().join("lent");
+    std::fs::create_dir(&lent).expect("is made");
+    let lent = lent.canonicalize().expect("is there");
+    let mut options = ONE_SLOT.to_vec();
+    options.extend(["--allow-read", lent.to_str().expect("text")]);
+    let site = Site::start(&options).await;
+    let (_, keeper) = full(&site, 1).await.remove(0);
+    // The first command's own process is there, in namespaces of its own.
+    let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    eventually("a process waits in a view of its own", || {
+        descendants(keeper).into_iter().any(|pid| namespace(pid).is_some_and(|own| Some(own) != namespace(keeper)))
+    })
+    .await;
+    let Some(_disk) = have(Need::Tmpfs, || SmallDisk::mount(lent.clone(), "1m")) else { return };
+    std::fs::write(lent.join("late.txt"), "mounted meanwhile").expect("is written");
+    let worker = site.assign(site.item(1, &format!("cat {}/late.txt; exit 5", lent.display()))).await;
+    assert_eq!(site.finished(worker).await.exit_code, Some(5));
+    let log = std::fs::read_to_string(site.worker_dir(worker).join("terminal.log")).expect("a log");
+    assert!(log.contains("mounted meanwhile"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_that_waits_becomes_the_workers_command() {
+    let site = Site::start(ONE_SLOT).await;
+    let (_, keeper) = full(&site, 1).await.remove(0);
+    let mut waiting = vec![];
+    eventually("its processes wait", || {
+        let before = std::mem::replace(&mut waiting, descendants(keeper));
+        // The keeper's other side, what looks after the namespace, and the command to be.
+        waiting.len() >= 4 && waiting == before
+    })
+    .await;
+    let worker = site.assign(site.item(1, "echo ready; while ! test -e go; do sleep 0.02; done; exit 5")).await;
+    site.logged(worker, "ready").await;
+    let is_command = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"/bin/sh\0-c\0echo ready")
+    };
+    assert!(waiting.iter().any(is_command), "none of {waiting:?} has become the command");
+    std::fs::write(site.worker_dir(worker).join("workspace/go"), b"").expect("is written");
+    assert_eq!(site.finished(worker).await.exit_code, Some(5));
+}
+
+/// The processes below one.
+fn descendants(of: i32) -> Vec<i32> {
+    let children = |pid: i32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+    };
+    let mut all = children(of);
+    let mut next = 0;
+    while let Some(pid) = all.get(next).copied() {
+        all.extend(children(pid));
+        next += 1;
+    }
+    all
 }

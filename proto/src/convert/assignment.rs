@@ -199,7 +199,7 @@ impl From<Report> for v1::Report {
                 ReportBody::SentBack { reason, result } => {
                     v1::report::Body::SentBack(v1::SentBack { reason, result: result.map(Into::into) })
                 }
-                ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left } => {
+                ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left, agent } => {
                     v1::report::Body::Finished(v1::Finished {
                         exit_code,
                         steps: steps.into_iter().map(Into::into).collect(),
@@ -208,6 +208,7 @@ impl From<Report> for v1::Report {
                         log_tail,
                         outcome: Some(outcome.into()),
                         left: Some((*left).into()),
+                        agent: agent.map(|agent| (*agent).into()),
                     })
                 }
             }),
@@ -231,7 +232,8 @@ impl TryFrom<v1::Report> for Report {
             v1::report::Body::SentBack(v1::SentBack { reason, result }) => {
                 ReportBody::SentBack { reason, result: result.map(CommitId::new).transpose()? }
             }
-            v1::report::Body::Finished(v1::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left }) => {
+            v1::report::Body::Finished(finished) => {
+                let v1::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left, agent } = finished;
                 ReportBody::Finished {
                     exit_code,
                     steps: steps.into_iter().map(Into::into).collect(),
@@ -240,6 +242,7 @@ impl TryFrom<v1::Report> for Report {
                     log_tail,
                     outcome: required(outcome, "the report's outcome")?.try_into()?,
                     left: Box::new(left.map(Into::into).unwrap_or_default()),
+                    agent: agent.map(|agent| Ok::<_, Malformed>(Box::new(agent.try_into()?))).transpose()?,
                 }
             }
         };
@@ -342,5 +345,92 @@ impl TryFrom<v1::gate_run_outcome::Kind> for GateRunOutcome {
             v1::gate_run_outcome::Kind::Lost(reason) => Self::Lost { reason },
             v1::gate_run_outcome::Kind::Stopped(reason) => Self::Stopped { reason },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use sprint_core::agent::AgentSaid;
+    use sprint_core::assignment::{CommandResult, Leftovers};
+    use sprint_core::fixtures::{attempt_job, gate, verdict};
+    use sprint_core::gates::{Finding, FindingLevel, GateOutcome};
+    use sprint_core::ids::{TrialId, WorkerId};
+    use sprint_core::job::{GateJob, Job};
+
+    use super::*;
+    use crate::MAX_MESSAGE_BYTES;
+
+    /// Longer than any bound of a text, and more than any bound of a list.
+    const LONG: usize = 200_000;
+    const MANY: usize = 1_500;
+
+    fn long() -> String {
+        "ä".repeat(LONG / 2)
+    }
+
+    fn finished(job: Job, outcome: Outcome) -> Report {
+        let step =
+            CommandResult { name: "x".to_owned(), exit_code: None, signal: None, timed_out: false, duration_ms: 1 };
+        let left = Leftovers {
+            files: vec![long(); MANY / 10],
+            file_count: u64::MAX,
+            saved: vec![long(); MANY / 10],
+            unsaved: Some(long()),
+        };
+        let body = ReportBody::Finished {
+            exit_code: Some(1),
+            steps: vec![step; MANY],
+            wip: None,
+            log_bytes: u64::MAX,
+            log_tail: long(),
+            outcome,
+            left: Box::new(left),
+            agent: Some(Box::new(AgentSaid { runtime: long(), session: Some(long()), ..AgentSaid::default() })),
+        };
+        Report { worker: WorkerId::new(1), job, seq: 1, body }
+    }
+
+    #[test]
+    fn the_longest_report_fits_into_a_message_and_comes_back_as_it_was() {
+        let reason = long;
+        let finding = Finding { file: long(), line: None, level: FindingLevel::Error, message: long() };
+        let mut judged = verdict(&gate("test"), GateOutcome::Failed);
+        judged.reason = long();
+        judged.findings = vec![finding; 60];
+        let candidate = sprint_core::fixtures::candidate();
+        let (commit, tree) = (candidate.commit, candidate.tree);
+        let attempts = [
+            AttemptOutcome::Failed { reason: reason() },
+            AttemptOutcome::Unfit { reason: reason() },
+            AttemptOutcome::NotSetUp { reason: reason() },
+            AttemptOutcome::NothingToDo { reason: reason() },
+            AttemptOutcome::Lost { reason: reason() },
+            AttemptOutcome::Stopped { reason: reason() },
+        ];
+        let gates = [
+            GateRunOutcome::Judged { commit, tree, verdicts: vec![judged; 3] },
+            GateRunOutcome::Failed { reason: reason() },
+            GateRunOutcome::Lost { reason: reason() },
+            GateRunOutcome::Stopped { reason: reason() },
+        ];
+        let attempts = attempts.map(|outcome| finished(attempt_job(2), Outcome::Attempt(outcome)));
+        let gates = gates.map(|outcome| {
+            let job = Job::Gate(GateJob { trial: TrialId::new(1), gate: "test".to_owned() });
+            finished(job, Outcome::Gate(outcome))
+        });
+        let sent_back = ReportBody::SentBack { reason: long(), result: None };
+        let sent_back = Report { worker: WorkerId::new(1), job: attempt_job(2), seq: 2, body: sent_back };
+        for report in attempts.into_iter().chain(gates).chain([sent_back]) {
+            let bounded = report.bounded();
+            let message = v1::Report::from(bounded.clone());
+            let bytes = message.encoded_len();
+            assert!(bytes < MAX_MESSAGE_BYTES / 16, "{bytes} bytes: {:?}", bounded.job);
+            let back = Report::try_from(message).expect("is read");
+            assert_eq!(back, bounded);
+            assert_eq!(bounded.clone().bounded(), bounded, "what is within bounds stays as it is");
+            let json = serde_json::to_vec(&bounded).expect("is written");
+            assert_eq!(serde_json::from_slice::<Report>(&json).expect("is read"), bounded);
+        }
     }
 }

@@ -5,6 +5,7 @@ use sprint_core::gates::{FIRST_STAGE, Gate, InvalidNeed, InvalidThreshold, Repor
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, TrialId};
 use sprint_core::merge_queue::prior::Prior;
 use sprint_core::merge_queue::{ChangeSeen, Standing};
+use sprint_core::protection::{Approval, Protection};
 use sprint_core::time::Timestamp;
 
 use super::{Malformed, each, millis, required};
@@ -12,8 +13,22 @@ use crate::v1;
 
 impl From<ChangeSeen> for v1::Change {
     fn from(ChangeSeen { change, standing }: ChangeSeen) -> Self {
-        let Change { id, repo, item, attempt, head, role, source, direct, left_out, state, created_at, updated_at } =
-            change;
+        let Change {
+            id,
+            repo,
+            item,
+            attempt,
+            head,
+            role,
+            source,
+            own,
+            direct,
+            left_out,
+            protection,
+            state,
+            created_at,
+            updated_at,
+        } = change;
         let name = state.name().to_string();
         let (candidate, reason, conflict_paths) = match state {
             ChangeState::Queued => (None, None, vec![]),
@@ -29,8 +44,10 @@ impl From<ChangeSeen> for v1::Change {
             head: head.into(),
             role: role.map(|role| role.to_string()),
             source,
+            own,
             direct: direct.map(|Direct { skip_gates, reason }| v1::Direct { skip_gates, reason }),
             left_out,
+            protection: protection.map(Into::into),
             state: name,
             candidate: candidate.map(Into::into),
             reason,
@@ -54,8 +71,10 @@ impl TryFrom<v1::Change> for ChangeSeen {
             head,
             role,
             source,
+            own,
             direct,
             left_out,
+            protection,
             state,
             candidate,
             reason,
@@ -80,13 +99,37 @@ impl TryFrom<v1::Change> for ChangeSeen {
             head: CommitId::new(head)?,
             role: role.map(|role| role.parse()).transpose()?,
             source,
+            own,
             direct: direct.map(|v1::Direct { skip_gates, reason }| Direct { skip_gates, reason }),
             left_out,
+            protection: protection.map(Into::into),
             state,
             created_at: Timestamp::from_millis(created_at_ms),
             updated_at: Timestamp::from_millis(updated_at_ms),
         };
         Ok(Self { change, standing: standing.map(TryInto::try_into).transpose()? })
+    }
+}
+
+impl From<Protection> for v1::Protection {
+    fn from(protection: Protection) -> Self {
+        let Protection { paths, more, weakens, approval } = protection;
+        let more = more.try_into().unwrap_or(u64::MAX);
+        let approval = approval.map(|Approval { by, reason, at }| v1::Approval { by, reason, at_ms: at.as_millis() });
+        Self { paths, more, weakens, approval }
+    }
+}
+
+impl From<v1::Protection> for Protection {
+    fn from(protection: v1::Protection) -> Self {
+        let v1::Protection { paths, more, weakens, approval } = protection;
+        let more = more.try_into().unwrap_or(usize::MAX);
+        let approval = approval.map(|v1::Approval { by, reason, at_ms }| Approval {
+            by,
+            reason,
+            at: Timestamp::from_millis(at_ms),
+        });
+        Self { paths, more, weakens, approval }
     }
 }
 
@@ -126,12 +169,13 @@ impl TryFrom<v1::Standing> for Standing {
 
 impl From<Candidate> for v1::Candidate {
     fn from(candidate: Candidate) -> Self {
-        let Candidate { commit, tree, base, gates } = candidate;
+        let Candidate { commit, tree, base, gates, new_gates } = candidate;
         Self {
             commit: commit.into(),
             tree: tree.into(),
             base: base.into(),
             gates: gates.into_iter().map(Into::into).collect(),
+            new_gates: new_gates.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -140,12 +184,13 @@ impl TryFrom<v1::Candidate> for Candidate {
     type Error = Malformed;
 
     fn try_from(candidate: v1::Candidate) -> Result<Self, Malformed> {
-        let v1::Candidate { commit, tree, base, gates } = candidate;
+        let v1::Candidate { commit, tree, base, gates, new_gates } = candidate;
         Ok(Self {
             commit: CommitId::new(commit)?,
             tree: TreeId::new(tree)?,
             base: CommitId::new(base)?,
             gates: each(gates)?,
+            new_gates: each(new_gates)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every conversion destructures every field, so that a new one breaks the build.
 
+mod agent;
 mod assignment;
 mod change;
 mod committing;

@@ -3,10 +3,10 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
-use sprint_core::assignment::Runtime;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Role;
 use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
+use sprint_core::runtime::{Channel, HostLogin, Login, LoginFile, Runtime};
 use sprint_core::time::Timestamp;
 
 use super::{Malformed, each, millis};
@@ -151,8 +151,39 @@ pub(super) fn by_role<T, S: BuildHasher>(map: HashMap<String, T, S>) -> Result<B
 
 impl From<Runtime> for v1::Runtime {
     fn from(runtime: Runtime) -> Self {
-        let Runtime { name, command, env, prompt, success_codes } = runtime;
-        Self { name, command, env: env.into_iter().collect(), prompt: prompt.to_string(), success_codes }
+        let Runtime {
+            name,
+            command,
+            env,
+            prompt,
+            success_codes,
+            channel,
+            model,
+            arguments,
+            unattended,
+            login,
+            host: HostLogin { files, env: variables },
+            about,
+            version,
+            verified,
+        } = runtime;
+        let files = files.into_iter().map(|LoginFile { from, to }| v1::LoginFile { from, to }).collect();
+        Self {
+            name,
+            command,
+            env: env.into_iter().collect(),
+            prompt: prompt.to_string(),
+            success_codes,
+            channel: channel.to_string(),
+            model,
+            arguments,
+            unattended,
+            login: login.to_string(),
+            host: Some(v1::HostLogin { files, env: variables }),
+            about,
+            version,
+            verified,
+        }
     }
 }
 
@@ -160,7 +191,42 @@ impl TryFrom<v1::Runtime> for Runtime {
     type Error = Malformed;
 
     fn try_from(runtime: v1::Runtime) -> Result<Self, Malformed> {
-        let v1::Runtime { name, command, env, prompt, success_codes } = runtime;
-        Ok(Self { name, command, env: env.into_iter().collect(), prompt: prompt.parse()?, success_codes })
+        let v1::Runtime {
+            name,
+            command,
+            env,
+            prompt,
+            success_codes,
+            channel,
+            model,
+            arguments,
+            unattended,
+            login,
+            host,
+            about,
+            version,
+            verified,
+        } = runtime;
+        let v1::HostLogin { files, env: variables } = host.unwrap_or_default();
+        let files = files.into_iter().map(|v1::LoginFile { from, to }| LoginFile { from, to }).collect();
+        // A program of an earlier release says neither.
+        let channel = if channel.is_empty() { Channel::None } else { channel.parse()? };
+        let login = if login.is_empty() { Login::Host } else { login.parse()? };
+        Ok(Self {
+            name,
+            command,
+            env: env.into_iter().collect(),
+            prompt: prompt.parse()?,
+            success_codes,
+            channel,
+            model,
+            arguments,
+            unattended,
+            login,
+            host: HostLogin { files, env: variables },
+            about,
+            version,
+            verified,
+        })
     }
 }

@@ -72,9 +72,10 @@ impl TryFrom<v1::StatusResponse> for CoordinatorStatus {
 
 impl From<QueueStatus> for v1::QueueStatus {
     fn from(queue: QueueStatus) -> Self {
-        let QueueStatus { repo, branch, halted, upstream_trouble, changes } = queue;
-        let changes = changes.into_iter().map(ChangeId::get).collect();
-        Self { repo: repo.into(), branch, halted, changes, upstream_trouble }
+        let QueueStatus { repo, branch, halted, upstream_trouble, changes, awaiting_approval } = queue;
+        let numbers = |changes: Vec<ChangeId>| changes.into_iter().map(ChangeId::get).collect();
+        let (changes, awaiting_approval) = (numbers(changes), numbers(awaiting_approval));
+        Self { repo: repo.into(), branch, halted, changes, upstream_trouble, awaiting_approval }
     }
 }
 
@@ -82,9 +83,10 @@ impl TryFrom<v1::QueueStatus> for QueueStatus {
     type Error = Malformed;
 
     fn try_from(queue: v1::QueueStatus) -> Result<Self, Malformed> {
-        let v1::QueueStatus { repo, branch, halted, changes, upstream_trouble } = queue;
-        let changes = changes.into_iter().map(ChangeId::new).collect();
-        Ok(Self { repo: repo.parse()?, branch, halted, upstream_trouble, changes })
+        let v1::QueueStatus { repo, branch, halted, changes, upstream_trouble, awaiting_approval } = queue;
+        let ids = |changes: Vec<u64>| changes.into_iter().map(ChangeId::new).collect();
+        let (changes, awaiting_approval) = (ids(changes), ids(awaiting_approval));
+        Ok(Self { repo: repo.parse()?, branch, halted, upstream_trouble, changes, awaiting_approval })
     }
 }
 

@@ -22,6 +22,7 @@ impl From<Worker> for v1::Worker {
             ended_at,
             report_seq,
             log_bytes,
+            agent,
         } = worker;
         let name = state.name().to_string();
         let (exit_code, reason) = match state {
@@ -47,6 +48,7 @@ impl From<Worker> for v1::Worker {
             ended_at_ms: time_ms(ended_at),
             report_seq,
             log_bytes,
+            agent: agent.map(|agent| (*agent).into()),
         }
     }
 }
@@ -72,6 +74,7 @@ impl TryFrom<v1::Worker> for Worker {
             report_seq,
             log_bytes,
             resumed,
+            agent,
         } = worker;
         let state = match state.parse::<WorkerStateName>()? {
             WorkerStateName::Assigned => WorkerState::Assigned,
@@ -99,6 +102,7 @@ impl TryFrom<v1::Worker> for Worker {
             ended_at: time(ended_at_ms),
             report_seq,
             log_bytes,
+            agent: agent.map(|agent| Ok::<_, Malformed>(Box::new(agent.try_into()?))).transpose()?,
         })
     }
 }

@@ -44,6 +44,14 @@ pub(crate) enum ChangeCommand {
         /// The change's number
         id: ChangeId,
     },
+    /// Let a change land although it changes protected paths
+    Approve {
+        /// The change's number
+        id: ChangeId,
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
     /// Remove a change from the queue and block its item
     Drop {
         /// The change's number
@@ -77,7 +85,7 @@ impl ChangeCommand {
         match self {
             Self::List(args) => {
                 let (limit, left) = (args.limit, args.left());
-                let mut found = changes.list(args.request()).await?.into_inner().changes;
+                let mut found = app.client.all_changes(args.request()).await?;
                 let has_older = args::newest(&mut found, limit);
                 app.output.list(&views(found)?, "changes", list)?;
                 app.output.hidden(has_older, args::OLDER);
@@ -86,7 +94,8 @@ impl ChangeCommand {
             }
             Self::Show { id } => {
                 let seen = ChangeSeen::try_from(changes.get(request(id)).await?.into_inner())?;
-                let gates = seen.change.candidate().map_or(vec![], |candidate| candidate.gates.clone());
+                let gates =
+                    seen.change.candidate().map_or(vec![], |candidate| candidate.all_gates().cloned().collect());
                 let change = ChangeView::from(seen);
                 let explanation = explanation(changes.explain(request(id)).await?.into_inner())?;
                 app.output.one(&change, |change, _| details(change, &gates, &explanation))
@@ -107,6 +116,9 @@ impl ChangeCommand {
                 })
             }
             Self::Retry { id } => changed(app, changes.retry(request(id)).await?.into_inner()),
+            Self::Approve { id, reason } => {
+                changed(app, changes.approve(v1::ApproveChangeRequest { id: id.get(), reason }).await?.into_inner())
+            }
             Self::Drop { id, reason } => {
                 changed(app, changes.drop(v1::DropChangeRequest { id: id.get(), reason }).await?.into_inner())
             }
@@ -122,6 +134,7 @@ impl ChangeListArgs {
             item: item.map(ItemId::get),
             pending: !all,
             limit: args::one_more(limit),
+            before: 0,
         }
     }
 

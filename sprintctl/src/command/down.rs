@@ -102,13 +102,13 @@ async fn reach(place: &Place) -> Option<Client> {
 }
 
 async fn live_workers(client: &Client) -> Result<Vec<v1::Worker>, Failure> {
-    Ok(client.workers().list(v1::ListWorkersRequest { live: true, ..Default::default() }).await?.into_inner().workers)
+    client.all_workers(v1::ListWorkersRequest { live: true, ..Default::default() }).await
 }
 
 /// What is nowhere but here, a line for each.
 async fn unsaved(client: &Client, workers: &[v1::Worker], place: &Place) -> Result<Vec<String>, Failure> {
     let mut lines: Vec<_> = workers.iter().map(|worker| format!("worker {} is at work", worker.id)).collect();
-    let items = client.items().list(v1::ListItemsRequest::default()).await?.into_inner().items;
+    let items = client.all_items(v1::ListItemsRequest::default()).await?;
     for item in items {
         let item = Item::try_from(item)?;
         let (id, title) = (item.id, &item.title);

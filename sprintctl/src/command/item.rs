@@ -188,7 +188,7 @@ impl ItemCommand {
             Self::Add(args) => args.run(app).await,
             Self::List(args) => {
                 let limit = args.limit;
-                let mut found = items.list(args.request()).await?.into_inner().items;
+                let mut found = app.client.all_items(args.request()).await?;
                 let has_older = args::newest(&mut found, limit);
                 let views = views(found)?;
                 app.output.list(&views, "items", list)?;
@@ -281,6 +281,7 @@ impl ItemListArgs {
             labels: label,
             parent: parent.map(ItemId::get),
             limit: args::one_more(limit),
+            before: 0,
         }
     }
 }

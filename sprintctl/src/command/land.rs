@@ -28,7 +28,8 @@ pub(crate) struct LandArgs {
     /// Land it directly, without the merge queue, and wait until it has landed
     #[arg(long)]
     direct: bool,
-    /// Land it although the queue is halted, a worker is on its item (the worker is ended), or work is uncommitted
+    /// Land it although the queue is halted, a worker is on its item (the worker is ended), work is uncommitted, or a
+    /// worker has changed protected paths
     #[arg(long, requires_all = ["direct", "reason"])]
     force: bool,
     /// Land it without running its gates

@@ -15,10 +15,12 @@ pub(crate) mod login;
 pub(crate) mod outpost;
 pub(crate) mod repo;
 mod restore;
+pub(crate) mod runtime;
 pub(crate) mod status;
 mod tail;
 pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod usage;
 pub(crate) mod wait;
 pub(crate) mod worker;
 
@@ -42,6 +44,9 @@ pub(crate) enum Remote {
     /// Agents at work
     #[command(subcommand)]
     Worker(worker::WorkerCommand),
+    /// Agents that can be run, and where they are
+    #[command(subcommand)]
+    Runtime(runtime::RuntimeCommand),
     /// Entries of the merge queue
     #[command(subcommand)]
     Change(change::ChangeCommand),
@@ -62,6 +67,8 @@ pub(crate) enum Remote {
     Whoami,
     /// Summarise items, workers, outposts, merge queues and loops
     Status(status::StatusArgs),
+    /// Add up tokens and costs of agents, by their own word
+    Usage(usage::UsageArgs),
     /// Wait until items reach a stage
     Wait(wait::WaitArgs),
 }
@@ -78,6 +85,7 @@ impl Remote {
             Self::Item(command) => command.run(app).await,
             Self::Outpost(command) => command.run(app).await,
             Self::Worker(command) => command.run(app).await,
+            Self::Runtime(command) => command.run(app).await,
             Self::Change(command) => command.run(app).await,
             Self::Gate(command) => command.run(app).await,
             Self::Land(args) => land::land(args, app).await,
@@ -86,6 +94,7 @@ impl Remote {
             Self::Token(command) => command.run(app).await,
             Self::Whoami => login::whoami(app).await,
             Self::Status(args) => status::status(args, app).await,
+            Self::Usage(args) => usage::usage(args, app).await,
             Self::Wait(args) => wait::wait(args, app).await,
         }
     }

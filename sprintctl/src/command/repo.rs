@@ -1,10 +1,10 @@
 //! `sprintctl repo`.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use sprint_core::address::RepoAddress;
-use sprint_core::assignment::Runtime;
 use sprint_core::committing::GitIdentity;
 use sprint_core::explain::ReasonView;
 use sprint_core::gates::Gate;
@@ -12,9 +12,11 @@ use sprint_core::ids::CommitId;
 use sprint_core::ids::RepoName;
 use sprint_core::job::Role;
 use sprint_core::repo::{NothingToDo, Repo, Resume, UpstreamChoice};
+use sprint_core::runtime::Runtime;
 use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
 
+use crate::agent::{self, AgentArgs};
 use crate::app::App;
 use crate::args::{self, Pair};
 use crate::failure::Failure;
@@ -68,6 +70,11 @@ pub(crate) struct RepoAddArgs {
     /// The command line of another role, such as the resolver, who resolves merge conflicts; repeatable
     #[arg(long, value_name = "ROLE=CMD")]
     role_run: Vec<Pair<Role, String>>,
+    #[command(flatten)]
+    agent: AgentArgs,
+    /// The agent of another role: its name, or a TOML file that says how it is started; repeatable
+    #[arg(long, value_name = "ROLE=NAME|FILE")]
+    runtime: Vec<Pair<Role, String>>,
     /// The number of attempts before an item is blocked [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
@@ -152,9 +159,11 @@ pub(crate) struct RepoSetArgs {
     /// The command line of a role, such as the resolver, who resolves merge conflicts; empty to remove it; repeatable
     #[arg(long, value_name = "ROLE=CMD")]
     role_run: Vec<Pair<Role, String>>,
-    /// The runtime of a role, from a TOML file; repeatable
-    #[arg(long, value_name = "ROLE=FILE")]
-    runtime: Vec<Pair<Role, PathBuf>>,
+    #[command(flatten)]
+    agent: AgentArgs,
+    /// The agent of a role: its name, or a TOML file that says how it is started; `shell` for a command line; repeatable
+    #[arg(long, value_name = "ROLE=NAME|FILE")]
+    runtime: Vec<Pair<Role, String>>,
     /// The most workers of a role at one time; 0 for no limit; repeatable
     #[arg(long, value_name = "ROLE=N")]
     limit: Vec<Pair<Role, u32>>,
@@ -193,7 +202,7 @@ impl RepoCommand {
         let mut repos = app.client.repos();
         match self {
             Self::Add(args) => {
-                let mut request = args.request();
+                let mut request = args.request()?;
                 if request.url == "-" {
                     secret::read_line("address").await?.trim().clone_into(&mut request.url);
                 }
@@ -236,10 +245,25 @@ fn answered(app: &App, answer: v1::RepoAnswer) -> Result<(), Failure> {
 }
 
 impl RepoAddArgs {
-    fn request(self) -> v1::AddRepoRequest {
-        let Self { name, url, branch, run, role_run, max_attempts, limit, probe, running, gates, commits } = self;
-        v1::AddRepoRequest {
+    fn request(self) -> Result<v1::AddRepoRequest, Failure> {
+        let Self {
+            name,
+            url,
+            branch,
+            run,
+            role_run,
+            agent,
+            runtime,
+            max_attempts,
+            limit,
             probe,
+            running,
+            gates,
+            commits,
+        } = self;
+        Ok(v1::AddRepoRequest {
+            probe,
+            runtimes: wire(agent::runtimes(runtime, agent)?),
             name: name.into(),
             url: absolute(url),
             branch: branch.unwrap_or_default(),
@@ -255,7 +279,7 @@ impl RepoAddArgs {
             nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
-        }
+        })
     }
 }
 
@@ -265,6 +289,7 @@ impl RepoSetArgs {
             name,
             run,
             role_run,
+            agent,
             runtime,
             limit,
             max_attempts,
@@ -281,10 +306,7 @@ impl RepoSetArgs {
         let request = v1::SetRepoRequest {
             name: name.to_string(),
             run: commands(run, role_run),
-            runtimes: runtime
-                .into_iter()
-                .map(|pair| Ok((pair.key.to_string(), read_runtime(&pair.value)?.into())))
-                .collect::<Result<_, Failure>>()?,
+            runtimes: wire(agent::runtimes(runtime, agent)?),
             max_attempts,
             limits: args::map(limit),
             set_gates: no_gates || !gates.gates.is_empty(),
@@ -315,6 +337,11 @@ impl RepoGateArgs {
     }
 }
 
+/// The runtimes by role, as they are sent.
+fn wire(runtimes: Vec<(Role, Runtime)>) -> HashMap<String, v1::Runtime> {
+    runtimes.into_iter().map(|(role, runtime)| (role.to_string(), runtime.into())).collect()
+}
+
 /// The command lines by role; `--run` is the developers'.
 fn commands<M: FromIterator<(String, String)>>(run: Option<String>, by_role: Vec<Pair<Role, String>>) -> M {
     let developer = run.map(|value| Pair { key: Role::Developer, value });
@@ -324,15 +351,6 @@ fn commands<M: FromIterator<(String, String)>>(run: Option<String>, by_role: Vec
 /// The coordinator has another working directory: a path that is there is sent whole.
 fn absolute(url: String) -> String {
     std::fs::canonicalize(&url).map_or(url, |path| path.display().to_string())
-}
-
-fn read_runtime(path: &Path) -> Result<Runtime, Failure> {
-    let text = std::fs::read_to_string(path).map_err(Failure::io(format!("reading {}", path.display())))?;
-    toml::from_str(&text).map_err(|error| {
-        let why = error.to_string();
-        Failure::new("client.invalid_runtime", format!("{} is not a runtime: {}", path.display(), why.trim_end()))
-            .with_next("a runtime needs name and command, and may have env, prompt and success_codes")
-    })
 }
 
 fn decode(answer: v1::RepoAnswer) -> Result<RepoDetails, Malformed> {
@@ -352,15 +370,6 @@ fn decode(answer: v1::RepoAnswer) -> Result<RepoDetails, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_runtime_with_a_misspelt_key_is_refused_by_its_file_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("agent.toml");
-        std::fs::write(&path, "name = \"a\"\ncomand = [\"x\"]\n").unwrap();
-        let failure = read_runtime(&path).unwrap_err().to_string();
-        assert!(failure.contains("agent.toml is not a runtime") && failure.contains("comand"), "{failure}");
-    }
 
     #[test]
     fn the_url_of_a_path_that_is_there_is_made_whole() {

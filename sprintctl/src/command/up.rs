@@ -8,11 +8,14 @@ use clap::Args;
 use serde::Serialize;
 use sprint_core::address::RepoAddress;
 use sprint_core::ids::{OutpostName, RepoName};
+use sprint_core::job::Role;
 use sprint_core::outpost::{Outpost, OutpostState};
+use sprint_core::runtime::{Catalog, Runtime};
 use sprint_core::token::OUTPOST_VARIABLE;
 use sprint_identity::context::Contexts;
 use sprint_proto::v1;
 
+use crate::agent::AgentArgs;
 use crate::client::Client;
 use crate::command::repo::identity;
 use crate::failure::Failure;
@@ -35,6 +38,8 @@ pub(crate) struct UpArgs {
     /// The command line of your agent, for a repo that is new
     #[arg(long, value_name = "CMD")]
     run: Option<String>,
+    #[command(flatten)]
+    agent: AgentArgs,
     /// Files that git ignores, such as `.env`, for workers of this repo: what the branch's `[workspace]` or
     /// `.worktreeinclude` names of them is copied. Any worker of the repo may come to read the directory
     #[arg(long, value_name = "DIR")]
@@ -71,7 +76,11 @@ struct RepoPart {
 }
 
 pub(crate) async fn up(args: UpArgs, output: &Output) -> Result<(), Failure> {
-    let UpArgs { repo, run, files, max_workers } = args;
+    let UpArgs { repo, run, agent, files, max_workers } = args;
+    let agent = agent.runtime();
+    if let Some(agent) = &agent {
+        check_agent(&agent.name)?;
+    }
     let checkout = checkout(repo.as_deref())?;
     let files = files.as_deref().map(directory).transpose()?;
     if files.is_some() && checkout.is_none() {
@@ -85,7 +94,7 @@ pub(crate) async fn up(args: UpArgs, output: &Output) -> Result<(), Failure> {
     let client = Client::connect(&target).await?;
     let new_outpost = local.outpost(&client, &target, max_workers).await?;
     let repo = match checkout {
-        Some(path) => Some(add(&client, path, run).await?),
+        Some(path) => Some(add(&client, path, run, agent).await?),
         None => None,
     };
     if let (Some(files), Some(repo)) = (files, &repo) {
@@ -145,6 +154,21 @@ fn checkout(given: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
         Err(_) => Err(Failure::usage(format!("{} is not in a checkout of git", from.display()))
             .with_next("name the directory of one, or make one with: git init")),
     }
+}
+
+/// The outpost that is started here has what is here.
+fn check_agent(name: &str) -> Result<(), Failure> {
+    let Some(Runtime { command, .. }) = Catalog::shipped().get(name) else {
+        return Err(Failure::usage(format!("there is no agent \"{name}\""))
+            .with_next(format!("name one of {}, or a command line with --run", Catalog::shipped().names())));
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = command.first().map_or(name, String::as_str);
+    if std::env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
+        return Ok(());
+    }
+    Err(Failure::new("client.local", format!("{program} is not on PATH"))
+        .with_next(format!("install {name}, log in to it, and see that this works: {program} --version")))
 }
 
 /// A directory that is there, by its whole path.
@@ -273,11 +297,17 @@ async fn token(client: &Client) -> Result<String, Failure> {
 }
 
 /// Takes a checkout under management, unless it is.
-async fn add(client: &Client, path: PathBuf, run: Option<String>) -> Result<RepoPart, Failure> {
+async fn add(client: &Client, path: PathBuf, run: Option<String>, agent: Option<Runtime>) -> Result<RepoPart, Failure> {
     let address = path.display().to_string();
     let repos = client.repos().list(v1::ListReposRequest {}).await?.into_inner().repos;
     let shown = RepoAddress::as_kept(address.clone()).to_string();
     if let Some(known) = repos.iter().find(|repo| repo.url.as_deref() == Some(&shown)) {
+        if let Some(Runtime { name, .. }) = &agent {
+            note(&format!(
+                "its agent stays as it is; change it with: sprintctl repo set {} --agent {name}",
+                known.name
+            ));
+        }
         if run.is_some() {
             note(&format!("its command stays as it is; change it with: sprintctl repo set {} --run CMD", known.name));
         }
@@ -292,7 +322,8 @@ async fn add(client: &Client, path: PathBuf, run: Option<String>) -> Result<Repo
         name: name.to_string(),
         url: address,
         committing: Some(v1::CommittingPatch { author: identity(&path), ..Default::default() }),
-        run: run.iter().map(|run| ("developer".to_owned(), run.clone())).collect(),
+        run: run.iter().map(|run| (Role::Developer.to_string(), run.clone())).collect(),
+        runtimes: agent.into_iter().map(|agent| (Role::Developer.to_string(), agent.into())).collect(),
         ..Default::default()
     };
     let answer = client.repos().add(request).await?.into_inner();

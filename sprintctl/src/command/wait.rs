@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use sprint_core::ids::ItemId;
+use sprint_core::act::Act;
+use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::item::StageName;
+use sprint_core::request::WaitResult;
 use sprint_core::view::ItemView;
 use sprint_proto::v1;
 
@@ -13,7 +15,8 @@ use crate::args::word;
 use crate::client::Patience;
 use crate::command::item;
 use crate::failure::Failure;
-use crate::output::progress;
+use crate::output::{note, progress};
+use crate::render::act::advice;
 use crate::render::commas;
 use crate::render::item::list;
 
@@ -47,7 +50,8 @@ pub(crate) async fn wait(args: WaitArgs, app: &App) -> Result<(), Failure> {
     }
 }
 
-/// Asks until there is an answer; a coordinator that goes away is waited for as well.
+/// Asks until there is an answer; a coordinator that goes away is waited for as well, and what waits for a person is
+/// told once.
 pub(crate) async fn ask(
     ids: &[ItemId],
     stage: StageName,
@@ -56,6 +60,7 @@ pub(crate) async fn ask(
 ) -> Result<v1::WaitResponse, Failure> {
     let started = Instant::now();
     let mut patience = Patience::new();
+    let mut known_approvals = vec![];
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
         let request = v1::WaitRequest {
@@ -63,6 +68,8 @@ pub(crate) async fn ask(
             stage: stage.to_string(),
             // 0 means no limit, which a time that is over is not.
             timeout_ms: left.map_or(0, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)),
+            tell_approvals: true,
+            known_approvals: known_approvals.clone(),
         };
         let mut items = app.client.items();
         let answer = items.wait(request);
@@ -73,13 +80,26 @@ pub(crate) async fn ask(
             None => answer.await,
         };
         match answer.map_err(Failure::from) {
-            Ok(answer) => return Ok(answer.into_inner()),
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                if answer.result != WaitResult::Approval.as_str() {
+                    return Ok(answer);
+                }
+                note(&needs_approval(&answer));
+                known_approvals = answer.approvals;
+            }
             Err(failure) if failure.is_disconnect() && left.is_none_or(|left| !left.is_zero()) => {
                 patience.pause(&failure).await;
             }
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// What a person has to do before the wait can end.
+fn needs_approval(answer: &v1::WaitResponse) -> String {
+    let acts = answer.approvals.iter().map(|change| advice(&Act::ApproveChange(ChangeId::new(*change))));
+    format!("{}; {}", answer.reason, acts.collect::<Vec<_>>().join("; "))
 }
 
 fn timed_out(items: &[ItemView], stage: StageName, timeout: Option<humantime::Duration>) -> Failure {

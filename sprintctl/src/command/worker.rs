@@ -82,7 +82,7 @@ impl WorkerCommand {
         match self {
             Self::List(args) => {
                 let (limit, ended) = (args.limit, args.ended());
-                let mut found = workers.list(args.request()).await?.into_inner().workers;
+                let mut found = app.client.all_workers(args.request()).await?;
                 let has_older = args::newest(&mut found, limit);
                 let views = found.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
                 app.output.list(&views, "workers", list)?;
@@ -112,6 +112,7 @@ impl WorkerListArgs {
             outpost: outpost.map(Into::into),
             live: !all,
             limit: args::one_more(limit),
+            before: 0,
         }
     }
 

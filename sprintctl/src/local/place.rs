@@ -122,7 +122,11 @@ impl Place {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(Failure::io(format!("removing {}", self.record().display()))(error))
             }
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) | Err(_) => {
+                // What is not ours stays, and its directory with it.
+                fs::remove_dir(&self.root).ok();
+                Ok(())
+            }
         }
     }
 

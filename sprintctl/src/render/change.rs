@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sprint_core::change::Direct;
+use sprint_core::change::{ChangeStateName, Direct};
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
+use sprint_core::protection::{Approval, Protection};
 use sprint_core::view::{ChangeView, GateRunView, TrialView};
 
 use crate::render::gate::gates;
@@ -49,6 +50,9 @@ pub(crate) fn list(changes: &[ChangeView], layout: &Layout) -> String {
 
 /// The present step of a change, in a few words.
 fn outlook(change: &ChangeView) -> String {
+    if change.state == ChangeStateName::Queued && change.protection.as_ref().is_some_and(Protection::waits) {
+        return "waits for approval".to_owned();
+    }
     let Some(standing) = &change.standing else {
         return match (&change.candidate, change.reason.as_str()) {
             (Some(candidate), "") => format!("{} on {}", change.state, candidate.short()),
@@ -102,6 +106,10 @@ fn direct(direct: &Direct) -> String {
     if reason.is_empty() { gates.to_owned() } else { format!("{gates}: {reason}") }
 }
 
+fn approval(approval: &Approval) -> String {
+    format!("by {}: {}", approval.by, approval.reason)
+}
+
 pub(crate) fn details(change: &ChangeView, gate_list: &[Gate], explanation: &Explained) -> String {
     let commit = |commit: Option<&CommitId>| commit.map(ToString::to_string).unwrap_or_default();
     let mut text = fields(&[
@@ -115,6 +123,11 @@ pub(crate) fn details(change: &ChangeView, gate_list: &[Gate], explanation: &Exp
         ("brought as", change.source.clone().unwrap_or_default()),
         ("direct", change.direct.as_ref().map(direct).unwrap_or_default()),
         ("left out", change.left_out.clone().unwrap_or_default()),
+        ("protected", change.protection.as_ref().map(Protection::in_words).unwrap_or_default()),
+        (
+            "approved",
+            change.protection.as_ref().and_then(|found| found.approval.as_ref()).map(approval).unwrap_or_default(),
+        ),
         ("created", change.created_at.to_string()),
         ("updated", change.updated_at.to_string()),
     ]);
@@ -126,7 +139,6 @@ pub(crate) fn details(change: &ChangeView, gate_list: &[Gate], explanation: &Exp
 
 #[cfg(test)]
 mod tests {
-    use sprint_core::change::ChangeStateName;
     use sprint_core::ids::{Attempt, ChangeId, ItemId, RepoName};
     use sprint_core::time::Timestamp;
 
@@ -148,6 +160,7 @@ mod tests {
             source: None,
             direct: None,
             left_out: None,
+            protection: None,
             base: None,
             gates: vec![],
             created_at: Timestamp::from_millis(1_763_699_700_000),

@@ -13,10 +13,12 @@ mod layout;
 pub(crate) mod outpost;
 pub(crate) mod reason;
 pub(crate) mod repo;
+pub(crate) mod runtime;
 pub(crate) mod status;
 mod table;
 mod text;
 pub(crate) mod token;
+pub(crate) mod usage;
 pub(crate) mod worker;
 
 pub(crate) use layout::Layout;

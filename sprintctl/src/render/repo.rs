@@ -120,8 +120,8 @@ mod tests {
     use sprint_core::time::Timestamp;
 
     use sprint_core::address::RepoAddress;
-    use sprint_core::assignment::Runtime;
     use sprint_core::ids::RepoName;
+    use sprint_core::runtime::Runtime;
 
     use super::*;
 

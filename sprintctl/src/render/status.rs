@@ -47,20 +47,24 @@ fn queues(queues: &[QueueStatus], layout: &Layout) -> String {
         Column::text("REASON"),
     ];
     let rows = queues.iter().map(|queue| {
-        let state = match (&queue.halted, &queue.upstream_trouble, queue.changes.as_slice()) {
-            (Some(_), _, _) => "halted",
-            (None, Some(_), _) => "undelivered",
-            (None, None, []) => "empty",
-            (None, None, _) => "moving",
+        let next = queue.changes.iter().find(|change| !queue.awaiting_approval.contains(change));
+        let state = match (&queue.halted, &queue.upstream_trouble, queue.changes.as_slice(), next) {
+            (Some(_), ..) => "halted",
+            (None, Some(_), ..) => "undelivered",
+            (None, None, [], _) => "empty",
+            (None, None, _, None) => "waiting",
+            (None, None, _, Some(_)) => "moving",
         };
         let behind = queue.upstream_trouble.as_ref().map(|why| format!("not at the upstream yet: {why}"));
-        let reason = queue.halted.clone().or(behind).unwrap_or_default();
+        let awaiting = commas(&queue.awaiting_approval);
+        let awaiting = (!awaiting.is_empty()).then(|| format!("changes that wait for approval: {awaiting}"));
+        let reason = queue.halted.clone().or(behind).or(awaiting).unwrap_or_default();
         vec![
             Cell::new(&queue.repo),
             Cell::new(&queue.branch),
             Cell::state(state),
             Cell::new(queue.changes.len()),
-            Cell::maybe(queue.changes.first().map(|change| format!("change {change}"))),
+            Cell::maybe(next.map(|change| format!("change {change}"))),
             Cell::gist(&reason),
         ]
     });
@@ -126,6 +130,7 @@ mod tests {
                     halted: None,
                     upstream_trouble: None,
                     changes: vec![ChangeId::new(4), ChangeId::new(6)],
+                    awaiting_approval: vec![ChangeId::new(4)],
                 },
                 QueueStatus {
                     repo: RepoName::new("api").unwrap(),
@@ -133,6 +138,7 @@ mod tests {
                     halted: Some("the upstream refused the push".to_owned()),
                     upstream_trouble: None,
                     changes: vec![],
+                    awaiting_approval: vec![],
                 },
             ],
             loops: vec![],

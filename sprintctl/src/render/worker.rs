@@ -2,6 +2,7 @@
 
 use sprint_core::view::WorkerView;
 
+use crate::render::usage::{doing, of_agent};
 use crate::render::{Cell, Column, Layout, ago, fields, section, short_duration, table};
 
 pub(crate) fn list(workers: &[WorkerView], layout: &Layout) -> String {
@@ -15,6 +16,7 @@ pub(crate) fn list(workers: &[WorkerView], layout: &Layout) -> String {
         Column::number("EXIT"),
         Column::word("AGE"),
         Column::word("RAN"),
+        Column::text("AGENT"),
         Column::text("REASON"),
     ];
     let rows = workers.iter().map(|worker| {
@@ -28,10 +30,18 @@ pub(crate) fn list(workers: &[WorkerView], layout: &Layout) -> String {
             Cell::maybe(worker.exit_code),
             Cell::new(ago(layout, worker.assigned_at)),
             Cell::new(ran(worker, layout)),
+            Cell::new(agent(worker, layout)),
             Cell::gist(&worker.reason),
         ]
     });
     table(layout, &columns, rows.collect())
+}
+
+/// What its agent does while it is at work.
+fn agent(worker: &WorkerView, layout: &Layout) -> String {
+    let said = worker.agent.as_ref().filter(|_| worker.ended_at.is_none());
+    let state = said.and_then(|said| Some((&said.runtime, said.state.as_ref()?)));
+    state.map(|(runtime, state)| format!("{runtime} is {}", doing(state, layout))).unwrap_or_default()
 }
 
 /// How long its command ran, or runs by now.
@@ -64,6 +74,13 @@ pub(crate) fn details(worker: &WorkerView, layout: &Layout) -> String {
         ("ended", time(worker.ended_at)),
         ("ran", ran(worker, layout)),
     ]);
+    if let Some(said) = &worker.agent {
+        let mut rows = of_agent(said);
+        if worker.ended_at.is_none() {
+            rows.extend(said.state.as_ref().map(|state| ("does", doing(state, layout))));
+        }
+        text += &section("by its agent's word", &fields(&rows));
+    }
     text += &section("reason", &worker.reason);
     text
 }
@@ -95,6 +112,7 @@ mod tests {
             assigned_at: at(0),
             started_at: Some(at(1)),
             ended_at: Some(at(75)),
+            agent: None,
         };
         let layout = Layout { width: Some(80), colour: false, now: at(600) };
         insta::assert_snapshot!(details(&worker, &layout) + "\n" + &list(&[worker], &layout));

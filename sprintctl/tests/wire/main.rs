@@ -129,7 +129,7 @@ async fn waiting_ends_with_the_answer_and_its_exit_code() {
     let running = Scripted::default().start().await;
     let answer = |result: &str, items, reason: &str| {
         running.script.with(|script| {
-            script.wait = vec![v1::WaitResponse { result: result.to_owned(), items, reason: reason.to_owned() }];
+            script.wait = vec![wait_answer(result, items, reason)];
         });
     };
     answer("reached", vec![item(3, Stage::Done { commit: None })], "");
@@ -152,6 +152,28 @@ async fn waiting_ends_with_the_answer_and_its_exit_code() {
     assert_eq!((asked[0].timeout_ms, asked[0].stage.as_str(), asked[0].ids.as_slice()), (0, "done", &[3][..]));
     assert!((59_000..=60_000).contains(&asked[1].timeout_ms));
     assert_eq!(asked[2].stage, "merging");
+}
+
+fn wait_answer(result: &str, items: Vec<v1::Item>, reason: &str) -> v1::WaitResponse {
+    v1::WaitResponse { result: result.to_owned(), items, reason: reason.to_owned(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_wait_tells_what_needs_a_person_once_and_goes_on() {
+    let running = Scripted::default().start().await;
+    let asks = v1::WaitResponse { approvals: vec![7], ..wait_answer("approval", vec![in_progress(3)], "item 3 waits") };
+    // The last is answered first.
+    running.script.with(|script| {
+        script.wait = vec![wait_answer("reached", vec![item(3, Stage::Done { commit: None })], ""), asks];
+    });
+    let waited = run(&running.script, "wait 3").await;
+    assert_eq!(
+        (waited.status.code(), text(&waited.stderr)),
+        (Some(0), "item 3 waits; let it land with: sprintctl change approve 7 --reason REASON\n")
+    );
+    let asked = running.script.with(|script| script.waits.clone());
+    let known: Vec<_> = asked.iter().map(|asked| (asked.tell_approvals, asked.known_approvals.clone())).collect();
+    assert_eq!(known, [(true, vec![]), (true, vec![7])]);
 }
 
 #[tokio::test]

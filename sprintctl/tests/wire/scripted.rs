@@ -292,7 +292,10 @@ impl Items for Scripted {
         self.with(|script| script.added.extend(items));
         match self.with(|script| script.refuse_add.clone()) {
             Some(status) => Err(status),
-            None => Ok(Response::new(v1::ItemList { items: (1..=count).map(|id| item(id, Stage::Ready)).collect() })),
+            None => Ok(Response::new(v1::ItemList {
+                items: (1..=count).map(|id| item(id, Stage::Ready)).collect(),
+                more: false,
+            })),
         }
     }
 

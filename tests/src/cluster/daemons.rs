@@ -94,8 +94,8 @@ impl Cluster {
         }
     }
 
-    pub fn outpost_pid(&mut self, name: &str) -> u32 {
-        self.outpost(name).pid()
+    pub fn outpost_pid(&self, name: &str) -> u32 {
+        self.outposts[name].pid()
     }
 
     pub fn coordinator_runs(&mut self) -> bool {

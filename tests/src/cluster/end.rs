@@ -1,5 +1,6 @@
 //! A cluster's end: what it leaves is checked, and what it started is ended.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::Cluster;
@@ -60,5 +61,15 @@ impl Drop for Cluster {
         }
         // The directory's name is this cluster's alone.
         processes::end_all(&self.dir.path().display().to_string());
+        unmount_below(self.dir.path());
+    }
+}
+
+/// Lets go of what a test has mounted in its directory: with a mount in it, it cannot be removed.
+fn unmount_below(dir: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let paths = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(Path::new);
+    for path in paths.filter(|path| path.starts_with(dir)) {
+        Command::new("umount").arg("--lazy").arg(path).output().ok();
     }
 }

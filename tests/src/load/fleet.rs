@@ -231,7 +231,16 @@ async fn accounted(site: &Site, items: &BTreeSet<u64>, fleet: &Fleet) -> anyhow:
     ensure!(fleet.started == *items && fleet.ended == *items, "items were lost or made up");
     let mut client = v1::items_client::ItemsClient::new(site.channel.clone())
         .max_decoding_message_size(sprint_proto::MAX_MESSAGE_BYTES);
-    for item in client.list(v1::ListItemsRequest::default()).await?.into_inner().items {
+    let mut left = items.clone();
+    let mut page = client.list(v1::ListItemsRequest::default()).await?.into_inner();
+    let mut all = std::mem::take(&mut page.items);
+    while page.more {
+        let before = all.first().map_or(0, |item| item.id);
+        page = client.list(v1::ListItemsRequest { before, ..v1::ListItemsRequest::default() }).await?.into_inner();
+        all.splice(..0, std::mem::take(&mut page.items));
+    }
+    for item in all {
+        left.remove(&item.id);
         let stage = item.stage.context("a stage")?.name;
         ensure!(items.contains(&item.id), "item {} is unknown", item.id);
         let once = (stage.as_str(), item.attempt, item.failures, item.losses) == ("blocked", 1, 1, 0);
@@ -244,5 +253,6 @@ async fn accounted(site: &Site, items: &BTreeSet<u64>, fleet: &Fleet) -> anyhow:
             item.losses
         );
     }
+    ensure!(left.is_empty(), "these items are not listed: {left:?}");
     Ok(())
 }

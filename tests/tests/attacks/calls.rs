@@ -294,7 +294,8 @@ pub(crate) fn people() -> Vec<Attack> {
                 let id = site.item("waiting", "nobody").await;
                 let (token, text) = site.person("viewer", "ann").await;
                 let channel = site.channel(from, &Credential::None).await.expect("it connects");
-                let request = v1::WaitRequest { ids: vec![id], stage: "done".to_owned(), timeout_ms: 0 };
+                let request =
+                    v1::WaitRequest { ids: vec![id], stage: "done".to_owned(), timeout_ms: 0, ..Default::default() };
                 let mut items = v1::items_client::ItemsClient::new(channel);
                 let (waited, ()) =
                     tokio::join!(tokio::time::timeout(LIMIT, items.wait(with_token(request, &text))), async {

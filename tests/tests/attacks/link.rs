@@ -136,7 +136,28 @@ pub(crate) fn hellos(pair: &OfPair) -> Vec<Attack> {
         let pair = Arc::clone(pair);
         attack(name, "outpost/a", told, told, move |site, from| begin(site, from, pair, first))
     };
+    let labels = |labels: usize, bytes: usize| {
+        let label = |number| (format!("l{number}"), "x".repeat(bytes));
+        Up::Hello(v1::Hello { labels: (0..labels).map(label).collect(), ..hello("a") })
+    };
+    let workers = |count: u64| {
+        let entry = |worker| v1::InventoryEntry { worker, job: pair.of_b.job.clone(), finished: true };
+        Up::Hello(v1::Hello { workers: (1..=count).map(entry).collect(), ..hello("a") })
+    };
     vec![
+        row("a hello with more labels than there may be", "has 101 labels, and the limit is 100", labels(101, 1)),
+        row("a hello with a label that is too long", "a label has 1025 bytes", labels(1, 1_025)),
+        row(
+            "a hello with a name of a label that is too long",
+            "a label's name has 2000 bytes",
+            Up::Hello(v1::Hello { labels: [("x".repeat(2_000), String::new())].into(), ..hello("a") }),
+        ),
+        row(
+            "a hello with a version that is too long",
+            "its version has 1048576 bytes",
+            Up::Hello(v1::Hello { version: "x".repeat(1 << 20), ..hello("a") }),
+        ),
+        row("a hello with workers without end", "has 10001 workers on its disk", workers(10_001)),
         row(
             "a hello in another's name",
             "names outpost \"b\", and the certificate belongs to outpost",

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::imports::{Graph, circles};
 use self::program::Program;
 
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "core",
     "proto",
     "identity",
     "failpoint",
     "gate",
+    "process",
     "settings",
     "telemetry",
     "merge-sim",

@@ -9,11 +9,12 @@ use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::caller;
+use super::page::fitting;
 use super::status::{Messages, malformed, messages, of};
 use crate::face::Face;
-use crate::service::explain_change;
 use crate::service::queue::{changes, landing};
 use crate::service::watch;
+use crate::service::{Page, explain_change};
 
 #[tonic::async_trait]
 impl v1::changes_server::Changes for Face {
@@ -21,8 +22,9 @@ impl v1::changes_server::Changes for Face {
 
     async fn list(&self, request: Request<v1::ListChangesRequest>) -> Result<Response<v1::ChangeList>, Status> {
         let filter = ChangeFilter::try_from(request.into_inner()).map_err(of)?;
-        let changes = changes::list(&self.sprint, &filter).await.map_err(of)?;
-        Ok(Response::new(v1::ChangeList { changes: self.with_standings(changes) }))
+        let Page { rows, more } = changes::list(&self.sprint, &filter).await.map_err(of)?;
+        let (changes, more) = fitting(self.with_standings(rows), more);
+        Ok(Response::new(v1::ChangeList { changes, more }))
     }
 
     async fn get(&self, request: Request<v1::ChangeRequest>) -> Result<Response<v1::Change>, Status> {
@@ -46,6 +48,12 @@ impl v1::changes_server::Changes for Face {
         let v1::DropChangeRequest { id, reason } = request.into_inner();
         let reason = if reason.is_empty() { "dropped by the overseer".to_owned() } else { reason };
         Ok(self.answer(changes::discard(&self.sprint, ChangeId::new(id), reason, by).await.map_err(of)?))
+    }
+
+    async fn approve(&self, request: Request<v1::ApproveChangeRequest>) -> Result<Response<v1::Change>, Status> {
+        let by = caller(&request)?;
+        let v1::ApproveChangeRequest { id, reason } = request.into_inner();
+        Ok(self.answer(changes::approve(&self.sprint, ChangeId::new(id), reason, by).await.map_err(of)?))
     }
 
     async fn graph(&self, request: Request<v1::RepoQueueRequest>) -> Result<Response<v1::Graph>, Status> {

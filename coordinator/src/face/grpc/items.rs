@@ -5,6 +5,7 @@ use sprint_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::caller;
+use super::page::page;
 use super::status::of;
 use crate::face::Face;
 use crate::service::backlog::items;
@@ -13,7 +14,7 @@ use crate::service::repos::git_access;
 use crate::service::watch;
 
 fn list(items: Vec<Item>) -> v1::ItemList {
-    v1::ItemList { items: items.into_iter().map(Into::into).collect() }
+    v1::ItemList { items: items.into_iter().map(Into::into).collect(), more: false }
 }
 
 #[tonic::async_trait]
@@ -26,7 +27,8 @@ impl v1::items_server::Items for Face {
 
     async fn list(&self, request: Request<v1::ListItemsRequest>) -> Result<Response<v1::ItemList>, Status> {
         let filter = ItemFilter::try_from(request.into_inner()).map_err(of)?;
-        Ok(Response::new(list(items::list(&self.sprint, &filter).await.map_err(of)?)))
+        let (items, more) = page(items::list(&self.sprint, &filter).await.map_err(of)?);
+        Ok(Response::new(v1::ItemList { items, more }))
     }
 
     async fn get(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::Item>, Status> {

@@ -8,6 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::caller;
+use super::page::page;
 use super::status::{Messages, messages, of, plain};
 use crate::face::Face;
 use crate::service::fleet::connections::{TerminalEnd, Typed};
@@ -22,8 +23,8 @@ impl v1::workers_server::Workers for Face {
 
     async fn list(&self, request: Request<v1::ListWorkersRequest>) -> Result<Response<v1::WorkerList>, Status> {
         let filter = WorkerFilter::try_from(request.into_inner()).map_err(of)?;
-        let workers = workers::list(&self.sprint, &filter).await.map_err(of)?;
-        Ok(Response::new(v1::WorkerList { workers: workers.into_iter().map(Into::into).collect() }))
+        let (workers, more) = page(workers::list(&self.sprint, &filter).await.map_err(of)?);
+        Ok(Response::new(v1::WorkerList { workers, more }))
     }
 
     async fn get(&self, request: Request<v1::WorkerRequest>) -> Result<Response<v1::Worker>, Status> {

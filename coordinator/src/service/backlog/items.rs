@@ -17,7 +17,7 @@ use sprint_core::worker::WorkerEvent;
 
 use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{Notice, Tx};
+use crate::store::{Notice, Page, Tx};
 
 impl Machine for Item {
     type Event = ItemEvent;
@@ -262,8 +262,8 @@ pub async fn get(sprint: &Coordinator, id: ItemId) -> Result<Item, ServiceError>
 
 /// # Errors
 /// What the store says.
-pub async fn list(sprint: &Coordinator, filter: &ItemFilter) -> Result<Vec<Item>, ServiceError> {
-    Ok(sprint.store.items(filter).await?)
+pub async fn list(sprint: &Coordinator, filter: &ItemFilter) -> Result<Page<Item>, ServiceError> {
+    Ok(sprint.store.items_page(filter).await?)
 }
 
 /// Changes an item's texts, needs and labels. A running worker keeps its assignment as it is.

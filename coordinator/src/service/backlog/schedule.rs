@@ -69,7 +69,7 @@ pub async fn pass(sprint: &Coordinator) -> Result<Option<Duration>, ServiceError
             let Some(repo) = board.repos.get(&item.repo).filter(|repo| tips.contains_key(&repo.name)) else { continue };
             let role = pipeline::role(repo, item);
             if command_line(repo, item, role).is_some() && !pauses(item.not_before) {
-                requests.push(request_of(item, role));
+                requests.push(request_of(Some(repo), item, role));
             }
         }
         let placements = board.decide(&requests);
@@ -181,6 +181,7 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
         ended_at: None,
         report_seq: 0,
         log_bytes: None,
+        agent: None,
     };
     add_worker(tx, worker);
     Ok(())
@@ -214,6 +215,7 @@ async fn lease_gate(tx: &mut Tx, gate: GateJob, outpost: OutpostName) -> Result<
         ended_at: None,
         report_seq: 0,
         log_bytes: None,
+        agent: None,
     };
     add_worker(tx, worker);
     Ok(())

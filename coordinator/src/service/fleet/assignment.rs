@@ -1,16 +1,19 @@
 //! The assignment of a worker, as it is sent to an outpost: derived from the record each time.
 
+use std::collections::BTreeMap;
+
 use sprint_core::address::RepoAddress;
-use sprint_core::assignment::{Assignment, Command, GatedChange, Runtime, TargetBranch};
+use sprint_core::assignment::{Assignment, Command, GatedChange, TargetBranch};
 use sprint_core::conflict::Conflict;
 use sprint_core::ids::{CommitId, candidate_ref};
 use sprint_core::item::Item;
 use sprint_core::job::{AttemptJob, GateJob, Job, Role};
-use sprint_core::pipeline::command_line;
+use sprint_core::pipeline::{self, command_line};
 use sprint_core::prompt::{self, Onto};
 use sprint_core::recipe::Recipe;
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
+use sprint_core::runtime::{Runtime, RuntimeChange};
 use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
 
@@ -45,7 +48,9 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 Some(_) | None => prompt::of_item(&item),
             };
             let recipe = recipe(sprint, &repo, &worker.base)?;
-            Ok(for_attempt(&repo, &item, *job, worker, prompt, recipe))
+            let changes = sprint.git.get(&repo.name).map_err(ServiceError::from);
+            let changes = changes.and_then(|git| config_at(&git, &repo, &worker.base)).unwrap_or_default().runtime;
+            Ok(for_attempt(&repo, &item, *job, worker, Brief { prompt, recipe, changes }))
         }
     }
 }
@@ -91,16 +96,20 @@ async fn resolver_prompt(
     Ok(prompt::of_resolver(item, conflict, &others, Onto { branch: &repo.branch, tip: &worker.base, method }))
 }
 
-fn for_attempt(
-    repo: &Repo,
-    item: &Item,
-    job: AttemptJob,
-    worker: &Worker,
+/// What an attempt is told besides its item.
+struct Brief {
     prompt: String,
     recipe: Recipe,
-) -> Option<Assignment> {
+    /// What the branch changes of runtimes.
+    changes: BTreeMap<String, RuntimeChange>,
+}
+
+fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, brief: Brief) -> Option<Assignment> {
+    let Brief { prompt, recipe, mut changes } = brief;
     let run = command_line(repo, item, job.role)?;
-    let runtime = repo.runtimes.get(&job.role).cloned().unwrap_or_else(Runtime::shell);
+    let runtime = pipeline::runtime(repo, item, job.role);
+    let change = changes.remove(&runtime.name).unwrap_or_default();
+    let runtime = if runtime.is_reference() { runtime.with(change) } else { runtime };
     let feedback =
         item.feedback.iter().map(|earlier| format!("Attempt {}: {}", earlier.attempt, earlier.text)).collect();
     Some(Assignment {

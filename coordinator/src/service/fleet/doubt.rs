@@ -17,13 +17,13 @@ pub(super) fn sign(outcome: &Outcome, steps: &[CommandResult]) -> Option<Sign> {
     let took: Duration = steps.iter().map(|step| Duration::from_millis(step.duration_ms)).sum();
     let failed = |reason: &str| {
         let reason = reason.to_owned();
-        // A command that did not run at all, for another cause, has no duration.
-        if took < QUICK && !steps.is_empty() { Sign::Failed { reason } } else { Sign::Well }
+        // Where nothing has run, it says nothing.
+        (!steps.is_empty()).then(|| if took < QUICK { Sign::Failed { reason } } else { Sign::Well })
     };
     match outcome {
         Outcome::Attempt(AttemptOutcome::Committed { .. } | AttemptOutcome::NothingToDo { .. }) => Some(Sign::Well),
         Outcome::Attempt(AttemptOutcome::Unfit { reason }) => Some(Sign::Failed { reason: reason.clone() }),
-        Outcome::Attempt(AttemptOutcome::Failed { reason }) => Some(failed(reason)),
+        Outcome::Attempt(AttemptOutcome::Failed { reason }) => failed(reason),
         Outcome::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
             let missing = verdicts.iter().find(|verdict| verdict.outcome == GateOutcome::NotFound);
             // A gate that fails at once does what it is for.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use sprint_core::bounds::{OUTPOST_WORD, cut};
 use sprint_core::event::EventKind;
 use sprint_core::ids::{OutpostName, WorkerId};
 use sprint_core::outpost::{Load, OutpostState};
@@ -70,6 +71,7 @@ async fn take_in(tx: &mut Tx, hello: Hello) -> Result<Vec<Reconcile>, ServiceErr
     outpost.last_seen = now;
     outpost.draining |= draining;
     outpost.settle(true);
+    outpost.try_at_once(now);
     let data = json!({ "max_workers": max_workers, "workers": inventory.len() });
     tx.save(outpost, event(EventKind::OUTPOST_CONNECTED, &actor, &name, data));
     tx.notify(Notice::Scheduler);
@@ -137,6 +139,7 @@ pub async fn heartbeat(
 ) -> Result<(), ServiceError> {
     sprint.fleet.hear(name, sprint.store.time().elapsed());
     sprint.fleet.beat(name, sprint.now(), load);
+    let paused = paused.map(|reason| cut(&reason, OUTPOST_WORD));
     let known = sprint.store.live().outpost_named(name);
     if known.as_ref().is_some_and(|outpost| outpost.paused != paused) {
         set_paused(sprint, name.clone(), paused).await?;
@@ -175,6 +178,7 @@ pub async fn found(
     session: String,
     saved_to: String,
 ) -> Result<(), ServiceError> {
+    let [session, saved_to] = [session, saved_to].map(|word| cut(&word, OUTPOST_WORD));
     let data = json!({ "session": session, "saved_to": saved_to });
     let event = event(EventKind::OUTPOST_FOUND_SESSION, &Actor::Outpost(name.clone()), &name, data);
     sprint

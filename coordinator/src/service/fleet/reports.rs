@@ -1,9 +1,11 @@
 //! What outposts report of their workers, applied once and in order.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::access::Caller;
+use sprint_core::agent::FaultKind;
 use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, NO_WORKSPACE, Outcome, Report, ReportBody};
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
@@ -47,6 +49,7 @@ pub async fn apply(
     outpost: &OutpostName,
     reports: Vec<Report>,
 ) -> Result<Vec<Acknowledged>, ServiceError> {
+    let reports: Vec<Report> = reports.into_iter().map(Report::bounded).collect();
     let arrived = arrived(sprint, &reports).await?;
     let ends: Vec<_> = reports.iter().filter_map(end_of_attempt).collect();
     let (caller, name) = (Actor::Caller(caller.clone()), outpost.clone());
@@ -154,7 +157,8 @@ async fn one(
             };
             tx.save(worker, record);
         }
-        ReportBody::Finished { exit_code, steps, wip: _, log_bytes, log_tail, outcome, left } => {
+        ReportBody::Finished { exit_code, steps, wip: _, log_bytes, log_tail, outcome, left, agent } => {
+            worker.agent = agent;
             worker.log_bytes = Some(log_bytes);
             let sign = doubt::sign(&outcome, &steps);
             let at_once = matches!(sign, Some(Sign::Failed { .. }));
@@ -179,6 +183,9 @@ async fn one(
     }
     Ok(answer(None))
 }
+
+/// The longest that an item waits since an agent says that its account is limited.
+const LONGEST_LIMIT: Duration = Duration::from_hours(8 * 24);
 
 /// Records a report that was refused; the event is part of the audit.
 fn refuse(
@@ -220,6 +227,8 @@ impl Finish<'_> {
         let outpost = worker.outpost.clone();
         let is_suspect = tx.get(&outpost).await?.is_some_and(|outpost| outpost.suspicion.is_some());
         let is_unfit = matches!(outcome, AttemptOutcome::Unfit { .. });
+        let fault = worker.agent.as_ref().and_then(|agent| agent.fault.as_ref());
+        let has_no_login = is_unfit && fault.is_some_and(|fault| fault.kind == FaultKind::NotLoggedIn);
         match outcome {
             AttemptOutcome::Committed { head } if branch_is_here => {
                 transition::apply_to(tx, worker, WorkerEvent::Completed { exit_code }, actor).await?;
@@ -234,8 +243,10 @@ impl Finish<'_> {
                     head,
                     role: Some(role),
                     source: None,
+                    own: false,
                     direct: None,
                     left_out: left.files_in_words(),
+                    protection: None,
                     state: ChangeState::Queued,
                     created_at: tx.now(),
                     updated_at: tx.now(),
@@ -275,7 +286,9 @@ impl Finish<'_> {
                 let avoid = at_once.then(|| outpost.clone());
                 // Until the same has come out elsewhere, or once more where there is no other outpost, the host is to
                 // blame: for a command that is not there, and for what a host that is suspect does.
-                let event = if (is_unfit || (at_once && is_suspect)) && held.avoid.is_empty() {
+                // A login that is refused is never the item's fault.
+                let is_of_host = (is_unfit || (at_once && is_suspect)) && held.avoid.is_empty();
+                let event = if is_of_host || has_no_login {
                     let retry_at = tx.now().plus(pause_after(held.losses));
                     let reason = format!("{reason}, on outpost {outpost}, which may be to blame");
                     ItemEvent::AttemptLost { attempt, reason, retry_at, avoid }
@@ -385,6 +398,9 @@ async fn lost_as(
     actor: &Actor,
 ) -> Result<(), ServiceError> {
     let (id, job) = (worker.id, worker.job.clone());
+    let fault = worker.agent.as_ref().and_then(|agent| agent.fault.as_ref());
+    // An agent's word; a week is the longest limit that accounts have.
+    let limited_until = fault.and_then(|fault| fault.until).map(|until| until.min(tx.now().plus(LONGEST_LIMIT)));
     transition::apply_to(tx, worker, event, actor).await?;
     match job {
         Job::Gate(GateJob { trial, gate: _ }) => {
@@ -396,7 +412,8 @@ async fn lost_as(
         }
         Job::Attempt(AttemptJob { item, attempt, role: _ }) => {
             let Some(held) = tx.get(&item).await?.filter(|item| item.worker() == Some(id)) else { return Ok(()) };
-            let retry_at = tx.now().plus(pause_after(held.losses));
+            // An account that is limited is not asked before its limit ends.
+            let retry_at = tx.now().plus(pause_after(held.losses)).max(limited_until.unwrap_or_default());
             let event = ItemEvent::AttemptLost { attempt, reason, retry_at, avoid };
             transition::apply(tx, item, event, actor).await.map(|_| ())
         }

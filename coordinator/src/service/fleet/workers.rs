@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use sprint_core::Refused;
 use sprint_core::act::Act;
-use sprint_core::ids::{ItemId, RepoName, WorkerId};
+use sprint_core::agent::AgentSaid;
+use sprint_core::ids::{ItemId, OutpostName, RepoName, WorkerId};
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::WorkerFilter;
 use sprint_core::time::Timestamp;
@@ -12,7 +13,7 @@ use sprint_core::worker::{Worker, WorkerEffect, WorkerEvent};
 use crate::service::fleet::connections::{ScreenOutput, TerminalEnd, Typed};
 use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{Notice, Tx};
+use crate::store::{Notice, Page, Tx};
 
 pub use crate::service::fleet::outposts::stop_worker as stop;
 
@@ -45,13 +46,30 @@ impl Machine for Worker {
 /// # Errors
 /// There is no such worker.
 pub async fn get(sprint: &Coordinator, id: WorkerId) -> Result<Worker, ServiceError> {
-    sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))
+    let worker = sprint.store.get(&id).await?.ok_or_else(|| transition::missing(&id))?;
+    Ok(with_agent(sprint, worker))
 }
 
 /// # Errors
 /// What the store says.
-pub async fn list(sprint: &Coordinator, filter: &WorkerFilter) -> Result<Vec<Worker>, ServiceError> {
-    Ok(sprint.store.workers(filter).await?)
+pub async fn list(sprint: &Coordinator, filter: &WorkerFilter) -> Result<Page<Worker>, ServiceError> {
+    let mut page = sprint.store.workers_page(filter).await?;
+    page.rows = page.rows.into_iter().map(|worker| with_agent(sprint, worker)).collect();
+    Ok(page)
+}
+
+/// The worker with its agent's last word, while it is at work.
+fn with_agent(sprint: &Coordinator, mut worker: Worker) -> Worker {
+    if worker.state.is_live() && worker.agent.is_none() {
+        worker.agent = sprint.activities.of(&worker.outpost, worker.id).map(Box::new);
+    }
+    worker
+}
+
+/// Takes what an outpost says of the agent of one of its workers; of another's it is passed over.
+pub fn note_agent(sprint: &Coordinator, outpost: &OutpostName, worker: WorkerId, said: AgentSaid) {
+    let live = sprint.store.live().live_workers(outpost).iter().map(|worker| worker.id).collect();
+    sprint.activities.take(outpost, &live, worker, said.bounded());
 }
 
 /// Opens a worker's terminal through its outpost.

@@ -18,12 +18,17 @@ pub async fn status(sprint: &Coordinator, http: &str) -> Result<CoordinatorStatu
     for outpost in live.outposts() {
         *outposts.entry(outpost.state.to_string()).or_default() += 1;
     }
-    let queue = |repo: &sprint_core::repo::Repo| QueueStatus {
-        repo: repo.name.clone(),
-        branch: repo.branch.clone(),
-        halted: repo.halted.clone(),
-        upstream_trouble: repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone()),
-        changes: live.queue(&repo.name).changes.iter().map(|entry| entry.change.id).collect(),
+    let queue = |repo: &sprint_core::repo::Repo| {
+        let changes = live.queue(&repo.name).changes;
+        let awaiting = changes.iter().filter(|entry| entry.change.awaits_approval());
+        QueueStatus {
+            repo: repo.name.clone(),
+            branch: repo.branch.clone(),
+            halted: repo.halted.clone(),
+            upstream_trouble: repo.upstream_trouble.as_ref().map(|trouble| trouble.why.clone()),
+            awaiting_approval: awaiting.map(|entry| entry.change.id).collect(),
+            changes: changes.iter().map(|entry| entry.change.id).collect(),
+        }
     };
     Ok(CoordinatorStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),

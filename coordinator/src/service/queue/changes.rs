@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sprint_core::Refused;
 use sprint_core::act::Act;
+use sprint_core::bounds::{REASON, cut};
 use sprint_core::change::{Change, ChangeEffect, ChangeEvent};
 use sprint_core::event::Event;
 use sprint_core::ids::{ChangeId, ItemId, RepoName};
@@ -20,7 +21,7 @@ use sprint_core::view::GateRecord;
 use crate::service::queue::merge::standing;
 use crate::service::transition::{Done, Machine};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
-use crate::store::{Notice, RepoQueue, Tx};
+use crate::store::{Notice, Page, RepoQueue, Tx};
 
 impl Machine for Change {
     type Event = ChangeEvent;
@@ -54,8 +55,8 @@ pub async fn get(sprint: &Coordinator, id: ChangeId) -> Result<Change, ServiceEr
 
 /// # Errors
 /// What the store says.
-pub async fn list(sprint: &Coordinator, filter: &ChangeFilter) -> Result<Vec<Change>, ServiceError> {
-    Ok(sprint.store.changes(filter).await?)
+pub async fn list(sprint: &Coordinator, filter: &ChangeFilter) -> Result<Page<Change>, ServiceError> {
+    Ok(sprint.store.changes_page(filter).await?)
 }
 
 /// How a change stands in its queue, if it is there.
@@ -107,6 +108,33 @@ pub async fn discard(sprint: &Coordinator, id: ChangeId, reason: String, by: Act
                 let reason = format!("its change {id} was dropped: {reason}");
                 transition::apply(tx, change.item, ItemEvent::Blocked { reason }, &by).await?;
                 Ok(change)
+            })
+        })
+        .await
+}
+
+/// Lets a change land although it changes protected paths.
+///
+/// # Errors
+/// [`ServiceError::Refused`] when it does not wait for that.
+pub async fn approve(sprint: &Coordinator, id: ChangeId, reason: String, by: Actor) -> Result<Change, ServiceError> {
+    let reason = cut(&reason, REASON);
+    if reason.trim().is_empty() {
+        return Err(Refusal::new(Code::RequestInvalid, "a reason is missing; say why the change may land")
+            .field("reason")
+            .into());
+    }
+    sprint
+        .store
+        .write(move |tx| {
+            let reason = reason.clone();
+            Box::pin(async move {
+                let change = tx.get(&id).await?.ok_or_else(|| transition::missing(&id))?;
+                if !change.awaits_approval() {
+                    let why = format!("change {id} is {} and waits for no approval", change.state.name());
+                    return Err(Refusal::new(Code::ChangeNotWaiting, why).into());
+                }
+                transition::apply(tx, id, ChangeEvent::Approved { by: by.to_string(), reason }, &by).await
             })
         })
         .await

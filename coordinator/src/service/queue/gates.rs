@@ -20,7 +20,7 @@ pub async fn begin(sprint: &Coordinator, wanted: GateRunRequest, by: Actor) -> R
     let GateRunRequest { repo, what, gates: names, again } = wanted;
     let (repo, git) = revision::repo_or_only(sprint, repo).await?;
     let commit = match &what {
-        Some(what) => revision::resolve(&repo, &git, what).await?,
+        Some(what) => revision::resolve(&repo, &git, what).await?.commit,
         None => git.tip(&repo.branch)?,
     };
     let mut gates = config_at(&git, &repo, &commit)?.gates;
@@ -35,7 +35,7 @@ pub async fn begin(sprint: &Coordinator, wanted: GateRunRequest, by: Actor) -> R
         return Err(Refusal::new(Code::GateNotFound, why).field("gates").into());
     }
     gates.retain(|gate| names.is_empty() || names.contains(&gate.name));
-    let candidate = Candidate { tree: git.tree_of(&commit)?, base: commit.clone(), commit, gates };
+    let candidate = Candidate { tree: git.tree_of(&commit)?, base: commit.clone(), commit, gates, new_gates: vec![] };
     build::by_hand(sprint, &git, &repo.name, candidate, again, by).await
 }
 

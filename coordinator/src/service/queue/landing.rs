@@ -10,7 +10,10 @@ use sprint_core::config::RepoConfig;
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName};
 use sprint_core::item::{Item, ItemEvent, ItemKind, Priority, StageName};
-use sprint_core::landing::{CheckResult, Checked, LandingFacts, LandingOutcome, LandingReport, LandingWish, check};
+use sprint_core::landing::{
+    CheckResult, Checked, LandingCheck, LandingFacts, LandingOutcome, LandingReport, LandingWish, check,
+};
+use sprint_core::protection::Protection;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::Repo;
 use sprint_core::request::{LandRequest, NewItem, WorkerFilter};
@@ -22,7 +25,7 @@ use crate::service::queue::entries;
 use crate::service::queue::merge;
 use crate::service::queue::merge::Preview;
 use crate::service::repos::config::config_at;
-use crate::service::repos::revision;
+use crate::service::repos::revision::{self, Named};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Tx;
 
@@ -36,6 +39,8 @@ struct Found {
     head: CommitId,
     uncommitted: Option<CommitId>,
     source: Option<String>,
+    /// It is a branch of the upstream, and so no worker's.
+    own: bool,
     title: String,
 }
 
@@ -56,7 +61,8 @@ pub async fn submit(sprint: &Coordinator, wanted: LandRequest, by: Actor) -> Res
         let why = format!("{} contains {} already; there is nothing to land", repo.branch, found.head.short());
         return Err(ServiceError::new(Code::LandingNothing, why));
     }
-    let checks = check(&facts(sprint, &found, &tip).await?, wanted.wish);
+    let (facts, protection) = facts(sprint, &found, &tip).await?;
+    let checks = check(&facts, wanted.wish);
     let mut report = LandingReport {
         outcome: LandingOutcome::DryRun,
         repo: repo.name.clone(),
@@ -74,8 +80,12 @@ pub async fn submit(sprint: &Coordinator, wanted: LandRequest, by: Actor) -> Res
         return Ok(report);
     }
     refuse(&report.checks, &wanted)?;
-    let skipped = report.checks.iter().filter(|checked| checked.result == CheckResult::Skipped).cloned().collect();
-    let (outcome, change) = bring(sprint, found, &wanted, skipped, by).await?;
+    let skipped: Vec<Checked> =
+        report.checks.iter().filter(|checked| checked.result == CheckResult::Skipped).cloned().collect();
+    // To skip that check is to approve.
+    let approves = skipped.iter().any(|checked| checked.check == LandingCheck::Protected);
+    let protection = protection.filter(|_| approves);
+    let (outcome, change) = bring(sprint, found, &wanted, (skipped, protection), by).await?;
     report.outcome = outcome;
     report.item = Some(change.item);
     report.change = Some(change.id);
@@ -131,6 +141,7 @@ async fn delivered(sprint: &Coordinator, id: ItemId, attempt: Option<Attempt>) -
             head,
             uncommitted,
             source: None,
+            own: false,
             title,
         });
     }
@@ -159,11 +170,11 @@ async fn brought(sprint: &Coordinator, wanted: &LandRequest) -> Result<Found, Se
         (None, item) => item.as_ref().map(|item| item.repo.clone()),
     };
     let (repo, git) = revision::repo_or_only(sprint, name).await?;
-    let head = revision::resolve(&repo, &git, &wanted.what).await?;
+    let Named { commit: head, of_upstream: own } = revision::resolve(&repo, &git, &wanted.what).await?;
     let title = git.message(&head)?.lines().next().unwrap_or_default().trim().to_owned();
     let title = if title.is_empty() { format!("Land {}", wanted.what) } else { title };
     let source = Some(wanted.what.clone());
-    Ok(Found { repo, git, item, attempt: None, head, uncommitted: None, source, title })
+    Ok(Found { repo, git, item, attempt: None, head, uncommitted: None, source, own, title })
 }
 
 /// Refuses an item that is over.
@@ -176,9 +187,14 @@ fn open(item: &Item) -> Result<(), ServiceError> {
     Ok(())
 }
 
-async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<LandingFacts, ServiceError> {
+async fn facts(
+    sprint: &Coordinator,
+    found: &Found,
+    tip: &CommitId,
+) -> Result<(LandingFacts, Option<Protection>), ServiceError> {
     let Found { repo, git, item, head, .. } = found;
-    let mut facts = LandingFacts { uncommitted: found.uncommitted.clone(), ..LandingFacts::default() };
+    let by_worker = !found.own;
+    let mut facts = LandingFacts { by_worker, uncommitted: found.uncommitted.clone(), ..LandingFacts::default() };
     facts.held = match (&repo.halted, &repo.frozen) {
         (Some(reason), _) => Some(format!("the merge queue is halted: {reason}")),
         (None, Some(reason)) => Some(format!("the merge queue is frozen: {reason}")),
@@ -199,10 +215,16 @@ async fn facts(sprint: &Coordinator, found: &Found, tip: &CommitId) -> Result<La
     };
     facts.gates = config.gates.iter().map(|gate| gate.name.clone()).collect();
     match merge::preview(sprint, git, repo, &config, tip, head).await? {
-        Preview::Conflicts(paths) => facts.conflicts = paths,
-        Preview::Merges { known } => facts.known = known,
+        Preview::Conflicts(why) => {
+            facts.conflict = Some(why);
+            Ok((facts, None))
+        }
+        Preview::Merges { known, protection } => {
+            facts.known = known;
+            facts.protected = protection.as_ref().map(Protection::in_words);
+            Ok((facts, protection))
+        }
     }
-    Ok(facts)
 }
 
 /// Puts it on record.
@@ -210,10 +232,10 @@ async fn bring(
     sprint: &Coordinator,
     found: Found,
     wanted: &LandRequest,
-    skipped: Vec<Checked>,
+    (skipped, protection): (Vec<Checked>, Option<Protection>),
     by: Actor,
 ) -> Result<(LandingOutcome, Change), ServiceError> {
-    let Found { repo, item, attempt, head, source, title, git: _, uncommitted: _ } = found;
+    let Found { repo, item, attempt, head, source, own, title, git: _, uncommitted: _ } = found;
     let direct = wanted
         .wish
         .direct
@@ -235,8 +257,13 @@ async fn bring(
                     Some(id) => tx.get(&id).await?.ok_or_else(|| transition::missing(&id))?,
                     None => items::insert_one(tx, new, by.clone()).await?,
                 };
-                let brought = Brought { item, attempt, head, source, direct: direct.clone() };
+                let brought = Brought { item, attempt, head, source, own, direct: direct.clone() };
                 let (mut outcome, change) = brought.record(tx, before.map(|(change, _)| change), &by).await?;
+                if let (Some(protection), Some(direct)) = (protection, &direct) {
+                    transition::apply(tx, change.id, ChangeEvent::ProtectedPaths { protection }, &by).await?;
+                    let approved = ChangeEvent::Approved { by: by.to_string(), reason: direct.reason.clone() };
+                    transition::apply(tx, change.id, approved, &by).await?;
+                }
                 for Checked { check, found, .. } in skipped {
                     let reason = direct.as_ref().map(|direct| direct.reason.clone());
                     let data = json!({ "change": change.id, "check": check, "found": found, "reason": reason });
@@ -282,6 +309,7 @@ struct Brought {
     attempt: Option<Attempt>,
     head: CommitId,
     source: Option<String>,
+    own: bool,
     direct: Option<Direct>,
 }
 
@@ -293,7 +321,7 @@ impl Brought {
         before: Option<ChangeId>,
         by: &Actor,
     ) -> Result<(LandingOutcome, Change), ServiceError> {
-        let Self { item, attempt, head, source, direct } = self;
+        let Self { item, attempt, head, source, own, direct } = self;
         // Anything but the newest attempt's own work is a new attempt: each has a ref of its own.
         let attempt = attempt.filter(|attempt| *attempt == item.attempt).unwrap_or_else(|| item.attempt.next());
         let pending = match before {
@@ -309,8 +337,10 @@ impl Brought {
                 head,
                 role: None,
                 source,
+                own,
                 direct,
                 left_out: None,
+                protection: None,
                 state: ChangeState::Queued,
                 created_at: tx.now(),
                 updated_at: tx.now(),
@@ -322,7 +352,7 @@ impl Brought {
         let (id, mut outcome, mut change) = (pending.id, LandingOutcome::Known, pending);
         if change.head != head {
             outcome = LandingOutcome::Replaced;
-            change = transition::apply(tx, id, ChangeEvent::Replaced { attempt, head, source }, by).await?;
+            change = transition::apply(tx, id, ChangeEvent::Replaced { attempt, head, source, own }, by).await?;
             transition::apply(tx, item.id, ItemEvent::Submitted { attempt, change: id }, by).await?;
         }
         if let Some(direct) = direct {

@@ -57,7 +57,7 @@ async fn bring(git: &GitRepo, repo: &Repo, wanted: &[LfsObject]) -> Result<Missi
     }
     let Some(url) = &repo.url else {
         let why = "nobody has handed it over, and the repo has no upstream".to_owned();
-        return Ok(MissingObjects { objects: lacking().into_iter().collect(), why });
+        return Ok(MissingObjects { objects: lacking().into_iter().collect(), why, is_refused: true });
     };
     // One conversation at a time: who waits finds most of it here.
     let _turn = git.lfs_turn.lock().await;
@@ -84,9 +84,11 @@ async fn bring(git: &GitRepo, repo: &Repo, wanted: &[LfsObject]) -> Result<Missi
     if objects.is_empty() {
         return Ok(MissingObjects::default());
     }
+    // It was asked for them, gave some or none, and said nothing of the others.
+    let is_refused = why.as_deref().is_none_or(is_refusal);
     let why = why.unwrap_or_else(|| format!("{url} does not have it"));
     tracing::warn!(repo = %repo.name, count = objects.len(), why, "objects of Git LFS could not be fetched");
-    Ok(MissingObjects { objects, why })
+    Ok(MissingObjects { objects, why, is_refused })
 }
 
 /// Where the submodules of a commit come from, each with one of its commits.
@@ -108,6 +110,7 @@ async fn submodules(
 }
 
 /// Takes out of the problems of a change those whose objects the upstream has, and says of the others why it has not.
+/// Answers why nobody knows, when the upstream cannot be asked.
 ///
 /// # Errors
 /// Those of our own repository.
@@ -116,15 +119,20 @@ pub(crate) async fn settle(
     git: &GitRepo,
     repo: &Repo,
     problems: &mut Vec<Problem>,
-) -> Result<(), ServiceError> {
+) -> Result<Option<String>, ServiceError> {
     let limit = sprint.settings.max_push_bytes();
     let missing = problems.iter().filter_map(|problem| problem.kind.missing_object());
     let wanted: Vec<LfsObject> = missing.filter(|object| object.size <= limit).cloned().collect();
     let brought = tokio::time::timeout(LONGEST, bring(git, repo, &wanted)).await;
+    let late = || format!("objects of Git LFS were not fetched within {}", humantime::format_duration(LONGEST));
     let why = match brought {
-        Ok(missing) => missing?.why,
-        Err(_) => format!("it was not fetched within {}", humantime::format_duration(LONGEST)),
+        Ok(missing) => missing?,
+        Err(_) => return Ok(Some(late())),
     };
+    if !why.objects.is_empty() && repo.url.is_some() && !why.is_refused {
+        return Ok(Some(why.why));
+    }
+    let why = why.why;
     problems.retain_mut(|problem| {
         let ProblemKind::LfsPointer { object, why: known } = &mut problem.kind else { return true };
         // It does not come by having its object.
@@ -135,7 +143,7 @@ pub(crate) async fn settle(
         *known = Some(if object.size > limit { too_large() } else { why.clone() });
         !git.lfs().has(object)
     });
-    Ok(())
+    Ok(None)
 }
 
 /// A worker's change of the file that names servers: whoever is asked there, and with whose password, is for people to

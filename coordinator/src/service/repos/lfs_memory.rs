@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use sprint_core::ids::RepoName;
 use sprint_core::lfs::LfsObject;
 
-use crate::git::{GitRepo, is_refusal};
+use crate::git::GitRepo;
 
 /// Missing objects that are remembered of a repo.
 const MOST_KNOWN: usize = 10_000;
@@ -16,13 +16,8 @@ const MOST_KNOWN: usize = 10_000;
 pub struct MissingObjects {
     pub objects: BTreeSet<LfsObject>,
     pub why: String,
-}
-
-impl MissingObjects {
-    /// Whether the upstream has said that it has them not, rather than nothing.
-    pub fn is_refused(&self) -> bool {
-        is_refusal(&self.why)
-    }
+    /// Whether somebody has said that they are not there, rather than nothing.
+    pub is_refused: bool,
 }
 
 /// The objects that somebody needed of each repo, and that could not be had.
@@ -57,6 +52,7 @@ impl LfsMissing {
         self.with(|all| {
             let known = all.entry(repo.clone()).or_default();
             known.why.clone_from(&missing.why);
+            known.is_refused = missing.is_refused;
             let room = MOST_KNOWN.saturating_sub(known.objects.len());
             known.objects.extend(missing.objects.iter().take(room).cloned());
         });

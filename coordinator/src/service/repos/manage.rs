@@ -27,7 +27,7 @@ use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
 use crate::service::repos::lfs_memory::MissingObjects;
 use crate::service::repos::setup_failures::SetupFailure;
-use crate::service::repos::{rename, rewrite, submodules, upstream};
+use crate::service::repos::{rename, rewrite, runtimes, submodules, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Notice;
 
@@ -75,10 +75,12 @@ pub struct Described {
 /// # Errors
 /// [`Code::RepoExists`] for a name in use, [`ServiceError::Git`] when the address or branch is wrong.
 pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Described, ServiceError> {
-    let NewRepo { name, url, branch, run, max_attempts, limits, gates, workers, committing, probe } = new;
+    let NewRepo { name, url, branch, run, runtimes: agents, max_attempts, limits, gates, workers, committing, probe } =
+        new;
     check(&gates, max_attempts)?;
     check_committing(&committing)?;
     check_workers(&workers)?;
+    runtimes::check(sprint, &agents)?;
     let taken = || {
         let why = format!("a repo \"{name}\" exists already; choose another name");
         ServiceError::from(Refusal::new(Code::RepoExists, why).next(Act::ShowRepo(name.clone())))
@@ -120,6 +122,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         given_up: vec![],
         created_at: sprint.now(),
     };
+    runtimes::apply(&mut repo, agents);
     apply_workers(&workers, &mut repo);
     repo.committing.change(committing);
     let added = sprint
@@ -168,7 +171,7 @@ fn describe(sprint: &Coordinator, repo: Repo) -> Result<Described, ServiceError>
     for MissingSubmodule { path, why } in sprint.submodules.missing(&repo.name) {
         notices.push(Reason::SubmoduleMissing { repo: name(), path, why });
     }
-    if let Some(MissingObjects { objects, why }) = sprint.lfs_missing.of(&repo.name, &git) {
+    if let Some(MissingObjects { objects, why, is_refused: _ }) = sprint.lfs_missing.of(&repo.name, &git) {
         notices.push(Reason::LfsMissing { repo: name(), count: objects.len(), why });
     }
     if repo.run.is_empty() && repo.runtimes.is_empty() {
@@ -238,10 +241,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
     check(change.gates.as_deref().unwrap_or_default(), change.max_attempts)?;
     check_workers(&change.workers)?;
     check_committing(&change.committing)?;
-    if change.runtimes.values().any(|runtime| runtime.command.is_empty()) {
-        let why = "a runtime has no command; give the program and its arguments";
-        return Err(Refusal::new(Code::RepoInvalid, why).field("runtimes").into());
-    }
+    runtimes::check(sprint, &change.runtimes)?;
     if let Some(choice) = change.upstream {
         rewrite::settle(sprint, &change.name, choice, &by).await?;
     }
@@ -255,7 +255,7 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                 let RepoPatch {
                     name,
                     run,
-                    runtimes,
+                    runtimes: agents,
                     max_attempts,
                     limits,
                     gates,
@@ -271,10 +271,11 @@ pub async fn set(sprint: &Coordinator, change: RepoPatch, by: Actor) -> Result<D
                     if run.trim().is_empty() {
                         repo.run.remove(&role);
                     } else {
+                        repo.runtimes.retain(|of, runtime| *of != role || !runtime.is_reference());
                         repo.run.insert(role, run);
                     }
                 }
-                repo.runtimes.extend(runtimes);
+                runtimes::apply(&mut repo, agents);
                 repo.max_attempts = max_attempts.unwrap_or(repo.max_attempts);
                 repo.limits.extend(limits);
                 repo.limits.retain(|_, limit| *limit > 0);

@@ -43,19 +43,31 @@ pub(crate) async fn repo_or_only(
     }
 }
 
+/// What a name means.
+pub(crate) struct Named {
+    pub(crate) commit: CommitId,
+    /// It is a branch of the upstream, which no worker can write to.
+    pub(crate) of_upstream: bool,
+}
+
 /// The commit that a name means: the upstream's branch, fetched now, or a branch, ref or commit that is here.
 ///
 /// # Errors
 /// [`Code::RevisionNotFound`], or what the upstream says.
-pub(crate) async fn resolve(repo: &Repo, git: &GitRepo, name: &str) -> Result<CommitId, ServiceError> {
+pub(crate) async fn resolve(repo: &Repo, git: &GitRepo, name: &str) -> Result<Named, ServiceError> {
     if let Some(url) = &repo.url
         && let Some(commit) = git.fetch_branch(url, name).await?
     {
-        return Ok(commit);
+        return Ok(Named { commit, of_upstream: true });
     }
-    git.find(name)?.ok_or_else(|| {
+    let Some(commit) = git.find(name)? else {
         let upstream = if repo.url.is_some() { "no branch of the upstream, and " } else { "" };
         let why = format!("\"{name}\" is {upstream}no branch, ref or commit of repo \"{}\" here", repo.name);
-        ServiceError::new(Code::RevisionNotFound, why)
-    })
+        return Err(ServiceError::new(Code::RevisionNotFound, why));
+    };
+    if !git.is_whole(&commit).await? {
+        let why = format!("\"{name}\" is here without all of its files; name the branch of the upstream that holds it");
+        return Err(ServiceError::new(Code::RevisionNotFound, why));
+    }
+    Ok(Named { commit, of_upstream: false })
 }

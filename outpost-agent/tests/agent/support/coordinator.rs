@@ -292,7 +292,7 @@ impl Face {
                 let welcome = v1::Welcome { heartbeat_ms: 200, git_base_url: base_url, version, snapshot_ms };
                 answer = Some(coordinator_message::Body::Welcome(welcome));
             }
-            outpost_message::Body::Renew(_) => {}
+            outpost_message::Body::Renew(_) | outpost_message::Body::Activity(_) => {}
             outpost_message::Body::Found(found) => {
                 self.state.lock().expect("not poisoned").found.push(found);
             }

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use sprint_core::agent::AgentSaid;
 use sprint_core::assignment;
 use sprint_core::assignment::{
-    Assignment, AttemptOutcome, CommandResult, GateRunOutcome, Leftovers, Outcome, Report, ReportBody, Runtime,
+    Assignment, AttemptOutcome, CommandResult, GateRunOutcome, Leftovers, Outcome, Report, ReportBody,
 };
 use sprint_core::fixtures;
 use sprint_core::gates::{Gate, GateOutcome};
 use sprint_core::ids::{ChangeId, CommitId, TrialId, WorkerId};
 use sprint_core::job::{GateJob, Job};
+use sprint_core::runtime::Runtime;
 
 pub(crate) use coordinator::{Coordinator, State};
 
@@ -40,6 +42,7 @@ pub(crate) struct Finished {
     pub(crate) log_tail: String,
     pub(crate) outcome: Outcome,
     pub(crate) left: Box<Leftovers>,
+    pub(crate) agent: Option<Box<AgentSaid>>,
 }
 
 impl Site {
@@ -329,8 +332,8 @@ impl State {
 
     pub(crate) fn finished(&self, worker: WorkerId) -> Option<Finished> {
         self.bodies(worker).into_iter().find_map(|body| match body {
-            ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left } => {
-                Some(Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left })
+            ReportBody::Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left, agent } => {
+                Some(Finished { exit_code, steps, wip, log_bytes, log_tail, outcome, left, agent })
             }
             ReportBody::Accepted
             | ReportBody::Started { .. }

@@ -1,4 +1,4 @@
-use sprint_core::ids::ItemId;
+use sprint_core::ids::{ChangeId, ItemId};
 use sprint_core::refusal::{At, Refusal};
 use sprint_core::request::{ItemEdit, ItemWait, NewItem, WaitReport};
 
@@ -91,18 +91,24 @@ impl TryFrom<v1::WaitRequest> for ItemWait {
     type Error = Refusal;
 
     fn try_from(request: v1::WaitRequest) -> Result<Self, Refusal> {
-        let v1::WaitRequest { ids, stage, timeout_ms } = request;
+        let v1::WaitRequest { ids, stage, timeout_ms, tell_approvals, known_approvals } = request;
         Ok(Self {
             items: ids.into_iter().map(ItemId::new).collect(),
             stage: parsed("stage", &stage)?,
             limit: duration(timeout_ms),
+            known_approvals: tell_approvals.then(|| known_approvals.into_iter().map(ChangeId::new).collect()),
         })
     }
 }
 
 impl From<WaitReport> for v1::WaitResponse {
     fn from(report: WaitReport) -> Self {
-        let WaitReport { result, items, reason } = report;
-        Self { result: result.to_string(), items: items.into_iter().map(Into::into).collect(), reason }
+        let WaitReport { result, items, reason, approvals } = report;
+        Self {
+            result: result.to_string(),
+            items: items.into_iter().map(Into::into).collect(),
+            reason,
+            approvals: approvals.into_iter().map(ChangeId::get).collect(),
+        }
     }
 }

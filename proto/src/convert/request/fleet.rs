@@ -1,5 +1,5 @@
 use sprint_core::ids::WorkerId;
-use sprint_core::refusal::Refusal;
+use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::{Hello, InventoryEntry, OutpostPatch};
 
 use super::super::required;
@@ -11,7 +11,7 @@ impl TryFrom<v1::Hello> for Hello {
 
     fn try_from(hello: v1::Hello) -> Result<Self, Refusal> {
         let v1::Hello { outpost, version, labels, max_workers, instance, workers, draining } = hello;
-        Ok(Self {
+        let hello = Self {
             outpost: parsed("outpost", &outpost)?,
             version,
             labels: labels.into_iter().collect(),
@@ -19,7 +19,8 @@ impl TryFrom<v1::Hello> for Hello {
             instance,
             draining,
             inventory: workers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
-        })
+        };
+        hello.within_bounds().map_err(|why| Refusal::new(Code::RequestInvalid, why))
     }
 }
 

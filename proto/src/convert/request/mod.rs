@@ -48,8 +48,8 @@ where
 }
 
 /// 0 stands for what is absent.
-fn above_zero(number: u32) -> Option<u32> {
-    Some(number).filter(|number| *number > 0)
+fn above_zero<N: PartialOrd + Default>(number: N) -> Option<N> {
+    Some(number).filter(|number| *number > N::default())
 }
 
 /// Empty stands for what is absent.

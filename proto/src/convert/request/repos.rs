@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sprint_core::address::RepoAddress;
-use sprint_core::assignment::Runtime;
 use sprint_core::gates::Gate;
 use sprint_core::job::Role;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
+use sprint_core::runtime::Runtime;
 
 use super::super::repo::by_role;
 use super::super::{Malformed, each};
@@ -31,9 +31,11 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             nothing_to_do,
             committing,
             probe,
+            runtimes,
         } = request;
         Ok(Self {
             probe,
+            runtimes: field("runtimes", by_role(runtimes).and_then(read_runtimes))?,
             name: parsed("name", &name)?,
             url: RepoAddress::new(url).map_err(|error| Refusal::new(Code::RequestInvalid, error).field("url"))?,
             branch: not_empty(branch),

@@ -4,6 +4,8 @@
 //! docs/internals/benchmarks.md says how to read the figures. `bench --short PART…` runs the same code
 //! for seconds, so that it does not rot; its figures say nothing.
 
+mod agents;
+mod confine;
 mod dispatch;
 mod events;
 mod extent;
@@ -21,8 +23,20 @@ use sprint_tests::load::fleet::{self, Scale, Watch};
 
 use crate::extent::Extent;
 
-const PARTS: [&str; 10] =
-    ["transitions", "landing", "dispatch", "events", "start", "burst", "logs", "fleet", "recovery", "idle"];
+const PARTS: [&str; 12] = [
+    "transitions",
+    "landing",
+    "dispatch",
+    "events",
+    "confine",
+    "start",
+    "burst",
+    "agents",
+    "logs",
+    "fleet",
+    "recovery",
+    "idle",
+];
 
 fn main() -> anyhow::Result<()> {
     let (flags, wanted): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
@@ -49,11 +63,17 @@ fn main() -> anyhow::Result<()> {
         if runs("events") {
             events::run(&mut figures, extent).await?;
         }
+        if runs("confine") {
+            confine::run(&mut figures, extent).await?;
+        }
         if runs("start") {
             start::run(&mut figures, extent).await?;
         }
         if runs("burst") {
             start::burst(&mut figures, extent).await?;
+        }
+        if runs("agents") {
+            agents::run(&mut figures, extent).await?;
         }
         if runs("logs") {
             logs::run(&mut figures, extent).await?;

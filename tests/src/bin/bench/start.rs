@@ -14,6 +14,11 @@ use sprint_tests::load::site::{Site, git, run as run_command, until, until_by};
 use crate::extent::Extent;
 
 const FILES: usize = 200;
+/// The longest that anything here may take.
+const LIMIT: Duration = Duration::from_mins(1);
+/// How a worker ends without a commit and without a word against its outpost: one that fails at once, time and again,
+/// is suspect, and has to wait.
+const NOTHING_TO_DO: &str = "sprintctl item resolve --nothing-to-do bench";
 /// Workers at a time where starts are measured one by one.
 const SLOTS: u32 = 4;
 
@@ -93,7 +98,7 @@ async fn latency(
             pool_is_full(&data, warm, SLOTS).await?;
         }
         let began = now();
-        site.add_items(1, ": > $SPRINT_ARTIFACTS/began; echo x; sleep 0.2; exit 1").await?;
+        site.add_items(1, &format!(": > $SPRINT_ARTIFACTS/began; echo x; sleep 0.2; {NOTHING_TO_DO}")).await?;
         let worker = next(&mut tail, "worker_assigned").await?;
         let request = v1::WorkerLogsRequest { id: worker, follow: true, ..v1::WorkerLogsRequest::default() };
         let mut log = workers.logs(request).await?.into_inner();
@@ -101,7 +106,7 @@ async fn latency(
         let first_byte = now();
         let file = data.join(format!("workers/{worker}/artifacts/began"));
         let ran = until("the command", || written(&file)).await?;
-        next(&mut tail, "item_blocked_or_failed").await?;
+        next(&mut tail, "worker_completed").await?;
         // The first ones fill the mirror and the caches.
         if round >= 2 {
             running.push(ran.saturating_sub(began));
@@ -122,13 +127,12 @@ async fn latency(
 /// Waits for the next event of a kind; answers the worker it names.
 async fn next(tail: &mut tonic::Streaming<v1::EventBatch>, kind: &str) -> anyhow::Result<u64> {
     loop {
-        let Some(batch) = tail.message().await? else { anyhow::bail!("the record's stream ended") };
+        let message = tokio::time::timeout(LIMIT, tail.message()).await;
+        let Some(batch) = message.map_err(|_| anyhow::anyhow!("no {kind} within {LIMIT:?}"))?? else {
+            anyhow::bail!("the record's stream ended")
+        };
         for event in batch.events {
-            let wanted = match kind {
-                "worker_assigned" => event.kind == kind,
-                _ => event.kind == "item_attempt_failed",
-            };
-            if wanted {
+            if event.kind == kind {
                 let data: serde_json::Value = serde_json::from_str(&event.data_json)?;
                 return Ok(data["worker"].as_u64().unwrap_or_default());
             }
@@ -162,7 +166,7 @@ pub(crate) async fn burst(figures: &mut Figures, extent: Extent) -> anyhow::Resu
     let mut site = Site::start().await?;
     let data = site.outpost("bench", count, count).await?;
     site.add_repo(&site.upstream(FILES)?).await?;
-    site.add_items(1, "exit 1").await?;
+    site.add_items(1, NOTHING_TO_DO).await?;
     pool_is_full(&data, count, count).await?;
     let began = now();
     site.add_items(usize::try_from(count)?, ": > $SPRINT_ARTIFACTS/began; exec sleep 1000").await?;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use sprint_core::agent::AgentSaid;
 use sprint_core::assignment::Report;
-use sprint_core::ids::OutpostName;
+use sprint_core::ids::{OutpostName, WorkerId};
 use sprint_core::refusal::Code;
 use sprint_core::request::Hello;
 use sprint_failpoint::{Point, pass};
@@ -28,6 +29,7 @@ use crate::service::admission::enrol;
 use crate::service::fleet::connections::{AttachRequest, SessionHold};
 use crate::service::fleet::presence;
 use crate::service::fleet::session::Downlink;
+use crate::service::fleet::workers;
 
 /// Messages on their way down; an outpost that reads slower holds its own session back.
 const DOWN: usize = 256;
@@ -212,12 +214,16 @@ impl Connected {
                 Some(Up::Found(v1::Found { session, saved_to })) => {
                     presence::found(&sprint, self.outpost.clone(), session, saved_to).await.map_err(of)?;
                 }
+                Some(Up::Activity(v1::Activity { worker, agent: Some(agent) })) => {
+                    let said = AgentSaid::try_from(agent).map_err(malformed)?;
+                    workers::note_agent(&sprint, &self.outpost, WorkerId::new(worker), said);
+                }
                 Some(Up::Renew(v1::Renew { csr })) => {
                     let renewed = enrol::renew(&sprint, &self.outpost, &csr).await.map_err(of)?;
                     self.send(Down::Certificate(certificate(renewed))).await?;
                 }
                 Some(Up::Hello(_)) => return Err(plain(Code::RequestInvalid, "a session has one hello").into()),
-                None => {}
+                Some(Up::Activity(v1::Activity { worker: _, agent: None })) | None => {}
             }
             if arrived.len() < REPORTS
                 && let Some(Ok(more)) = input.message().now_or_never()

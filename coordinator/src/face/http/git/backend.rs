@@ -7,8 +7,9 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, header, response};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
+use sprint_process::Group;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{ChildStdin, Command};
 use tokio_util::io::ReaderStream;
 
 use super::asked::Asked;
@@ -50,20 +51,20 @@ pub(super) async fn run(
             command.env(variable, value);
         }
     }
-    let mut child = command.spawn()?;
+    let mut group = Group::start(&mut command)?;
     let (stdin, stdout) =
-        child.stdin.take().zip(child.stdout.take()).ok_or_else(|| anyhow::anyhow!("it has no pipes"))?;
+        group.child.stdin.take().zip(group.child.stdout.take()).ok_or_else(|| anyhow::anyhow!("it has no pipes"))?;
     // The request is fed while the answer is read: git interleaves both.
     let feeding = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(feed(stdin, body)));
     let mut output = BufReader::new(stdout);
     let head = head(&mut output).await?;
     let chunks = ReaderStream::new(output);
-    let chunks = futures::stream::unfold((chunks, child, feeding), |(mut chunks, child, feeding)| async move {
+    let chunks = futures::stream::unfold((chunks, group, feeding), |(mut chunks, group, feeding)| async move {
         let Some(chunk) = chunks.next().await else {
-            reap(child).await;
+            reap(group).await;
             return None;
         };
-        Some((chunk, (chunks, child, feeding)))
+        Some((chunk, (chunks, group, feeding)))
     });
     Ok(head.body(Body::from_stream(chunks))?)
 }
@@ -104,8 +105,8 @@ async fn head(output: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> anyhow::Re
     anyhow::bail!("git http-backend's answer has too many headers");
 }
 
-async fn reap(mut child: Child) {
-    match child.wait().await {
+async fn reap(mut group: Group) {
+    match group.wait().await {
         Ok(status) if status.success() => {}
         Ok(status) => tracing::debug!(%status, "git http-backend ended so"),
         Err(error) => tracing::warn!(%error, "git http-backend could not be waited for"),

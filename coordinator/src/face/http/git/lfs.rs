@@ -167,7 +167,7 @@ async fn answer_batch(
     let how = |object: &LfsObject| match batch.operation {
         // With another number it is asked for again: that the upstream is away is no reason to work without it.
         Operation::Download if missing.objects.contains(object) => {
-            error(if missing.is_refused() { 404 } else { 503 }, &missing.why)
+            error(if missing.is_refused { 404 } else { 503 }, &missing.why)
         }
         Operation::Download => action("download", &object.oid),
         // It has it already.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::json;
+use sprint_core::bounds::{named_paths, paths_in_words};
 use sprint_core::change::{Candidate, ChangeState};
 use sprint_core::committing::Committing;
 use sprint_core::config::{CONFIG_FILE, MergeMethod};
@@ -14,6 +15,7 @@ use sprint_core::ids::{CommitId, ItemId, RepoName, TreeId, TrialId, candidate_re
 use sprint_core::item::Item;
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
+use sprint_core::tree_rules::{Problem, ProblemKind};
 use sprint_core::trial::{Member, Purpose, Trial};
 use sprint_failpoint::{Point, pass};
 
@@ -21,7 +23,7 @@ use crate::git::{GitRepo, Merged, NewCommit};
 use crate::service::queue::merge::look::Look;
 use crate::service::queue::merge::memory::HISTORY;
 use crate::service::queue::merge::progress::Progress;
-use crate::service::queue::merge::reject;
+use crate::service::queue::merge::{protected, reject};
 use crate::service::repos::config::{config_at, config_in};
 use crate::service::repos::{lfs, upstream};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
@@ -73,7 +75,14 @@ pub(crate) async fn trial(
             // So it is with the rules for trees: two files that differ in case only may come from two changes.
             if let Some((last, before)) = members.split_last() {
                 let mut problems = git.problems(&git.tree_of(tip)?, &tree, look.config.tree)?;
-                lfs::settle(sprint, git, repo, &mut problems).await?;
+                if let Some(why) = lfs::settle(sprint, git, repo, &mut problems).await? {
+                    return Err(ServiceError::new(Code::UpstreamUnreachable, why));
+                }
+                // What merges to a protected path only on this tip was not shown to the person.
+                let changes: Vec<_> = members.iter().filter_map(|member| look.change(member.change)).collect();
+                let paths = protected::paths(git, &look.config, &git.tree_of(tip)?, &tree)?.into_iter();
+                let strange = paths.filter(|path| !changes.iter().any(|change| protected::accepts(change, path)));
+                problems.extend(strange.map(|path| Problem { path, kind: ProblemKind::Protected }));
                 match (problems.is_empty(), before.is_empty(), look.change(last.change)) {
                     (true, _, _) => {}
                     (false, true, Some(change)) => {
@@ -86,7 +95,8 @@ pub(crate) async fn trial(
                     }
                 }
             }
-            let candidate = Candidate { commit, tree, base: tip.clone(), gates: gates.clone() };
+            let new_gates = protected::new_gates(git, repo, &look.config, &tree)?;
+            let candidate = Candidate { commit, tree, base: tip.clone(), gates: gates.clone(), new_gates };
             let purpose = if members.is_empty() { Purpose::Tip } else { Purpose::Queue };
             begin(sprint, git, &repo.name, purpose, members.to_vec(), candidate).await?;
             Ok(Built::Begun)
@@ -94,10 +104,10 @@ pub(crate) async fn trial(
         Chain::Broken { place, paths } => {
             let broken = &members[place];
             // With the tip itself, or only with those before it?
-            if let Merged::Conflict { paths } = git.merge(tip, &broken.head).await?
+            if let Merged::Conflict { paths, why } = git.merge(tip, &broken.head).await?
                 && let Some(change) = look.change(broken.change)
             {
-                reject::conflicted(sprint, git, repo, tip, change, paths).await?;
+                reject::conflicted(sprint, git, repo, tip, change, paths, why).await?;
                 return Ok(Built::Rejected);
             }
             unmergeable(sprint, git, repo, look, &members[..=place], paths).await
@@ -116,8 +126,8 @@ async fn unmergeable(
 ) -> Result<Built, ServiceError> {
     let tree = git.tree_of(&look.tip)?;
     let gates = look.config.gates.clone();
-    let candidate = Candidate { commit: look.tip.clone(), tree, base: look.tip.clone(), gates };
-    let beginning = Beginning::Unmergeable(paths);
+    let candidate = Candidate { commit: look.tip.clone(), tree, base: look.tip.clone(), gates, new_gates: vec![] };
+    let beginning = Beginning::Unmergeable(named_paths(&paths));
     record(sprint, &repo.name, Purpose::Queue, members.to_vec(), candidate, beginning, Actor::MergeQueue).await?;
     Ok(Built::Begun)
 }
@@ -133,8 +143,9 @@ pub(crate) async fn join(
 ) -> Result<Progress, ServiceError> {
     let tree = match git.merge(tip, theirs).await? {
         Merged::Clean { tree } => tree,
-        Merged::Conflict { paths } => {
-            let places = if paths.is_empty() { String::new() } else { format!(", in {}", paths.join(", ")) };
+        Merged::Conflict { paths, why } => {
+            let places = if paths.is_empty() { String::new() } else { format!(", in {}", paths_in_words(&paths)) };
+            let places = why.map_or(places, |why| format!(": {why}"));
             let reason = format!(
                 "the upstream's {} was moved outside of the coordinator to {}, which does not merge with what has landed{places}; merge both, push the result to the upstream",
                 repo.branch,
@@ -153,7 +164,7 @@ pub(crate) async fn join(
     let message = format!("Merge {} of the upstream\n", repo.branch);
     let at = sprint.now();
     let commit = git.commit(&NewCommit::new(&tree, &[tip, theirs], &message, &repo.committing, at))?;
-    let candidate = Candidate { commit, tree, base: tip.clone(), gates };
+    let candidate = Candidate { commit, tree, base: tip.clone(), gates, new_gates: vec![] };
     begin(sprint, git, &repo.name, Purpose::Join, vec![], candidate).await?;
     Ok(Progress::Made)
 }
@@ -212,7 +223,7 @@ async fn merged(
 ) -> Result<Added, ServiceError> {
     let tree = match git.merge(at, &member.head).await? {
         Merged::Clean { tree } => tree,
-        Merged::Conflict { paths } => return Ok(Err(paths)),
+        Merged::Conflict { paths, why: _ } => return Ok(Err(paths)),
     };
     let message = message(sprint, repo, std::slice::from_ref(member)).await?;
     let parents = [at, &member.head];
@@ -229,7 +240,7 @@ async fn squashed(
 ) -> Result<Added, ServiceError> {
     let tree = match git.merge(at, &member.head).await? {
         Merged::Clean { tree } => tree,
-        Merged::Conflict { paths } => return Ok(Err(paths)),
+        Merged::Conflict { paths, why: _ } => return Ok(Err(paths)),
     };
     let mut message = message(sprint, repo, std::slice::from_ref(member)).await?;
     let own = git.author(&member.head)?;
@@ -268,7 +279,7 @@ async fn rebased(
     for (place, (commit, parent)) in commits.iter().enumerate() {
         let tree = match git.merge_from(Some(parent), &at, commit).await? {
             Merged::Clean { tree } => tree,
-            Merged::Conflict { paths } => return Ok(Err(paths)),
+            Merged::Conflict { paths, why: _ } => return Ok(Err(paths)),
         };
         let is_last = place + 1 == commits.len();
         // One that brings nothing any more is left out, unless it carries the trailers.
@@ -375,11 +386,11 @@ pub(crate) async fn begin(
     members: Vec<Member>,
     candidate: Candidate,
 ) -> Result<TrialId, ServiceError> {
-    let beginning = match known(sprint, repo, &candidate.tree, &candidate.gates).await? {
+    let beginning = match known(sprint, repo, &candidate.tree, &candidate.gates, &candidate.new_gates).await? {
         Some(known) => Beginning::Known(Box::new(known)),
         None => Beginning::Fresh,
     };
-    if !candidate.gates.is_empty() && matches!(beginning, Beginning::Fresh) {
+    if candidate.all_gates().next().is_some() && matches!(beginning, Beginning::Fresh) {
         keep(git, &candidate)?;
     }
     record(sprint, repo, purpose, members, candidate, beginning, Actor::MergeQueue).await
@@ -402,7 +413,8 @@ pub(crate) async fn by_hand(
     again: bool,
     by: Actor,
 ) -> Result<TrialId, ServiceError> {
-    let known = if again { None } else { known(sprint, repo, &candidate.tree, &candidate.gates).await? };
+    let known =
+        if again { None } else { known(sprint, repo, &candidate.tree, &candidate.gates, &candidate.new_gates).await? };
     let beginning = known.map_or(Beginning::Fresh, |known| Beginning::Known(Box::new(known)));
     if matches!(beginning, Beginning::Fresh) {
         keep(git, &candidate)?;
@@ -416,9 +428,11 @@ pub(crate) async fn known(
     repo: &RepoName,
     tree: &TreeId,
     gates: &[Gate],
+    new_gates: &[Gate],
 ) -> Result<Option<Trial>, ServiceError> {
     let trials = sprint.store.trials_of_tree(repo, tree).await?;
-    Ok(trials.into_iter().rfind(|trial| trial.candidate.gates == gates && trial.is_settled()))
+    let same = |candidate: &Candidate| candidate.gates == gates && candidate.new_gates == new_gates;
+    Ok(trials.into_iter().rfind(|trial| same(&trial.candidate) && trial.is_settled()))
 }
 
 /// How a trial begins.
@@ -460,7 +474,7 @@ async fn record(
 
 fn begun(trial: &Trial, actor: Actor) -> NewEvent {
     let changes = trial.members.iter().map(|member| member.change).collect::<Vec<_>>();
-    let Candidate { commit, tree, base, gates } = &trial.candidate;
+    let Candidate { commit, tree, base, gates: _, new_gates: _ } = &trial.candidate;
     NewEvent {
         kind: EventKind::TRIAL_BEGUN,
         repo: Some(trial.repo.clone()),
@@ -468,7 +482,7 @@ fn begun(trial: &Trial, actor: Actor) -> NewEvent {
         actor,
         data: json!({
             "trial": trial.id, "purpose": trial.purpose, "changes": changes, "commit": commit, "tree": tree,
-            "base": base, "gates": gates.iter().map(|gate| &gate.name).collect::<Vec<_>>(),
+            "base": base, "gates": trial.candidate.all_gates().map(|gate| &gate.name).collect::<Vec<_>>(),
             "same_as": trial.same_as, "state": trial.state.name(),
         }),
     }

@@ -89,7 +89,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
         keep(&git, &entry.change)?;
     }
     state.notice(&changes);
-    let waiting = Waiting::new(changes);
+    let mut waiting = Waiting::new(changes);
     if repo.halted.is_some() && waiting.direct.is_empty() && !is_broken {
         return Ok(Progress::Idle);
     }
@@ -135,6 +135,7 @@ async fn step(sprint: &Coordinator, name: &RepoName, state: &mut QueueState) -> 
     if let Some(done) = reject::unfit(sprint, &git, &repo, &tip, &waiting.queue, state).await? {
         return Ok(done);
     }
+    waiting.hold_back(state);
     let look = Look::new(sprint, &git, &repo, tip, config, waiting, trials, state).await?;
     if tidy(sprint, &git, &look).await? == Progress::Made {
         return Ok(Progress::Made);

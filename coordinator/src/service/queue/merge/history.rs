@@ -9,7 +9,7 @@ use sprint_core::merge_queue::prior::{Past, Prior, prior};
 use sprint_core::merge_queue::snapshot::Contents;
 use sprint_core::repo::Repo;
 
-use crate::git::GitRepo;
+use crate::git::{GitError, GitRepo};
 use crate::service::ServiceError;
 use crate::store::Store;
 
@@ -96,7 +96,11 @@ fn past(
         | ChangeState::Queued
         | ChangeState::Landing { .. } => return Ok(None),
     };
-    let paths = git.changed_paths(base.as_ref(), &change.head)?;
+    let paths = match git.changed_paths(base.as_ref(), &change.head) {
+        // It was sent back for that, and no other is like it.
+        Err(GitError::Beyond { .. }) => return Ok(None),
+        paths => paths?,
+    };
     let footprint = rules.footprint(paths.iter().map(String::as_str));
     Ok(Some(Past { role: change.role, footprint, good }))
 }

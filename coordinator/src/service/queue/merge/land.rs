@@ -38,7 +38,7 @@ pub(crate) async fn begin(
     } else {
         match build::chain(sprint, git, repo, look.config.merge.method, &look.tip, &members).await? {
             Chain::Whole { commit, tree } => {
-                Candidate { commit, tree, base: look.tip.clone(), gates: trial.candidate.gates.clone() }
+                Candidate { commit, tree, base: look.tip.clone(), ..trial.candidate.clone() }
             }
             Chain::Broken { .. } => return apply(sprint, trial.id, TrialEvent::Retired).await,
         }
@@ -87,7 +87,7 @@ pub(crate) async fn settle(
     pass(Point::LandRecorded);
     tracing::info!(repo = %repo.name, changes = %names(&ids), commit = %candidate.commit, "landed");
     if candidate.base != candidate.commit {
-        if candidate.gates.is_empty() {
+        if candidate.all_gates().next().is_none() {
             tracing::warn!(repo = %repo.name, changes = %names(&ids), "landed without a gate: none is configured, or they were skipped");
         }
         let step = Move { from: candidate.base, to: candidate.commit, landed: Some(ids) };

@@ -39,6 +39,13 @@ impl Waiting {
         direct.sort_by_key(|change| change.id);
         Self { queue, direct }
     }
+
+    /// Leaves those out that no other has to wait for: they wait for a person, or for somebody who cannot be asked.
+    pub(crate) fn hold_back(&mut self, state: &QueueState) {
+        let is_held = |change: &Change| change.awaits_approval() || state.not_known.contains_key(&change.id);
+        self.queue.retain(|entry| !is_held(&entry.change));
+        self.direct.retain(|change| !change.awaits_approval());
+    }
 }
 
 /// What one look at a repo's queue sees.
@@ -79,7 +86,6 @@ impl Look {
         let mut wanted = waiting.clone();
         wanted.extend(moves.iter().flat_map(|step| step.landed.iter().flatten()).copied());
         state.contents.keep(&wanted);
-        state.fits.retain(|change, _| waiting.contains(change));
         for entry in &changes {
             if !state.contents.knows(entry.change.id) {
                 let (footprint, commits) = contents(git, &rules, &tip, &entry.change)?;

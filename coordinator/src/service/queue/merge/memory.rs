@@ -43,11 +43,13 @@ pub(crate) struct QueueView {
     pub(crate) outlook: BTreeMap<ChangeId, Outlook>,
     pub(crate) priors: HashMap<ChangeId, Prior>,
     pub(crate) usual_duration: Option<Duration>,
+    pub(crate) not_known: HashMap<ChangeId, String>,
 }
 
 impl QueueView {
     pub(crate) fn new(outlook: BTreeMap<ChangeId, Outlook>, state: &QueueState) -> Self {
-        Self { outlook, priors: state.history.priors().clone(), usual_duration: state.usual_duration() }
+        let (priors, not_known) = (state.history.priors().clone(), state.not_known.clone());
+        Self { outlook, priors, usual_duration: state.usual_duration(), not_known }
     }
 }
 
@@ -95,6 +97,8 @@ pub(crate) struct QueueState {
     pub(crate) tip_in_doubt: bool,
     /// The changes that were found to merge with the tip, by which tip.
     pub(crate) fits: HashMap<ChangeId, CommitId>,
+    /// The changes of which nobody could say in this pass whether they may land, and why.
+    pub(crate) not_known: HashMap<ChangeId, String>,
     /// The heads that the changes had when they were looked at.
     pub(crate) heads: HashMap<ChangeId, CommitId>,
     pub(crate) durations: Vec<Duration>,
@@ -122,8 +126,9 @@ impl QueueState {
     }
 
     /// Forgets what may have changed since the last look.
-    pub(crate) const fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.follow = Follow::WithWork;
+        self.not_known.clear();
         self.history.forget();
     }
 
@@ -137,6 +142,7 @@ impl QueueState {
                 self.history.forget_prior(*change);
             }
         }
+        self.fits.retain(|change, _| heads.contains_key(change));
         self.heads = heads;
     }
 
@@ -258,6 +264,9 @@ impl QueueState {
             // What changes touch was said by other rules.
             self.contents = Contents::default();
             self.history = History::default();
+        }
+        if self.configured.as_ref().is_some_and(|known| known.config.protect != config.protect) {
+            self.fits.clear();
         }
         let gates = repo.gates.clone();
         self.configured = Some(Configured { file, gates, config: config.clone(), rules: Arc::clone(&rules) });

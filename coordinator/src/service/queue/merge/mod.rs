@@ -14,6 +14,7 @@ mod look;
 mod memory;
 pub mod paths;
 mod progress;
+mod protected;
 mod reject;
 pub mod standing;
 

@@ -1,5 +1,6 @@
 //! Changes that leave the queue without landing: their items get them back with the reason.
 
+use sprint_core::bounds::{named_paths, paths_in_words};
 use sprint_core::change::{Candidate, Change, ChangeEvent, ChangeState, follows};
 use sprint_core::config::CONFIG_FILE;
 use sprint_core::conflict::{Conflict, items};
@@ -8,13 +9,14 @@ use sprint_core::item::ItemEvent;
 use sprint_core::job::Role;
 use sprint_core::refusal::Code;
 use sprint_core::repo::{DEFAULT_MAX_ATTEMPTS, Repo};
-use sprint_core::tree_rules::{self, Problem, TreeRules};
+use sprint_core::tree_rules::{self, Problem};
 use sprint_core::trial::{Trial, TrialState};
 
-use crate::git::{GitRepo, Merged};
+use crate::git::{GitError, GitRepo, Merged};
 use crate::service::queue::merge::intent::intend;
 use crate::service::queue::merge::memory::QueueState;
 use crate::service::queue::merge::progress::Progress;
+use crate::service::queue::merge::protected;
 use crate::service::repos::config::config_in;
 use crate::service::repos::{lfs, submodules};
 use crate::service::{Actor, Coordinator, ServiceError, transition};
@@ -36,17 +38,37 @@ pub(crate) async fn unfit(
         if state.fits.contains_key(&change.id) {
             continue;
         }
-        match is_unfit(sprint, git, repo, tip, change).await? {
-            Some(step) => found = Some(step),
-            None => {
+        if state.not_known.contains_key(&change.id) {
+            continue;
+        }
+        match look_at(sprint, git, repo, tip, change).await? {
+            Fitness::Settled => found = Some(Progress::Made),
+            Fitness::Fit => {
                 state.fits.insert(change.id, tip.clone());
+            }
+            Fitness::NotKnown { why } => {
+                state.not_known.insert(change.id, why);
             }
         }
     }
     Ok(found)
 }
 
+/// Whether a change can be gated on a tip.
+enum Fitness {
+    Fit,
+    /// It was sent back, landed, or there is news of it on record.
+    Settled,
+    /// Somebody who has to be asked for that cannot be asked now.
+    NotKnown {
+        why: String,
+    },
+}
+
 /// Deals with a change that cannot be gated on the tip; none when it can.
+///
+/// # Errors
+/// [`Code::UpstreamUnreachable`]: nobody knows now.
 pub(crate) async fn is_unfit(
     sprint: &Coordinator,
     git: &GitRepo,
@@ -54,10 +76,32 @@ pub(crate) async fn is_unfit(
     tip: &CommitId,
     change: &Change,
 ) -> Result<Option<Progress>, ServiceError> {
+    match look_at(sprint, git, repo, tip, change).await? {
+        Fitness::Fit => Ok(None),
+        Fitness::Settled => Ok(Some(Progress::Made)),
+        Fitness::NotKnown { why } => Err(ServiceError::new(Code::UpstreamUnreachable, why)),
+    }
+}
+
+async fn look_at(
+    sprint: &Coordinator,
+    git: &GitRepo,
+    repo: &Repo,
+    tip: &CommitId,
+    change: &Change,
+) -> Result<Fitness, ServiceError> {
     if !git.holds(&change.head)? {
         let reason = format!("its commit {} is not in the coordinator's repository", change.head.short());
         send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
-        return Ok(Some(Progress::Made));
+        return Ok(Fitness::Settled);
+    }
+    match git.weigh(tip, &change.head) {
+        Err(error @ GitError::Beyond { .. }) => {
+            let reason = format!("{error}; bring it in smaller parts");
+            send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
+            return Ok(Fitness::Settled);
+        }
+        weighed => weighed?,
     }
     if let Some(removed) = removed(git, repo, tip, change)? {
         let (branch, removed) = (&repo.branch, removed.short());
@@ -65,48 +109,57 @@ pub(crate) async fn is_unfit(
             "its branch contains {removed}, which was removed from {branch} when the upstream was rewritten; start from the present {branch}"
         );
         send_back(sprint, change, ChangeEvent::Dropped { reason: reason.clone() }, reason, String::new()).await?;
-        return Ok(Some(Progress::Made));
+        return Ok(Fitness::Settled);
     }
     match git.merge(tip, &change.head).await? {
-        Merged::Conflict { paths } => conflicted(sprint, git, repo, tip, change, paths).await?,
+        Merged::Conflict { paths, why } => conflicted(sprint, git, repo, tip, change, paths, why).await?,
         // Looked at only when nothing would change, since it walks the history.
         Merged::Clean { tree } if tree == git.tree_of(tip)? && git.reaches(tip, &change.head)? => {
-            let candidate = Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: vec![] };
+            let candidate =
+                Candidate { commit: tip.clone(), tree, base: tip.clone(), gates: vec![], new_gates: vec![] };
             intend(sprint, vec![change.id], candidate, None).await?;
         }
         Merged::Clean { tree } => match config_in(git, repo, &tree) {
             Ok(_) => {
                 let before = git.tree_of(tip)?;
                 // The rules that stand; a change does not switch them off for itself.
-                let rules = config_in(git, repo, &before).map_or_else(|_| TreeRules::default(), |config| config.tree);
+                let standing = config_in(git, repo, &before).unwrap_or_default();
+                let rules = standing.tree;
                 let mut problems = git.problems(&before, &tree, rules)?;
-                lfs::settle(sprint, git, repo, &mut problems).await?;
-                let by_worker = change.role.is_some();
+                if let Some(why) = lfs::settle(sprint, git, repo, &mut problems).await? {
+                    return Ok(Fitness::NotKnown { why });
+                }
+                let by_worker = !change.own;
                 if by_worker {
                     problems.extend(lfs::new_server(git, before.as_str(), tree.as_str(), rules)?);
                 }
                 if let Some(url) = &repo.url {
                     problems.extend(submodules::problems(git, url, before.as_str(), tree.as_str(), by_worker).await?);
                 }
-                if problems.is_empty() {
-                    let Some(url) = &repo.url else { return Ok(None) };
-                    let Some(why) = lfs::refused(git, url, tip, &change.head).await? else { return Ok(None) };
+                if !problems.is_empty() {
+                    breaks_rules(sprint, change, &problems).await?;
+                    return Ok(Fitness::Settled);
+                }
+                if let Some(url) = &repo.url
+                    && let Some(why) = lfs::refused(git, url, tip, &change.head).await?
+                {
                     let reason = format!("the upstream does not take what it brings: {why}");
                     let event = ChangeEvent::Dropped { reason: reason.clone() };
                     send_back(sprint, change, event, reason, String::new()).await?;
-                    return Ok(Some(Progress::Made));
+                    return Ok(Fitness::Settled);
                 }
-                breaks_rules(sprint, change, &problems).await?;
+                let is_news = protected::note(sprint, git, repo, &standing, (&before, &tree), change).await?;
+                return Ok(if is_news { Fitness::Settled } else { Fitness::Fit });
             }
             // It was so before.
             Err(_) if git.read_file_in(&tree, CONFIG_FILE).ok() == git.read_file(tip, CONFIG_FILE).ok() => {
-                return Ok(None);
+                return Ok(Fitness::Fit);
             }
             Err(error) if error.code() == Code::ConfigInvalid => breaks_config(sprint, change, &error).await?,
             Err(error) => return Err(error),
         },
     }
-    Ok(Some(Progress::Made))
+    Ok(Fitness::Settled)
 }
 
 /// Sends a change back with which the configuration could not be read any more.
@@ -154,6 +207,7 @@ pub(crate) async fn conflicted(
     tip: &CommitId,
     change: &Change,
     paths: Vec<String>,
+    why: Option<String>,
 ) -> Result<(), ServiceError> {
     let others = others(sprint, git, repo, tip, change, &paths).await?;
     let theirs = if others.is_empty() { String::new() } else { format!(" (changed there by {})", items(&others)) };
@@ -163,15 +217,18 @@ pub(crate) async fn conflicted(
     } else {
         format!("start from the present {branch} and bring the change again")
     };
-    let what = if !paths.is_empty() {
-        format!("its branch conflicts with {branch} in {}", paths.join(", "))
+    let what = if let Some(why) = why {
+        format!("its branch cannot be merged with {branch}: {why}")
+    } else if !paths.is_empty() {
+        format!("its branch conflicts with {branch} in {}", paths_in_words(&paths))
     } else if git.merge_base(tip, &change.head)?.is_none() {
         format!("its branch has nothing in common with {branch}")
     } else {
         format!("its branch does not hold the tip of {branch}, or git cannot say where both conflict")
     };
     let reason = format!("{what}{theirs}; {next}");
-    send_back(sprint, change, ChangeEvent::Conflicted { paths, others }, reason, String::new()).await
+    send_back(sprint, change, ChangeEvent::Conflicted { paths: named_paths(&paths), others }, reason, String::new())
+        .await
 }
 
 /// The items whose landed changes touched these paths since the change's branch began.
@@ -217,7 +274,7 @@ pub(crate) async fn failed(
             if is_unfit(sprint, git, repo, tip, change).await?.is_some() {
                 return Ok(());
             }
-            return conflicted(sprint, git, repo, tip, change, paths.clone()).await;
+            return conflicted(sprint, git, repo, tip, change, paths.clone(), None).await;
         }
         TrialState::Gating | TrialState::Passed | TrialState::Suspect { .. } | TrialState::Cancelled { .. } => {
             (format!("trial {} failed", trial.id), String::new())
