@@ -62,6 +62,7 @@ pub mod service {
         pub mod leases;
         pub mod log_intake;
         pub mod logs;
+        pub mod notes;
         pub mod outposts;
         pub mod presence;
         pub mod reports;

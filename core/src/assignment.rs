@@ -9,6 +9,7 @@ use crate::bounds::{DETAIL, NAMED_PATH, NAMED_PATHS, REASON, SAVED, STEPS, cut};
 use crate::gates::{Gate, GateVerdict, duration_text};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, RepoName, TreeId, WorkerId};
 use crate::job::{EarlierWork, Job};
+use crate::note::Note;
 use crate::recipe::Recipe;
 use crate::runtime::{Catalog, HostLogin, Runtime};
 use crate::worker::Terminal;
@@ -268,6 +269,7 @@ impl Report {
     pub fn bounded(mut self) -> Self {
         match &mut self.body {
             ReportBody::Accepted | ReportBody::Started { .. } | ReportBody::Exited { .. } => {}
+            ReportBody::Noted { note } => note.shorten(),
             ReportBody::SentBack { reason, result: _ } => shorten(reason, REASON),
             ReportBody::Finished { log_tail, outcome, left, agent, exit_code: _, steps, wip: _, log_bytes: _ } => {
                 steps.truncate(STEPS);
@@ -299,6 +301,8 @@ pub enum ReportBody {
     Started { terminal: Option<Terminal> },
     /// The command ended.
     Exited { exit_code: Option<i32> },
+    /// It said something of its own accord.
+    Noted { note: Note },
     /// It exited with 0 and left something that would not land: it got a message about it, and runs again.
     SentBack {
         reason: String,

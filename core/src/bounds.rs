@@ -45,6 +45,12 @@ bounds! {
     DEPTH: usize = 1_000, "Directories within each other, in a tree that lands", "refused: the change is sent back";
     PAGE: u64 = 16 << 20, "Bytes of the items, workers or changes of one answer", "the answer says that there are more, and its caller asks for those";
     AGENT_LINE: usize = 4 << 20, "Bytes of one line that an agent says over its channel", "the line is passed over, and the pane says so";
+    NOTES: u32 = 500, "Lines of progress, found items and hand-offs of one worker", "refused, and the worker is told";
+    NOTE_BYTES: u64 = 1 << 20, "Bytes of all of them", "refused, and the worker is told";
+    FOUND: u32 = 50, "Items that one worker may file", "refused, and the worker is told";
+    PROGRESS: usize = 4 << 10, "Bytes of a line of progress", "cut, with its length named";
+    HAND_OFF_LINES: usize = 200, "Lines of each section of a hand-off", "left out";
+    HAND_OFF_LINE: usize = 2 << 10, "Bytes of each of them", "cut, with its length named";
     OUTPOST_LABELS: usize = 100, "Labels of an outpost", "refused: the outpost does not join";
     OUTPOST_WORD: usize = 1 << 10, "Bytes of a label, a version, a session's name or another word that an outpost says of itself", "refused in a hello, cut in what follows";
     INVENTORY: usize = 10_000, "Workers that an outpost says it has on its disk", "refused: the outpost does not join";

@@ -10,9 +10,12 @@ use crate::gates::{Gate, GateOutcome, GateVerdict};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
 use crate::item::{Item, ItemKind, Lease, Priority, Stage};
 use crate::job::{AttemptJob, Job, Role};
+use crate::note::NoteCount;
 use crate::outpost::{Outpost, OutpostState};
 use crate::recipe::Recipe;
-use crate::repo::{DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Pushes, Repo, Resume};
+use crate::repo::{
+    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Filing, NothingToDo, Pushes, Repo, Resume,
+};
 use crate::runtime::Runtime;
 use crate::time::Timestamp;
 use crate::trial::{Member, Purpose, Trial};
@@ -52,6 +55,7 @@ pub fn repo() -> Repo {
         frozen: None,
         resume: Resume::Clean,
         nothing_to_do: NothingToDo::Block,
+        filing: Filing::Inbox,
         pushes: Pushes::Taken,
         committing: Committing::default(),
         max_duration: DEFAULT_MAX_DURATION,
@@ -105,6 +109,7 @@ pub fn item(id: u64, attempt: u32) -> Item {
         avoid: vec![],
         not_before: None,
         conflict: None,
+        discovered_from: None,
         nothing_to_do: false,
         feedback: vec![],
         created_at: Timestamp::default(),
@@ -140,6 +145,8 @@ pub fn worker(id: u64, item: u64, state: WorkerState) -> Worker {
         report_seq: 0,
         log_bytes: None,
         agent: None,
+        progress: None,
+        notes: NoteCount::default(),
     }
 }
 

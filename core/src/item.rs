@@ -58,6 +58,9 @@ pub struct Item {
     /// Labels an outpost must carry to be given this item.
     pub requires: BTreeMap<String, String>,
     pub parent: Option<ItemId>,
+    /// The item on which a worker found and filed this one.
+    #[serde(default)]
+    pub discovered_from: Option<ItemId>,
     /// Items that must be done before this one is given out.
     pub needs: BTreeSet<ItemId>,
     /// The command line for the `shell` runtime; the repo's own when absent.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::MergeMethod;
 use crate::conflict::Conflict;
+use crate::hand_off::HandOff;
 use crate::ids::CommitId;
 use crate::item::Item;
 
@@ -26,6 +27,20 @@ fn task(item: &Item) -> String {
         text.push_str("\n## Done when\n");
         for criterion in &item.acceptance {
             let _ = writeln!(text, "- {criterion}");
+        }
+    }
+    text
+}
+
+/// What an earlier attempt has handed over.
+pub fn of_hand_off(hand_off: &HandOff) -> String {
+    let mut text = format!("\n## What attempt {} handed over\n", hand_off.attempt);
+    for (title, lines) in hand_off.text.sections() {
+        if let [first, more @ ..] = lines.as_slice() {
+            let _ = write!(text, "\n{}{}:\n\n- {first}\n", title[..1].to_uppercase(), &title[1..]);
+            for line in more {
+                let _ = writeln!(text, "- {line}");
+            }
         }
     }
     text

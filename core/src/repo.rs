@@ -46,6 +46,16 @@ crate::words! {
 }
 
 crate::words! {
+    /// Where the items go that workers file.
+    pub enum Filing as "way with filed items" {
+        /// They wait for a person.
+        Inbox => "inbox",
+        /// They are given out like any other.
+        Ready => "ready",
+    }
+}
+
+crate::words! {
     /// What is known of pushes to the upstream's branch.
     pub enum Pushes as "knowledge of pushes" {
         /// Nothing: a dry push says nothing of protected branches and hooks.
@@ -105,6 +115,10 @@ const fn default_nothing_to_do() -> NothingToDo {
     NothingToDo::Block
 }
 
+const fn default_filing() -> Filing {
+    Filing::Inbox
+}
+
 const fn default_max_duration() -> Duration {
     DEFAULT_MAX_DURATION
 }
@@ -140,6 +154,8 @@ pub struct Repo {
     pub resume: Resume,
     #[serde(default = "default_nothing_to_do")]
     pub nothing_to_do: NothingToDo,
+    #[serde(default = "default_filing")]
+    pub filing: Filing,
     #[serde(default = "default_pushes")]
     pub pushes: Pushes,
     /// How landings are committed.

@@ -95,6 +95,9 @@ pub struct Runtime {
     /// What a login consists of.
     #[serde(default)]
     pub host: HostLogin,
+    /// Files that are made for each worker.
+    #[serde(default)]
+    pub files: Vec<RuntimeFile>,
     #[serde(default)]
     pub about: String,
     /// The command that prints its version.
@@ -125,6 +128,16 @@ pub struct LoginFile {
     pub from: String,
     /// Below the agent's own directory, `{{ state }}`.
     pub to: String,
+}
+
+/// A file that an agent finds in its own directory; after what its login has there, if that brings one of this name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeFile {
+    /// Below the agent's own directory, `{{ state }}`.
+    pub to: String,
+    /// A template.
+    pub text: String,
 }
 
 /// What a repository may change of a runtime.
@@ -179,6 +192,7 @@ impl Runtime {
             unattended: false,
             login: host(),
             host: HostLogin::default(),
+            files: vec![],
             about: String::new(),
             version: vec![],
             verified: vec![],
@@ -211,7 +225,8 @@ impl Runtime {
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(plain) {
             return Err(InvalidRuntime::Name(self.name.clone()));
         }
-        for path in self.host.files.iter().flat_map(|file| [&file.from, &file.to]) {
+        let of_login = self.host.files.iter().flat_map(|file| [&file.from, &file.to]);
+        for path in of_login.chain(self.files.iter().map(|file| &file.to)) {
             InnerPath::new(path.as_bytes()).map_err(|why| {
                 let (runtime, path) = (self.name.clone(), path.clone());
                 InvalidRuntime::Path { runtime, path, why }

@@ -9,10 +9,12 @@ use crate::agent::AgentSaid;
 use crate::change::{ChangeStateName, Direct};
 use crate::conflict::Conflict;
 use crate::gates::duration_text;
+use crate::hand_off::{HandOff, HandOffText};
 use crate::ids::{Attempt, ChangeId, CommitId, ItemId, OutpostName, RepoName, TreeId, TrialId, WorkerId};
 use crate::item::{Feedback, Item, ItemKind, Priority, Stage, StageName};
 use crate::job::Role;
 use crate::merge_queue::{ChangeSeen, Standing};
+use crate::note::ProgressSaid;
 use crate::outpost::{Load, Outpost, OutpostState, Suspicion};
 use crate::protection::Protection;
 use crate::time::Timestamp;
@@ -30,6 +32,8 @@ pub struct ItemView {
     pub stage: StageName,
     pub priority: Priority,
     pub parent: Option<ItemId>,
+    /// The item on which a worker found and filed it.
+    pub discovered_from: Option<ItemId>,
     pub needs: BTreeSet<ItemId>,
     pub attempt: Attempt,
     pub worker: Option<WorkerId>,
@@ -73,6 +77,7 @@ impl From<Item> for ItemView {
             stage,
             priority: item.priority,
             parent: item.parent,
+            discovered_from: item.discovered_from,
             needs: item.needs,
             attempt: item.attempt,
             worker,
@@ -90,6 +95,23 @@ impl From<Item> for ItemView {
             created_at: item.created_at,
             updated_at: item.updated_at,
         }
+    }
+}
+
+/// What an attempt has handed over, as scripts see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct HandOffView {
+    pub attempt: Attempt,
+    pub worker: WorkerId,
+    pub written_at: Timestamp,
+    #[serde(flatten)]
+    pub text: HandOffText,
+}
+
+impl From<HandOff> for HandOffView {
+    fn from(hand_off: HandOff) -> Self {
+        let HandOff { id: _, item: _, attempt, worker, written_at, text } = hand_off;
+        Self { attempt, worker, written_at, text }
     }
 }
 
@@ -120,6 +142,8 @@ pub struct WorkerView {
     pub ended_at: Option<Timestamp>,
     /// What its agent has said of itself, once it has ended.
     pub agent: Option<Box<AgentSaid>>,
+    /// How far it is, by its own word.
+    pub progress: Option<ProgressSaid>,
 }
 
 impl From<Worker> for WorkerView {
@@ -141,6 +165,7 @@ impl From<Worker> for WorkerView {
             started_at: worker.started_at,
             ended_at: worker.ended_at,
             agent: worker.agent,
+            progress: worker.progress,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::agent::AgentSaid;
 use crate::event::{EventKind, Recorded, details};
 use crate::ids::{CommitId, OutpostName, RepoName, WorkerId};
 use crate::job::{EarlierWork, Job};
+use crate::note::{NoteCount, ProgressSaid};
 use crate::time::Timestamp;
 
 crate::words! {
@@ -109,6 +110,11 @@ pub struct Worker {
     /// What its agent has said of itself.
     #[serde(default)]
     pub agent: Option<Box<AgentSaid>>,
+    /// How far it is, by its own word.
+    #[serde(default)]
+    pub progress: Option<ProgressSaid>,
+    #[serde(default)]
+    pub notes: NoteCount,
 }
 
 crate::noun!(Worker, "worker", "number");

@@ -159,6 +159,7 @@ fn valid() -> Vec<Vec<u8>> {
         gates: vec![gate.clone()],
         resume: "wip".to_owned(),
         nothing_to_do: "done".to_owned(),
+        filing: "ready".to_owned(),
         pushes: "probed".to_owned(),
         hung_after_ms: Some(300_000),
         pushing: Some(v1::UpstreamPush { from: None, to: commit() }),

@@ -5,6 +5,7 @@
 //! request after it is answered with:
 //!
 //! - `@@run COMMAND`: run a command with the agent's own tool
+//! - `@@tool NAME JSON`: call a tool of Sprint's own server with these arguments
 //! - `@@say TEXT`: end the turn
 //! - `@@status CODE TEXT`: refuse this request, and each one after it
 
@@ -37,15 +38,47 @@ pub struct Model {
 struct Turn {
     /// Who said what: "user", "assistant" or "result".
     said: Vec<(&'static str, String)>,
-    /// Names and schemas.
-    tools: Vec<(String, Value)>,
+    tools: Vec<Tool>,
+}
+
+/// A tool that the agent offers.
+struct Tool {
+    name: String,
+    schema: Value,
+    /// The server that it is of, where the language has a word for it.
+    space: Option<String>,
+}
+
+impl Tool {
+    fn new(name: String, schema: Value) -> Self {
+        Self { name, schema, space: None }
+    }
+
+    fn is_of_sprint(&self, name: &str) -> bool {
+        match &self.space {
+            Some(space) => space.ends_with("sprint") && self.name == name,
+            None => self.name == format!("mcp__sprint__{name}"),
+        }
+    }
+
+    fn call(&self, arguments: Value) -> Call {
+        Call { name: self.name.clone(), arguments, space: self.space.clone() }
+    }
+}
+
+/// A call of a tool.
+struct Call {
+    name: String,
+    arguments: Value,
+    space: Option<String>,
 }
 
 /// Writes an answer, with a call of a tool or with a text, as the events of a stream.
-type Write = fn(&Value, Option<(String, Value)>, &str) -> Vec<Value>;
+type Write = fn(&Value, Option<Call>, &str) -> Vec<Value>;
 
 enum Step {
     Run(String),
+    Tool(String, Value),
     Say(String),
     Refuse(u16, String),
 }
@@ -124,7 +157,8 @@ impl Model {
                 let error = json!({ "type": "error", "error": { "type": kind, "message": why } });
                 return (status, JSON, error.to_string());
             }
-            Step::Run(command) => (turn.call(&command), format!("there is no tool for {command}")),
+            Step::Run(command) => (turn.run(&command), format!("there is no tool for {command}")),
+            Step::Tool(name, arguments) => (turn.tool(&name, arguments), format!("there is no tool {name}")),
             Step::Say(text) => (None, text),
         };
         let events = write(body, call, &text);
@@ -201,16 +235,31 @@ impl Turn {
                 }
                 _ if left > 0 => left -= 1,
                 "run" => return Step::Run(rest.to_owned()),
+                "tool" => {
+                    let (name, arguments) = rest.split_once(' ').unwrap_or((rest, "{}"));
+                    let arguments = serde_json::from_str(arguments).expect("arguments are JSON");
+                    return Step::Tool(name.to_owned(), arguments);
+                }
                 _ => return Step::Say(rest.to_owned()),
             }
         }
         Step::Say("done".to_owned())
     }
 
-    /// The tool that runs a command, with its arguments.
-    fn call(&self, command: &str) -> Option<(String, Value)> {
-        let find = |name: &str| self.tools.iter().find(|(tool, _)| tool.to_lowercase() == name);
-        let (name, schema) = RUN.iter().find_map(|name| find(name))?;
+    /// A call of a tool of Sprint's: by its own name, or by that of the tool that calls all of them.
+    fn tool(&self, name: &str, arguments: Value) -> Option<Call> {
+        if let Some(tool) = self.tools.iter().find(|tool| tool.is_of_sprint(name)) {
+            return Some(tool.call(arguments));
+        }
+        let by_name = self.tools.iter().find(|tool| tool.name == "use_tool")?;
+        Some(by_name.call(json!({ "tool_name": format!("sprint__{name}"), "tool_input": arguments })))
+    }
+
+    /// A call of the tool that runs commands.
+    fn run(&self, command: &str) -> Option<Call> {
+        let find = |name: &str| self.tools.iter().find(|tool| tool.name.to_lowercase() == name);
+        let tool = RUN.iter().find_map(|name| find(name))?;
+        let schema = &tool.schema;
         let properties = &schema["properties"];
         let key = ["command", "cmd"].into_iter().find(|key| properties[*key].is_object()).unwrap_or("command");
         let mut arguments = json!({});
@@ -223,7 +272,7 @@ impl Turn {
         }
         arguments[key] =
             if properties[key]["type"] == "array" { json!(["bash", "-lc", command]) } else { json!(command) };
-        Some((name.clone(), arguments))
+        Some(tool.call(arguments))
     }
 }
 
@@ -242,7 +291,7 @@ fn name(tool: &Value) -> String {
 }
 
 fn read_messages(body: &Value) -> Turn {
-    let tools = each(body, "tools").map(|tool| (name(tool), tool["input_schema"].clone())).collect();
+    let tools = each(body, "tools").map(|tool| Tool::new(name(tool), tool["input_schema"].clone())).collect();
     let mut turn = Turn { tools, ..Turn::default() };
     for message in each(body, "messages") {
         let content = &message["content"];
@@ -261,14 +310,14 @@ fn read_messages(body: &Value) -> Turn {
     turn
 }
 
-fn write_messages(body: &Value, call: Option<(String, Value)>, text: &str) -> Vec<Value> {
+fn write_messages(body: &Value, call: Option<Call>, text: &str) -> Vec<Value> {
     let usage = json!({ "input_tokens": INPUT, "output_tokens": OUTPUT, "cache_read_input_tokens": CACHED, "cache_creation_input_tokens": 0 });
     let message = json!({
         "id": id("msg"), "type": "message", "role": "assistant", "model": body["model"], "content": [],
         "stop_reason": null, "stop_sequence": null, "usage": usage,
     });
     let (stop, block, delta) = match call {
-        Some((name, input)) => (
+        Some(Call { name, arguments: input, .. }) => (
             "tool_use",
             json!({ "type": "tool_use", "id": id("toolu"), "name": name, "input": {} }),
             json!({ "type": "input_json_delta", "partial_json": input.to_string() }),
@@ -286,8 +335,10 @@ fn write_messages(body: &Value, call: Option<(String, Value)>, text: &str) -> Ve
 }
 
 fn read_responses(body: &Value) -> Turn {
-    let tool = |tool: &Value| (name(tool), tool["parameters"].clone());
-    let tools = each(body, "tools").flat_map(|of| each(of, "tools").chain([of])).map(tool).collect();
+    let tool =
+        |tool: &Value, space: Option<String>| Tool { space, ..Tool::new(name(tool), tool["parameters"].clone()) };
+    let within = |of: &Value| each(of, "tools").map(|inner| tool(inner, Some(name(of)))).collect::<Vec<_>>();
+    let tools = each(body, "tools").flat_map(|of| within(of).into_iter().chain([tool(of, None)])).collect();
     let mut turn = Turn { tools, ..Turn::default() };
     for entry in each(body, "input") {
         let kind = entry["type"].as_str().unwrap_or("message");
@@ -305,12 +356,18 @@ fn read_responses(body: &Value) -> Turn {
     turn
 }
 
-fn write_responses(body: &Value, call: Option<(String, Value)>, text: &str) -> Vec<Value> {
+fn write_responses(body: &Value, call: Option<Call>, text: &str) -> Vec<Value> {
     let item = match call {
-        Some((name, input)) => json!({
-            "type": "function_call", "id": id("fc"), "call_id": id("call"), "name": name,
-            "arguments": input.to_string(), "status": "completed",
-        }),
+        Some(Call { name, arguments, space }) => {
+            let mut call = json!({
+                "type": "function_call", "id": id("fc"), "call_id": id("call"), "name": name,
+                "arguments": arguments.to_string(), "status": "completed",
+            });
+            if let Some(space) = space {
+                call["namespace"] = json!(space);
+            }
+            call
+        }
         None => json!({
             "type": "message", "id": id("msg"), "role": "assistant", "status": "completed",
             "content": [{ "type": "output_text", "text": text, "annotations": [] }],
@@ -334,7 +391,7 @@ fn write_responses(body: &Value, call: Option<(String, Value)>, text: &str) -> V
 }
 
 fn read_chat(body: &Value) -> Turn {
-    let tool = |tool: &Value| (name(&tool["function"]), tool["function"]["parameters"].clone());
+    let tool = |tool: &Value| Tool::new(name(&tool["function"]), tool["function"]["parameters"].clone());
     let tools = each(body, "tools").map(tool).collect();
     let mut turn = Turn { tools, ..Turn::default() };
     for message in each(body, "messages") {
@@ -349,9 +406,9 @@ fn read_chat(body: &Value) -> Turn {
     turn
 }
 
-fn write_chat(body: &Value, call: Option<(String, Value)>, text: &str) -> Vec<Value> {
+fn write_chat(body: &Value, call: Option<Call>, text: &str) -> Vec<Value> {
     let (stop, delta) = match call {
-        Some((name, input)) => {
+        Some(Call { name, arguments: input, .. }) => {
             let function = json!({ "name": name, "arguments": input.to_string() });
             let call = json!({ "index": 0, "id": id("call"), "type": "function", "function": function });
             ("tool_calls", json!({ "role": "assistant", "content": null, "tool_calls": [call] }))

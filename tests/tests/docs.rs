@@ -168,13 +168,13 @@ fn help(program: &str, path: &[String]) -> Result<String, String> {
     let ask = |command: &mut Command| command.args(path).arg("--help").output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let output = ask(&mut Command::new(binary(program)));
-    if !output.status.success() {
-        return Err(text(&output.stderr));
-    }
     let of_worker = ask(Command::new(binary("outpost-agent")).arg0("sprintctl"));
-    let further =
-        if program == "sprintctl" && of_worker.status.success() { text(&of_worker.stdout) } else { String::new() };
-    Ok(text(&output.stdout) + &further)
+    let of_worker = Some(of_worker).filter(|output| program == "sprintctl" && output.status.success());
+    match (output.status.success(), of_worker) {
+        (true, of_worker) => Ok(text(&output.stdout) + &of_worker.map(|output| text(&output.stdout)).unwrap_or_default()),
+        (false, Some(of_worker)) => Ok(text(&of_worker.stdout)),
+        (false, None) => Err(text(&output.stderr)),
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprint_core::change::Change;
+use sprint_core::hand_off::{HandOff, HandOffId};
 use sprint_core::ids::{ChangeId, ItemId, OutpostName, RepoName, TrialId, WorkerId};
 use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
@@ -135,6 +136,7 @@ macro_rules! each_entity {
             changes: sprint_core::change::Change, numbered sprint_core::ids::ChangeId;
             trials: sprint_core::trial::Trial, numbered sprint_core::ids::TrialId;
             outposts: sprint_core::outpost::Outpost, named sprint_core::ids::OutpostName;
+            hand_offs: sprint_core::hand_off::HandOff, named sprint_core::hand_off::HandOffId;
             tokens: sprint_core::token::Token, named sprint_core::token::TokenId;
         }
     };
@@ -331,6 +333,20 @@ impl Entity for Outpost {
 
     fn columns(&self) -> Vec<Value> {
         vec![]
+    }
+}
+
+impl Entity for HandOff {
+    type Key = HandOffId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &["item", "attempt"];
+
+    fn key(&self) -> HandOffId {
+        self.id.clone()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.item.get().into(), u64::from(self.attempt.get()).into()]
     }
 }
 

@@ -126,6 +126,11 @@ impl Tx {
         self.job.events.push(event);
     }
 
+    /// Keeps an entity whose change an event of the same job tells.
+    pub fn save_along<E: Stored>(&mut self, entity: E) {
+        self.take(entity);
+    }
+
     /// Removes an entity.
     pub fn remove<K: Key>(&mut self, key: &K, event: NewEvent) {
         K::Entity::rows_mut(&mut self.job.rows).insert(key.clone(), None);

@@ -17,6 +17,8 @@ pub struct NewItem {
     pub labels: BTreeSet<String>,
     pub requires: BTreeMap<String, String>,
     pub parent: Option<String>,
+    /// The item on which a worker found it.
+    pub discovered_from: Option<ItemId>,
     pub needs: Vec<String>,
     pub run: Option<String>,
     pub stage: StageName,

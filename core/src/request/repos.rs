@@ -6,7 +6,7 @@ use crate::committing::CommittingPatch;
 use crate::gates::Gate;
 use crate::ids::RepoName;
 use crate::job::Role;
-use crate::repo::{NothingToDo, Resume, UpstreamChoice};
+use crate::repo::{Filing, NothingToDo, Resume, UpstreamChoice};
 use crate::runtime::Runtime;
 
 /// A repo to be added.
@@ -31,6 +31,7 @@ pub struct NewRepo {
 pub struct WorkerSettings {
     pub resume: Option<Resume>,
     pub nothing_to_do: Option<NothingToDo>,
+    pub filing: Option<Filing>,
     pub max_duration: Option<Duration>,
     /// `Some(None)`: no limit.
     pub hung_after: Option<Option<Duration>>,

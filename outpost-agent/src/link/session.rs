@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprint_core::assignment::{Assignment, Outcome, Report, ReportBody};
-use sprint_core::ids::WorkerId;
+use sprint_core::ids::{ItemId, WorkerId};
 use sprint_core::job::Job;
 use sprint_identity::connect::refused_certificate;
 use sprint_proto::MAX_MESSAGE_BYTES;
@@ -305,11 +305,11 @@ fn obey(agent: &Arc<Agent>, order: coordinator_message::Body) {
                 tracing::debug!(worker, "told to stop a worker that is not here");
             }
         }
-        coordinator_message::Body::Ack(v1::ReportAck { worker, seq, refused }) => {
+        coordinator_message::Body::Ack(v1::ReportAck { worker, seq, refused, item }) => {
             let worker = WorkerId::new(worker);
             agent.outbox.acknowledge(worker, seq);
             if let Some(handle) = agent.fleet.get(worker) {
-                handle.acknowledged(seq, refused.as_deref());
+                handle.acknowledged(seq, refused.as_deref(), item.map(ItemId::new));
             }
         }
         coordinator_message::Body::Attach(attach) => {

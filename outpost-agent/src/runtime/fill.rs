@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context};
-use sprint_core::runtime::{Login, LoginFile, Runtime};
+use sprint_core::runtime::{Login, Runtime, RuntimeFile};
 use thiserror::Error;
 
 /// The most bytes of a file that belongs to a login.
@@ -34,6 +34,9 @@ pub(crate) struct Values<'a> {
     pub(crate) run: &'a str,
     pub(crate) prompt: &'a str,
     pub(crate) prompt_file: &'a Path,
+    /// The worker's own `sprintctl`, and the socket by which it asks.
+    pub(crate) sprintctl: &'a Path,
+    pub(crate) socket: &'a Path,
     /// The agent's own directory.
     pub(crate) state: &'a Path,
     pub(crate) session_id: &'a str,
@@ -67,6 +70,27 @@ fn environment() -> Environment<'static> {
     templates
 }
 
+impl Values<'_> {
+    fn context(&self, runtime: &Runtime) -> Value {
+        let Values { run, prompt, prompt_file, sprintctl, socket, state, session_id, resumes } = *self;
+        context! {
+            run,
+            prompt,
+            prompt_file => prompt_file.to_string_lossy(),
+            sprintctl => sprintctl.to_string_lossy(),
+            socket => socket.to_string_lossy(),
+            state => state.to_string_lossy(),
+            session_id,
+            resumes,
+            model => runtime.model,
+        }
+    }
+}
+
+fn bad(runtime: &Runtime, template: &str, error: &minijinja::Error) -> BadTemplate {
+    BadTemplate { runtime: runtime.name.clone(), template: template.to_owned(), why: error.to_string() }
+}
+
 /// The command and the environment of a runtime.
 ///
 /// # Errors
@@ -76,22 +100,9 @@ pub(crate) fn fill(
     values: &Values<'_>,
 ) -> Result<(Vec<String>, BTreeMap<String, String>), BadTemplate> {
     let templates = environment();
-    let Values { run, prompt, prompt_file, state, session_id, resumes } = *values;
-    let values = context! {
-        run,
-        prompt,
-        prompt_file => prompt_file.to_string_lossy(),
-        state => state.to_string_lossy(),
-        session_id,
-        resumes,
-        model => runtime.model,
-    };
+    let values = values.context(runtime);
     let rendered = |template: &str, values: &Value| {
-        templates.render_str(template, values).map_err(|error| BadTemplate {
-            runtime: runtime.name.clone(),
-            template: template.to_owned(),
-            why: error.to_string(),
-        })
+        templates.render_str(template, values).map_err(|error| bad(runtime, template, &error))
     };
     let mut argv = vec![];
     for template in &runtime.command {
@@ -129,24 +140,54 @@ pub(crate) fn login_variables(runtime: &Runtime) -> BTreeMap<String, String> {
     runtime.host.env.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
 }
 
-/// Makes the agent's own directory, and copies the files of its login there, unless they are there: it may have a newer
-/// one by now.
+/// The files that a runtime has made for a worker, by their names.
+///
+/// # Errors
+/// [`BadTemplate`].
+pub(crate) fn files(runtime: &Runtime, values: &Values<'_>) -> Result<BTreeMap<String, String>, BadTemplate> {
+    let templates = environment();
+    let values = values.context(runtime);
+    let mut files = BTreeMap::<String, String>::new();
+    for RuntimeFile { to, text } in &runtime.files {
+        let text = templates.render_str(text, &values).map_err(|error| bad(runtime, text, &error))?;
+        files.entry(to.clone()).or_default().push_str(&text);
+    }
+    Ok(files)
+}
+
+/// Makes the agent's own directory with the files of its login, and of its runtime after them, unless they are there: it
+/// may have newer ones by now.
 ///
 /// # Errors
 /// Those of the file system; a file that a person cannot mean.
-pub(crate) fn bring_login(runtime: &Runtime, home: Option<&Path>, state: &Path) -> io::Result<()> {
+pub(crate) fn furnish_state(
+    runtime: &Runtime,
+    home: Option<&Path>,
+    state: &Path,
+    made: BTreeMap<String, String>,
+) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
-    let Some(home) = home.filter(|_| runtime.login == Login::Host) else { return Ok(()) };
-    for LoginFile { from, to } in &runtime.host.files {
-        let (from, to) = (home.join(from), state.join(to));
+    let mut contents = BTreeMap::<String, Vec<u8>>::new();
+    let home = home.filter(|_| runtime.login == Login::Host);
+    let of_login = home.iter().flat_map(|home| runtime.host.files.iter().map(|file| (home.join(&file.from), &file.to)));
+    for (from, to) in of_login {
         let Ok(file) = File::open(&from) else { continue };
-        if to.symlink_metadata().is_ok() || !file.metadata()?.is_file() {
+        if !file.metadata()?.is_file() {
             continue;
         }
-        let mut content = vec![];
-        file.take(LONGEST + 1).read_to_end(&mut content)?;
+        let content = contents.entry(to.clone()).or_default();
+        file.take(LONGEST + 1).read_to_end(content)?;
         if content.len() as u64 > LONGEST {
             return Err(io::Error::other(format!("{} has more than {LONGEST} bytes", from.display())));
+        }
+    }
+    for (to, text) in made {
+        contents.entry(to).or_default().extend(text.into_bytes());
+    }
+    for (to, content) in contents {
+        let to = state.join(to);
+        if to.symlink_metadata().is_ok() {
+            continue;
         }
         if let Some(parent) = to.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -169,6 +210,8 @@ mod tests {
             run: "",
             prompt: "do",
             prompt_file: Path::new("/w/prompt.md"),
+            sprintctl: Path::new("/w/it's/sprintctl"),
+            socket: Path::new("/w/it's/worker.sock"),
             state: Path::new("/w/state"),
             session_id: "s",
             resumes: false,
@@ -220,16 +263,37 @@ mod tests {
         fs::write(home.join(".codex/auth.json"), "secret").expect("is written");
         let codex = Catalog::shipped().get("codex").expect("it ships");
         let none = Runtime { login: Login::None, ..codex.clone() };
-        bring_login(&none, Some(&home), &state).expect("is made");
+        furnish_state(&none, Some(&home), &state, BTreeMap::new()).expect("is made");
         assert!(state.is_dir() && !state.join("auth.json").exists());
-        bring_login(codex, Some(&home), &state).expect("is copied");
+        furnish_state(codex, Some(&home), &state, BTreeMap::new()).expect("is copied");
         let copy = state.join("auth.json");
         assert_eq!(fs::metadata(&copy).expect("is there").permissions().mode() & 0o777, 0o600);
         fs::write(&copy, "newer").expect("is written");
-        bring_login(codex, Some(&home), &state).expect("is there");
+        furnish_state(codex, Some(&home), &state, BTreeMap::new()).expect("is there");
         assert_eq!(fs::read_to_string(&copy).expect("is there"), "newer");
         fs::remove_file(&copy).expect("is removed");
         fs::write(home.join(".codex/auth.json"), vec![0; 2 << 20]).expect("is written");
-        assert!(bring_login(codex, Some(&home), &state).is_err(), "no login is as large");
+        assert!(furnish_state(codex, Some(&home), &state, BTreeMap::new()).is_err(), "no login is as large");
+    }
+
+    #[test]
+    fn a_runtimes_file_follows_that_of_the_login() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (home, state) = (dir.path().join("home"), dir.path().join("state"));
+        fs::create_dir_all(home.join(".grok")).expect("is made");
+        fs::write(home.join(".grok/config.toml"), "[cli]\nauto_update = false").expect("is written");
+        let grok = Catalog::shipped().get("grok").expect("it ships");
+        let made = files(grok, &values()).expect("is filled in");
+        for _ in 0..2 {
+            furnish_state(grok, Some(&home), &state, made.clone()).expect("is made");
+            let text = fs::read_to_string(state.join("config.toml")).expect("is there");
+            let config: toml::Table = text.parse().expect("is TOML");
+            assert_eq!(config["cli"]["auto_update"].as_bool(), Some(false));
+            let env = &config["mcp_servers"]["sprint"]["env"];
+            assert_eq!(env["SPRINT_SOCKET"].as_str(), Some("/w/it's/worker.sock"), "{text}");
+        }
+        let misspelt = RuntimeFile { to: "x".to_owned(), text: "{{ sokcet }}".to_owned() };
+        let misspelt = Runtime { files: vec![misspelt], ..Runtime::named("mine") };
+        assert!(files(&misspelt, &values()).is_err_and(|error| error.to_string().contains("sokcet")));
     }
 }

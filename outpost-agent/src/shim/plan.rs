@@ -19,6 +19,9 @@ pub(crate) struct Plan {
     pub(crate) workspace: PathBuf,
     pub(crate) prompt_file: PathBuf,
     /// The whole environment of the steps, apart from `TERM`.
+    /// What its runtime puts into the agent's own directory.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
     pub(crate) env: BTreeMap<String, String>,
     /// Runs before the steps, which do not run if it fails.
     #[serde(default)]
@@ -47,6 +50,7 @@ impl Plan {
             round: 0,
             workspace: dir.workspace(),
             prompt_file: dir.prompt(),
+            files: BTreeMap::new(),
             env: BTreeMap::new(),
             setup: None,
             keep: vec![],
@@ -120,6 +124,16 @@ pub(crate) struct AgentStep {
     pub(crate) workspace: PathBuf,
     /// Where it is kept what it says of itself.
     pub(crate) file: PathBuf,
+    /// The tools that it is offered over its channel.
+    #[serde(default)]
+    pub(crate) tools: Option<ToolServer>,
+}
+
+/// How an agent starts the server of its tools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ToolServer {
+    pub(crate) sprintctl: PathBuf,
+    pub(crate) socket: PathBuf,
 }
 
 /// Why the shim came to its end.

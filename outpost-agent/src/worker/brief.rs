@@ -21,7 +21,7 @@ use crate::host::{environment, programs};
 use crate::runtime::fill::{self, BadTemplate, Values, fill, login_variables, takes_command_line};
 use crate::sandbox::Sandbox;
 use crate::shim::channel;
-use crate::shim::plan::{AgentStep, Plan, PlanStep};
+use crate::shim::plan::{AgentStep, Plan, PlanStep, ToolServer};
 use crate::worker_ctl;
 use crate::workspace::furnish::Furnished;
 
@@ -61,13 +61,14 @@ pub(crate) struct Place {
     pub(crate) files: Option<PathBuf>,
 }
 
-/// Writes `context/` and makes `artifacts/`.
+/// Writes `context/`, makes `artifacts/`, and puts an agent's `files` into its own directory.
 ///
 /// # Errors
 /// Those of the file system.
 pub(crate) fn write_context(
     assignment: &Assignment,
     progress: &Progress,
+    files: &BTreeMap<String, String>,
     dir: &WorkerDir,
     program: &Path,
 ) -> io::Result<()> {
@@ -75,7 +76,7 @@ pub(crate) fn write_context(
     fs::write(dir.prompt(), whole_prompt(assignment, progress))?;
     // Only before it has run: it may have put something else in the way.
     if let Some(runtime) = agent(assignment).filter(|_| progress.round() == 1) {
-        fill::bring_login(runtime, programs::home().as_deref(), &dir.state())?;
+        fill::furnish_state(runtime, programs::home().as_deref(), &dir.state(), files.clone())?;
     }
     if assignment.job.gate().is_some() {
         fs::write(dir.changes(), serde_json::to_vec_pretty(&assignment.changes)?)?;
@@ -138,14 +139,17 @@ pub(crate) fn plan(
     let own = |name: &str, line: &str| (!line.is_empty()).then(|| recipe_step(name, line, recipe.timeout, dir));
     // What a teardown has taken away is made again.
     let sets_up = round == 1 || !recipe.teardown.is_empty();
+    let task = Task::new(assignment, progress, dir);
+    let files = agent(assignment).map(|runtime| fill::files(runtime, &task.values("", &Paths::of(dir)))).transpose()?;
     Ok(Plan {
         round,
+        files: files.unwrap_or_default(),
         workspace: dir.workspace(),
         prompt_file: dir.prompt(),
         env,
         setup: own("setup", &recipe.setup).filter(|_| sets_up).transpose()?,
         keep,
-        steps: steps(assignment, progress, dir)?,
+        steps: steps(assignment, &task, dir)?,
         teardown: own("teardown", &recipe.teardown).transpose()?,
         notes,
         log_limit,
@@ -175,25 +179,45 @@ impl Task {
         let resumed_with = progress.sent_back.last().filter(|_| can_resume && said.is_some()).cloned();
         Self { prompt: whole_prompt(assignment, progress), session: said.unwrap_or_else(channel::uuid), resumed_with }
     }
+
+    fn values<'a>(&'a self, run: &'a str, paths: &'a Paths) -> Values<'a> {
+        Values {
+            run,
+            prompt: &self.prompt,
+            prompt_file: &paths.prompt,
+            sprintctl: &paths.sprintctl,
+            socket: &paths.socket,
+            state: &paths.state,
+            session_id: &self.session,
+            resumes: self.resumed_with.is_some(),
+        }
+    }
 }
 
-fn steps(assignment: &Assignment, progress: &Progress, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadTemplate> {
-    let task = Task::new(assignment, progress, dir);
-    let step = |(number, step)| plan_step(step, assignment.gates.get(number).cloned(), dir, &task);
+/// Where a worker finds what is its own.
+struct Paths {
+    prompt: PathBuf,
+    sprintctl: PathBuf,
+    socket: PathBuf,
+    state: PathBuf,
+}
+
+impl Paths {
+    fn of(dir: &WorkerDir) -> Self {
+        let sprintctl = dir.programs().join(worker_ctl::NAME);
+        Self { prompt: dir.prompt(), sprintctl, socket: dir.socket(), state: dir.state() }
+    }
+}
+
+fn steps(assignment: &Assignment, task: &Task, dir: &WorkerDir) -> Result<Vec<PlanStep>, BadTemplate> {
+    let step = |(number, step)| plan_step(step, assignment.gates.get(number).cloned(), dir, task);
     assignment.steps.iter().enumerate().map(step).collect()
 }
 
 fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir, task: &Task) -> Result<PlanStep, BadTemplate> {
     let runtime = &step.runtime;
-    let values = Values {
-        run: &step.run,
-        prompt: &task.prompt,
-        prompt_file: &dir.prompt(),
-        state: &dir.state(),
-        session_id: &task.session,
-        resumes: task.resumed_with.is_some(),
-    };
-    let (mut argv, mut env) = fill(runtime, &values)?;
+    let paths = Paths::of(dir);
+    let (mut argv, mut env) = fill(runtime, &task.values(&step.run, &paths))?;
     // An agent that goes on with its conversation knows the task.
     let prompt = match &task.resumed_with {
         Some(missing) if runtime.prompt == PromptDelivery::Argument => {
@@ -213,6 +237,7 @@ fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir, task: &Task) -
         resumed: task.resumed_with.as_ref().map(|_| task.session.clone()),
         workspace: dir.workspace(),
         file: dir.agent(),
+        tools: Some(ToolServer { sprintctl: paths.sprintctl.clone(), socket: paths.socket.clone() }),
     });
     Ok(PlanStep {
         name: step.name.clone(),

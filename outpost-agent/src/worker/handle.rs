@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sprint_core::assignment::Assignment;
-use sprint_core::ids::WorkerId;
+use sprint_core::ids::{ItemId, WorkerId};
 use tokio::sync::{Notify, mpsc};
 
 use super::decide::Stop;
+use super::notes::{Answer, Notes};
 use super::reporter::Entry;
 use crate::host::disk::{self, Durability};
 use crate::host::paths::WorkerDir;
@@ -28,6 +29,8 @@ pub(crate) struct WorkerHandle {
     /// Something changed: look again.
     pub(crate) wake: Arc<Notify>,
     pub(crate) entries: mpsc::Sender<Entry>,
+    /// What it says of its own accord.
+    pub(crate) notes: Notes,
     stop: Mutex<Option<Stop>>,
     forgotten: AtomicBool,
     /// Its end was refused by the coordinator, which then takes no log either.
@@ -46,6 +49,7 @@ impl WorkerHandle {
             dir,
             wake: Arc::default(),
             entries,
+            notes: Notes::default(),
             stop: Mutex::default(),
             forgotten: AtomicBool::new(false),
             disowned: AtomicBool::new(false),
@@ -121,7 +125,9 @@ impl WorkerHandle {
     }
 
     /// A report arrived, or was refused for good.
-    pub(crate) fn acknowledged(&self, seq: u64, refused: Option<&str>) {
+    pub(crate) fn acknowledged(&self, seq: u64, refused: Option<&str>, item: Option<ItemId>) {
+        let answer = refused.map_or(Answer::Taken(item), |why| Answer::Refused(why.to_owned()));
+        self.notes.answered(seq, answer);
         if let Some(reason) = refused {
             tracing::warn!(worker = %self.id(), seq, reason, "the coordinator refused a report; it is not sent again");
             if self.is_finished() {

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, Span};
 use super::brief::{self, Place};
 use super::decide::{Facts, Launch, Next, Shim, Stop, Trouble, next};
 use super::handle::{Origin, WorkerHandle};
+use super::notes::{Answer, Pending};
 use super::outcome::DISK_FULL;
 use super::progress::{Phase, Progress};
 use super::reporter::Entry;
@@ -94,6 +95,7 @@ impl Life {
             self.take_snapshots();
         }
         loop {
+            self.pass_on_notes().await;
             let facts = self.observe().await;
             let next = next(&facts);
             let is_last = next == Next::Remove;
@@ -239,14 +241,19 @@ impl Life {
                 return;
             }
         };
-        let written =
-            brief::write_context(&handle.assignment, &self.progress, &handle.dir, &self.agent.settings.program)
-                .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
-                    (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &handle.dir),
-                    (Some(_) | None, _) => Ok(()),
-                })
-                .and_then(|()| Ok(serde_json::to_vec(&plan)?))
-                .and_then(|content| disk::write_atomic(&handle.dir.plan(), &content, Durability::Process));
+        let written = brief::write_context(
+            &handle.assignment,
+            &self.progress,
+            &plan.files,
+            &handle.dir,
+            &self.agent.settings.program,
+        )
+        .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
+            (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &handle.dir),
+            (Some(_) | None, _) => Ok(()),
+        })
+        .and_then(|()| Ok(serde_json::to_vec(&plan)?))
+        .and_then(|content| disk::write_atomic(&handle.dir.plan(), &content, Durability::Process));
         pass(Point::PlanWritten);
         match written {
             Ok(()) => self.plan = Some(plan),
@@ -343,6 +350,20 @@ impl Life {
         done.await.ok();
     }
 
+    /// Reports what it has said of its own accord.
+    async fn pass_on_notes(&mut self) {
+        let handle = self.handle.clone();
+        while let Some(Pending { note, answer }) = handle.notes.next() {
+            if let Err(why) = self.progress.notes.admit_any(&note) {
+                answer.send(Answer::Refused(why)).ok();
+                continue;
+            }
+            handle.notes.await_answer(self.progress.seq + 1, answer.clone());
+            self.tell_for_sure(ReportBody::Noted { note }).await;
+            answer.send(Answer::Kept).ok();
+        }
+    }
+
     async fn report(&mut self, body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
         let report = self.progress.tell(&self.handle.assignment, body);
         if self.handle.entries.send(Entry::Report { report: Box::new(report), recorded }).await.is_err() {
@@ -409,7 +430,7 @@ impl Life {
         let handle = self.handle.clone();
         match socket::listen(&handle.dir) {
             Ok(listener) => {
-                let serve = async move { socket::serve(listener, &handle.assignment, &handle.dir).await };
+                let serve = async move { socket::serve(listener, &handle).await };
                 self.socket = Some(AbortOnDropHandle::new(self.agent.tasks.spawn(serve)));
             }
             Err(error) => {
@@ -436,6 +457,7 @@ impl Life {
     }
 
     pub(super) fn close_socket(&mut self) {
+        self.handle.notes.close();
         self.socket = None;
     }
 

@@ -2,6 +2,7 @@
 
 use sprint_core::assignment::{Assignment, Report, ReportBody};
 use sprint_core::ids::CommitId;
+use sprint_core::note::NoteCount;
 
 /// How far a worker has come, as the coordinator knows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub(crate) struct Progress {
     pub(crate) sent_back: Vec<String>,
     /// The commits that it had handed over when it was sent back last, if it had only forgotten something.
     pub(crate) handed_over: Option<CommitId>,
+    /// What it has said of its own accord.
+    pub(crate) notes: NoteCount,
     /// Bytes of the whole log; known once finished.
     pub(crate) log_bytes: u64,
 }
@@ -60,6 +63,7 @@ impl Progress {
             ReportBody::Accepted => self.phase = Phase::Accepted,
             ReportBody::Started { .. } => self.phase = Phase::Started,
             ReportBody::Exited { .. } => self.phase = Phase::Exited,
+            ReportBody::Noted { note } => self.notes.add(note),
             ReportBody::SentBack { reason, result } => {
                 self.sent_back.push(reason.clone());
                 self.handed_over.clone_from(result);

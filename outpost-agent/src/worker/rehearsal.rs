@@ -1,5 +1,6 @@
 //! One command, run as a worker's would be, without a coordinator.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -73,7 +74,7 @@ fn run(
         return Err(io::Error::other("git cannot make a repository"));
     }
     let progress = Progress::default();
-    brief::write_context(assignment, &progress, dir, program)?;
+    brief::write_context(assignment, &progress, &BTreeMap::new(), dir, program)?;
     let sandbox = policy.map(|policy| policy.sandbox(data, dir, &mirror, None));
     if let (Some(policy), Some(sandbox)) = (policy, &sandbox) {
         policy.prepare(sandbox, dir)?;

@@ -196,6 +196,7 @@ impl From<Report> for v1::Report {
                     v1::report::Body::Started(v1::Started { terminal: terminal.map(Into::into) })
                 }
                 ReportBody::Exited { exit_code } => v1::report::Body::Exited(v1::Exited { exit_code }),
+                ReportBody::Noted { note } => v1::report::Body::Noted(note.into()),
                 ReportBody::SentBack { reason, result } => {
                     v1::report::Body::SentBack(v1::SentBack { reason, result: result.map(Into::into) })
                 }
@@ -229,6 +230,7 @@ impl TryFrom<v1::Report> for Report {
                 ReportBody::Started { terminal: terminal.map(Into::into) }
             }
             v1::report::Body::Exited(v1::Exited { exit_code }) => ReportBody::Exited { exit_code },
+            v1::report::Body::Noted(noted) => ReportBody::Noted { note: noted.try_into()? },
             v1::report::Body::SentBack(v1::SentBack { reason, result }) => {
                 ReportBody::SentBack { reason, result: result.map(CommitId::new).transpose()? }
             }

@@ -13,6 +13,7 @@ mod item;
 mod job;
 mod kept;
 mod landing;
+mod note;
 mod outpost;
 mod repo;
 mod request;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sprint_core::address::RepoAddress;
 use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::job::Role;
-use sprint_core::repo::{Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
-use sprint_core::runtime::{Channel, HostLogin, Login, LoginFile, Runtime};
+use sprint_core::repo::{Filing, Repo, UpstreamPush, UpstreamRewrite, UpstreamTrouble};
+use sprint_core::runtime::{Channel, HostLogin, Login, LoginFile, Runtime, RuntimeFile};
 use sprint_core::time::Timestamp;
 
 use super::{Malformed, each, millis};
@@ -27,6 +27,7 @@ impl From<Repo> for v1::Repo {
             frozen,
             resume,
             nothing_to_do,
+            filing,
             pushes,
             committing,
             max_duration,
@@ -52,6 +53,7 @@ impl From<Repo> for v1::Repo {
             frozen,
             resume: resume.to_string(),
             nothing_to_do: nothing_to_do.to_string(),
+            filing: filing.to_string(),
             pushes: pushes.to_string(),
             committing: Some(committing.into()),
             max_duration_ms: millis(max_duration),
@@ -86,6 +88,7 @@ impl TryFrom<v1::Repo> for Repo {
             frozen,
             resume,
             nothing_to_do,
+            filing,
             pushes,
             committing,
             max_duration_ms,
@@ -113,6 +116,8 @@ impl TryFrom<v1::Repo> for Repo {
             frozen,
             resume: resume.parse()?,
             nothing_to_do: nothing_to_do.parse()?,
+            // A coordinator of an earlier release says nothing of it.
+            filing: if filing.is_empty() { Filing::Inbox } else { filing.parse()? },
             pushes: pushes.parse()?,
             committing: committing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             max_duration: Duration::from_millis(max_duration_ms),
@@ -162,12 +167,13 @@ impl From<Runtime> for v1::Runtime {
             arguments,
             unattended,
             login,
-            host: HostLogin { files, env: variables },
+            host: HostLogin { files: of_login, env: variables },
+            files,
             about,
             version,
             verified,
         } = runtime;
-        let files = files.into_iter().map(|LoginFile { from, to }| v1::LoginFile { from, to }).collect();
+        let of_login = of_login.into_iter().map(|LoginFile { from, to }| v1::LoginFile { from, to }).collect();
         Self {
             name,
             command,
@@ -179,7 +185,8 @@ impl From<Runtime> for v1::Runtime {
             arguments,
             unattended,
             login: login.to_string(),
-            host: Some(v1::HostLogin { files, env: variables }),
+            host: Some(v1::HostLogin { files: of_login, env: variables }),
+            files: files.into_iter().map(|RuntimeFile { to, text }| v1::RuntimeFile { to, text }).collect(),
             about,
             version,
             verified,
@@ -206,9 +213,10 @@ impl TryFrom<v1::Runtime> for Runtime {
             about,
             version,
             verified,
+            files,
         } = runtime;
-        let v1::HostLogin { files, env: variables } = host.unwrap_or_default();
-        let files = files.into_iter().map(|v1::LoginFile { from, to }| LoginFile { from, to }).collect();
+        let v1::HostLogin { files: of_login, env: variables } = host.unwrap_or_default();
+        let of_login = of_login.into_iter().map(|v1::LoginFile { from, to }| LoginFile { from, to }).collect();
         // A program of an earlier release says neither.
         let channel = if channel.is_empty() { Channel::None } else { channel.parse()? };
         let login = if login.is_empty() { Login::Host } else { login.parse()? };
@@ -223,7 +231,8 @@ impl TryFrom<v1::Runtime> for Runtime {
             arguments,
             unattended,
             login,
-            host: HostLogin { files, env: variables },
+            host: HostLogin { files: of_login, env: variables },
+            files: files.into_iter().map(|v1::RuntimeFile { to, text }| RuntimeFile { to, text }).collect(),
             about,
             version,
             verified,

@@ -1,4 +1,5 @@
 use sprint_core::ids::{CommitId, OutpostName, RepoName, WorkerId};
+use sprint_core::note::{NoteCount, ProgressSaid};
 use sprint_core::time::Timestamp;
 use sprint_core::worker::{Terminal, Worker, WorkerState, WorkerStateName};
 
@@ -23,6 +24,8 @@ impl From<Worker> for v1::Worker {
             report_seq,
             log_bytes,
             agent,
+            progress,
+            notes,
         } = worker;
         let name = state.name().to_string();
         let (exit_code, reason) = match state {
@@ -49,6 +52,8 @@ impl From<Worker> for v1::Worker {
             report_seq,
             log_bytes,
             agent: agent.map(|agent| (*agent).into()),
+            progress: progress.map(|ProgressSaid { text, at }| v1::ProgressSaid { text, at_ms: at.as_millis() }),
+            notes: Some(v1::NoteCount { notes: notes.notes, bytes: notes.bytes, found: notes.found }),
         }
     }
 }
@@ -75,6 +80,8 @@ impl TryFrom<v1::Worker> for Worker {
             log_bytes,
             resumed,
             agent,
+            progress,
+            notes,
         } = worker;
         let state = match state.parse::<WorkerStateName>()? {
             WorkerStateName::Assigned => WorkerState::Assigned,
@@ -103,6 +110,11 @@ impl TryFrom<v1::Worker> for Worker {
             report_seq,
             log_bytes,
             agent: agent.map(|agent| Ok::<_, Malformed>(Box::new(agent.try_into()?))).transpose()?,
+            progress: progress
+                .map(|v1::ProgressSaid { text, at_ms }| ProgressSaid { text, at: Timestamp::from_millis(at_ms) }),
+            notes: notes
+                .map(|v1::NoteCount { notes, bytes, found }| NoteCount { notes, bytes, found })
+                .unwrap_or_default(),
         })
     }
 }

@@ -4,9 +4,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use sprint_core::ids::{ItemId, RepoName};
+use sprint_core::hand_off::HandOff;
+use sprint_core::ids::{ItemId, RepoName, WorkerId};
 use sprint_core::item::{Item, ItemKind, Priority, StageName};
+use sprint_core::note::ProgressSaid;
 use sprint_core::view::ItemView;
+use sprint_core::worker::Worker;
 use sprint_proto::convert::{ExplanationView, Malformed};
 use sprint_proto::v1;
 
@@ -200,7 +203,15 @@ impl ItemCommand {
                 let item = view(items.get(request(id)).await?.into_inner())?;
                 let explanation = explanation(items.explain(request(id)).await?.into_inner())?;
                 let kept = restore::kept(id, app).await?;
-                app.output.one(&ItemDetails::new(item, kept), |shown, layout| details(shown, &explanation, layout))
+                let hand_offs = items.hand_offs(request(id)).await?.into_inner().hand_offs.into_iter();
+                let hand_offs =
+                    hand_offs.map(|found| HandOff::try_from(found).map(Into::into)).collect::<Result<_, _>>()?;
+                let progress = match item.worker {
+                    Some(worker) => progress_of(worker, app).await?,
+                    None => None,
+                };
+                let shown = ItemDetails::new(item, progress, hand_offs, kept);
+                app.output.one(&shown, |shown, layout| details(shown, &explanation, layout))
             }
             Self::Edit(args) => {
                 let (ids, edit) = args.request()?;
@@ -228,6 +239,12 @@ impl ItemCommand {
             }
         }
     }
+}
+
+/// How far a worker is, by its own word.
+async fn progress_of(worker: WorkerId, app: &App) -> Result<Option<ProgressSaid>, Failure> {
+    let worker = app.client.workers().get(v1::WorkerRequest { id: worker.get() }).await?.into_inner();
+    Ok(Worker::try_from(worker)?.progress)
 }
 
 impl ItemAddArgs {

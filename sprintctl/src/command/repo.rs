@@ -11,7 +11,7 @@ use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
 use sprint_core::ids::RepoName;
 use sprint_core::job::Role;
-use sprint_core::repo::{NothingToDo, Repo, Resume, UpstreamChoice};
+use sprint_core::repo::{Filing, NothingToDo, Repo, Resume, UpstreamChoice};
 use sprint_core::runtime::Runtime;
 use sprint_proto::convert::{Malformed, millis};
 use sprint_proto::v1;
@@ -102,6 +102,10 @@ struct RunningArgs {
     /// one with acceptance criteria is always blocked [default: block]
     #[arg(long, value_name = "block|done")]
     nothing_to_do: Option<NothingToDo>,
+    /// Whether items that workers file wait for a person in the inbox, or are given out like any other
+    /// [default: inbox]
+    #[arg(long, value_name = "inbox|ready")]
+    filing: Option<Filing>,
     /// The longest run of a worker on an item [default: 2h]
     #[arg(long, value_name = "DURATION")]
     max_duration: Option<humantime::Duration>,
@@ -277,6 +281,7 @@ impl RepoAddArgs {
             }),
             resume: running.retry_from.map(|resume| resume.to_string()),
             nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
+            filing: running.filing.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         })
@@ -319,6 +324,7 @@ impl RepoSetArgs {
             branch,
             resume_from: running.retry_from.map(|resume| resume.to_string()),
             nothing_to_do: running.nothing_to_do.map(|way| way.to_string()),
+            filing: running.filing.map(|way| way.to_string()),
             max_duration_ms: running.max_duration.map(|limit| millis(*limit)),
             hung_after_ms: running.hung_after.map(|limit| millis(*limit)),
         };

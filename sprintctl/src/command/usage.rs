@@ -114,6 +114,8 @@ mod tests {
             report_seq: 1,
             log_bytes: None,
             agent: Some(Box::new(AgentSaid { usage: models, ..AgentSaid::default() })),
+            progress: None,
+            notes: sprint_core::note::NoteCount::default(),
         }
     }
 

@@ -3,18 +3,22 @@
 use serde::Serialize;
 use sprint_core::attempt_ref::Kept;
 use sprint_core::item::{ItemKind, Priority};
+use sprint_core::note::ProgressSaid;
 use sprint_core::retention::{KeptWork, Term};
 use sprint_core::time::Timestamp;
-use sprint_core::view::ItemView;
+use sprint_core::view::{HandOffView, ItemView};
 
 use crate::render::reason::{Explained, explained};
-use crate::render::{Cell, Column, Layout, commas, fields, lines, section, table};
+use crate::render::{Cell, Column, Layout, ago, commas, fields, lines, section, table};
 
 /// An item with what is kept of its attempts.
 #[derive(Debug, Serialize)]
 pub(crate) struct ItemDetails {
     #[serde(flatten)]
     pub(crate) item: ItemView,
+    /// How far its worker is, by its own word.
+    pub(crate) progress: Option<ProgressSaid>,
+    pub(crate) hand_offs: Vec<HandOffView>,
     pub(crate) kept: Vec<Kept>,
     /// None while the item is not over: then it stays.
     pub(crate) kept_until: Option<Timestamp>,
@@ -23,13 +27,18 @@ pub(crate) struct ItemDetails {
 }
 
 impl ItemDetails {
-    pub(crate) fn new(item: ItemView, work: KeptWork) -> Self {
+    pub(crate) fn new(
+        item: ItemView,
+        progress: Option<ProgressSaid>,
+        hand_offs: Vec<HandOffView>,
+        work: KeptWork,
+    ) -> Self {
         let KeptWork { kept, term } = work;
         let kept_until = match term {
             Term::Open => None,
             Term::Until { time, .. } | Term::Past { time, .. } => Some(time),
         };
-        Self { item, kept, kept_until, term }
+        Self { item, progress, hand_offs, kept, kept_until, term }
     }
 }
 
@@ -109,8 +118,13 @@ fn some_needs(item: &ItemView) -> String {
     if more == 0 { shown } else { format!("{shown} +{more}") }
 }
 
+/// How far a worker is, with the age of its word.
+pub(crate) fn progress(ProgressSaid { text, at }: &ProgressSaid, layout: &Layout) -> String {
+    format!("{text} ({} ago)", ago(layout, *at))
+}
+
 pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Layout) -> String {
-    let ItemDetails { item, kept, kept_until: _, term: how_long } = shown;
+    let ItemDetails { item, progress, hand_offs, kept, kept_until: _, term: how_long } = shown;
     let mut text = fields(&[
         ("item", item.id.to_string()),
         ("title", item.title.clone()),
@@ -121,10 +135,12 @@ pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Lay
         ("attempt", if item.attempt.get() == 0 { String::new() } else { item.attempt.to_string() }),
         ("failures", if item.failures == 0 { String::new() } else { item.failures.to_string() }),
         ("worker", item.worker.map(|worker| worker.to_string()).unwrap_or_default()),
+        ("progress", progress.as_ref().map(|said| self::progress(said, layout)).unwrap_or_default()),
         ("conflict", item.conflict.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("change", item.change.map(|change| change.to_string()).unwrap_or_default()),
         ("commit", item.commit.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("parent", item.parent.map(|parent| parent.to_string()).unwrap_or_default()),
+        ("found on", item.discovered_from.map(|item| format!("item {item}")).unwrap_or_default()),
         ("needs", commas(&item.needs)),
         ("labels", commas(&item.labels)),
         ("requires", commas(item.requires.iter().map(|(key, value)| format!("{key}={value}")))),
@@ -137,6 +153,13 @@ pub(crate) fn details(shown: &ItemDetails, explanation: &Explained, layout: &Lay
     text += &section("acceptance criteria", &criteria);
     for feedback in &item.feedback {
         text += &section(&format!("feedback of attempt {}", feedback.attempt), &feedback.text);
+    }
+    for HandOffView { attempt, text: handed_over, .. } in hand_offs {
+        let lines = handed_over
+            .sections()
+            .into_iter()
+            .flat_map(|(title, lines)| lines.into_iter().map(move |line| format!("{title}: {line}")));
+        text += &section(&format!("handed over by attempt {attempt}"), &self::lines(lines));
     }
     let refs = kept.iter().map(|Kept { attempt, kind, label, late, name, commit }| {
         let late = if *late { ", came late" } else { "" };

@@ -1,5 +1,6 @@
 use sprint_core::attempt_ref::RefKind;
 use sprint_core::fixtures;
+use sprint_core::hand_off::HandOffText;
 use sprint_core::ids::{Attempt, ChangeId, ItemId, RepoName, WorkerId};
 use sprint_core::item::{Feedback, StageName};
 use sprint_core::time::Timestamp;
@@ -15,6 +16,7 @@ fn sample(id: u64, stage: StageName, title: &str) -> ItemView {
         stage,
         priority: Priority::Medium,
         parent: None,
+        discovered_from: None,
         needs: [].into(),
         attempt: Attempt::new(0),
         worker: None,
@@ -92,7 +94,18 @@ fn an_item_shows_what_it_learnt_and_what_it_waits_for() {
         name: "refs/sprint/left/7/1/heads/topic".to_owned(),
         ..kept.clone()
     };
-    let shown = ItemDetails { item, kept: vec![left, kept], kept_until: None, term: Term::Open };
+    let text = HandOffText {
+        completed: vec!["the tokenizer keeps comments".to_owned()],
+        open_issues: vec!["the printer drops them".to_owned(), "CRLF".to_owned()],
+        test_status: "2 of 5 fail".to_owned(),
+        ..HandOffText::default()
+    };
+    let hand_off =
+        HandOffView { attempt: Attempt::new(1), worker: WorkerId::new(40), written_at: item.created_at, text };
+    let progress = Some(ProgressSaid { text: "half of it".to_owned(), at: item.updated_at });
+    let work = KeptWork { kept: vec![left, kept], term: Term::Open };
+    let item = ItemView { discovered_from: Some(ItemId::new(3)), ..item };
+    let shown = ItemDetails::new(item, progress, vec![hand_off], work);
     insta::assert_snapshot!(details(&shown, &explanation, &layout(Some(80))));
 }
 
@@ -110,7 +123,7 @@ fn an_item_says_for_how_long_its_work_is_kept_and_when_it_is_no_longer() {
     let (time, keep) = (Timestamp::from_millis(1_763_700_060_000), std::time::Duration::from_hours(24 * 30));
     let shown = |kept: Vec<Kept>, term| {
         let work = KeptWork { kept, term };
-        details(&ItemDetails::new(sample(7, StageName::Done, "Greet"), work), &explanation, &layout(None))
+        details(&ItemDetails::new(sample(7, StageName::Done, "Greet"), None, vec![], work), &explanation, &layout(None))
     };
     let says = "keeps work for 30days after an item is done or cancelled (--keep-work)";
     let until = shown(vec![kept.clone()], Term::Until { time, keep });

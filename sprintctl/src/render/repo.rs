@@ -72,6 +72,7 @@ pub(crate) fn details(view: &RepoDetails, _: &Layout) -> String {
         ),
         ("attempts", format!("at most {}, each from: {}", repo.max_attempts, repo.resume)),
         ("nothing to do", repo.nothing_to_do.to_string()),
+        ("filed items", repo.filing.to_string()),
         ("commits", committing(&repo.committing)),
         (
             "a worker may",

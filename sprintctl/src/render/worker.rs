@@ -2,6 +2,7 @@
 
 use sprint_core::view::WorkerView;
 
+use crate::render::item::progress;
 use crate::render::usage::{doing, of_agent};
 use crate::render::{Cell, Column, Layout, ago, fields, section, short_duration, table};
 
@@ -81,6 +82,10 @@ pub(crate) fn details(worker: &WorkerView, layout: &Layout) -> String {
         }
         text += &section("by its agent's word", &fields(&rows));
     }
+    text += &section(
+        "progress, by its own word",
+        &worker.progress.as_ref().map(|said| progress(said, layout)).unwrap_or_default(),
+    );
     text += &section("reason", &worker.reason);
     text
 }
@@ -113,6 +118,7 @@ mod tests {
             started_at: Some(at(1)),
             ended_at: Some(at(75)),
             agent: None,
+            progress: None,
         };
         let layout = Layout { width: Some(80), colour: false, now: at(600) };
         insta::assert_snapshot!(details(&worker, &layout) + "\n" + &list(&[worker], &layout));

@@ -339,6 +339,10 @@ impl Items for Scripted {
         Ok(Response::new(v1::KeptList::default()))
     }
 
+    async fn hand_offs(&self, _: Request<v1::ItemRequest>) -> Answer<v1::HandOffList> {
+        Ok(Response::new(v1::HandOffList::default()))
+    }
+
     async fn explain(&self, _: Request<v1::ItemRequest>) -> Answer<v1::Explanation> {
         Err(Status::unimplemented(""))
     }

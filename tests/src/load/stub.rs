@@ -199,7 +199,7 @@ impl State {
                 (told, Some(StubEvent::Started(item)))
             }
             Down::Stop(v1::Stop { worker, reason }) => (self.end(worker, stopped(reason)).into_iter().collect(), None),
-            Down::Ack(v1::ReportAck { worker, seq, refused: _ }) => (vec![], self.acknowledged(worker, seq)),
+            Down::Ack(v1::ReportAck { worker, seq, .. }) => (vec![], self.acknowledged(worker, seq)),
             Down::Forget(v1::Forget { worker }) => {
                 let over = self.held.remove(&worker).filter(|held| !held.unacknowledged.is_empty());
                 let over = over.and_then(|held| Some(StubEvent::Ended(held.item, held.finished?.elapsed())));

@@ -10,6 +10,7 @@ use super::status::of;
 use crate::face::Face;
 use crate::service::backlog::items;
 use crate::service::explain_item;
+use crate::service::fleet::notes;
 use crate::service::repos::git_access;
 use crate::service::watch;
 
@@ -76,6 +77,12 @@ impl v1::items_server::Items for Face {
         let id = ItemId::new(request.into_inner().id);
         let kept = git_access::kept(&self.sprint, id).await.map_err(of)?;
         Ok(Response::new(kept.into()))
+    }
+
+    async fn hand_offs(&self, request: Request<v1::ItemRequest>) -> Result<Response<v1::HandOffList>, Status> {
+        let id = ItemId::new(request.into_inner().id);
+        let found = notes::hand_offs(&self.sprint, id).await.map_err(of)?;
+        Ok(Response::new(v1::HandOffList { hand_offs: found.into_iter().map(Into::into).collect() }))
     }
 
     async fn wait(&self, request: Request<v1::WaitRequest>) -> Result<Response<v1::WaitResponse>, Status> {

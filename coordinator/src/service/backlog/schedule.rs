@@ -9,6 +9,7 @@ use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::ids::{CommitId, ItemId, OutpostName, RepoName, WorkerId};
 use sprint_core::item::{Item, ItemEvent, Lease};
 use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
+use sprint_core::note::NoteCount;
 use sprint_core::pipeline::{self, command_line};
 use sprint_core::schedule::{Placement, Work, urgency};
 use sprint_core::trial::{RunState, Trial, TrialEvent};
@@ -182,6 +183,8 @@ async fn lease_item(tx: &mut Tx, id: ItemId, outpost: OutpostName, starts: &mut 
         report_seq: 0,
         log_bytes: None,
         agent: None,
+        progress: None,
+        notes: NoteCount::default(),
     };
     add_worker(tx, worker);
     Ok(())
@@ -216,6 +219,8 @@ async fn lease_gate(tx: &mut Tx, gate: GateJob, outpost: OutpostName) -> Result<
         report_seq: 0,
         log_bytes: None,
         agent: None,
+        progress: None,
+        notes: NoteCount::default(),
     };
     add_worker(tx, worker);
     Ok(())

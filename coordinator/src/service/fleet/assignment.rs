@@ -17,6 +17,7 @@ use sprint_core::runtime::{Runtime, RuntimeChange};
 use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
 
+use crate::service::fleet::notes;
 use crate::service::repos::config::{config_at, recipe_at};
 use crate::service::{Coordinator, ServiceError};
 
@@ -47,6 +48,7 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<A
                 }
                 Some(_) | None => prompt::of_item(&item),
             };
+            let prompt = prompt + &handed_over(sprint, job).await?;
             let recipe = recipe(sprint, &repo, &worker.base)?;
             let changes = sprint.git.get(&repo.name).map_err(ServiceError::from);
             let changes = changes.and_then(|git| config_at(&git, &repo, &worker.base)).unwrap_or_default().runtime;
@@ -61,6 +63,12 @@ fn recipe(sprint: &Coordinator, repo: &Repo, tip: &CommitId) -> Result<Recipe, S
         Err(error) if error.code() == Code::ConfigInvalid => Ok(Recipe::default()),
         found => found,
     }
+}
+
+/// What the attempt before has handed over, in words.
+async fn handed_over(sprint: &Coordinator, job: &AttemptJob) -> Result<String, ServiceError> {
+    let before = notes::hand_offs(sprint, job.item).await?.into_iter().rfind(|hand_off| hand_off.attempt < job.attempt);
+    Ok(before.map(|hand_off| prompt::of_hand_off(&hand_off)).unwrap_or_default())
 }
 
 /// What a trial's gates judge.

@@ -10,7 +10,7 @@ use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, NO_WORK
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
 use sprint_core::gates::{GateOutcome, GateVerdict};
-use sprint_core::ids::{ChangeId, OutpostName, WorkerId, work_ref};
+use sprint_core::ids::{ChangeId, ItemId, OutpostName, WorkerId, work_ref};
 use sprint_core::item::ItemEvent;
 use sprint_core::job::{AttemptJob, GateJob, Job};
 use sprint_core::outpost::Sign;
@@ -21,6 +21,7 @@ use sprint_core::worker::{Worker, WorkerEvent};
 
 use crate::git::GitError;
 use crate::service::fleet::doubt;
+use crate::service::fleet::notes::{self, Taken};
 use crate::service::queue::entries;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
 use crate::store::Tx;
@@ -32,6 +33,8 @@ pub struct Acknowledged {
     pub seq: u64,
     /// Why it changed nothing, when it was refused.
     pub refused: Option<String>,
+    /// The item that was added for it.
+    pub item: Option<ItemId>,
     /// Nothing of this worker is needed any more on the outpost.
     pub forget: bool,
 }
@@ -80,6 +83,7 @@ fn end_of_attempt(report: &Report) -> Option<(WorkerId, AttemptOutcome)> {
         ReportBody::Accepted
         | ReportBody::Started { .. }
         | ReportBody::Exited { .. }
+        | ReportBody::Noted { .. }
         | ReportBody::SentBack { .. }
         | ReportBody::Finished { .. } => None,
     }
@@ -116,7 +120,7 @@ async fn one(
     let Report { worker: id, job, seq, body } = report;
     let finished = matches!(body, ReportBody::Finished { .. });
     let actor = Actor::Outpost(outpost.clone());
-    let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, forget: finished };
+    let answer = |refused: Option<String>| Acknowledged { worker: id, seq, refused, item: None, forget: finished };
     let Some(mut worker) = tx.get(&id).await?.filter(|worker| worker.outpost == *outpost) else {
         let why = format!("worker {id} is not one of outpost \"{outpost}\"");
         return Ok(refuse(tx, caller, &job, answer, why));
@@ -146,6 +150,12 @@ async fn one(
         }
         ReportBody::Exited { exit_code } => {
             transition::apply_to(tx, worker, WorkerEvent::Exited { exit_code }, &actor).await?;
+        }
+        ReportBody::Noted { note } => {
+            return match notes::take(tx, worker, note, &actor).await? {
+                Taken::Noted(item) => Ok(Acknowledged { item, ..answer(None) }),
+                Taken::Refused(why) => Ok(refuse(tx, caller, &job, answer, why)),
+            };
         }
         ReportBody::SentBack { reason, result: _ } => {
             let record = NewEvent {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use sprint_core::access::Caller;
 use sprint_core::assignment::{Assignment, Report};
-use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::ids::{ItemId, OutpostName, WorkerId};
 use sprint_core::request::Hello;
 use sprint_core::worker::WorkerStateName;
 use sprint_failpoint::{Point, pass};
@@ -32,6 +32,7 @@ pub enum Downlink {
         worker: WorkerId,
         seq: u64,
         refused: Option<String>,
+        item: Option<ItemId>,
     },
     /// Nothing of it is needed any more.
     Forget {
@@ -83,8 +84,8 @@ impl Session {
         let answers = reports::apply(sprint, caller, &self.outpost, reports).await?;
         pass(Point::ReportApplied);
         let mut told = Vec::with_capacity(answers.len());
-        for Acknowledged { worker, seq, refused, forget } in answers {
-            told.push(Downlink::Acknowledge { worker, seq, refused });
+        for Acknowledged { worker, seq, refused, item, forget } in answers {
+            told.push(Downlink::Acknowledge { worker, seq, refused, item });
             if forget {
                 self.assigned.remove(&worker);
                 self.stopped.remove(&worker);

@@ -296,6 +296,7 @@ fn new_item(repo: RepoName) -> NewItem {
         labels: BTreeSet::default(),
         requires: BTreeMap::default(),
         parent: None,
+        discovered_from: None,
         needs: vec![],
         run: None,
         // No other worker may take it.

@@ -15,8 +15,8 @@ use sprint_core::ids::{CommitId, RepoName};
 use sprint_core::item::ItemEvent;
 use sprint_core::refusal::{Code, Refusal};
 use sprint_core::repo::{
-    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, NothingToDo, Pushes, Repo, Resume, UpstreamRewrite,
-    UpstreamTrouble,
+    DEFAULT_HUNG_AFTER, DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_DURATION, Filing, NothingToDo, Pushes, Repo, Resume,
+    UpstreamRewrite, UpstreamTrouble,
 };
 use sprint_core::request::{NewRepo, RepoPatch, WorkerSettings};
 use sprint_core::trial::{TrialEvent, TrialState};
@@ -44,9 +44,10 @@ fn check_workers(settings: &WorkerSettings) -> Result<(), ServiceError> {
 }
 
 fn apply_workers(settings: &WorkerSettings, repo: &mut Repo) {
-    let &WorkerSettings { resume, nothing_to_do, max_duration, hung_after } = settings;
+    let &WorkerSettings { resume, nothing_to_do, filing, max_duration, hung_after } = settings;
     repo.resume = resume.unwrap_or(repo.resume);
     repo.nothing_to_do = nothing_to_do.unwrap_or(repo.nothing_to_do);
+    repo.filing = filing.unwrap_or(repo.filing);
     repo.max_duration = max_duration.unwrap_or(repo.max_duration);
     repo.hung_after = hung_after.unwrap_or(repo.hung_after);
 }
@@ -111,6 +112,7 @@ pub async fn add(sprint: &Coordinator, new: NewRepo, by: Actor) -> Result<Descri
         frozen: None,
         resume: Resume::Clean,
         nothing_to_do: NothingToDo::Block,
+        filing: Filing::Inbox,
         pushes: if probe && refused.is_none() { Pushes::Probed } else { Pushes::Untried },
         committing: Committing::default(),
         max_duration: DEFAULT_MAX_DURATION,

@@ -290,7 +290,7 @@ impl World {
                     self.after(1, Event::Work(outpost, worker));
                 }
             }
-            Down::Downlink(Downlink::Acknowledge { worker, seq, refused }) => {
+            Down::Downlink(Downlink::Acknowledge { worker, seq, refused, item: _ }) => {
                 if let Some(work) = here.works.get_mut(&worker) {
                     work.acknowledged = work.acknowledged.max(seq);
                     if refused.is_none() {
@@ -357,7 +357,9 @@ impl World {
                 }
                 None => again = Some(self.random.u64(500..3_000)),
             },
-            Some(ReportBody::SentBack { .. }) => return Err("nothing is sent back here".to_owned()),
+            Some(ReportBody::SentBack { .. } | ReportBody::Noted { .. }) => {
+                return Err("nothing is sent back or noted here".to_owned());
+            }
             Some(ReportBody::Finished { .. }) => {
                 if work.forgotten && work.is_delivered() {
                     let gone = here.works.remove(&worker).expect("was just there");

@@ -9,6 +9,8 @@ use sprint_core::bounds::cut;
 
 use super::dialect::{Dialect, Heard};
 use super::value::{fault, text};
+use crate::shim::plan::ToolServer;
+use crate::worker_ctl;
 
 const VERSION: u32 = 1;
 /// The most bytes that are held of a line that is not whole.
@@ -26,6 +28,8 @@ const ABOUT: [&str; 4] = ["command", "path", "file_path", "query"];
 
 pub(super) struct Acp {
     workspace: PathBuf,
+    /// The servers of its tools, as the protocol names them.
+    servers: Value,
     /// The conversation that is to go on.
     resumed: Option<String>,
     /// The conversation, once it is there.
@@ -40,9 +44,14 @@ pub(super) struct Acp {
 }
 
 impl Acp {
-    pub(super) fn new(workspace: &Path, resumed: Option<&str>) -> Self {
+    pub(super) fn new(workspace: &Path, resumed: Option<&str>, tools: Option<&ToolServer>) -> Self {
+        let server = |ToolServer { sprintctl, socket }: &ToolServer| {
+            let env = json!([{ "name": worker_ctl::SOCKET, "value": socket.to_string_lossy() }]);
+            json!({ "name": "sprint", "command": sprintctl.to_string_lossy(), "args": ["mcp"], "env": env })
+        };
         Self {
             workspace: workspace.to_owned(),
+            servers: tools.map(server).into_iter().collect(),
             resumed: resumed.map(str::to_owned),
             session: None,
             has_begun: false,
@@ -66,7 +75,7 @@ impl Acp {
             INITIALIZE | SESSION if error.is_some() => vec![Heard::Ended(error)],
             INITIALIZE => {
                 let workspace = self.workspace.to_string_lossy();
-                let mut with = json!({ "cwd": workspace, "mcpServers": [] });
+                let mut with = json!({ "cwd": workspace, "mcpServers": self.servers });
                 let can_load = line["result"]["agentCapabilities"]["loadSession"] == true;
                 let method = match &self.resumed {
                     Some(session) if can_load => {
@@ -227,7 +236,7 @@ mod tests {
 
     /// One whose conversation has begun, with a message under way.
     fn begun(resumed: Option<&str>) -> Acp {
-        let mut acp = Acp::new(Path::new("/w"), resumed);
+        let mut acp = Acp::new(Path::new("/w"), resumed, None);
         let first: Value = serde_json::from_slice(&acp.message("m1", "do it")).expect("is JSON");
         assert_eq!(
             (first["method"].as_str(), first["params"]["protocolVersion"].as_u64()),

@@ -83,7 +83,7 @@ fn dialect(step: &AgentStep) -> Option<Box<dyn Dialect>> {
         Channel::StreamJson => Some(Box::new(claude::Claude::default())),
         Channel::CodexJson => Some(Box::new(codex::Codex)),
         Channel::GrokJson => Some(Box::new(grok::Grok)),
-        Channel::Acp => Some(Box::new(acp::Acp::new(&step.workspace, step.resumed.as_deref()))),
+        Channel::Acp => Some(Box::new(acp::Acp::new(&step.workspace, step.resumed.as_deref(), step.tools.as_ref()))),
     }
 }
 
@@ -372,6 +372,7 @@ mod tests {
             opening: String::new(),
             resumed: None,
             workspace: PathBuf::from("/w"),
+            tools: None,
             file: PathBuf::from("/f"),
         }
     }

@@ -303,7 +303,7 @@ impl Face {
                 let report = Report::try_from(report).expect("a report");
                 let mut state = self.state.lock().expect("not poisoned");
                 let newest = state.reports_of(report.worker).last().map_or(0, |last| last.seq);
-                let ack = v1::ReportAck { worker: report.worker.get(), seq: report.seq, refused: None };
+                let ack = v1::ReportAck { worker: report.worker.get(), seq: report.seq, refused: None, item: None };
                 if report.seq <= newest {
                     state.repeats += 1;
                 } else {

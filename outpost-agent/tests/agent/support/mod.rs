@@ -280,6 +280,7 @@ pub(crate) fn names(reports: &[ReportBody]) -> Vec<&'static str> {
             ReportBody::Accepted => "accepted",
             ReportBody::Started { .. } => "started",
             ReportBody::Exited { .. } => "exited",
+            ReportBody::Noted { .. } => "noted",
             ReportBody::SentBack { .. } => "sent_back",
             ReportBody::Finished { .. } => "finished",
         })
@@ -338,6 +339,7 @@ impl State {
             ReportBody::Accepted
             | ReportBody::Started { .. }
             | ReportBody::Exited { .. }
+            | ReportBody::Noted { .. }
             | ReportBody::SentBack { .. } => None,
         })
     }

@@ -35,6 +35,7 @@ impl TryFrom<v1::NewItem> for NewItem {
             labels: labels.into_iter().collect(),
             requires: requires.into_iter().collect(),
             parent,
+            discovered_from: None,
             needs,
             run,
             stage: parsed("stage", &stage)?,

@@ -29,6 +29,7 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             max_duration_ms,
             hung_after_ms,
             nothing_to_do,
+            filing,
             committing,
             probe,
             runtimes,
@@ -45,6 +46,7 @@ impl TryFrom<v1::AddRepoRequest> for NewRepo {
             gates: field("gates", each::<_, Gate, _, _>(gates))?,
             workers: WorkerSettings {
                 nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
+                filing: parsed_if_present("filing", filing.as_deref())?,
                 ..worker_settings("resume", resume.as_deref(), max_duration_ms, hung_after_ms)?
             },
             committing: committing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
@@ -72,6 +74,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             freeze,
             upstream,
             nothing_to_do,
+            filing,
             committing,
             branch,
         } = request;
@@ -85,6 +88,7 @@ impl TryFrom<v1::SetRepoRequest> for RepoPatch {
             gates: gates.transpose()?,
             workers: WorkerSettings {
                 nothing_to_do: parsed_if_present("nothing_to_do", nothing_to_do.as_deref())?,
+                filing: parsed_if_present("filing", filing.as_deref())?,
                 ..worker_settings("resume_from", resume_from.as_deref(), max_duration_ms, hung_after_ms)?
             },
             branch: branch.filter(|branch| !branch.is_empty()),
@@ -110,6 +114,7 @@ fn worker_settings(
     Ok(WorkerSettings {
         resume: parsed_if_present(resume_field, resume)?,
         nothing_to_do: None,
+        filing: None,
         max_duration: max_duration_ms.map(Duration::from_millis),
         hung_after: hung_after_ms.map(duration),
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use sprint_core::agent::AgentSaid;
 use sprint_core::assignment::Report;
-use sprint_core::ids::{OutpostName, WorkerId};
+use sprint_core::ids::{ItemId, OutpostName, WorkerId};
 use sprint_core::refusal::Code;
 use sprint_core::request::Hello;
 use sprint_failpoint::{Point, pass};
@@ -182,8 +182,9 @@ impl Connected {
             self.send(match told {
                 Downlink::Assign(assignment) => Down::Assign((*assignment).into()),
                 Downlink::Stop { worker, reason } => Down::Stop(v1::Stop { worker: worker.get(), reason }),
-                Downlink::Acknowledge { worker, seq, refused } => {
-                    Down::Ack(v1::ReportAck { worker: worker.get(), seq, refused })
+                Downlink::Acknowledge { worker, seq, refused, item } => {
+                    let (worker, item) = (worker.get(), item.map(ItemId::get));
+                    Down::Ack(v1::ReportAck { worker, seq, refused, item })
                 }
                 Downlink::Forget { worker } => Down::Forget(v1::Forget { worker: worker.get() }),
             })
