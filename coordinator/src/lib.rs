@@ -41,6 +41,7 @@ pub mod service {
         pub mod enrol;
         pub mod local_admin;
         pub mod refusals;
+        pub mod secrets;
         pub mod throttle;
         pub mod tokens;
     }
@@ -152,6 +153,7 @@ pub mod face {
         mod page;
         mod repos;
         mod router;
+        mod secrets;
         mod status;
         mod workers;
 

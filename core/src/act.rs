@@ -56,6 +56,7 @@ acts! {
         ListChanges => "list_changes",
         ListOutposts => "list_outposts",
         ListTokens => "list_tokens",
+        ListSecrets => "list_secrets",
         AddRepo => "add_repo",
         /// Halt the merge queues for a moment.
         HaltQueues => "halt_queues",

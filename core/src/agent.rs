@@ -171,6 +171,14 @@ impl AgentSaid {
         self
     }
 
+    /// Hands out every text in it that is for people.
+    pub fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
+        let Self { runtime: _, session: _, model, turns: _, usage: _, fault, state } = self;
+        let why = fault.as_mut().map(|fault| &mut fault.why);
+        let tool = state.as_mut().and_then(|state| state.tool.as_mut());
+        model.iter_mut().chain(why).chain(tool).for_each(hear);
+    }
+
     /// Cuts everything that a worker could make long to its bound.
     pub fn shorten(&mut self) {
         let words = [Some(&mut self.runtime), self.session.as_mut(), self.model.as_mut()];

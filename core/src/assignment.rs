@@ -12,6 +12,7 @@ use crate::job::{EarlierWork, Job};
 use crate::note::Note;
 use crate::recipe::Recipe;
 use crate::runtime::{Catalog, HostLogin, Runtime};
+use crate::secret::SecretText;
 use crate::worker::Terminal;
 
 /// One command of a job; the next starts only when this one succeeded.
@@ -82,6 +83,9 @@ pub struct Assignment {
     /// It is ended when it has neither printed nor computed for so long.
     #[serde(with = "duration_text::optional")]
     pub hung_after: Option<Duration>,
+    /// What it may have and nobody else is to see: never written down with the rest.
+    #[serde(skip)]
+    pub secrets: Vec<SecretText>,
 }
 
 impl Assignment {
@@ -221,6 +225,57 @@ pub struct Leftovers {
     pub saved: Vec<String>,
     /// What could not be saved, why, and where it is kept.
     pub unsaved: Option<String>,
+}
+
+impl ReportBody {
+    /// Hands out every text in it that a worker could have made.
+    pub fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
+        match self {
+            Self::Accepted | Self::Started { .. } | Self::Exited { .. } => {}
+            Self::Noted { note } => note.each_text(hear),
+            Self::SentBack { reason, result: _ } => hear(reason),
+            Self::Finished { log_tail, outcome, left, agent, exit_code: _, steps: _, wip: _, log_bytes: _ } => {
+                hear(log_tail);
+                outcome.each_text(hear);
+                let Leftovers { files, file_count: _, saved, unsaved } = &mut **left;
+                files.iter_mut().chain(saved).chain(unsaved).for_each(&mut *hear);
+                if let Some(agent) = agent {
+                    agent.each_text(hear);
+                }
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
+        match self {
+            Self::Attempt(AttemptOutcome::Committed { head: _ }) => {}
+            Self::Attempt(
+                AttemptOutcome::Failed { reason }
+                | AttemptOutcome::Unfit { reason }
+                | AttemptOutcome::NotSetUp { reason }
+                | AttemptOutcome::NothingToDo { reason }
+                | AttemptOutcome::Lost { reason }
+                | AttemptOutcome::Stopped { reason },
+            )
+            | Self::Gate(
+                GateRunOutcome::Failed { reason }
+                | GateRunOutcome::Lost { reason }
+                | GateRunOutcome::Stopped { reason },
+            ) => hear(reason),
+            Self::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
+                for verdict in verdicts {
+                    hear(&mut verdict.reason);
+                    verdict
+                        .findings
+                        .iter_mut()
+                        .flat_map(|finding| [&mut finding.file, &mut finding.message])
+                        .for_each(&mut *hear);
+                }
+            }
+        }
+    }
 }
 
 impl Leftovers {

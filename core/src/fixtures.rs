@@ -234,5 +234,6 @@ pub fn assignment(worker: u64, item: u64, run: &str) -> Assignment {
         gates: vec![],
         resumed: None,
         hung_after: None,
+        secrets: vec![],
     }
 }

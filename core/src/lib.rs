@@ -50,6 +50,7 @@ pub mod request;
 pub mod retention;
 pub mod runtime;
 pub mod schedule;
+pub mod secret;
 pub mod slots;
 pub mod stage;
 pub mod status;

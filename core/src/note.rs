@@ -91,6 +91,23 @@ impl Note {
         }
     }
 
+    /// Hands out every text in it.
+    pub fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
+        match self {
+            Self::Progress { text } => hear(text),
+            Self::Found(found) => {
+                let FoundWork { title, description, kind: _, priority: _, acceptance, needs: _, parent: _ } =
+                    &mut **found;
+                [title, description].into_iter().chain(acceptance).for_each(hear);
+            }
+            Self::HandOff(text) => {
+                let HandOffText { completed, files_changed, decisions, open_issues, test_status } = &mut **text;
+                let lists = [completed, files_changed, decisions, open_issues];
+                lists.into_iter().flatten().chain([test_status]).for_each(hear);
+            }
+        }
+    }
+
     fn bytes(&self) -> usize {
         let all = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
         match self {

@@ -42,6 +42,8 @@ crate::words! {
     pub enum Login as "login" {
         /// The files and variables that the runtime names, as the outpost's user has them.
         Host => "host",
+        /// The secrets of this coordinator: nothing of the host's.
+        Secret => "secret",
         /// Nowhere.
         None => "none",
     }
@@ -254,8 +256,8 @@ impl Runtime {
     #[must_use]
     pub fn resolved(self, named: Self) -> Self {
         let Self { model, arguments, env, login, .. } = self;
-        // Either of them may refuse it.
-        let login = if named.login == Login::None { Login::None } else { login };
+        // Either of them may refuse the host's.
+        let login = if named.login == Login::Host { login } else { named.login };
         Self { login, ..named.with(RuntimeChange { model, arguments, env }) }
     }
 }

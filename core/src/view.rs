@@ -17,6 +17,7 @@ use crate::merge_queue::{ChangeSeen, Standing};
 use crate::note::ProgressSaid;
 use crate::outpost::{Load, Outpost, OutpostState, Suspicion};
 use crate::protection::Protection;
+use crate::secret::{Scope, SecretForm, SecretName};
 use crate::time::Timestamp;
 use crate::token::{TokenId, TokenKind};
 use crate::trial::{GateRun, Purpose, RunState, RunStateName, Trial, TrialStateName};
@@ -396,6 +397,20 @@ impl OutpostView {
             lapses_in,
         }
     }
+}
+
+/// A secret as people see it: without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretView {
+    pub name: SecretName,
+    #[serde(flatten)]
+    pub scope: Scope,
+    pub form: SecretForm,
+    pub set_at: Timestamp,
+    pub set_by: String,
+    pub used_at: Option<Timestamp>,
+    /// It cannot be opened any more, and has to be set again.
+    pub is_lost: bool,
 }
 
 /// A token as people see it: without anything that its holder must keep secret.

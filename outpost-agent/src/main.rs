@@ -6,6 +6,7 @@ mod context;
 mod host;
 mod join;
 mod link;
+mod redactor;
 mod runtime;
 mod sandbox;
 mod settings;

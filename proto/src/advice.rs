@@ -11,6 +11,7 @@ pub fn advice(act: &Act) -> String {
         | Act::ListChanges
         | Act::ListOutposts
         | Act::ListTokens
+        | Act::ListSecrets
         | Act::ShowItem(_)
         | Act::ShowRepo(_) => "see",
         Act::AddRepo | Act::AddChild(_) => "add one with",
@@ -45,6 +46,7 @@ pub fn command(act: &Act) -> String {
         Act::ListChanges => "sprintctl change list --all".to_owned(),
         Act::ListOutposts => "sprintctl outpost list".to_owned(),
         Act::ListTokens => "sprintctl token list --all".to_owned(),
+        Act::ListSecrets => "sprintctl secret list".to_owned(),
         Act::AddRepo => "sprintctl repo add NAME URL".to_owned(),
         Act::HaltQueues => "sprintctl repo set NAME --halt REASON".to_owned(),
         Act::JoinOutpost => "outpost-agent join --coordinator HOST:PORT".to_owned(),

@@ -333,7 +333,7 @@ proptest! {
         }
         requests!(
             OutpostMessage, LogChunk, TerminalOutput, AttachInput, EnrolRequest, WhoAmIRequest, CreateTokenRequest,
-            ListTokensRequest, RevokeTokenRequest, AddItemsRequest, ListItemsRequest, ItemRequest, EditItemRequest,
+            ListTokensRequest, RevokeTokenRequest, SetSecretRequest, RemoveSecretRequest, AddItemsRequest, ListItemsRequest, ItemRequest, EditItemRequest,
             CancelItemRequest, WaitRequest, ListChangesRequest, ChangeRequest, DropChangeRequest, ApproveChangeRequest, AddRepoRequest,
             ListReposRequest, RepoRequest, SetRepoRequest, RemoveRepoRequest, ListOutpostsRequest, OutpostRequest,
             RemoveOutpostRequest, ListWorkersRequest, WorkerRequest, StopWorkerRequest, WorkerLogsRequest, TailRequest,

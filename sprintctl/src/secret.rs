@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::fs::File;
 use std::io::{BufRead, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::str::FromStr;
 
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
@@ -75,6 +77,25 @@ pub(crate) async fn read_line(prompt: &str) -> Result<String, Failure> {
         note("");
     }
     line
+}
+
+/// Reads a whole text from a file, or from standard input; on a terminal a line that is not shown.
+pub(crate) async fn read_text(prompt: &str, from: Option<&Path>, most: usize) -> Result<String, Failure> {
+    let read = |input: &mut dyn Read| {
+        let mut bytes = vec![];
+        input.take(most as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = match from {
+        Some(path) => File::open(path)
+            .and_then(|mut file| read(&mut file))
+            .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?,
+        None if std::io::stdin().is_terminal() => return read_line(prompt).await,
+        None => read(&mut std::io::stdin().lock()).map_err(Failure::io("reading standard input"))?,
+    };
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::usage(format!("{prompt} is not UTF-8"))
+            .with_next("encode it, such as by base64, and decode it in the worker")
+    })
 }
 
 /// Keeps a terminal from showing what is typed, until dropped.

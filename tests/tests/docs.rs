@@ -171,7 +171,9 @@ fn help(program: &str, path: &[String]) -> Result<String, String> {
     let of_worker = ask(Command::new(binary("outpost-agent")).arg0("sprintctl"));
     let of_worker = Some(of_worker).filter(|output| program == "sprintctl" && output.status.success());
     match (output.status.success(), of_worker) {
-        (true, of_worker) => Ok(text(&output.stdout) + &of_worker.map(|output| text(&output.stdout)).unwrap_or_default()),
+        (true, of_worker) => {
+            Ok(text(&output.stdout) + &of_worker.map(|output| text(&output.stdout)).unwrap_or_default())
+        }
         (false, Some(of_worker)) => Ok(text(&of_worker.stdout)),
         (false, None) => Err(text(&output.stderr)),
     }

@@ -114,7 +114,7 @@ fn what_cannot_be_is_refused_with_what_to_do_and_the_worker_goes_on() {
         assert!(log.contains(said), "{said:?} is missing in\n{log}");
     }
     assert_eq!(cluster.json(&["item", "list", "--stage", "inbox"]).as_array().map(Vec::len), Some(50));
-    assert_eq!(events(&cluster, id, "report_refused").len(), 2, "what only the coordinator knows is on record");
+    assert_eq!(events(&cluster, id, "report_refused").len(), 3, "what only the coordinator knows is on record");
     // What is said after what was refused arrives all the same.
     assert_eq!(cluster.workers(id)[0]["state"], "done");
     let gates = cluster.json(&["worker", "list", "--all"]);
@@ -128,15 +128,15 @@ fn what_a_worker_says_while_the_coordinator_is_away_arrives_once() {
     let mut cluster = Cluster::start(1);
     let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
     let run = format!(
-        "touch $SPRINT_WORKSPACE/../begun; while ! test -e ../go; do sleep 0.1; done; \
-         sprintctl progress alone; sprintctl item file Later; touch ../said; \
-         while ! test -e ../on; do sleep 0.1; done; {}",
+        "touch begun; while ! test -e go; do sleep 0.1; done; \
+         sprintctl progress alone; sprintctl item file Later; touch said; \
+         while ! test -e on; do sleep 0.1; done; rm begun go said on; {}",
         commit("a.txt", "a")
     );
     let id = cluster.add(&repo, "Alone", &run);
     eventually("it has a worker", || !cluster.workers(id).is_empty());
     let worker = cluster.workers(id)[0]["id"].to_string();
-    let dir = cluster.outpost_data("local-1").join("workers").join(&worker);
+    let dir = cluster.outpost_data("local-1").join("workers").join(&worker).join("workspace");
     eventually("it works", || dir.join("begun").exists());
     cluster.kill_coordinator();
     std::fs::write(dir.join("go"), "").expect("is written");

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use sprint_identity::private;
 use sprint_proto::v1;
 use sprint_proto::v1::system_client::SystemClient;
 
 use super::{Reach, config, of, reach};
 use crate::app::{self, Offline};
 use crate::config::Place;
+use crate::identity::seal;
+use crate::service::admission::secrets;
 use crate::service::operate::{backup, check};
 
 #[derive(Debug, Clone, Args)]
@@ -21,6 +24,10 @@ pub struct BackupArgs {
     place: Place,
     /// The file to write; it must not exist
     file: PathBuf,
+    /// Write the key of the secrets into this file, which must not exist either; without it the secrets have to be set
+    /// again after a restore
+    #[arg(long, value_name = "FILE")]
+    with_secrets: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -29,6 +36,9 @@ pub struct RestoreArgs {
     place: Place,
     /// The file that `coordinator backup` wrote
     file: PathBuf,
+    /// The file that its --with-secrets wrote
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
 }
 
 /// Writes a backup. It appears whole, or not at all.
@@ -36,8 +46,14 @@ pub struct RestoreArgs {
 /// # Errors
 /// A text for people.
 pub async fn write(args: BackupArgs) -> anyhow::Result<()> {
-    let BackupArgs { place, file } = args;
-    anyhow::ensure!(!file.exists(), "{} is there already; name another file", file.display());
+    let BackupArgs { place, file, with_secrets } = args;
+    for file in [Some(&file), with_secrets.as_ref()].into_iter().flatten() {
+        anyhow::ensure!(!file.exists(), "{} is there already; name another file", file.display());
+    }
+    let key = match &with_secrets {
+        Some(to) => Some((to, secrets_key(&config(&place)?.place.data_dir())?)),
+        None => None,
+    };
     let unfinished = file.with_added_extension("unfinished");
     let what = || format!("{} cannot be written", unfinished.display());
     // It holds every key.
@@ -59,7 +75,20 @@ pub async fn write(args: BackupArgs) -> anyhow::Result<()> {
     out.sync_all().with_context(what)?;
     std::fs::rename(&unfinished, &file).with_context(what)?;
     println!("{}: {} bytes; it holds keys, so keep it as you keep those", file.display(), file.metadata()?.len());
+    if let Some((to, key)) = key {
+        private::write(&std::path::absolute(to)?, &key)
+            .with_context(|| format!("{} cannot be written", to.display()))?;
+        println!("{}: the key of the secrets; keep it elsewhere than the backup", to.display());
+    }
     Ok(())
+}
+
+/// The key of the secrets.
+fn secrets_key(data: &Path) -> anyhow::Result<Vec<u8>> {
+    let path = seal::key_file(data);
+    std::fs::read(&path).with_context(|| {
+        format!("{} cannot be read; it is there once a secret was set, on the coordinator's own host", path.display())
+    })
 }
 
 /// Fills an empty data directory from a backup, and checks it.
@@ -67,7 +96,9 @@ pub async fn write(args: BackupArgs) -> anyhow::Result<()> {
 /// # Errors
 /// A text for people.
 pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
-    let RestoreArgs { place, file } = args;
+    let RestoreArgs { place, file, secrets } = args;
+    let key = secrets.map(|path| std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display())));
+    let key = key.transpose()?;
     let from = File::open(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let config = config(&place)?;
     let data = &config.place.data_dir();
@@ -80,11 +111,16 @@ pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
     let offline = Offline::open(&config).await?.context("another coordinator uses the directory")?;
     let restored = async {
         let manifest = backup::read(&offline.sprint, std::io::BufReader::new(from)).await?;
-        anyhow::Ok((manifest, check::check(&offline.sprint).await?))
+        if let Some(key) = key {
+            private::write(&seal::key_file(data), &key)?;
+        }
+        let lost = secrets::list(&offline.sprint).await?.into_iter().filter(|(_, is_lost)| *is_lost);
+        let lost: Vec<String> = lost.map(|(secret, _)| secret.id.to_string()).collect();
+        anyhow::Ok((manifest, check::check(&offline.sprint).await?, lost))
     };
     let restored = restored.await;
     offline.close().await;
-    let (manifest, checked) =
+    let (manifest, checked, lost) =
         restored.with_context(|| format!("nothing was restored; remove {} before you try again", data.display()))?;
     for violation in &checked.violations {
         println!("{violation}");
@@ -97,6 +133,9 @@ pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
         checked.events,
         data.display()
     );
+    if !lost.is_empty() {
+        println!("these secrets have to be set again, since their key is not there: {}", lost.join(" "));
+    }
     anyhow::ensure!(checked.violations.is_empty(), "{} invariants are violated in it", checked.violations.len());
     Ok(())
 }

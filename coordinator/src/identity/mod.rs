@@ -1,6 +1,7 @@
 //! The coordinator's certificates: its authority, and the certificate that it shows.
 
 mod names;
+pub mod seal;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};

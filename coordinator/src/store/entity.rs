@@ -14,6 +14,7 @@ use sprint_core::item::Item;
 use sprint_core::outpost::Outpost;
 use sprint_core::refusal::Noun;
 use sprint_core::repo::Repo;
+use sprint_core::secret::{Secret, SecretId};
 use sprint_core::token::{Token, TokenId};
 use sprint_core::trial::Trial;
 use sprint_core::upcast;
@@ -137,6 +138,7 @@ macro_rules! each_entity {
             trials: sprint_core::trial::Trial, numbered sprint_core::ids::TrialId;
             outposts: sprint_core::outpost::Outpost, named sprint_core::ids::OutpostName;
             hand_offs: sprint_core::hand_off::HandOff, named sprint_core::hand_off::HandOffId;
+            secrets: sprint_core::secret::Secret, named sprint_core::secret::SecretId;
             tokens: sprint_core::token::Token, named sprint_core::token::TokenId;
         }
     };
@@ -347,6 +349,21 @@ impl Entity for HandOff {
 
     fn columns(&self) -> Vec<Value> {
         vec![self.item.get().into(), u64::from(self.attempt.get()).into()]
+    }
+}
+
+impl Entity for Secret {
+    type Key = SecretId;
+    const KEY: &'static str = "id";
+    const COLUMNS: &'static [&'static str] = &[];
+    const LIVE: Option<&'static str> = Some("1 = 1");
+
+    fn key(&self) -> SecretId {
+        self.id.clone()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![]
     }
 }
 

@@ -15,6 +15,7 @@ use sprint_core::outpost::Outpost;
 use sprint_core::repo::Repo;
 use sprint_core::request::ItemFilter;
 use sprint_core::schedule::{Capacity, urgency};
+use sprint_core::secret::{Secret, SecretId};
 use sprint_core::slots::SlotsInUse;
 use sprint_core::token::{Proof, Token, TokenId};
 use sprint_core::trial::Trial;
@@ -44,7 +45,7 @@ pub struct RepoQueue {
     pub trials: Vec<Arc<Trial>>,
 }
 
-/// Repos, open items, pending changes, live workers, trials that are not retired, outposts and tokens.
+/// Repos, open items, pending changes, live workers, trials that are not retired, outposts, tokens and secrets.
 #[derive(Debug, Default)]
 pub struct Live {
     known: RwLock<Known>,
@@ -60,6 +61,7 @@ struct Known {
     fleet: Fleet,
     tokens: HashMap<TokenId, Arc<Token>>,
     token_keys: HashMap<KeyId, TokenId>,
+    secrets: HashMap<SecretId, Arc<Secret>>,
 }
 
 impl Live {
@@ -77,7 +79,13 @@ impl Live {
         let known = self.read();
         let changes: usize = known.changes.values().map(BTreeMap::len).sum();
         let trials: usize = known.trials.values().map(BTreeMap::len).sum();
-        known.repos.len() + known.tokens.len() + known.backlog.len() + known.fleet.len() + changes + trials
+        known.repos.len()
+            + known.tokens.len()
+            + known.secrets.len()
+            + known.backlog.len()
+            + known.fleet.len()
+            + changes
+            + trials
     }
 
     /// An item, if it is neither done nor cancelled.
@@ -197,6 +205,11 @@ impl Live {
         self.read().fleet.workers(outpost).filter(|worker| worker.is_to_be_told()).cloned().collect()
     }
 
+    /// All secrets, in no order.
+    pub fn secrets(&self) -> Vec<Secret> {
+        self.read().secrets.values().map(|secret| Secret::clone(secret)).collect()
+    }
+
     pub fn token(&self, id: &TokenId) -> Option<Arc<Token>> {
         self.read().tokens.get(id).cloned()
     }
@@ -280,6 +293,12 @@ impl Known {
         }
         for worker in rows::<Worker>(changed).values().flatten() {
             self.fleet.update_worker(worker);
+        }
+        for (id, secret) in rows::<Secret>(changed) {
+            match secret {
+                Some(secret) => self.secrets.insert(id.clone(), Arc::clone(secret)),
+                None => self.secrets.remove(id),
+            };
         }
         let mut access = self.update_tokens(rows(changed));
         for (name, outpost) in rows::<Outpost>(changed) {

@@ -140,6 +140,8 @@ codes! {
     TokenUsedUp => "token.used_up", Unauthenticated, "As many outposts joined with the token as it admits.", "Ask an admin for a new token.";
     TokenWrongKind => "token.wrong_kind", Unauthenticated, "A token of this kind cannot be used for this.", "Use an outpost's token to join and a person's token to log in.";
     TokenWrongName => "token.wrong_name", Unauthenticated, "The token does not admit an outpost of this name.", "Join with a name that has the token's prefix.";
+    SecretInvalid => "secret.invalid", Invalid, "The text cannot be a secret.", "Give another text, by standard input or a file.";
+    SecretSealed => "secret.sealed", Precondition, "The secret was sealed with a key that is not there any more.", "Set the secret again.";
     TokenInvalid => "token.invalid", Invalid, "The options of the new token contradict each other.", "Correct the options.";
 
     BackupInvalid => "backup.invalid", Invalid, "The file is not a complete backup of a coordinator.", "Use a complete backup that this version can read.";

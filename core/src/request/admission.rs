@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::ids::{OutpostName, PersonName};
+use crate::secret::{Scope, SecretForm, SecretName};
 use crate::time::Timestamp;
 use crate::token::{TokenKind, TokenText};
 
@@ -12,6 +13,14 @@ pub struct NewToken {
     pub uses: Option<u32>,
     pub name_prefix: String,
     pub name: Option<PersonName>,
+}
+
+/// A secret to be kept.
+pub struct NewSecret {
+    pub name: SecretName,
+    pub scope: Scope,
+    pub form: SecretForm,
+    pub text: String,
 }
 
 /// What an outpost that wants to join sends.

@@ -7,7 +7,7 @@ mod queue;
 mod read;
 mod repos;
 
-pub use admission::{Enrolment, NewToken};
+pub use admission::{Enrolment, NewSecret, NewToken};
 pub use backlog::{ItemEdit, ItemWait, NewItem, WaitReport, WaitResult};
 pub use fleet::{Hello, InventoryEntry, OutpostPatch};
 pub use queue::{GateRunRequest, LandRequest};

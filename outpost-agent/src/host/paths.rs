@@ -196,6 +196,16 @@ impl WorkerDir {
         self.context().join("feedback.md")
     }
 
+    /// What the worker may have and nobody else is to see.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.path.join("secrets.json")
+    }
+
+    /// The directory of those that the worker finds as files.
+    pub(crate) fn secret_files(&self) -> PathBuf {
+        self.context().join("secrets")
+    }
+
     /// What a gate judges.
     pub(crate) fn changes(&self) -> PathBuf {
         self.context().join("changes.json")

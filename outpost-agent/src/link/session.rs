@@ -196,7 +196,9 @@ async fn session(
             }
             () = agent.agents_said.wait() => {
                 for worker in agent.agents_said.take() {
-                    if let Some(said) = channel::read(&agent.data.worker(worker).agent()) {
+                    let Some(handle) = agent.fleet.get(worker) else { continue };
+                    if let Some(mut said) = channel::read(&handle.dir.agent()) {
+                        said.each_text(&mut |text| handle.redactor.text(text));
                         let agent = Some(said.bounded().into());
                         send(&up, outpost_message::Body::Activity(v1::Activity { worker: worker.get(), agent })).await?;
                     }

@@ -1,15 +1,18 @@
 //! The command of a step, and the process that it becomes.
 
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io;
 use std::process::{Command, Stdio};
 
 use nix::unistd::Pid;
 use sprint_core::runtime::PromptDelivery;
+use sprint_core::secret::{SecretForm, SecretText};
 
 use super::arguments;
 use super::channel;
 use super::plan::{Plan, PlanStep};
+use crate::host::paths::WorkerDir;
 
 /// A command's process, and what keeps all in its process namespace alive.
 pub(super) struct Main {
@@ -43,6 +46,7 @@ pub(super) fn command_of(plan: &Plan, step: &PlanStep) -> io::Result<Command> {
     };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&plan.workspace).env_clear().envs(&plan.env).envs(&step.env);
+    command.envs(secrets_of(plan)?);
     if let Some(term) = std::env::var_os("TERM") {
         command.env("TERM", term);
     }
@@ -59,4 +63,19 @@ pub(super) fn command_of(plan: &Plan, step: &PlanStep) -> io::Result<Command> {
         channel::prepare(&mut command, agent);
     }
     Ok(command)
+}
+
+/// The variables of the worker's secrets: the texts, or where their files are.
+fn secrets_of(plan: &Plan) -> io::Result<Vec<(String, OsString)>> {
+    let Some(path) = &plan.secrets else { return Ok(vec![]) };
+    let secrets: Vec<SecretText> = serde_json::from_slice(&fs::read(path)?)?;
+    let files = path.parent().map(|dir| WorkerDir::new(dir.to_owned()).secret_files()).unwrap_or_default();
+    let variable = |SecretText { name, form, text }: SecretText| {
+        let value = match form {
+            SecretForm::Env => text.into(),
+            SecretForm::File => files.join(name.as_str()).into(),
+        };
+        (name.into(), value)
+    };
+    Ok(secrets.into_iter().map(variable).collect())
 }

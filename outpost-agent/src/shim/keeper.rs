@@ -21,12 +21,13 @@ use super::log::Log;
 use super::signals::{Signals, Wake};
 use super::terminal::KeeperSide;
 use crate::host::unblock::unblock;
+use crate::redactor::{Redactor, Stream};
 
 /// As much as is read before it is written on; the kernel hands over 4 KiB at once.
 const CHUNK: usize = 64 << 10;
 
 /// What the keeper holds.
-pub(super) struct Keeper {
+pub(super) struct Keeper<'a> {
     signals: Signals,
     worker: Pid,
     /// The worker's terminal, seen from outside.
@@ -37,6 +38,8 @@ pub(super) struct Keeper {
     done: UnixStream,
     /// Or why it is not written, or not any more.
     log: io::Result<Log<File>>,
+    /// Hides the worker's secrets from both.
+    shown: Stream<'a>,
     /// The pane in which the worker is shown, unless it is gone.
     pane: Option<File>,
     /// The number of bytes that the worker has printed.
@@ -61,10 +64,10 @@ fn log_ends(error: &io::Error) -> String {
     format!("\r\n[sprint] the log ends here: {error}\r\n")
 }
 
-impl Keeper {
+impl<'a> Keeper<'a> {
     /// # Errors
     /// Those of the system calls.
-    pub(super) fn new(side: KeeperSide, log: io::Result<Log<File>>) -> io::Result<Self> {
+    pub(super) fn new(side: KeeperSide, log: io::Result<Log<File>>, redactor: &'a Redactor) -> io::Result<Self> {
         let KeeperSide { worker, terminal, done } = side;
         let signals = Signals::block()?;
         unblock(&terminal)?;
@@ -82,6 +85,7 @@ impl Keeper {
             closed: false,
             done,
             log,
+            shown: Stream::new(redactor),
             pane,
             printed: 0,
             output,
@@ -179,16 +183,11 @@ impl Keeper {
             let mut printed = vec![];
             self.closed = pull(&self.terminal, &mut printed, CHUNK) == Moved::Closed;
             self.printed += printed.len() as u64;
-            // The log ends at its first error; the worker goes on.
-            if let Ok(log) = &mut self.log
-                && let Err(error) = log.write(&printed)
-            {
-                printed.extend(log_ends(&error).into_bytes());
-                self.log = Err(error);
+            let mut printed = self.shown.pass(&printed);
+            if self.closed {
+                printed.extend(self.shown.end());
             }
-            if self.pane.is_some() {
-                self.output.add(&printed);
-            }
+            self.take(printed);
         }
         while let (Some(pane), false) = (&self.pane, self.output.is_empty()) {
             let next = self.output.next();
@@ -197,6 +196,20 @@ impl Keeper {
                 Moved::Some => return,
                 Moved::Closed => self.lose_pane(),
             }
+        }
+    }
+
+    /// Adds to the log, and to what the pane shows.
+    fn take(&mut self, mut printed: Vec<u8>) {
+        // The log ends at its first error; the worker goes on.
+        if let Ok(log) = &mut self.log
+            && let Err(error) = log.write(&printed)
+        {
+            printed.extend(log_ends(&error).into_bytes());
+            self.log = Err(error);
+        }
+        if self.pane.is_some() {
+            self.output.add(&printed);
         }
     }
 
@@ -228,7 +241,9 @@ impl Keeper {
             let before = self.printed;
             self.show();
             if self.closed || self.printed == before {
-                return;
+                // What has waited for more is all that comes.
+                let rest = self.shown.end();
+                return self.take(rest);
             }
         }
     }

@@ -19,6 +19,9 @@ pub(crate) struct Plan {
     pub(crate) workspace: PathBuf,
     pub(crate) prompt_file: PathBuf,
     /// The whole environment of the steps, apart from `TERM`.
+    /// Where what its commands get and nobody else is to see is written down.
+    #[serde(default)]
+    pub(crate) secrets: Option<PathBuf>,
     /// What its runtime puts into the agent's own directory.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
@@ -50,6 +53,7 @@ impl Plan {
             round: 0,
             workspace: dir.workspace(),
             prompt_file: dir.prompt(),
+            secrets: None,
             files: BTreeMap::new(),
             env: BTreeMap::new(),
             setup: None,

@@ -20,6 +20,7 @@ use super::terminal::{self, KeeperSide, Side, WorkerSide};
 use super::zygote::Zygote;
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
+use crate::redactor::Redactor;
 use crate::sandbox::cgroup::Group;
 
 /// Room for the result of one step in `exit.json`, and for the verdict on a gate: 50 findings, seldom as long
@@ -77,7 +78,8 @@ pub(super) fn run_warm(dir: &WorkerDir, terminal: WorkerSide, zygote: Option<Zyg
 pub(super) fn keep_for(dir: &WorkerDir, plan: &[u8], side: KeeperSide) -> io::Result<ExitCode> {
     let Outline { round, log_limit } = serde_json::from_slice(plan)?;
     let log = Log::open(&dir.log(), log_limit);
-    Keeper::new(side, log)?.run(&dir.log_end(round))
+    let redactor = Redactor::load(&dir.secrets())?;
+    Keeper::new(side, log, &redactor)?.run(&dir.log_end(round))
 }
 
 fn work(

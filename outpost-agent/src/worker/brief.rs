@@ -141,8 +141,10 @@ pub(crate) fn plan(
     let sets_up = round == 1 || !recipe.teardown.is_empty();
     let task = Task::new(assignment, progress, dir);
     let files = agent(assignment).map(|runtime| fill::files(runtime, &task.values("", &Paths::of(dir)))).transpose()?;
+    let secrets = dir.secrets();
     Ok(Plan {
         round,
+        secrets: secrets.exists().then_some(secrets),
         files: files.unwrap_or_default(),
         workspace: dir.workspace(),
         prompt_file: dir.prompt(),

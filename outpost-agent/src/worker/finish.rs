@@ -18,6 +18,7 @@ use super::outcome::{Evidence, NOT_FOUND, Verdict, judge};
 use super::own_sandbox;
 use super::risk::{self, Risk};
 use super::saving::SaveResult;
+use super::secrets;
 use super::tail;
 use crate::host::disk::{self, Durability};
 use crate::shim::channel;
@@ -163,6 +164,10 @@ impl Life {
             agent: channel::read(&self.handle.dir.agent()).map(Box::new),
         })
         .await;
+        // Once the report is made, which they are looked for in.
+        if let Err(error) = secrets::remove(&self.handle.dir) {
+            tracing::warn!(worker = %self.handle.id(), %error, "its secrets could not be removed; they go with its directory");
+        }
         self.handle.set_finished();
     }
 

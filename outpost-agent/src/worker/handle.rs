@@ -12,6 +12,7 @@ use super::notes::{Answer, Notes};
 use super::reporter::Entry;
 use crate::host::disk::{self, Durability};
 use crate::host::paths::WorkerDir;
+use crate::redactor::Redactor;
 
 /// How the agent came by a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) entries: mpsc::Sender<Entry>,
     /// What it says of its own accord.
     pub(crate) notes: Notes,
+    /// Hides its secrets.
+    pub(crate) redactor: Redactor,
     stop: Mutex<Option<Stop>>,
     forgotten: AtomicBool,
     /// Its end was refused by the coordinator, which then takes no log either.
@@ -44,12 +47,20 @@ pub(crate) struct WorkerHandle {
 
 impl WorkerHandle {
     pub(super) fn new(assignment: Assignment, dir: WorkerDir, entries: mpsc::Sender<Entry>, origin: Origin) -> Self {
+        let redactor = match origin {
+            Origin::Assigned => Redactor::of(&assignment.secrets),
+            Origin::Adopted => Redactor::load(&dir.secrets()).unwrap_or_else(|error| {
+                tracing::error!(worker = %assignment.worker, %error, "its secrets cannot be read; nothing that it says is kept");
+                Redactor::blind()
+            }),
+        };
         Self {
             assignment,
             dir,
             wake: Arc::default(),
             entries,
             notes: Notes::default(),
+            redactor,
             stop: Mutex::default(),
             forgotten: AtomicBool::new(false),
             disowned: AtomicBool::new(false),

@@ -19,6 +19,7 @@ use super::notes::{Answer, Pending};
 use super::outcome::DISK_FULL;
 use super::progress::{Phase, Progress};
 use super::reporter::Entry;
+use super::secrets;
 use super::shim_process;
 use super::snapshots::Snapshots;
 use super::socket;
@@ -188,6 +189,7 @@ impl Life {
             .agent
             .warm_dirs
             .make(handle.dir.path())
+            .and_then(|()| secrets::write(&handle.assignment.secrets, &handle.dir))
             .and_then(|()| Ok(serde_json::to_vec(&handle.assignment)?))
             .and_then(|content| disk::write_atomic(&handle.dir.assignment(), &content, Durability::Process));
         if let Err(error) = written {
@@ -248,6 +250,7 @@ impl Life {
             &handle.dir,
             &self.agent.settings.program,
         )
+        .and_then(|()| secrets::make_files(&handle.dir))
         .and_then(|()| match (&self.agent.policy, &plan.sandbox) {
             (Some(policy), Some(sandbox)) => policy.prepare(sandbox, &handle.dir),
             (Some(_) | None, _) => Ok(()),
@@ -364,7 +367,8 @@ impl Life {
         }
     }
 
-    async fn report(&mut self, body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
+    async fn report(&mut self, mut body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
+        self.handle.redactor.report(&mut body);
         let report = self.progress.tell(&self.handle.assignment, body);
         if self.handle.entries.send(Entry::Report { report: Box::new(report), recorded }).await.is_err() {
             tracing::error!(worker = %self.handle.id(), "a report could not be recorded");
@@ -477,6 +481,7 @@ impl Life {
         let (trash, kept) = (agent.data.trash(), agent.data.kept(&handle.assignment));
         pass(Point::RemoveBefore);
         let discard = move || {
+            secrets::remove(&handle.dir)?;
             if handle.dir.keep().exists() {
                 tracing::warn!(worker = %id, kept = %kept.display(), "its directory is kept: not all of its work is safe");
                 disk::set_aside(handle.dir.path(), &kept)

@@ -22,6 +22,7 @@ mod reporter;
 mod risk;
 pub(crate) mod roster;
 mod saving;
+mod secrets;
 mod shim_process;
 mod snapshot_pace;
 mod snapshots;

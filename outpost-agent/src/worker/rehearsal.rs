@@ -118,5 +118,6 @@ fn assignment(line: &str, limit: Duration) -> io::Result<Assignment> {
         gates: vec![],
         resumed: None,
         hung_after: None,
+        secrets: vec![],
     })
 }

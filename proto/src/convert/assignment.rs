@@ -29,6 +29,7 @@ impl From<Assignment> for v1::Assignment {
             gates,
             resumed,
             hung_after,
+            secrets,
         } = assignment;
         Self {
             worker: worker.get(),
@@ -47,6 +48,7 @@ impl From<Assignment> for v1::Assignment {
             target: target.map(Into::into),
             changes: changes.into_iter().map(Into::into).collect(),
             recipe: (!recipe.is_empty()).then(|| recipe.into()),
+            secrets: secrets.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -72,6 +74,7 @@ impl TryFrom<v1::Assignment> for Assignment {
             gates,
             resumed,
             hung_after_ms,
+            secrets,
         } = assignment;
         Ok(Self {
             worker: WorkerId::new(worker),
@@ -90,6 +93,7 @@ impl TryFrom<v1::Assignment> for Assignment {
             gates: each(gates)?,
             resumed: resumed.map(TryInto::try_into).transpose()?,
             hung_after: hung_after_ms.map(Duration::from_millis),
+            secrets: each(secrets)?,
         })
     }
 }

@@ -17,6 +17,7 @@ mod note;
 mod outpost;
 mod repo;
 mod request;
+mod secret;
 mod status;
 mod token;
 mod trial;

@@ -16,6 +16,7 @@ pub(crate) mod outpost;
 pub(crate) mod repo;
 mod restore;
 pub(crate) mod runtime;
+pub(crate) mod secret;
 pub(crate) mod status;
 mod tail;
 pub(crate) mod token;
@@ -63,6 +64,9 @@ pub(crate) enum Remote {
     /// Tokens that admit outposts and people
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Texts that workers need and nobody else is to see
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Show the identity and role that the coordinator knows you by
     Whoami,
     /// Summarise items, workers, outposts, merge queues and loops
@@ -92,6 +96,7 @@ impl Remote {
             Self::Event(command) => command.run(app).await,
             Self::Audit(args) => audit::audit(args, app).await,
             Self::Token(command) => command.run(app).await,
+            Self::Secret(command) => command.run(app).await,
             Self::Whoami => login::whoami(app).await,
             Self::Status(args) => status::status(args, app).await,
             Self::Usage(args) => usage::usage(args, app).await,

@@ -14,6 +14,7 @@ pub(crate) mod outpost;
 pub(crate) mod reason;
 pub(crate) mod repo;
 pub(crate) mod runtime;
+pub(crate) mod secret;
 pub(crate) mod status;
 mod table;
 mod text;

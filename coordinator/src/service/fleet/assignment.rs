@@ -17,6 +17,7 @@ use sprint_core::runtime::{Runtime, RuntimeChange};
 use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
 
+use crate::service::admission::secrets;
 use crate::service::fleet::notes;
 use crate::service::repos::config::{config_at, recipe_at};
 use crate::service::{Coordinator, ServiceError};
@@ -26,6 +27,11 @@ use crate::service::{Coordinator, ServiceError};
 /// # Errors
 /// What the store says; [`ServiceError::Git`] when the repository cannot be read.
 pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
+    let Some(assignment) = without_secrets(sprint, worker).await? else { return Ok(None) };
+    Ok(Some(Assignment { secrets: secrets::of_worker(sprint, worker).await?, ..assignment }))
+}
+
+async fn without_secrets(sprint: &Coordinator, worker: &Worker) -> Result<Option<Assignment>, ServiceError> {
     match &worker.job {
         Job::Gate(job) => {
             let (Some(repo), Some(trial)) =
@@ -137,6 +143,7 @@ fn for_attempt(repo: &Repo, item: &Item, job: AttemptJob, worker: &Worker, brief
         gates: vec![],
         resumed: worker.resumed.clone(),
         hung_after: repo.hung_after,
+        secrets: vec![],
     })
 }
 
@@ -173,5 +180,6 @@ fn for_gate(
         gates: vec![run.gate.clone()],
         resumed: None,
         hung_after: None,
+        secrets: vec![],
     })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use sprint_core::access::Caller;
 use sprint_core::assignment::{Assignment, Report};
 use sprint_core::ids::{ItemId, OutpostName, WorkerId};
+use sprint_core::refusal::Code;
 use sprint_core::request::Hello;
 use sprint_core::worker::WorkerStateName;
 use sprint_failpoint::{Point, pass};
@@ -108,6 +109,8 @@ impl Session {
                     Ok(assignment) => assignment.ok_or_else(|| "there is nothing to run for it any more".to_owned()),
                     // One repository that cannot be read ends no session of an outpost that works for others, too.
                     Err(ServiceError::Git(error)) => Err(format!("its repository cannot be read: {error}")),
+                    // It is not to run without what it was promised.
+                    Err(error) if error.code() == Code::SecretSealed => Err(error.to_string()),
                     Err(error) => return Err(error),
                 };
                 let assignment = match assignment {

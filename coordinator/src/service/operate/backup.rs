@@ -25,6 +25,7 @@ use tar::{Archive, Builder, EntryType, Header};
 use tokio_util::io::ReaderStream;
 
 use crate::git::Refs;
+use crate::identity::seal::KEY_FILE;
 use crate::service::admission::access::local_admin;
 use crate::service::watch::{Values, stream};
 use crate::service::{Coordinator, EventFilter, ServiceError, now};
@@ -170,7 +171,9 @@ pub async fn write(sprint: &Coordinator, out: impl Write + Send + 'static) -> Re
         let mut paths: Vec<_> =
             std::fs::read_dir(data.join(directory))?.map(|found| Ok(found?.path())).collect::<io::Result<_>>()?;
         paths.sort();
-        for path in paths.iter().filter(|path| path.is_file()) {
+        // The key of the secrets is elsewhere than what it seals.
+        let is_kept = |path: &&std::path::PathBuf| path.is_file() && path.file_name() != Some(KEY_FILE.as_ref());
+        for path in paths.iter().filter(is_kept) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             copy(&mut tar, &format!("{directory}/{name}"), path)?;
         }
