@@ -1,138 +1,221 @@
-//! The prompt of a worker on an item: the text for its `context/prompt.md`.
+//! The prompt of a worker on an item: a template by role, the repository's own or the one that ships, filled in from what
+//! the record and the tree say.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::bounds::PROMPT;
 use crate::config::MergeMethod;
-use crate::conflict::Conflict;
 use crate::hand_off::HandOff;
-use crate::ids::CommitId;
+use crate::ids::{Attempt, CommitId};
 use crate::item::Item;
+use crate::job::{EarlierWork, Role};
 
-/// The most characters of each conflicting item's description in a resolver's prompt.
+/// Where a repository's own templates are: `ROLE.md` within.
+pub const DIRECTORY: &str = "sprint/prompts";
+/// The most characters of the description of another item than the worker's own.
 const TOLD: usize = 2_000;
+/// The most items above the worker's own that it is told of.
+const PARENTS: usize = 3;
+/// Steps of a template: far more than one needs, and few enough to be over at once.
+const STEPS: u64 = 1_000_000;
 
-const END: &str = "\nCommit your work in this repository; only commits count. Exit with 0 when you are done.\n";
+/// The templates that ship, by the names under which a repository's own may include them.
+const SHIPPED: [(&str, &str); 5] = [
+    ("sprint/developer.md", include_str!("prompt/developer.md")),
+    ("sprint/resolver.md", include_str!("prompt/resolver.md")),
+    ("sprint/task.md", include_str!("prompt/task.md")),
+    ("sprint/context.md", include_str!("prompt/context.md")),
+    ("sprint/end.md", include_str!("prompt/end.md")),
+];
 
-/// The prompt for the item's own work.
-pub fn of_item(item: &Item) -> String {
-    format!("# {}\n{}{END}", item.title, task(item))
+/// The files of a feature, as specification kits lay them out below `specs/NAME/`.
+const OF_FEATURE: [&str; 7] =
+    ["spec.md", "plan.md", "tasks.md", "data-model.md", "research.md", "quickstart.md", "contracts"];
+/// What holds for all work on a repository.
+const CONSTITUTIONS: [&str; 3] = [".specify/memory/constitution.md", "memory/constitution.md", "CONSTITUTION.md"];
+
+/// A repository's template that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{path} cannot be filled in: {why}")]
+pub struct InvalidPrompt {
+    pub path: String,
+    pub why: String,
 }
 
-fn task(item: &Item) -> String {
-    let mut text = String::new();
-    if !item.description.is_empty() {
-        let _ = write!(text, "\n{}\n", item.description.trim_end());
-    }
-    if !item.acceptance.is_empty() {
-        text.push_str("\n## Done when\n");
-        for criterion in &item.acceptance {
-            let _ = writeln!(text, "- {criterion}");
-        }
-    }
-    text
-}
-
-/// What an earlier attempt has handed over.
-pub fn of_hand_off(hand_off: &HandOff) -> String {
-    let mut text = format!("\n## What attempt {} handed over\n", hand_off.attempt);
-    for (title, lines) in hand_off.text.sections() {
-        if let [first, more @ ..] = lines.as_slice() {
-            let _ = write!(text, "\n{}{}:\n\n- {first}\n", title[..1].to_uppercase(), &title[1..]);
-            for line in more {
-                let _ = writeln!(text, "- {line}");
-            }
-        }
-    }
-    text
-}
-
-/// Where a resolver brings its branch.
-#[derive(Debug, Clone, Copy)]
-pub struct Onto<'a> {
+/// What a prompt is made of.
+#[derive(Debug)]
+pub struct Told<'a> {
+    pub item: &'a Item,
+    pub role: Role,
+    pub attempt: Attempt,
     /// The target branch, without `refs/heads/`.
     pub branch: &'a str,
     /// Its tip when the attempt was given out.
     pub tip: &'a CommitId,
     pub method: MergeMethod,
+    /// The items above it, the nearest first.
+    pub parents: &'a [Item],
+    /// The items that its work conflicts with.
+    pub others: &'a [Item],
+    /// Files of the tree that it is to read, by their paths.
+    pub files: &'a [String],
+    pub hand_off: Option<&'a HandOff>,
+    pub earlier: Option<&'a EarlierWork>,
 }
 
-/// The prompt for resolving a conflict of `item`; `others` are the conflicting items.
-pub fn of_resolver(item: &Item, conflict: &Conflict, others: &[Item], onto: Onto<'_>) -> String {
-    let Onto { branch, tip, method } = onto;
-    let Conflict { change: _, attempt, head: _, paths, others: _ } = conflict;
-    let mut text = format!("# Resolve a conflict: {}\n\n", item.title);
-    let _ =
-        write!(text, "Attempt {attempt} did the work of item {}, and its branch does not merge with {branch}", item.id);
-    text.push_str(if paths.is_empty() { ".\n" } else { "; these paths conflict:\n\n" });
-    for path in paths {
-        let _ = writeln!(text, "- {path}");
-    }
-    // A rebase makes each commit again and leaves merges out, with what they resolved. A worker has a terminal, where
-    // git would open an editor.
-    let (what, command) = match method {
-        MergeMethod::Rebase => (format!("Rebase your branch onto the tip of {branch}"), "rebase"),
-        MergeMethod::Merge | MergeMethod::Squash | MergeMethod::FastForward => {
-            (format!("Merge the tip of {branch} into your branch"), "merge --no-edit")
+#[derive(Serialize)]
+struct ItemTold<'a> {
+    id: u64,
+    kind: &'a str,
+    title: &'a str,
+    description: String,
+    acceptance: &'a [String],
+    priority: &'a str,
+    labels: Vec<&'a str>,
+}
+
+impl<'a> ItemTold<'a> {
+    fn whole(item: &'a Item) -> Self {
+        Self {
+            id: item.id.get(),
+            kind: item.kind.as_str(),
+            title: &item.title,
+            description: item.description.trim_end().to_owned(),
+            acceptance: &item.acceptance,
+            priority: item.priority.as_str(),
+            labels: item.labels.iter().map(String::as_str).collect(),
         }
+    }
+
+    fn in_brief(item: &'a Item) -> Self {
+        let description: String = item.description.chars().take(TOLD).collect();
+        Self { description: description.trim_end().to_owned(), ..Self::whole(item) }
+    }
+}
+
+/// Where the template of a role is in a repository.
+pub fn path(role: Role) -> String {
+    format!("{DIRECTORY}/{role}.md")
+}
+
+/// The prompt, by the repository's own template or the shipped one.
+///
+/// # Errors
+/// [`InvalidPrompt`]: nobody works by half a prompt.
+pub fn render(own: Option<&str>, told: &Told<'_>) -> Result<String, InvalidPrompt> {
+    let path = path(told.role);
+    let is_own = own.is_some();
+    let shipped = if told.item.conflict.is_some() && told.role == Role::Resolver {
+        "sprint/resolver.md"
+    } else {
+        "sprint/developer.md"
     };
-    let _ = write!(
-        text,
-        "\n{what}; your repository has its commits:\n\n    git {command} {tip}\n\nResolve every conflict so that both sides' work is kept.\n"
-    );
-    if !others.is_empty() {
-        text.push_str("\n## The conflicting items\n");
+    let name = if is_own { path.as_str() } else { shipped };
+    let invalid = |error: &minijinja::Error| {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        InvalidPrompt { path: name.to_owned(), why: format!("{error}{cause}") }
+    };
+    let mut templates = Environment::new();
+    // A misspelt name is an error, not an empty sentence.
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_auto_escape_callback(|_| AutoEscape::None);
+    templates.set_trim_blocks(true);
+    templates.set_lstrip_blocks(true);
+    templates.set_keep_trailing_newline(true);
+    templates.set_fuel(Some(STEPS));
+    for (name, text) in SHIPPED.into_iter().chain(own.map(|text| (path.as_str(), text))) {
+        templates.add_template(name, text).map_err(|error| invalid(&error))?;
     }
-    for other in others {
-        let _ = writeln!(text, "\n### Item {}: {}", other.id, other.title);
-        let told = other.description.chars().take(TOLD).collect::<String>();
-        if !told.is_empty() {
-            let _ = write!(text, "\n{}\n", told.trim_end());
+    let template = templates.get_template(name).map_err(|error| invalid(&error))?;
+    let mut text = Limited(vec![]);
+    template.render_captured_to(values(told), &mut text).map_err(|error| invalid(&error))?;
+    Ok(String::from_utf8_lossy(&text.0).into_owned())
+}
+
+fn values(told: &Told<'_>) -> Value {
+    let Told { item, role, attempt, branch, tip, method, parents, others, files, hand_off, earlier } = told;
+    let conflict = item.conflict.as_ref().filter(|_| *role == Role::Resolver).map(|conflict| {
+        context! {
+            attempt => conflict.attempt.get(),
+            paths => conflict.paths,
+            // A rebase makes each commit again and leaves merges out, with what they resolved.
+            rebases => *method == MergeMethod::Rebase,
+            others => others.iter().map(ItemTold::in_brief).collect::<Vec<_>>(),
+        }
+    });
+    let handed_over = hand_off.map(|hand_off| {
+        let sections = hand_off.text.sections().into_iter().filter(|(_, lines)| !lines.is_empty());
+        let section = |(title, lines): (&str, Vec<&str>)| {
+            context! { title => format!("{}{}", title[..1].to_uppercase(), &title[1..]), lines }
+        };
+        context! { attempt => hand_off.attempt.get(), sections => sections.map(section).collect::<Vec<_>>() }
+    });
+    let earlier = earlier.map(|earlier| {
+        context! { attempt => earlier.attempt.get(), uncommitted => earlier.uncommitted.is_some() }
+    });
+    context! {
+        item => ItemTold::whole(item),
+        role => role.as_str(),
+        attempt => attempt.get(),
+        branch,
+        tip => tip.as_str(),
+        parents => parents.iter().take(PARENTS).map(ItemTold::in_brief).collect::<Vec<_>>(),
+        files,
+        conflict,
+        handed_over,
+        earlier,
+    }
+}
+
+/// Takes as much as a prompt may have.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > PROMPT {
+            return Err(io::Error::other(format!("it comes to more than {PROMPT} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The files that a worker on an item is to read: the constitution, and those of the features that it or an item above it
+/// names, by a label `NAME` or a mention of `specs/NAME`.
+pub fn files(item: &Item, parents: &[Item], is_there: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found: Vec<String> =
+        CONSTITUTIONS.iter().find(|path| is_there(path)).map(|path| (*path).to_owned()).into_iter().collect();
+    for item in std::iter::once(item).chain(parents.iter().take(PARENTS)) {
+        let by_label = item.labels.iter().map(|label| format!("specs/{label}"));
+        for directory in by_label.chain(mentioned(&item.description)).chain(mentioned(&item.title)) {
+            let paths = OF_FEATURE.iter().map(|name| format!("{directory}/{name}"));
+            let new: Vec<String> = paths.filter(|path| !found.contains(path) && is_there(path)).collect();
+            found.extend(new);
         }
     }
-    let _ = write!(text, "\n## What item {} asks for\n\n{}\n{}{END}", item.id, item.title, task(item));
-    text
+    found
+}
+
+/// The directories `specs/NAME` that a text mentions.
+fn mentioned(text: &str) -> Vec<String> {
+    let names = text.split("specs/").skip(1).map(|rest| {
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        rest.split(|letter| !is_name(letter)).next().unwrap_or_default().trim_matches('.')
+    });
+    let mut found: Vec<String> = names.filter(|name| !name.is_empty()).map(|name| format!("specs/{name}")).collect();
+    found.truncate(20);
+    found.dedup();
+    found
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::fixtures;
-    use crate::ids::ChangeId;
-
-    use super::*;
-
-    #[test]
-    fn a_resolvers_prompt_names_the_conflicting_items_and_the_merge() {
-        let item = Item {
-            title: "Greet in French".to_owned(),
-            description: "The greeting is French.\n".to_owned(),
-            acceptance: vec!["a test covers it".to_owned()],
-            ..fixtures::item(3, 1)
-        };
-        let long = Item { description: "é".repeat(3 * TOLD), ..fixtures::item(7, 1) };
-        let other = Item {
-            title: "Greet everybody".to_owned(),
-            description: "Not only us.".to_owned(),
-            ..fixtures::item(9, 1)
-        };
-        let conflict = fixtures::conflict(ChangeId::new(2));
-        let tip = fixtures::commit("b");
-        let onto = Onto { branch: "main", tip: &tip, method: MergeMethod::Merge };
-        insta::assert_snapshot!(of_resolver(&item, &conflict, &[other], onto));
-        let told = of_resolver(&item, &conflict, &[long], onto);
-        assert_eq!(told.matches('é').count(), TOLD);
-        let rebased = of_resolver(&item, &conflict, &[], Onto { method: MergeMethod::Rebase, ..onto });
-        assert!(rebased.contains(&format!("git rebase {tip}")) && !rebased.contains("conflicting items"), "{rebased}");
-    }
-
-    #[test]
-    fn a_developers_prompt_has_the_texts_of_the_item() {
-        let item = Item {
-            title: "Greet".to_owned(),
-            description: "Politely.\n\n".to_owned(),
-            acceptance: vec!["it greets".to_owned()],
-            ..fixtures::item(1, 0)
-        };
-        let text = of_item(&item);
-        assert!(text.starts_with("# Greet\n\nPolitely.\n\n## Done when\n- it greets\n\nCommit your work"), "{text}");
-    }
-}
+#[path = "prompt_tests.rs"]
+mod tests;

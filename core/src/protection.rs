@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounds::{NAMED_PATHS, named_paths};
 use crate::footprint::{InvalidRule, matcher};
+use crate::prompt::DIRECTORY;
 use crate::recipe::WORKTREE_FILES;
 use crate::time::Timestamp;
 
@@ -52,13 +53,15 @@ impl<'de> Deserialize<'de> for Protect {
 pub struct ProtectedPaths(Option<GlobSet>);
 
 impl ProtectedPaths {
-    /// Those that `protect` names, besides the repo's own configuration and what else says how workspaces are made.
+    /// Those that `protect` names, besides the repo's own configuration, its prompts, and what else says how workspaces are made.
     ///
     /// # Errors
     /// [`InvalidRule`]: a pattern cannot be read.
     pub fn new(protect: &Protect, config_file: &str) -> Result<Self, InvalidRule> {
         let Protect::Paths(patterns) = protect else { return Ok(Self(None)) };
-        let always = std::iter::once(config_file).chain(WORKTREE_FILES.iter().copied()).map(|name| format!("/{name}"));
+        let prompts = format!("{DIRECTORY}/");
+        let always = [config_file, &prompts].into_iter().chain(WORKTREE_FILES.iter().copied());
+        let always = always.map(|name| format!("/{name}"));
         let all: Vec<String> = always.chain(patterns.iter().cloned()).collect();
         Ok(Self(Some(matcher("protect", all.iter().map(String::as_str))?)))
     }
@@ -118,12 +121,18 @@ mod tests {
     #[test]
     fn what_decides_is_protected_and_what_is_named() {
         let named = Protect::Paths(vec!["ci/".to_owned(), "codecov.yml".to_owned(), "/tests/*.cfg".to_owned()]);
-        for path in
-            ["sprint.toml", "conductor.json", ".worktreeinclude", "ci/a/b.sh", "web/codecov.yml", "tests/unit.cfg"]
-        {
+        for path in [
+            "sprint.toml",
+            "sprint/prompts/developer.md",
+            "conductor.json",
+            ".worktreeinclude",
+            "ci/a/b.sh",
+            "web/codecov.yml",
+            "tests/unit.cfg",
+        ] {
             assert!(holds(&named, path), "{path}");
         }
-        for path in ["src/sprint.toml", "circle", "tests/a/unit.cfg", "ci.sh"] {
+        for path in ["src/sprint.toml", "sprint/prompts.md", "circle", "tests/a/unit.cfg", "ci.sh"] {
             assert!(!holds(&named, path), "{path}");
         }
         assert!(holds(&Protect::default(), "sprint.toml"));

@@ -226,6 +226,18 @@ impl GitRepo {
         }
     }
 
+    /// Whether a tree has a file or a directory at a path.
+    ///
+    /// # Errors
+    /// As [`GitRepo::resolve`].
+    pub fn has(&self, tree: &TreeId, path: &str) -> Result<bool, GitError> {
+        match self.objects().find_tree(oid(tree.as_str())?)?.get_path(Path::new(path)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether `ancestor` can be reached from `descendant`; a commit reaches itself.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use sprint_core::agent::AgentSaid;
 use sprint_core::assignment::{Assignment, Command};
 use sprint_core::gates::Gate;
 use sprint_core::ids::CommitId;
-use sprint_core::job::{AttemptJob, EarlierWork, GateJob, Job, Role};
+use sprint_core::job::{AttemptJob, GateJob, Job};
 use sprint_core::runtime::{Channel, PromptDelivery, Runtime};
 
 use super::progress::Progress;
@@ -24,10 +24,6 @@ use crate::shim::channel;
 use crate::shim::plan::{AgentStep, Plan, PlanStep, ToolServer};
 use crate::worker_ctl;
 use crate::workspace::furnish::Furnished;
-
-/// What a worker is told besides its task.
-const NOTHING_TO_DO: &str =
-    "\nIf nothing needs to be done, run `sprintctl item resolve --nothing-to-do \"WHY\"` before you exit.\n";
 
 /// What keeps programs from waiting for a person: no pager, no editor, no question.
 const UNATTENDED: &[(&str, &str)] = &[
@@ -95,22 +91,11 @@ pub(crate) fn agent(assignment: &Assignment) -> Option<&Runtime> {
 
 /// The text of `context/prompt.md`: for an agent that is told its task, with what was said of earlier attempts.
 fn whole_prompt(assignment: &Assignment, progress: &Progress) -> String {
-    let prompt = prompt(assignment);
+    let prompt = &assignment.prompt;
     match feedback(assignment, progress).filter(|_| agent(assignment).is_some()) {
         Some(feedback) => format!("{prompt}\n# What was said of the work so far\n\n{feedback}"),
-        None => prompt,
+        None => prompt.clone(),
     }
-}
-
-fn prompt(assignment: &Assignment) -> String {
-    let mut prompt = assignment.prompt.clone();
-    if assignment.job.attempt().is_some_and(|job| job.role != Role::Resolver) {
-        prompt.push_str(NOTHING_TO_DO);
-    }
-    let Some(EarlierWork { attempt, uncommitted, .. }) = &assignment.resumed else { return prompt };
-    let held = if uncommitted.is_some() { "its commits and what it had not committed" } else { "its commits" };
-    let text = prompt.trim_end();
-    format!("{text}\n\nYour workspace holds the work of attempt {attempt}: {held}. Go on from there.\n")
 }
 
 /// The text of `context/feedback.md`, if there is anything to say.

@@ -110,7 +110,9 @@ impl Session {
                     // One repository that cannot be read ends no session of an outpost that works for others, too.
                     Err(ServiceError::Git(error)) => Err(format!("its repository cannot be read: {error}")),
                     // It is not to run without what it was promised.
-                    Err(error) if error.code() == Code::SecretSealed => Err(error.to_string()),
+                    Err(error) if matches!(error.code(), Code::SecretSealed | Code::ConfigInvalid) => {
+                        Err(error.to_string())
+                    }
                     Err(error) => return Err(error),
                 };
                 let assignment = match assignment {
