@@ -1,7 +1,7 @@
 //! From an assignment to an agent's first request of its model, beside the same program by itself; and what the shim takes
 //! beside it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +15,8 @@ use crate::extent::Extent;
 /// The pause between two looks, which cost a process each.
 const PAUSE: Duration = Duration::from_millis(50);
 const SCRIPT: &str = "@@run echo x > a.txt && git add -A && git commit -qm a\n@@say Done.";
+/// How long an outpost takes to make what is used up, in quiet moments.
+const QUIET: Duration = Duration::from_millis(500);
 /// How long a shim is watched that has nothing to do.
 const IDLE: Duration = Duration::from_secs(3);
 
@@ -28,15 +30,36 @@ pub(crate) async fn run(figures: &mut Figures, extent: Extent) -> anyhow::Result
             floor.push(bare(&cluster, agent, &model).await?);
         }
         let floor = Times::new(floor).percentile(50);
-        let mut ours = vec![];
-        for number in 0..extent.of(12, 1) {
-            ours.push(item(&cluster, agent, number, &model).await?);
-        }
         let aim = format!("≤ 1.1 × the floor + 20 ms = {}", millis(floor.mul_f64(1.1) + Duration::from_millis(20)));
-        let what = format!("assignment → first request of the model, {agent}");
-        figures.add(&what, Times::new(ours).to_string(), &format!("{} the program by itself", millis(floor)), &aim);
+        for (warmth, aim) in [(Warmth::Tree, aim.as_str()), (Warmth::Moved, "none")] {
+            let mut ours = vec![];
+            for number in 0..extent.of(8, 1) {
+                ours.push(item(&cluster, agent, number, warmth, &model).await?);
+            }
+            let of = warmth.in_words();
+            let what = format!("assignment → first request of the model, {agent}, {of}");
+            figures.add(&what, Times::new(ours).to_string(), &format!("{} the program by itself", millis(floor)), aim);
+        }
     }
     shim(figures, &cluster).await
+}
+
+/// What an outpost has when an agent starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Warmth {
+    /// Trees at the commit from which it starts.
+    Tree,
+    /// Trees at another: the branch has moved since the last worker, and the commit is to be fetched.
+    Moved,
+}
+
+impl Warmth {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Tree => "a warm tree",
+            Self::Moved => "the first after a landing",
+        }
+    }
 }
 
 /// When the model is asked first after this moment.
@@ -84,14 +107,25 @@ async fn bare(cluster: &Cluster, agent: &str, model: &Model) -> anyhow::Result<D
 }
 
 /// The same as an item; from the assignment, as the record has it.
-async fn item(cluster: &Cluster, agent: &str, number: u32, model: &Model) -> anyhow::Result<Duration> {
-    let name = format!("{agent}-{number}");
-    let repo = cluster.repo(&name, &[], &["--agent", agent, "--model", "fake-1"]);
+async fn item(cluster: &Cluster, agent: &str, number: u32, warmth: Warmth, model: &Model) -> anyhow::Result<Duration> {
+    let name = format!("{agent}-{number}-{warmth:?}").to_lowercase();
+    let repo = cluster.repo(&name, &[], &["--agent", agent, "--model", "fake-1", "--nothing-to-do", "done"]);
     // The first worker of a repo fills the mirror, and the pool of trees.
     let first = cluster.add(&repo, "First", &sprint_tests::commit("first.txt", "x"));
     cluster.landed(&repo, first);
     let pool = cluster.outpost_data("host").join("warm").join(&name);
-    until_by(PAUSE, "the trees are warm", || (std::fs::read_dir(&pool).ok()?.count() >= 2).then_some(())).await?;
+    if warmth == Warmth::Tree {
+        let brings_the_tip = cluster.add(&repo, "Second", "sprintctl item resolve --nothing-to-do bench");
+        cluster.until(brings_the_tip, "done");
+    }
+    let is_warm = |tree: PathBuf| warmth == Warmth::Moved || tree.join("first.txt").exists();
+    until_by(PAUSE, "the trees are warm", || {
+        let trees: Vec<_> = std::fs::read_dir(&pool).ok()?.flatten().map(|tree| tree.path()).collect();
+        (trees.len() >= 2 && trees.into_iter().all(is_warm)).then_some(())
+    })
+    .await?;
+    // The sessions and directories in which workers start are made in a quiet moment as well.
+    tokio::time::sleep(QUIET).await;
     let before = SystemTime::now();
     let added = cluster.json(&["item", "add", "--repo", &name, "Bench", "--description", SCRIPT]);
     let id = added["id"].as_u64().unwrap_or_default();
