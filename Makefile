@@ -1,7 +1,7 @@
 # What people and CI run. Every target does its own set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-release demo test matrix aarch64 soak load sim fuzz lint deny bench install package
+.PHONY: help setup build build-release demo demo-agents test matrix aarch64 soak load sim fuzz lint deny bench install package
 
 NEXTEST := $(shell cargo nextest --version 2>/dev/null)
 
@@ -22,6 +22,10 @@ build-release: ## Build the three programs as they are installed
 demo: ## Run the main job end to end, in a temporary directory
 	@deploy/setup.sh
 	@deploy/demo/demo.sh
+
+demo-agents: setup ## Let claude, codex and grok land a small feature, with a model that follows a script
+	cargo build --quiet -p coordinator -p outpost-agent -p sprintctl --bins
+	SPRINT_BINARIES_BUILT=1 cargo run --quiet -p sprint-tests --bin demo-agents
 
 test: setup ## Run every test (SPRINT_TEST_SKIP=postgres,netns skips by name what this machine lacks)
 	@.ci/test

@@ -93,6 +93,11 @@ impl Repo {
         git(&self.upstream, &["rev-parse", "main"])
     }
 
+    /// What is on the upstream's main, as `git log --graph` draws it.
+    pub fn log(&self) -> String {
+        git(&self.upstream, &["log", "--graph", "--oneline", "--no-decorate", "main"])
+    }
+
     /// A file on the upstream's main, if it is there.
     pub fn file(&self, path: &str) -> Option<String> {
         let output = try_git(&self.upstream, &["show", &format!("main:{path}")]);

@@ -25,7 +25,7 @@ pub use cluster::{Cluster, Hold, OutpostOptions};
 pub use ctl::{Answer, Background};
 pub use git::{Repo, commit, git, git_as, git_fed};
 pub use netns::Namespace;
-pub use processes::{mentioning, peak_memory};
+pub use processes::{mentioning, peak_memory, shims};
 pub use readme::{NewUser, commands_of};
 
 /// How long anything may take; a loaded machine is slow.

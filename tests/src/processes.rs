@@ -16,6 +16,19 @@ pub fn mentioning(text: &str) -> Vec<i32> {
         .collect()
 }
 
+/// The shims that look after the worker of a directory.
+pub fn shims(dir: &Path) -> Vec<i32> {
+    let is_shim = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1).is_some_and(|word| word == b"exec" || word == b"warm")
+    };
+    let holds = |pid: &i32| {
+        let held = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        held.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file.starts_with(dir))
+    };
+    mentioning("outpost-agent").into_iter().filter(is_shim).filter(holds).collect()
+}
+
 fn mentions(pid: i32, text: &str) -> bool {
     let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|part| part == text.as_bytes());
     let process = Path::new("/proc").join(pid.to_string());

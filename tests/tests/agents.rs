@@ -178,6 +178,47 @@ fn a_turn_goes_on_once_while_the_programs_beside_it_are_killed() {
     }
 }
 
+/// The processes of an agent's program that belong to a worker.
+fn programs(dir: &std::path::Path, program: &str) -> Vec<i32> {
+    let of_worker = |pid: &i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let socket = format!("SPRINT_SOCKET={}", dir.join("worker.sock").display());
+        environment.split(|byte| *byte == 0).any(|variable| variable == socket.as_bytes())
+    };
+    let is_program = |pid: &i32| {
+        std::fs::read_link(format!("/proc/{pid}/exe"))
+            .is_ok_and(|exe| exe.file_name().is_some_and(|name| name == program))
+    };
+    sprint_tests::mentioning(program).into_iter().filter(is_program).filter(of_worker).collect()
+}
+
+#[test]
+fn an_agent_or_its_shim_that_is_killed_in_a_turn_costs_one_attempt_and_the_next_lands() {
+    let Some((cluster, _model)) = site() else { return };
+    let lines = "@@run touch begun; test $SPRINT_ATTEMPT = 2 || sleep 600; rm begun; echo x >> a; git add a; git commit -qm a\n@@say Done.";
+    for (agent, program) in [("claude", "claude"), ("codex", "codex"), ("grok", "grok"), ("by-acp", "grok")] {
+        for victim in [program, "outpost-agent"] {
+            let name = format!("{agent}-{}", victim.len());
+            let repo = cluster.repo(&name, &[], &["--agent", agent, "--model", "fake-1", "--max-attempts", "2"]);
+            let id = add(&cluster, &repo, "Go on", lines);
+            let worker = eventually_worker(&cluster, id);
+            let dir = cluster.outpost_data("host").join(format!("workers/{worker}"));
+            eventually("its tool runs", || dir.join("workspace/begun").exists());
+            let victims = if victim == program { programs(&dir, program) } else { sprint_tests::shims(&dir) };
+            assert!(!victims.is_empty(), "{agent}: {victim}");
+            for pid in victims {
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).ok();
+            }
+            cluster.landed(&repo, id);
+            let attempts = cluster.workers(id).iter().filter(|worker| worker["role"] == "developer").count();
+            assert_eq!(attempts, 2, "{agent}, {victim}");
+            assert_eq!(repo.file("a").as_deref(), Some("x\n"), "the turn was done once: {agent}, {victim}");
+            // Nothing of the first is left, and neither is its tool.
+            assert_eq!(programs(&dir, program), [0; 0], "{agent}, {victim}");
+        }
+    }
+}
+
 fn eventually_worker(cluster: &Cluster, item: u64) -> String {
     eventually("it has a worker", || !cluster.workers(item).is_empty());
     last_worker(cluster, item)["id"].to_string()

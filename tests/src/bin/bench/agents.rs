@@ -150,11 +150,7 @@ async fn shim(figures: &mut Figures, cluster: &Cluster) -> anyhow::Result<()> {
     };
     let worker = until_by(PAUSE, "its tool runs", busy).await?["id"].clone();
     let dir = cluster.outpost_data("host").join(format!("workers/{worker}"));
-    let of_worker = |pid: &i32| {
-        let held = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        held.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file.starts_with(&dir))
-    };
-    let shims: Vec<i32> = sprint_tests::mentioning("outpost-agent").into_iter().filter(of_worker).collect();
+    let shims = sprint_tests::shims(&dir);
     anyhow::ensure!(!shims.is_empty(), "the shim holds no file of its worker");
     let memory: u64 = shims.iter().map(|pid| proportional(Path::new(&format!("/proc/{pid}")))).sum();
     figures.add("memory of the shim beside a busy claude", format!("{:.1} MiB", as_mib(memory)), "0", "≤ 12 MiB");
