@@ -2,15 +2,18 @@
 //! the reference page.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use serde::Deserialize as _;
 use serde_json::Value;
+use sprint_core::agent::Tokens;
 use sprint_core::event::EventKind;
 use sprint_core::ids::RepoName;
 
@@ -67,6 +70,8 @@ macro_rules! metrics {
         pub struct Metrics {
             $(#[doc = $help] pub $field: Series<$kind>,)+
             registry: Registry,
+            /// The agents and models that have series.
+            models: Mutex<BTreeSet<[String; 2]>>,
         }
 
         impl Metrics {
@@ -81,7 +86,7 @@ macro_rules! metrics {
                     // The format adds the suffix of counters, and a full stop to each help.
                     registry.register($name.trim_end_matches("_total"), $help, $field.family.clone());
                 )+
-                Self { $($field,)+ registry }
+                Self { $($field,)+ registry, models: Mutex::default() }
             }
         }
 
@@ -105,6 +110,7 @@ metrics! {
     batch: Histogram = Family::new_with_constructor(transactions), "sprint_commit_batch_transactions", "", "Transactions that share a commit";
     log_bytes: Counter = Family::default(), "sprint_log_bytes_total", "", "Bytes of workers' terminals that were received and written";
     calls: Histogram = Family::new_with_constructor(seconds), "sprint_call_duration_seconds", "method", "The time from a call to its answer, or to the beginning of the answer where that is a stream";
+    tokens: Counter = Family::default(), "gen_ai_client_token_usage_total", "gen_ai_agent_name,gen_ai_request_model,gen_ai_token_type", "Tokens that workers' agents have used, by their own word: `input`, `cache_read`, `cache_creation` or `output`; the model is `other` beyond 100 pairs of agent and model";
     passes: Counter = Family::default(), "sprint_loop_passes_total", "loop", "Passes of a loop; `merger/REPO` is the part of the merger that drives one merge queue";
     failures: Counter = Family::default(), "sprint_loop_failures_total", "loop", "Passes of a loop that ended with an error";
     pass: Gauge = Family::default(), "sprint_loop_last_pass_duration_seconds", "loop", "The duration of a loop's last pass";
@@ -117,6 +123,7 @@ pub enum Count {
     Event(EventKind),
     Landing(RepoName),
     GateResult { repo: RepoName, gate: String, result: &'static str },
+    Tokens { agent: String, model: String, tokens: Tokens },
 }
 
 impl Count {
@@ -129,9 +136,25 @@ impl Count {
             }
             None => (*kind == EventKind::CHANGE_LANDED).then(|| Self::Landing(repo.clone())),
         });
-        [Self::Event(kind.clone())].into_iter().chain(more)
+        let usage = if *kind == EventKind::WORKER_USAGE { Self::tokens(data).unwrap_or_default() } else { vec![] };
+        [Self::Event(kind.clone())].into_iter().chain(more).chain(usage)
     }
 }
+
+impl Count {
+    /// The tokens of each model that an agent has named.
+    fn tokens(data: &Value) -> Option<Vec<Self>> {
+        let agent = data.get("agent")?.as_str()?;
+        let of_model = |(model, usage): (&String, &Value)| {
+            let tokens = Tokens::deserialize(usage.get("tokens")?).ok()?;
+            Some(Self::Tokens { agent: agent.to_owned(), model: model.clone(), tokens })
+        };
+        Some(data.get("usage")?.as_object()?.iter().filter_map(of_model).collect())
+    }
+}
+
+/// The most pairs of agent and model that are told apart: both are a worker's word.
+const MODELS: usize = 100;
 
 /// The events that end a run of a gate with a verdict, and the label for each.
 static GATE_RESULTS: [(EventKind, &str); 3] = [
@@ -151,7 +174,29 @@ impl Metrics {
             Count::GateResult { repo, gate, result } => {
                 self.gate_results.of_each([repo.to_string().into(), gate.into(), result.into()]).inc()
             }
+            Count::Tokens { agent, model, tokens } => {
+                let [agent, model] = self.named(agent, model);
+                let Tokens { input, cached, cache_written, output } = tokens;
+                let kinds =
+                    [("input", input), ("cache_read", cached), ("cache_creation", cache_written), ("output", output)];
+                for (kind, tokens) in kinds {
+                    let labels = [agent.clone().into(), model.clone().into(), kind.into()];
+                    self.tokens.of_each(labels).inc_by(tokens);
+                }
+                0
+            }
         };
+    }
+
+    /// An agent and a model as they are told apart.
+    fn named(&self, agent: String, model: String) -> [String; 2] {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = [agent, model];
+        if models.contains(&pair) || models.len() < MODELS {
+            models.insert(pair.clone());
+            return pair;
+        }
+        ["other".to_owned(), "other".to_owned()]
     }
 
     /// All metrics in the text format of `OpenMetrics`.
@@ -198,6 +243,28 @@ mod tests {
         let text = metrics.text();
         let line = r#"sprint_gate_results_total{repo="web",gate="test",result="failed"} 1"#;
         assert!(text.contains(line) && text.contains(r#"sprint_events_total{kind="trial_gate_failed"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn tokens_are_counted_by_agent_and_model_and_names_without_end_are_one() {
+        let metrics = Metrics::new();
+        let usage = |model: &str| {
+            let tokens = json!({ "input": 10, "cached": 5, "cache_written": 0, "output": 2 });
+            json!({ "agent": "claude", "usage": { model: { "tokens": tokens, "cost_micros": 3 } } })
+        };
+        for number in 0..MODELS + 20 {
+            for count in Count::of(&EventKind::WORKER_USAGE, None, &usage(&format!("m{number}"))) {
+                metrics.count(count);
+            }
+        }
+        let text = metrics.text();
+        let line = |agent: &str, model: &str, kind: &str, tokens: u64| {
+            format!(
+                "gen_ai_client_token_usage_total{{gen_ai_agent_name=\"{agent}\",gen_ai_request_model=\"{model}\",gen_ai_token_type=\"{kind}\"}} {tokens}\n"
+            )
+        };
+        assert!(text.contains(&line("claude", "m0", "cache_read", 5)), "{text}");
+        assert!(text.contains(&line("other", "other", "input", 200)) && !text.contains("\"m100\""), "{text}");
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Usage {
     /// It does not know the model's price, and has guessed.
     #[serde(default)]
     pub is_guess: bool,
+    /// The agent has named no cost: it is by the coordinator's table of prices.
+    #[serde(default)]
+    pub by_table: bool,
 }
 
 impl AddAssign for Usage {
@@ -52,6 +55,7 @@ impl AddAssign for Usage {
             (one, more) => one.or(more),
         };
         self.is_guess |= other.is_guess;
+        self.by_table |= other.by_table;
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
 
     fn said(input: u64, cost_micros: Option<u64>) -> AgentSaid {
         let tokens = Tokens { input, ..Tokens::default() };
-        let usage = BTreeMap::from([("m".to_owned(), Usage { tokens, cost_micros, is_guess: false })]);
+        let usage = BTreeMap::from([("m".to_owned(), Usage { tokens, cost_micros, ..Usage::default() })]);
         AgentSaid { runtime: "claude".to_owned(), turns: 2, usage, ..AgentSaid::default() }
     }
 

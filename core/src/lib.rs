@@ -40,6 +40,7 @@ pub mod needs;
 pub mod note;
 pub mod outpost;
 pub mod pipeline;
+pub mod price;
 pub mod prompt;
 pub mod protection;
 pub mod recipe;

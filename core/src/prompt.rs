@@ -13,9 +13,8 @@ use crate::hand_off::HandOff;
 use crate::ids::{Attempt, CommitId};
 use crate::item::Item;
 use crate::job::{EarlierWork, Role};
+use crate::protection::PROMPTS;
 
-/// Where a repository's own templates are: `ROLE.md` within.
-pub const DIRECTORY: &str = "sprint/prompts";
 /// The most characters of the description of another item than the worker's own.
 const TOLD: usize = 2_000;
 /// The most items above the worker's own that it is told of.
@@ -48,7 +47,7 @@ pub struct InvalidPrompt {
 
 /// What a prompt is made of.
 #[derive(Debug)]
-pub struct Told<'a> {
+pub struct Briefing<'a> {
     pub item: &'a Item,
     pub role: Role,
     pub attempt: Attempt,
@@ -99,14 +98,14 @@ impl<'a> ItemTold<'a> {
 
 /// Where the template of a role is in a repository.
 pub fn path(role: Role) -> String {
-    format!("{DIRECTORY}/{role}.md")
+    format!("{PROMPTS}/{role}.md")
 }
 
 /// The prompt, by the repository's own template or the shipped one.
 ///
 /// # Errors
 /// [`InvalidPrompt`]: nobody works by half a prompt.
-pub fn render(own: Option<&str>, told: &Told<'_>) -> Result<String, InvalidPrompt> {
+pub fn render(own: Option<&str>, told: &Briefing<'_>) -> Result<String, InvalidPrompt> {
     let path = path(told.role);
     let is_own = own.is_some();
     let shipped = if told.item.conflict.is_some() && told.role == Role::Resolver {
@@ -136,8 +135,8 @@ pub fn render(own: Option<&str>, told: &Told<'_>) -> Result<String, InvalidPromp
     Ok(String::from_utf8_lossy(&text.0).into_owned())
 }
 
-fn values(told: &Told<'_>) -> Value {
-    let Told { item, role, attempt, branch, tip, method, parents, others, files, hand_off, earlier } = told;
+fn values(told: &Briefing<'_>) -> Value {
+    let Briefing { item, role, attempt, branch, tip, method, parents, others, files, hand_off, earlier } = told;
     let conflict = item.conflict.as_ref().filter(|_| *role == Role::Resolver).map(|conflict| {
         context! {
             attempt => conflict.attempt.get(),

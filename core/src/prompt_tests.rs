@@ -6,8 +6,8 @@ use crate::time::Timestamp;
 
 use super::*;
 
-fn told<'a>(item: &'a Item, tip: &'a CommitId) -> Told<'a> {
-    Told {
+fn told<'a>(item: &'a Item, tip: &'a CommitId) -> Briefing<'a> {
+    Briefing {
         item,
         role: Role::Developer,
         attempt: item.attempt.next(),
@@ -44,18 +44,19 @@ fn a_resolvers_prompt_names_the_conflicting_items_and_the_merge() {
         Item { title: "Greet everybody".to_owned(), description: "Not only us.".to_owned(), ..fixtures::item(9, 1) };
     let long = Item { description: "é".repeat(3 * TOLD), ..fixtures::item(7, 1) };
     let tip = fixtures::commit("b");
-    let resolver = Told { role: Role::Resolver, ..told(&item, &tip) };
+    let resolver = Briefing { role: Role::Resolver, ..told(&item, &tip) };
     let one = [other];
-    insta::assert_snapshot!(render(None, &Told { others: &one, ..resolver }).expect("is rendered"));
+    insta::assert_snapshot!(render(None, &Briefing { others: &one, ..resolver }).expect("is rendered"));
     let long = [long];
-    let text = render(None, &Told { others: &long, role: Role::Resolver, ..told(&item, &tip) }).expect("is rendered");
+    let text =
+        render(None, &Briefing { others: &long, role: Role::Resolver, ..told(&item, &tip) }).expect("is rendered");
     assert_eq!(text.matches('é').count(), TOLD);
-    let rebase = Told { method: MergeMethod::Rebase, role: Role::Resolver, ..told(&item, &tip) };
+    let rebase = Briefing { method: MergeMethod::Rebase, role: Role::Resolver, ..told(&item, &tip) };
     let rebased = render(None, &rebase).expect("is rendered");
     assert!(rebased.contains(&format!("git rebase {tip}")) && !rebased.contains("conflicting items"), "{rebased}");
     let conflict = item.conflict.clone().map(|conflict| Conflict { paths: vec![], ..conflict });
     let item = Item { conflict, ..item };
-    let text = render(None, &Told { role: Role::Resolver, ..told(&item, &tip) }).expect("is rendered");
+    let text = render(None, &Briefing { role: Role::Resolver, ..told(&item, &tip) }).expect("is rendered");
     assert!(text.contains("does not merge with main.\n\nMerge the tip"), "{text}");
 }
 
@@ -81,7 +82,7 @@ fn a_developers_prompt_has_the_texts_of_the_item_and_what_it_belongs_to() {
         text: HandOffText { open_issues: vec!["the wave".to_owned()], ..HandOffText::default() },
     };
     let (parents, files) = ([parent], ["specs/001-manners/spec.md".to_owned()]);
-    let all = Told {
+    let all = Briefing {
         parents: &parents,
         files: &files,
         hand_off: Some(&hand_off),

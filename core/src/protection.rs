@@ -5,10 +5,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounds::{NAMED_PATHS, named_paths};
 use crate::footprint::{InvalidRule, matcher};
-use crate::prompt::DIRECTORY;
 use crate::recipe::WORKTREE_FILES;
 use crate::time::Timestamp;
 
+/// Where a repository's own templates of prompts are.
+pub const PROMPTS: &str = "sprint/prompts";
 /// The word that switches the protection off.
 const OFF: &str = "off";
 
@@ -59,7 +60,7 @@ impl ProtectedPaths {
     /// [`InvalidRule`]: a pattern cannot be read.
     pub fn new(protect: &Protect, config_file: &str) -> Result<Self, InvalidRule> {
         let Protect::Paths(patterns) = protect else { return Ok(Self(None)) };
-        let prompts = format!("{DIRECTORY}/");
+        let prompts = format!("{PROMPTS}/");
         let always = [config_file, &prompts].into_iter().chain(WORKTREE_FILES.iter().copied());
         let always = always.map(|name| format!("/{name}"));
         let all: Vec<String> = always.chain(patterns.iter().cloned()).collect();

@@ -151,6 +151,8 @@ pub enum WorkerEvent {
 impl EventKind {
     pub const WORKER_ASSIGNED: Self = Self::new("worker_assigned");
     pub const WORKER_SENT_BACK: Self = Self::new("worker_sent_back");
+    /// Its agent has said what it took of each model.
+    pub const WORKER_USAGE: Self = Self::new("worker_usage");
     /// A worker left more than the commits that it handed over.
     pub const WORK_LEFT: Self = Self::new("work_left");
 }

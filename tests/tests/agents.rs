@@ -73,6 +73,26 @@ fn each_agent_does_an_item_and_says_what_it_took() {
 }
 
 #[test]
+fn what_an_agent_does_not_name_has_the_price_of_the_table() {
+    let Some(packages) = have(Need::Agents, agents::packages) else { return };
+    let prices = tempfile::NamedTempFile::new().expect("a file");
+    let table = "[[price]]\nmodel = \"fake-*\"\nsince = 2026-01-01\ninput = 1\ncached = 0.5\noutput = 10\n";
+    std::fs::write(prices.path(), table).expect("is written");
+    let mut cluster = Cluster::start_with(0, &["--prices", &prices.path().display().to_string()]);
+    let _model = agents::outpost(&mut cluster, &packages, &[]);
+    let repo = cluster.repo("web", &[], &["--agent", "codex", "--model", "fake-1", "--max-attempts", "1"]);
+    let id = add(&cluster, &repo, "Write a file", &script("a.txt"));
+    cluster.landed(&repo, id);
+    // Two requests of 800 tokens, 200 from the cache, and 50 back.
+    let usage = cluster.json(&["usage", "--by", "model"]);
+    assert_eq!((&usage[0]["of"], &usage[0]["cost_micros"]), (&json!("fake-1"), &json!(1_600 + 200 + 1_000)), "{usage}");
+    assert_eq!(usage[0]["by_table"], true);
+    let shown = cluster.sprintctl(&["usage", "--by", "model"]).succeeded().text();
+    assert!(shown.contains("$0.0028 (by the table)"), "{shown}");
+    assert_eq!(cluster.count(id, "worker_usage"), 1);
+}
+
+#[test]
 fn an_agent_that_forgets_to_commit_goes_on_with_its_conversation() {
     let Some((cluster, model)) = site() else { return };
     for agent in AGENTS {

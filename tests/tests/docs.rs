@@ -11,6 +11,26 @@ use sprint_tests::binary;
 /// Files that are named like pages and are made where workers run.
 const MADE_FOR_WORKERS: [&str; 2] = ["context/prompt.md", "context/feedback.md"];
 
+/// Pages that repositories have, and templates of prompts: named by what they are called there.
+const OF_REPOSITORIES: [&str; 16] = [
+    "AGENTS.md",
+    "CLAUDE.md",
+    "CONSTITUTION.md",
+    "ROLE.md",
+    "constitution.md",
+    "context.md",
+    "data-model.md",
+    "developer.md",
+    "end.md",
+    "plan.md",
+    "quickstart.md",
+    "research.md",
+    "resolver.md",
+    "spec.md",
+    "task.md",
+    "tasks.md",
+];
+
 /// What the agent starts itself, and no person types.
 const OF_THE_AGENT: [&str; 2] = ["exec", "within"];
 
@@ -259,7 +279,9 @@ fn every_page_that_a_source_or_a_page_cites_exists() {
             let words = comment.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-_./:".contains(letter));
             let local = words.filter(|word| !word.contains("://")).filter_map(|word| word.split(':').next());
             for cited in local.map(|word| word.trim_end_matches('.')).filter(|word| word.len() > 3) {
-                let is_cited = is_page(cited) && !MADE_FOR_WORKERS.contains(&cited);
+                let name_alone = cited.rsplit('/').next().unwrap_or_default();
+                let is_elsewhere = MADE_FOR_WORKERS.contains(&cited) || OF_REPOSITORIES.contains(&name_alone);
+                let is_cited = is_page(cited) && !is_elsewhere;
                 let is_there = |path: PathBuf| root().join(path).is_file();
                 if is_cited && !is_there(cited.into()) && !is_there(resolved(&name, cited)) {
                     missing.push(format!("{name}: {cited}"));

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use sprint_core::price::PriceTable;
 
-use super::values::{duration, duration_above_zero};
+use super::values::{duration, duration_above_zero, prices};
 
 /// What outposts are held to.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -27,6 +28,9 @@ pub struct FleetConfig {
     /// The largest push that is accepted from an outpost, in MiB.
     #[arg(long, env = "SPRINT_MAX_PUSH_MIB", value_name = "MIB", default_value_t = 2048)]
     pub max_push_mib: u64,
+    /// The TOML file with the prices of models, for agents that name no cost.
+    #[arg(long, env = "SPRINT_PRICES", value_name = "FILE", value_parser = prices)]
+    pub prices: Option<PriceTable>,
 }
 
 impl FleetConfig {

@@ -128,6 +128,9 @@ pub(crate) struct AgentStep {
     pub(crate) workspace: PathBuf,
     /// Where it is kept what it says of itself.
     pub(crate) file: PathBuf,
+    /// The model that it was told to use.
+    #[serde(default)]
+    pub(crate) model: Option<String>,
     /// The tools that it is offered over its channel.
     #[serde(default)]
     pub(crate) tools: Option<ToolServer>,

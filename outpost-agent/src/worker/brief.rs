@@ -224,6 +224,7 @@ fn plan_step(step: &Command, gate: Option<Gate>, dir: &WorkerDir, task: &Task) -
         resumed: task.resumed_with.as_ref().map(|_| task.session.clone()),
         workspace: dir.workspace(),
         file: dir.agent(),
+        model: runtime.model.clone(),
         tools: Some(ToolServer { sprintctl: paths.sprintctl.clone(), socket: paths.socket.clone() }),
     });
     Ok(PlanStep {

@@ -26,15 +26,15 @@ impl TryFrom<v1::AgentSaid> for AgentSaid {
 
 impl From<Usage> for v1::Usage {
     fn from(usage: Usage) -> Self {
-        let Usage { tokens: Tokens { input, cached, cache_written, output }, cost_micros, is_guess } = usage;
-        Self { input, cached, cache_written, output, cost_micros, is_guess }
+        let Usage { tokens: Tokens { input, cached, cache_written, output }, cost_micros, is_guess, by_table } = usage;
+        Self { input, cached, cache_written, output, cost_micros, is_guess, by_table }
     }
 }
 
 impl From<v1::Usage> for Usage {
     fn from(usage: v1::Usage) -> Self {
-        let v1::Usage { input, cached, cache_written, output, cost_micros, is_guess } = usage;
-        Self { tokens: Tokens { input, cached, cache_written, output }, cost_micros, is_guess }
+        let v1::Usage { input, cached, cache_written, output, cost_micros, is_guess, by_table } = usage;
+        Self { tokens: Tokens { input, cached, cache_written, output }, cost_micros, is_guess, by_table }
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn usage(args: UsageArgs, app: &App) -> Result<(), Failure> {
     let rows = add_up(workers.iter().filter(|worker| counts(worker)), by);
     app.output.list(&rows, "usage that an agent has told", table)?;
     if rows.iter().any(|row| row.without_cost > 0) {
-        note("costs are those that agents have named; some name none");
+        note("some agents name no cost, and the table of prices has none for their models");
     }
     Ok(())
 }
@@ -94,8 +94,11 @@ mod tests {
     use super::*;
 
     fn worker(id: u64, item: u64, models: &[(&str, u64, Option<u64>)]) -> Worker {
-        let usage =
-            |input, cost_micros| Usage { tokens: Tokens { input, ..Tokens::default() }, cost_micros, is_guess: false };
+        let usage = |input, cost_micros| Usage {
+            tokens: Tokens { input, ..Tokens::default() },
+            cost_micros,
+            ..Usage::default()
+        };
         let models = models.iter().map(|(model, input, cost)| ((*model).to_owned(), usage(*input, *cost))).collect();
         let at = Timestamp::from_millis(1_763_700_000_000);
         Worker {

@@ -27,39 +27,42 @@ pub(crate) fn table(rows: &[UsageRow], layout: &Layout) -> String {
         Column::number("COST"),
     ];
     let rows = rows.iter().map(|row| {
-        let Usage { tokens, cost_micros, is_guess } = row.usage;
+        let Usage { tokens, .. } = row.usage;
         vec![
             Cell::new(&row.of),
             Cell::new(row.workers),
             Cell::new(tokens.input.saturating_add(tokens.cache_written)),
             Cell::new(tokens.cached),
             Cell::new(tokens.output),
-            Cell::new(cost_micros.map_or_else(|| "unknown".to_owned(), |micros| cost(micros, is_guess))),
+            Cell::new(cost(&row.usage)),
         ]
     });
     crate::render::table(layout, &columns, rows.collect())
 }
 
-fn cost(micros: u64, is_guess: bool) -> String {
-    dollars(micros) + if is_guess { " (a guess)" } else { "" }
+/// What it cost, and where the figure comes from.
+fn cost(usage: &Usage) -> String {
+    let source = match (usage.is_guess, usage.by_table) {
+        (false, false) => "",
+        (true, false) => " (a guess)",
+        (false, true) => " (by the table)",
+        (true, true) => " (a guess, and by the table)",
+    };
+    usage.cost_micros.map_or_else(|| "unknown".to_owned(), |micros| dollars(micros) + source)
 }
 
 /// What an agent has said of itself, as rows.
 pub(crate) fn of_agent(said: &AgentSaid) -> Vec<(&'static str, String)> {
     let AgentSaid { runtime, session, model, turns, usage, fault, state: _ } = said;
-    let Usage { tokens, cost_micros, is_guess } = said.total();
+    let total = said.total();
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     vec![
         ("agent", runtime.clone()),
         ("model", known(model)),
         ("session", known(session)),
         ("turns", turns.to_string()),
-        ("tokens", if usage.is_empty() { "unknown".to_owned() } else { in_words(tokens) }),
-        (
-            "cost",
-            cost_micros
-                .map_or_else(|| "unknown".to_owned(), |micros| format!("{}, by its own word", cost(micros, is_guess))),
-        ),
+        ("tokens", if usage.is_empty() { "unknown".to_owned() } else { in_words(total.tokens) }),
+        ("cost", cost(&total) + if total.cost_micros.is_some() && !total.by_table { ", by its own word" } else { "" }),
         ("its fault", fault.as_ref().map(|fault| format!("{}: {}", fault.kind, fault.why)).unwrap_or_default()),
     ]
 }

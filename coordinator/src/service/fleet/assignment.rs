@@ -8,7 +8,7 @@ use sprint_core::ids::{CommitId, candidate_ref};
 use sprint_core::item::Item;
 use sprint_core::job::{AttemptJob, GateJob, Job};
 use sprint_core::pipeline::{self, command_line};
-use sprint_core::prompt::{self, Told};
+use sprint_core::prompt::{self, Briefing};
 use sprint_core::recipe::Recipe;
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
@@ -111,7 +111,7 @@ async fn prompt_of(
     let own = git.read_file_in(&tree, &path)?.map(String::from_utf8).transpose();
     let own = own.map_err(|_| ServiceError::new(Code::ConfigInvalid, format!("{path} is not UTF-8")))?;
     let files = prompt::files(item, &parents, |path| git.has(&tree, path).unwrap_or(false));
-    let told = Told {
+    let told = Briefing {
         item,
         role: job.role,
         attempt: job.attempt,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprint_core::access::Caller;
-use sprint_core::agent::FaultKind;
+use sprint_core::agent::{AgentSaid, FaultKind};
 use sprint_core::assignment::{AttemptOutcome, GateRunOutcome, Leftovers, NO_WORKSPACE, Outcome, Report, ReportBody};
 use sprint_core::change::{Change, ChangeState};
 use sprint_core::event::{EventKind, NewEvent};
@@ -52,7 +52,11 @@ pub async fn apply(
     outpost: &OutpostName,
     reports: Vec<Report>,
 ) -> Result<Vec<Acknowledged>, ServiceError> {
-    let reports: Vec<Report> = reports.into_iter().map(Report::bounded).collect();
+    let mut reports: Vec<Report> = reports.into_iter().map(Report::bounded).collect();
+    if let Some(prices) = &sprint.settings.prices {
+        let now = sprint.now();
+        reports.iter_mut().filter_map(agent_of).for_each(|said| prices.apply(said, now));
+    }
     let arrived = arrived(sprint, &reports).await?;
     let ends: Vec<_> = reports.iter().filter_map(end_of_attempt).collect();
     let (caller, name) = (Actor::Caller(caller.clone()), outpost.clone());
@@ -75,6 +79,18 @@ pub async fn apply(
         }
     }
     Ok(answers)
+}
+
+/// What an agent has said of itself, where a report says so.
+fn agent_of(report: &mut Report) -> Option<&mut AgentSaid> {
+    match &mut report.body {
+        ReportBody::Finished { agent, .. } => agent.as_deref_mut(),
+        ReportBody::Accepted
+        | ReportBody::Started { .. }
+        | ReportBody::Exited { .. }
+        | ReportBody::Noted { .. }
+        | ReportBody::SentBack { .. } => None,
+    }
 }
 
 fn end_of_attempt(report: &Report) -> Option<(WorkerId, AttemptOutcome)> {
@@ -168,6 +184,11 @@ async fn one(
             tx.save(worker, record);
         }
         ReportBody::Finished { exit_code, steps, wip: _, log_bytes, log_tail, outcome, left, agent } => {
+            if let Some(said) = agent.as_ref().filter(|said| !said.usage.is_empty()) {
+                let data = json!({ "worker": worker.id, "agent": said.runtime, "usage": said.usage });
+                let (repo, item) = (Some(worker.repo.clone()), worker.job.item());
+                tx.record(NewEvent { kind: EventKind::WORKER_USAGE, repo, item, actor: actor.clone(), data });
+            }
             worker.agent = agent;
             worker.log_bytes = Some(log_bytes);
             let sign = doubt::sign(&outcome, &steps);

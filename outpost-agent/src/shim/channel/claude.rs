@@ -104,7 +104,10 @@ fn ended(line: &Value) -> Vec<Heard> {
     let models = line["modelUsage"].as_object().into_iter().flatten();
     let usage = models.map(|(model, of)| {
         let is_guess = text(of, "costBasis") == "unknown";
-        (model.clone(), Usage { tokens: tokens(of, TOKENS), cost_micros: dollars(of, "costUSD"), is_guess })
+        (
+            model.clone(),
+            Usage { tokens: tokens(of, TOKENS), cost_micros: dollars(of, "costUSD"), is_guess, by_table: false },
+        )
     });
     let usage = Heard::Usage(usage.collect());
     let (is_error, reason) = (line["is_error"] == true, text(line, "terminal_reason"));
@@ -169,7 +172,8 @@ mod tests {
             r#"{{"type":"result","subtype":"success","is_error":false,"terminal_reason":"completed",{usage}}}"#
         ));
         let tokens = Tokens { input: 3, cached: 1, cache_written: 0, output: 2 };
-        let usage = vec![("m".to_owned(), Usage { tokens, cost_micros: Some(15_100), is_guess: true })];
+        let usage =
+            vec![("m".to_owned(), Usage { tokens, cost_micros: Some(15_100), is_guess: true, by_table: false })];
         assert_eq!(well, [Heard::Usage(usage), Heard::Ended(None)]);
         for (line, kind) in [
             (

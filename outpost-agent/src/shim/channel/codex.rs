@@ -7,8 +7,6 @@ use super::dialect::{Dialect, Heard};
 use super::value::{fault, text, tokens};
 
 const TOKENS: [&str; 4] = ["input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens"];
-/// It never says which model it uses.
-const MODEL: &str = "codex";
 
 pub(super) struct Codex;
 
@@ -56,7 +54,7 @@ impl Dialect for Codex {
                 // The cache's are among those that it was given.
                 more.input = more.input.saturating_sub(more.cached);
                 let usage = Usage { tokens: more, ..Usage::default() };
-                vec![Heard::Usage(vec![(MODEL.to_owned(), usage)]), Heard::Ended(None)]
+                vec![Heard::Usage(vec![(String::new(), usage)]), Heard::Ended(None)]
             }
             _ => vec![],
         }

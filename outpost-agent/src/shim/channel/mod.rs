@@ -112,7 +112,7 @@ impl Conversation {
             pane: Pane::new(),
             typed: vec![],
             before: read(&file).unwrap_or_default(),
-            said: AgentSaid { runtime: step.runtime.clone(), ..AgentSaid::default() },
+            said: AgentSaid { runtime: step.runtime.clone(), model: step.model.clone(), ..AgentSaid::default() },
             file,
             kept_at: None,
             is_new: false,
@@ -259,7 +259,14 @@ impl Conversation {
                 self.pane.tool_ended(failed, &said);
                 self.goes_on(None);
             }
-            Heard::Usage(usage) => self.said.usage = usage.into_iter().collect(),
+            Heard::Usage(usage) => {
+                // What is of no model by name is of the one that it works with.
+                let named = |model: String| {
+                    if model.is_empty() { self.said.model.clone().unwrap_or(self.said.runtime.clone()) } else { model }
+                };
+                let usage = usage.into_iter().map(|(model, usage)| (named(model), usage)).collect();
+                self.said.usage = usage;
+            }
             Heard::Send(bytes) => {
                 self.pending.extend(bytes);
                 if self.pending.len() > PENDING {
@@ -372,6 +379,7 @@ mod tests {
             opening: String::new(),
             resumed: None,
             workspace: PathBuf::from("/w"),
+            model: None,
             tools: None,
             file: PathBuf::from("/f"),
         }

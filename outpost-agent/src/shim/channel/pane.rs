@@ -107,7 +107,7 @@ impl Pane {
     }
 
     pub(super) fn ended(&self, said: &AgentSaid) {
-        let Usage { tokens, cost_micros, is_guess } = said.total();
+        let Usage { tokens, cost_micros, is_guess, by_table: _ } = said.total();
         let model = said.model.as_deref().unwrap_or("unknown");
         let mut line = format!("-- {} turns of {model}", said.turns);
         if said.usage.is_empty() {
