@@ -66,6 +66,7 @@ pub mod service {
         pub mod notes;
         pub mod outposts;
         pub mod presence;
+        pub mod prompts;
         pub mod reports;
         pub mod session;
         pub mod workers;

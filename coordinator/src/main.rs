@@ -11,6 +11,7 @@ use coordinator::command::backup::{self, BackupArgs, RestoreArgs};
 use coordinator::command::check::{self, CheckArgs};
 use coordinator::command::token::{self, TokenCommand};
 use coordinator::config::{self, Config};
+use coordinator::service::fleet::prompts;
 use sprint_telemetry::Telemetry;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -62,8 +63,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    sprint_identity::init();
     let args = std::env::args_os().collect::<Vec<_>>();
+    // No person types it.
+    if args.get(1).is_some_and(|word| word == prompts::COMMAND) {
+        return prompts::fill_from_stdin();
+    }
+    sprint_identity::init();
     let matches = config::read(Cli::command(), &args).unwrap_or_else(|error| error.exit());
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
         Command::Serve(config) => finish(run(&config)),

@@ -248,7 +248,8 @@ impl ReportBody {
 }
 
 impl Outcome {
-    fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
+    /// Hands out every text in it that a worker could have made.
+    pub fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
         match self {
             Self::Attempt(AttemptOutcome::Committed { head: _ }) => {}
             Self::Attempt(

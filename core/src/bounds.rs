@@ -52,6 +52,7 @@ bounds! {
     HAND_OFF_LINES: usize = 200, "Lines of each section of a hand-off", "left out";
     HAND_OFF_LINE: usize = 2 << 10, "Bytes of each of them", "cut, with its length named";
     PROMPT: usize = 4 << 20, "Bytes of a prompt that a repository's template makes", "refused: the attempt is not started, and says why";
+    PROMPT_MEMORY: u64 = 512 << 20, "Bytes of memory of the process that fills in a repository's template", "it ends: the attempt is not started, and says why";
     OUTPOST_LABELS: usize = 100, "Labels of an outpost", "refused: the outpost does not join";
     OUTPOST_WORD: usize = 1 << 10, "Bytes of a label, a version, a session's name or another word that an outpost says of itself", "refused in a hello, cut in what follows";
     INVENTORY: usize = 10_000, "Workers that an outpost says it has on its disk", "refused: the outpost does not join";

@@ -365,6 +365,11 @@ impl Item {
     }
 
     fn learn(&mut self, text: String) {
+        // What keeps coming is told once.
+        if let Some(last) = self.feedback.last_mut().filter(|last| last.text == text) {
+            last.attempt = self.attempt;
+            return;
+        }
         self.feedback.push(Feedback { attempt: self.attempt, text });
     }
 

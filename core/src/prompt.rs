@@ -4,10 +4,10 @@
 use std::io::{self, Write};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::bounds::PROMPT;
+use crate::bounds::{PROMPT, REASON, cut};
 use crate::config::MergeMethod;
 use crate::hand_off::HandOff;
 use crate::ids::{Attempt, CommitId};
@@ -101,38 +101,63 @@ pub fn path(role: Role) -> String {
     format!("{PROMPTS}/{role}.md")
 }
 
-/// The prompt, by the repository's own template or the shipped one.
-///
-/// # Errors
-/// [`InvalidPrompt`]: nobody works by half a prompt.
-pub fn render(own: Option<&str>, told: &Briefing<'_>) -> Result<String, InvalidPrompt> {
-    let path = path(told.role);
-    let is_own = own.is_some();
-    let shipped = if told.item.conflict.is_some() && told.role == Role::Resolver {
-        "sprint/resolver.md"
-    } else {
-        "sprint/developer.md"
-    };
-    let name = if is_own { path.as_str() } else { shipped };
-    let invalid = |error: &minijinja::Error| {
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        InvalidPrompt { path: name.to_owned(), why: format!("{error}{cause}") }
-    };
-    let mut templates = Environment::new();
-    // A misspelt name is an error, not an empty sentence.
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.set_trim_blocks(true);
-    templates.set_lstrip_blocks(true);
-    templates.set_keep_trailing_newline(true);
-    templates.set_fuel(Some(STEPS));
-    for (name, text) in SHIPPED.into_iter().chain(own.map(|text| (path.as_str(), text))) {
-        templates.add_template(name, text).map_err(|error| invalid(&error))?;
+/// A template with what it is filled in from. One of a repository's own is filled in where it can do no harm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Form {
+    /// By which name a person knows it.
+    path: String,
+    /// None for the one that ships.
+    own: Option<String>,
+    values: serde_json::Value,
+}
+
+impl Form {
+    /// # Errors
+    /// [`InvalidPrompt`]: what it is filled in from cannot be written.
+    pub fn new(own: Option<String>, briefing: &Briefing<'_>) -> Result<Self, InvalidPrompt> {
+        let is_resolver = briefing.item.conflict.is_some() && briefing.role == Role::Resolver;
+        let shipped = if is_resolver { "sprint/resolver.md" } else { "sprint/developer.md" };
+        let path = if own.is_some() { path(briefing.role) } else { shipped.to_owned() };
+        let values = serde_json::to_value(values(briefing));
+        let values = values.map_err(|error| InvalidPrompt { path: path.clone(), why: error.to_string() })?;
+        Ok(Self { path, own, values })
     }
-    let template = templates.get_template(name).map_err(|error| invalid(&error))?;
-    let mut text = Limited(vec![]);
-    template.render_captured_to(values(told), &mut text).map_err(|error| invalid(&error))?;
-    Ok(String::from_utf8_lossy(&text.0).into_owned())
+
+    /// Whether the template is the repository's own.
+    pub const fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The prompt.
+    ///
+    /// # Errors
+    /// [`InvalidPrompt`]: nobody works by half a prompt.
+    pub fn fill(&self) -> Result<String, InvalidPrompt> {
+        let invalid = |error: &minijinja::Error| {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            InvalidPrompt { path: self.path.clone(), why: cut(&format!("{error}{cause}"), REASON) }
+        };
+        let mut templates = Environment::new();
+        // A misspelt name is an error, not an empty sentence.
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.set_auto_escape_callback(|_| AutoEscape::None);
+        templates.set_trim_blocks(true);
+        templates.set_lstrip_blocks(true);
+        templates.set_keep_trailing_newline(true);
+        templates.set_fuel(Some(STEPS));
+        for (name, text) in SHIPPED.into_iter().chain(self.own.iter().map(|text| (self.path.as_str(), text.as_str()))) {
+            templates.add_template(name, text).map_err(|error| invalid(&error))?;
+        }
+        let template = templates.get_template(&self.path).map_err(|error| invalid(&error))?;
+        let mut text = Limited(vec![]);
+        let values = Value::from_serialize(&self.values);
+        template.render_captured_to(values, &mut text).map_err(|error| invalid(&error))?;
+        Ok(String::from_utf8_lossy(&text.0).into_owned())
+    }
 }
 
 fn values(told: &Briefing<'_>) -> Value {

@@ -6,6 +6,13 @@ use crate::time::Timestamp;
 
 use super::*;
 
+fn render(own: Option<&str>, briefing: &Briefing<'_>) -> Result<String, InvalidPrompt> {
+    let form = Form::new(own.map(str::to_owned), briefing)?;
+    // As it comes to the process that fills it in.
+    let form = serde_json::to_vec(&form).expect("is written");
+    serde_json::from_slice::<Form>(&form).expect("is read").fill()
+}
+
 fn told<'a>(item: &'a Item, tip: &'a CommitId) -> Briefing<'a> {
     Briefing {
         item,

@@ -1,11 +1,12 @@
 //! Keeps secrets out of what is kept of a worker: its terminal, its reports, its agent's words.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use sprint_core::assignment::ReportBody;
 use sprint_core::secret::{LEAST, SecretText};
 
@@ -29,7 +30,9 @@ impl Redactor {
         let mut patterns = BTreeMap::new();
         for SecretText { name, form: _, text } in secrets {
             let shown = format!("[secret {name}]");
-            for part in std::iter::once(text.trim()).chain(text.lines().map(str::trim)) {
+            // A terminal ends its lines in its own way.
+            let on_terminal = text.trim().replace("\r\n", "\n").replace('\n', "\r\n");
+            for part in [text.trim(), on_terminal.as_str()].into_iter().chain(text.lines().map(str::trim)) {
                 let quoted = serde_json::to_string(part).unwrap_or_default();
                 for form in [part, quoted.trim_matches('"')] {
                     if form.len() >= LEAST {
@@ -41,6 +44,8 @@ impl Redactor {
         let patterns: Vec<_> = patterns.into_iter().collect();
         let finder = (!patterns.is_empty()).then(|| {
             let built = AhoCorasick::builder()
+                // The others take megabytes for a long secret.
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .match_kind(MatchKind::LeftmostLongest)
                 .build(patterns.iter().map(|(pattern, _)| pattern));
             built.map_err(|error| tracing::error!(%error, "secrets cannot be looked for")).ok()
@@ -68,15 +73,22 @@ impl Redactor {
 
     /// A text without the secrets in it.
     pub(crate) fn text(&self, text: &mut String) {
-        if self.is_blind {
-            BLIND.clone_into(text);
-        } else if let Some(finder) = &self.finder
-            && finder.is_match(text.as_str())
-        {
-            let mut stream = Stream::new(self);
-            let mut shown = stream.pass(text.as_bytes());
-            shown.extend(stream.end());
+        if let Cow::Owned(shown) = self.bytes(text.as_bytes()) {
             *text = String::from_utf8_lossy(&shown).into_owned();
+        }
+    }
+
+    /// Bytes that are whole without the secrets in them.
+    pub(crate) fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        match &self.finder {
+            _ if self.is_blind => BLIND.as_bytes().to_vec().into(),
+            Some(finder) if finder.is_match(bytes) => {
+                let mut stream = Stream::new(self);
+                let mut shown = stream.pass(bytes);
+                shown.extend(stream.end());
+                shown.into()
+            }
+            Some(_) | None => bytes.into(),
         }
     }
 
@@ -91,15 +103,21 @@ impl Redactor {
 pub(crate) struct Stream<'a> {
     redactor: &'a Redactor,
     held: Vec<u8>,
+    /// That nothing is shown was said.
+    is_told: bool,
 }
 
 impl<'a> Stream<'a> {
     pub(crate) const fn new(redactor: &'a Redactor) -> Self {
-        Self { redactor, held: vec![] }
+        Self { redactor, held: vec![], is_told: false }
     }
 
     /// The next bytes, as far as they can be told from a secret.
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if self.redactor.is_blind {
+            let is_first = !std::mem::replace(&mut self.is_told, true);
+            return if is_first { BLIND.as_bytes().to_vec() } else { vec![] };
+        }
         let Some(finder) = &self.redactor.finder else { return bytes.to_vec() };
         self.held.extend_from_slice(bytes);
         let held = std::mem::take(&mut self.held);
@@ -168,8 +186,8 @@ mod tests {
             "-----BEGIN-----\nabcdefghij\n-----END-----\n",
             "a\"quoted\"b",
         ]);
-        let text = b"x hunter2hunter2 y hunter2hunter2more z abcdefghij\r\n a\\\"quoted\\\"b hunter2";
-        let hidden = "x [secret S0] y [secret S1] z [secret S2]\r\n [secret S3] hunter2";
+        let text = b"x hunter2hunter2 y hunter2hunter2more z abcdefghij\r\n a\\\"quoted\\\"b one\r\ntwo\r\nsix hunter2";
+        let hidden = "x [secret S0] y [secret S1] z [secret S2]\r\n [secret S3] [secret S4] hunter2";
         for size in 1..text.len() {
             let pieces: Vec<&[u8]> = text.chunks(size).collect();
             assert_eq!(passed(&redactor, &pieces), hidden, "in pieces of {size}");
@@ -190,6 +208,9 @@ mod tests {
         let mut said = "a word".to_owned();
         Redactor::blind().text(&mut said);
         assert_eq!(said, BLIND);
+        let blind = Redactor::blind();
+        assert_eq!(passed(&blind, &[b"one", b"two"]), BLIND);
+        assert_eq!(blind.bytes(b"one").as_ref(), BLIND.as_bytes());
     }
 
     proptest! {

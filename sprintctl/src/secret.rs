@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::str::FromStr;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
 use sprint_core::token::TokenText;
 use tokio::signal::unix::{SignalKind, signal};
@@ -89,13 +90,30 @@ pub(crate) async fn read_text(prompt: &str, from: Option<&Path>, most: usize) ->
         Some(path) => File::open(path)
             .and_then(|mut file| read(&mut file))
             .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?,
-        None if std::io::stdin().is_terminal() => return read_line(prompt).await,
+        None if std::io::stdin().is_terminal() => {
+            let line = read_line(prompt).await?;
+            // A terminal hands over no longer line, and a pasted text of several comes as several.
+            let is_cut = !line.ends_with('\n') || has_more();
+            return if is_cut {
+                Err(Failure::usage(format!("{prompt} is more than a terminal takes as one line; nothing was changed"))
+                    .with_next("give it by --from FILE, or by a pipe"))
+            } else {
+                Ok(line)
+            };
+        }
         None => read(&mut std::io::stdin().lock()).map_err(Failure::io("reading standard input"))?,
     };
     String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("{prompt} is not UTF-8"))
             .with_next("encode it, such as by base64, and decode it in the worker")
     })
+}
+
+/// Whether more was typed than has been read.
+fn has_more() -> bool {
+    let stdin = std::io::stdin();
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(50_u8)).is_ok_and(|ready| ready > 0)
 }
 
 /// Keeps a terminal from showing what is typed, until dropped.

@@ -61,3 +61,21 @@ fn a_repositorys_own_template_is_used_and_a_wrong_one_starts_nobody() {
     });
     assert_eq!(cluster.count(after, "item_attempt_failed"), 0, "it is nobody's fault");
 }
+
+#[test]
+fn a_template_that_asks_for_all_memory_or_all_time_starts_nobody_and_harms_nobody() {
+    let cluster = Cluster::start(1);
+    let doubled = format!("{{% set x = \"x\" * 50000000 %}}{}", "{% set x = x ~ x %}".repeat(12));
+    let forever = "{% set x = \"x\" * 50000000 %}{% for i in range(100000) %}{% set y = x ~ x %}{% endfor %}";
+    for (name, template) in [("memory", doubled.as_str()), ("time", forever)] {
+        let repo = cluster.repo(name, &[("sprint/prompts/developer.md", template)], &["--gate", "ok=true"]);
+        let id = cluster.add(&repo, "Nobody can", &read_and_commit("a.txt"));
+        eventually("it says why", || {
+            let shown = cluster.sprintctl(&["item", "show", &id.to_string()]).text();
+            shown.contains("developer.md takes more than") || shown.contains("developer.md takes longer")
+        });
+    }
+    let honest = cluster.repo("honest", &[], &["--gate", "ok=true"]);
+    let id = cluster.add(&honest, "Do it", &read_and_commit("a.txt"));
+    cluster.landed(&honest, id);
+}

@@ -99,6 +99,9 @@ pub async fn read(args: RestoreArgs) -> anyhow::Result<()> {
     let RestoreArgs { place, file, secrets } = args;
     let key = secrets.map(|path| std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display())));
     let key = key.transpose()?;
+    if let Some(key) = &key {
+        anyhow::ensure!(seal::is_key(key), "the file of --secrets has {} bytes, and is no key of secrets", key.len());
+    }
     let from = File::open(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     let config = config(&place)?;
     let data = &config.place.data_dir();

@@ -33,6 +33,11 @@ pub fn key_file(data: &Path) -> PathBuf {
     data.join("identity").join(KEY_FILE)
 }
 
+/// Whether these bytes can be the key.
+pub fn is_key(bytes: &[u8]) -> bool {
+    bytes.len() == AES_256_GCM.key_len()
+}
+
 fn key(path: &Path, bytes: &[u8]) -> Result<LessSafeKey, SealError> {
     let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| SealError::Key {
         path: path.to_owned(),

@@ -11,6 +11,7 @@ use sprint_core::event::{Event, NewEvent};
 use sprint_core::ids::{ItemId, OutpostName, RepoName};
 use sprint_core::item::{Item, StageName};
 use sprint_core::outpost::Outpost;
+use sprint_core::secret::Secret;
 use sprint_core::text::UnknownWord;
 use sprint_core::time::Timestamp;
 use sprint_core::worker::Worker;
@@ -187,6 +188,14 @@ impl Tx {
     /// # Errors
     /// As [`Tx::get`].
     pub async fn outposts(&mut self) -> Result<Vec<Outpost>, StoreError> {
+        self.all().await
+    }
+
+    /// All secrets.
+    ///
+    /// # Errors
+    /// As [`Tx::get`].
+    pub async fn secrets(&mut self) -> Result<Vec<Secret>, StoreError> {
         self.all().await
     }
 

@@ -197,7 +197,7 @@ impl Runner<'_> {
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
         if let Some(agent) = &step.agent {
             // Without it the agent reads an end, and ends.
-            match Conversation::begin(agent, &mut child) {
+            match Conversation::begin(agent, self.plan.secrets.as_deref(), &mut child) {
                 Ok(begun) => *conversation = begun,
                 Err(error) => say(&format!("the agent cannot be spoken with: {error}")),
             }

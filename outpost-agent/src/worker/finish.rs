@@ -115,6 +115,7 @@ impl Life {
     }
 
     async fn conclude(&mut self, ended: &RoundEnd, mut outcome: Outcome, remains: &Remains, saved: SaveResult) {
+        outcome.each_text(&mut |text| self.handle.redactor.text(text));
         let mut left = Leftovers { saved: saved.extras, ..Leftovers::default() };
         if !saved.extras_unsaved.is_empty() {
             let unsaved = saved.extras_unsaved.join("; ");
@@ -168,7 +169,7 @@ impl Life {
         if let Err(error) = secrets::remove(&self.handle.dir) {
             tracing::warn!(worker = %self.handle.id(), %error, "its secrets could not be removed; they go with its directory");
         }
-        self.handle.set_finished();
+        self.handle.set_finished(self.progress.seq);
     }
 
     /// Which command was not found, if that is how the round ended.

@@ -38,7 +38,8 @@ pub(crate) struct WorkerHandle {
     forgotten: AtomicBool,
     /// Its end was refused by the coordinator, which then takes no log either.
     disowned: AtomicBool,
-    finished: AtomicBool,
+    /// The number of the report of its end, once that is made; 0 before.
+    finished: AtomicU64,
     /// Taken on by this run of the agent, and nothing of its log sent yet.
     unshipped: AtomicBool,
     /// Log bytes that are on the coordinator's disk.
@@ -64,7 +65,7 @@ impl WorkerHandle {
             stop: Mutex::default(),
             forgotten: AtomicBool::new(false),
             disowned: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
+            finished: AtomicU64::new(0),
             unshipped: AtomicBool::new(origin == Origin::Assigned),
             durable_log: AtomicU64::new(0),
         }
@@ -112,11 +113,12 @@ impl WorkerHandle {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Relaxed)
+        self.finished.load(Ordering::Relaxed) > 0
     }
 
-    pub(crate) fn set_finished(&self) {
-        self.finished.store(true, Ordering::Relaxed);
+    /// Its end is reported, by the report of this number.
+    pub(crate) fn set_finished(&self, seq: u64) {
+        self.finished.store(seq, Ordering::Relaxed);
     }
 
     pub(crate) fn durable_log(&self) -> u64 {
@@ -141,7 +143,8 @@ impl WorkerHandle {
         self.notes.answered(seq, answer);
         if let Some(reason) = refused {
             tracing::warn!(worker = %self.id(), seq, reason, "the coordinator refused a report; it is not sent again");
-            if self.is_finished() {
+            // What it has said before may be refused while its end is taken.
+            if self.finished.load(Ordering::Relaxed) == seq {
                 self.disowned.store(true, Ordering::Relaxed);
             }
         }

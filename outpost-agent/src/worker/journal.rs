@@ -79,6 +79,15 @@ impl Journal {
         }
     }
 
+    /// Takes back a report that could not be written.
+    pub(crate) fn take_back(&mut self, report: &Report) {
+        let Ok(mut line) = serde_json::to_vec(&Line::Report(Box::new(report.clone()))) else { return };
+        line.push(b'\n');
+        if let Some(at) = self.waiting.windows(line.len()).rposition(|part| part == line) {
+            self.waiting.drain(at..at + line.len());
+        }
+    }
+
     /// Whether something is not on the disk yet.
     pub(crate) fn is_behind(&self) -> bool {
         !self.waiting.is_empty()
@@ -183,6 +192,23 @@ mod tests {
         journal.add_ack(2);
         journal.flush(false).expect("is written");
         assert_eq!(Journal::load(path, &attempt_job(2)).expect("is read").1.acked, 2);
+    }
+
+    #[test]
+    fn a_report_that_could_not_be_written_is_taken_back_and_the_others_stay() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("missing").join("reports.jsonl");
+        let mut journal = Journal::new(path.clone());
+        let reports = [report(1, ReportBody::Accepted), report(2, ReportBody::Exited { exit_code: None })];
+        journal.add_report(&reports[0]);
+        journal.add_report(&reports[1]);
+        journal.add_ack(1);
+        journal.flush(true).expect_err("there is no directory");
+        journal.take_back(&reports[1]);
+        fs::create_dir(path.parent().expect("a directory")).expect("is made");
+        journal.flush(true).expect("is written");
+        let recorded = Journal::load(path, &attempt_job(2)).expect("is read").1;
+        assert_eq!((recorded.reports.as_slice(), recorded.acked), (&reports[..1], 1));
     }
 
     const VALID: &[u8] = br#"{"report":{"worker":1,"item":2,"attempt":3,"seq":1,"report":"accepted"}}

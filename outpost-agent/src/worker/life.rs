@@ -358,12 +358,22 @@ impl Life {
         let handle = self.handle.clone();
         while let Some(Pending { note, answer }) = handle.notes.next() {
             if let Err(why) = self.progress.notes.admit_any(&note) {
+                handle.notes.refused(&why);
                 answer.send(Answer::Refused(why)).ok();
                 continue;
             }
-            handle.notes.await_answer(self.progress.seq + 1, answer.clone());
-            self.tell_for_sure(ReportBody::Noted { note }).await;
-            answer.send(Answer::Kept).ok();
+            let before = self.progress.clone();
+            let report = self.progress.tell(&handle.assignment, ReportBody::Noted { note });
+            handle.notes.await_answer(report.seq, answer.clone());
+            let (kept, is_kept) = oneshot::channel();
+            handle.entries.send(Entry::Note { report: Box::new(report), kept }).await.ok();
+            if is_kept.await == Ok(true) {
+                answer.send(Answer::Kept).ok();
+            } else {
+                // It was not said: the next report has its number.
+                self.progress = before;
+                answer.send(Answer::Refused("the outpost's disk is full; say it again later".to_owned())).ok();
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use tokio::sync::mpsc;
 /// The most notes that wait to be written down.
 const WAITING: usize = 64;
 
+/// How often a worker may try to say too much.
+const PATIENCE: u32 = 100;
+
 /// What becomes of a note, step by step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -37,6 +40,9 @@ struct State {
     /// Who waits for the coordinator, by the report's number.
     reported: BTreeMap<u64, mpsc::UnboundedSender<Answer>>,
     closed: bool,
+    /// How often one was too much, and why the last was.
+    refusals: u32,
+    refusal: String,
 }
 
 impl Notes {
@@ -53,6 +59,9 @@ impl Notes {
         let mut state = self.lock();
         if state.closed {
             return Err("this worker has ended, and its work is handed over".to_owned());
+        }
+        if state.refusals >= PATIENCE {
+            return Err(state.refusal.clone());
         }
         if state.waiting.len() >= WAITING {
             return Err(format!("{WAITING} of this worker's notes wait already; wait for their answers"));
@@ -84,6 +93,13 @@ impl Notes {
         if let Some(waiting) = self.lock().reported.remove(&seq) {
             waiting.send(answer).ok();
         }
+    }
+
+    /// One was more than a worker may say; one that goes on all the same is refused without a look.
+    pub(crate) fn refused(&self, why: &str) {
+        let mut state = self.lock();
+        state.refusals += 1;
+        why.clone_into(&mut state.refusal);
     }
 
     /// Takes nothing any more.

@@ -21,6 +21,11 @@ pub(crate) enum Entry {
         /// Progress once the report is durable, or cannot be made so.
         recorded: Option<oneshot::Sender<()>>,
     },
+    /// What it has said of its own accord: it is kept or it is not, and the worker is told which.
+    Note {
+        report: Box<Report>,
+        kept: oneshot::Sender<bool>,
+    },
     Acked(u64),
 }
 
@@ -41,6 +46,7 @@ pub(crate) async fn run(mut journal: Journal, mut entries: mpsc::Receiver<Entry>
         }
         let mut reports = vec![];
         let mut waiting = vec![];
+        let mut note = None;
         for entry in batch.drain(..) {
             match entry {
                 Entry::Report { report, recorded } => {
@@ -49,10 +55,17 @@ pub(crate) async fn run(mut journal: Journal, mut entries: mpsc::Receiver<Entry>
                     reports.push(report);
                     waiting.extend(recorded);
                 }
+                // The last of its batch: the worker's life waits for what becomes of it.
+                Entry::Note { report, kept } if journal.is_behind() => drop((report, kept.send(false))),
+                Entry::Note { report, kept } => {
+                    let report = Box::new(report.bounded());
+                    journal.add_report(&report);
+                    note = Some((report, kept));
+                }
                 Entry::Acked(seq) => journal.add_ack(seq),
             }
         }
-        let sync = !reports.is_empty();
+        let sync = !reports.is_empty() || note.is_some();
         let flushed = tokio::task::spawn_blocking(move || {
             if sync {
                 pass(Point::JournalBefore);
@@ -69,6 +82,15 @@ pub(crate) async fn run(mut journal: Journal, mut entries: mpsc::Receiver<Entry>
             return;
         };
         journal = back;
+        if let Some((report, kept)) = note {
+            let is_kept = result.is_ok();
+            if is_kept {
+                outbox.push(*report);
+            } else {
+                journal.take_back(&report);
+            }
+            kept.send(is_kept).ok();
+        }
         if let Err(error) = result {
             tracing::warn!(%error, "reports cannot be written to the disk; they are kept in memory and tried again");
         }

@@ -17,6 +17,7 @@ use super::journal::{Journal, JournalContent};
 use super::life::Life;
 use super::progress::Progress;
 use super::reporter;
+use super::secrets;
 use crate::context::Agent;
 use crate::host::disk;
 use crate::host::paths::WorkerDir;
@@ -110,7 +111,11 @@ fn start_adopted(agent: &Arc<Agent>, stored: StoredWorker) {
     let (entries, receiver) = mpsc::channel(ENTRIES);
     let handle = WorkerHandle::new(assignment, dir, entries, Origin::Adopted);
     if progress.is_finished() {
-        handle.set_finished();
+        handle.set_finished(progress.seq);
+        // Left by an agent that was killed between its end and this.
+        if let Err(error) = secrets::remove(&handle.dir) {
+            tracing::warn!(%worker, %error, "its secrets could not be removed; they go with its directory");
+        }
     }
     handle.restore_stop(stop);
     let handle = Arc::new(handle);

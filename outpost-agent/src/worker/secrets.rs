@@ -40,14 +40,20 @@ pub(super) fn make_files(dir: &WorkerDir) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes them away.
+/// Takes them away, with what may hold one as the worker has said it.
 ///
 /// # Errors
 /// Those of the file system.
 pub(super) fn remove(dir: &WorkerDir) -> io::Result<()> {
     disk::remove_dir(&dir.secret_files())?;
-    match fs::remove_file(dir.secrets()) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+    if !dir.secrets().try_exists()? {
+        return Ok(());
     }
+    for file in [dir.agent(), dir.exit(), dir.nothing_to_do(), dir.secrets()] {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }

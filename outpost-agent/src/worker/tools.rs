@@ -13,6 +13,8 @@ use super::handle::WorkerHandle;
 use super::notes::Answer;
 use crate::host::disk::{self, Durability};
 
+/// The most bytes of a task that is answered with its item; a longer one is read from its file.
+const LONGEST_TASK: usize = 64 << 10;
 /// How long a note may take to reach the outpost's disk.
 const KEPT_LIMIT: Duration = Duration::from_secs(20);
 /// How long the coordinator's answer is waited for then.
@@ -61,7 +63,7 @@ struct AssignmentView<'a> {
     title: &'a str,
     prompt_file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<String>,
+    task: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,7 +116,7 @@ impl Tools {
             role: assignment.job.role().as_str(),
             title: &assignment.title,
             prompt_file: dir.prompt().to_string_lossy().into_owned(),
-            task: (!assignment.prompt.is_empty()).then(|| assignment.prompt.clone()),
+            task: (1..=LONGEST_TASK).contains(&assignment.prompt.len()).then_some(&assignment.prompt),
         })
     }
 
@@ -127,6 +129,8 @@ impl Tools {
         if reason.trim().is_empty() {
             return Err("say why there is nothing to do".to_owned());
         }
+        let mut reason = reason.to_owned();
+        self.handle.redactor.text(&mut reason);
         disk::write_atomic(path, reason.as_bytes(), Durability::Process)
             .map_err(|error| format!("the outpost cannot write it down: {error}"))?;
         let recorded = "nothing to do; it counts when the command ends with 0 and has left no commit and no change";
@@ -138,6 +142,8 @@ impl Tools {
         if self.resolution.is_none() {
             return Err("a gate has no item; it can only show what it judges".to_owned());
         }
+        // Before anything is cut: of half a secret nobody would know.
+        note.each_text(&mut |text| self.handle.redactor.text(text));
         note.shorten();
         if let Some(why) = note.emptiness() {
             return Err(why.to_owned());
@@ -145,7 +151,7 @@ impl Tools {
         let mut answers = self.handle.notes.push(note)?;
         self.handle.wake.notify_one();
         let ended = || "the worker ended before this was recorded".to_owned();
-        let busy = |_| "the outpost is busy, and has not recorded it; say it again".to_owned();
+        let busy = |_| "the outpost is busy; it may still be recorded, so look before you say it again".to_owned();
         let mut answer = tokio::time::timeout(KEPT_LIMIT, answers.recv()).await.map_err(busy)?.ok_or_else(ended)?;
         if answer == Answer::Kept {
             answer = tokio::time::timeout(TAKEN_LIMIT, answers.recv()).await.ok().flatten().unwrap_or(Answer::Kept);

@@ -12,6 +12,7 @@ use sprint_core::worker::Worker;
 
 use crate::identity::seal::{self, SealError};
 use crate::service::{Actor, Coordinator, ServiceError};
+use crate::store::Tx;
 
 /// How old the record of the last use may be.
 const USE_TOLD: Duration = Duration::from_mins(1);
@@ -89,6 +90,17 @@ pub async fn remove(sprint: &Coordinator, name: SecretName, scope: Scope, by: Ac
         .await
 }
 
+/// Removes the secrets of what goes away.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn forget(tx: &mut Tx, is_of_it: impl Fn(&Scope) -> bool, by: &Actor) -> Result<(), ServiceError> {
+    for secret in tx.secrets().await?.into_iter().filter(|secret| is_of_it(&secret.scope)) {
+        tx.remove(&secret.id.clone(), event(EventKind::SECRET_REMOVED, &secret, by.clone()));
+    }
+    Ok(())
+}
+
 /// The secrets of a worker, opened.
 ///
 /// # Errors
@@ -100,8 +112,10 @@ pub async fn of_worker(sprint: &Coordinator, worker: &Worker) -> Result<Vec<Secr
     }
     let Worker { repo, job, outpost, .. } = worker;
     let found = for_worker(all, repo, job, outpost);
-    let open = |Secret { id, name, form, sealed, .. }: &Secret| {
-        let text = seal::open(&sprint.data_dir, id, sealed).map_err(broken)?;
+    let open = |Secret { id, name, form, sealed: text, .. }: &Secret| {
+        // Whatever is wrong with the key: its outpost works on for others.
+        let sealed = |error| ServiceError::new(Code::SecretSealed, error);
+        let text = seal::open(&sprint.data_dir, id, text).map_err(sealed)?;
         Ok(SecretText { name: name.clone(), form: *form, text })
     };
     let texts = found.iter().map(open).collect::<Result<Vec<_>, ServiceError>>()?;

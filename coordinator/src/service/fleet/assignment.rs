@@ -8,7 +8,6 @@ use sprint_core::ids::{CommitId, candidate_ref};
 use sprint_core::item::Item;
 use sprint_core::job::{AttemptJob, GateJob, Job};
 use sprint_core::pipeline::{self, command_line};
-use sprint_core::prompt::{self, Briefing};
 use sprint_core::recipe::Recipe;
 use sprint_core::refusal::Code;
 use sprint_core::repo::Repo;
@@ -17,12 +16,9 @@ use sprint_core::trial::{Member, Trial};
 use sprint_core::worker::Worker;
 
 use crate::service::admission::secrets;
-use crate::service::fleet::notes;
+use crate::service::fleet::prompts;
 use crate::service::repos::config::{config_at, recipe_at};
 use crate::service::{Coordinator, ServiceError};
-
-/// How far up the items above an attempt's are looked for.
-const ANCESTORS: usize = 8;
 
 /// The assignment of a worker; none when it has nothing to run any more.
 ///
@@ -50,7 +46,7 @@ async fn without_secrets(sprint: &Coordinator, worker: &Worker) -> Result<Option
             else {
                 return Ok(None);
             };
-            let prompt = prompt_of(sprint, &repo, &item, job, worker).await?;
+            let prompt = prompts::of_attempt(sprint, &repo, &item, job, worker).await?;
             let recipe = recipe(sprint, &repo, &worker.base)?;
             let changes = sprint.git.get(&repo.name).map_err(ServiceError::from);
             let changes = changes.and_then(|git| config_at(&git, &repo, &worker.base)).unwrap_or_default().runtime;
@@ -80,55 +76,6 @@ async fn gated(sprint: &Coordinator, trial: &Trial) -> Result<Vec<GatedChange>, 
 fn target(repo: &Repo, tip: &CommitId) -> TargetBranch {
     let origin = repo.url.as_ref().map(RepoAddress::without_credentials);
     TargetBranch { name: repo.branch.clone(), tip: tip.clone(), origin }
-}
-
-/// The prompt of an attempt: by the repository's own template where the branch has one.
-async fn prompt_of(
-    sprint: &Coordinator,
-    repo: &Repo,
-    item: &Item,
-    job: &AttemptJob,
-    worker: &Worker,
-) -> Result<String, ServiceError> {
-    let mut others = Vec::new();
-    for other in item.conflict.iter().flat_map(|conflict| &conflict.others) {
-        others.extend(sprint.store.get(other).await?);
-    }
-    let mut parents: Vec<Item> = Vec::new();
-    let mut above = item.parent;
-    while let Some(parent) = above.filter(|_| parents.len() < ANCESTORS) {
-        let Some(found) = sprint.store.get(&parent).await? else { break };
-        above = found.parent;
-        parents.push(found);
-    }
-    let hand_offs = notes::hand_offs(sprint, job.item).await?;
-    let hand_off = hand_offs.iter().rfind(|hand_off| hand_off.attempt < job.attempt);
-    let git = sprint.git.get(&repo.name)?;
-    let tree = git.tree_of(&worker.base)?;
-    // A file that cannot be read halts the queue, which says so; a worker is given what it can be given.
-    let method = config_at(&git, repo, &worker.base).unwrap_or_default().merge.method;
-    let path = prompt::path(job.role);
-    let own = git.read_file_in(&tree, &path)?.map(String::from_utf8).transpose();
-    let own = own.map_err(|_| ServiceError::new(Code::ConfigInvalid, format!("{path} is not UTF-8")))?;
-    let files = prompt::files(item, &parents, |path| git.has(&tree, path).unwrap_or(false));
-    let told = Briefing {
-        item,
-        role: job.role,
-        attempt: job.attempt,
-        branch: &repo.branch,
-        tip: &worker.base,
-        method,
-        parents: &parents,
-        others: &others,
-        files: &files,
-        hand_off,
-        earlier: worker.resumed.as_ref(),
-    };
-    prompt::render(own.as_deref(), &told).map_err(|error| {
-        let why =
-            format!("on branch {}: {error}; correct the template, or remove it for the one that ships", repo.branch);
-        ServiceError::new(Code::ConfigInvalid, why)
-    })
 }
 
 /// What an attempt is told besides its item.

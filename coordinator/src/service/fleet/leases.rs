@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sprint_core::bounds::{REASON, cut};
 use sprint_core::clock::Awake;
 use sprint_core::worker::Worker;
 
@@ -42,6 +43,7 @@ pub async fn expire(sprint: &Coordinator) -> Result<Option<Duration>, ServiceErr
 /// # Errors
 /// What the store says.
 pub async fn lose(sprint: &Coordinator, workers: &[Arc<Worker>], reason: String) -> Result<(), ServiceError> {
+    let reason = cut(&reason, REASON);
     let ids = workers.iter().map(|worker| worker.id).collect::<Vec<_>>();
     sprint
         .store

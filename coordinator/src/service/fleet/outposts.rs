@@ -13,6 +13,7 @@ use sprint_core::request::OutpostPatch;
 use sprint_core::schedule::Capacity;
 use sprint_core::worker::{Worker, WorkerEvent};
 
+use crate::service::admission::secrets;
 use crate::service::capacity::lapses_in;
 use crate::service::fleet::reports;
 use crate::service::{Actor, Coordinator, ServiceError, transition};
@@ -126,6 +127,8 @@ pub async fn remove(sprint: &Coordinator, name: OutpostName, force: bool, by: Ac
                 }
                 // Its session looks whether it still belongs here.
                 tx.notify(Notice::Outpost(name.clone()));
+                // Another outpost may get the name.
+                secrets::forget(tx, |scope| scope.outpost.as_ref() == Some(&name), &by).await?;
                 tx.remove(&name, event(EventKind::OUTPOST_REMOVED, &by, &name, json!({})));
                 for worker in live {
                     let reason = format!("its outpost \"{name}\" was removed");

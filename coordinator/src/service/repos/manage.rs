@@ -23,6 +23,7 @@ use sprint_core::trial::{TrialEvent, TrialState};
 use tokio::process::Command;
 
 use crate::git::{MissingSubmodule, RefUpdate, check_key};
+use crate::service::admission::secrets;
 use crate::service::repos::config::config_at;
 use crate::service::repos::halt::event;
 use crate::service::repos::lfs_memory::MissingObjects;
@@ -351,6 +352,8 @@ pub async fn remove(sprint: &Coordinator, name: RepoName, force: bool, by: Actor
                         Err(error) => return Err(error),
                     }
                 }
+                // Another repo may get the name.
+                secrets::forget(tx, |scope| scope.repo.as_ref() == Some(&name), &by).await?;
                 tx.remove(&name, event(EventKind::REPO_REMOVED, &name, &by, json!({})));
                 Ok::<_, ServiceError>(repo)
             })

@@ -25,6 +25,7 @@ use sprint_core::time::Timestamp;
 use super::plan::AgentStep;
 use crate::host::disk::{self, Durability};
 use crate::host::unblock::unblock;
+use crate::redactor::Redactor;
 use dialect::{Dialect, Heard};
 use pane::Pane;
 
@@ -59,6 +60,8 @@ pub(super) struct Conversation {
     before: AgentSaid,
     said: AgentSaid,
     file: PathBuf,
+    /// Hides its secrets before anything that it says is cut.
+    redactor: Redactor,
     /// When that was written last, and whether there is more by now.
     kept_at: Option<Instant>,
     is_new: bool,
@@ -97,8 +100,9 @@ impl Conversation {
     ///
     /// # Errors
     /// Those of its pipes.
-    pub(super) fn begin(step: &AgentStep, child: &mut Child) -> io::Result<Option<Self>> {
+    pub(super) fn begin(step: &AgentStep, secrets: Option<&Path>, child: &mut Child) -> io::Result<Option<Self>> {
         let file = step.file.clone();
+        let redactor = secrets.map(Redactor::load).transpose()?.unwrap_or_default();
         let Some(dialect) = dialect(step) else { return Ok(None) };
         let input = child.stdin.take().map(|input| unblocked(OwnedFd::from(input))).transpose()?;
         let output = child.stdout.take().map(|output| unblocked(OwnedFd::from(output))).transpose()?;
@@ -114,6 +118,7 @@ impl Conversation {
             before: read(&file).unwrap_or_default(),
             said: AgentSaid { runtime: step.runtime.clone(), model: step.model.clone(), ..AgentSaid::default() },
             file,
+            redactor,
             kept_at: None,
             is_new: false,
             over: None,
@@ -227,9 +232,10 @@ impl Conversation {
     }
 
     fn hear(&mut self, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<serde_json::Value>(line) else {
+        let line = self.redactor.bytes(line).into_owned();
+        let Ok(line) = serde_json::from_slice::<serde_json::Value>(&line) else {
             // A warning, or a word to a person.
-            return self.pane.text(&String::from_utf8_lossy(line));
+            return self.pane.text(&String::from_utf8_lossy(&line));
         };
         self.heard_at = Instant::now();
         for heard in self.dialect.hear(&line) {
