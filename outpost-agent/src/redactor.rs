@@ -185,6 +185,7 @@ mod tests {
             "hunter2hunter2more",
             "-----BEGIN-----\nabcdefghij\n-----END-----\n",
             "a\"quoted\"b",
+            "one\ntwo\nsix",
         ]);
         let text = b"x hunter2hunter2 y hunter2hunter2more z abcdefghij\r\n a\\\"quoted\\\"b one\r\ntwo\r\nsix hunter2";
         let hidden = "x [secret S0] y [secret S1] z [secret S2]\r\n [secret S3] [secret S4] hunter2";

@@ -89,7 +89,7 @@ async fn a_worker_gets_its_prompt_in_the_way_that_its_runtime_sets() {
     misspelt.steps[0].runtime.command = vec!["/bin/echo".to_owned(), "{{ rum }}".to_owned()];
     let (one, two) = (site.assign(by_stdin).await, site.assign(by_argument).await);
     let three = site.assign(misspelt).await;
-    let prompt = "Please do it.\n\nIf nothing needs to be done, run `sprintctl item resolve --nothing-to-do \"WHY\"` before you exit.";
+    let prompt = "Please do it.";
     assert_eq!(site.finished(one).await.log_tail.replace('\r', ""), prompt);
     let expected = format!("<{}> {prompt}", site.worker_dir(two).join("context/prompt.md").display());
     // The terminal wraps nothing: tmux keeps what is printed.

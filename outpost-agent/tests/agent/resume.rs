@@ -40,10 +40,9 @@ async fn commits_and_uncommitted_changes_are_there_again() {
     let finished = site.finished(second).await;
     let Outcome::Attempt(AttemptOutcome::Committed { head }) = &finished.outcome else { panic!("{finished:?}") };
     let seen: Vec<_> = finished.log_tail.split('\n').map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let said =
-        "Your workspace holds the work of attempt 1: its commits and what it had not committed. Go on from there.";
     let status = [" M README", " D sub/gone", "?? link", "?? tool"];
-    let expected = [&["first", "sprint/102/2"], &status[..], &["hello", "more", "README", "runs", said]].concat();
+    let expected =
+        [&["first", "sprint/102/2"], &status[..], &["hello", "more", "README", "runs", "Please do it."]].concat();
     assert_eq!(seen, expected);
     assert_eq!(site.git(&["log", "--format=%s", &format!("{}..{head}", site.base)]), "second\nfirst");
 }
