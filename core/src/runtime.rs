@@ -130,6 +130,9 @@ pub struct LoginFile {
     pub from: String,
     /// Below the agent's own directory, `{{ state }}`.
     pub to: String,
+    /// It holds settings, and is no login by itself.
+    #[serde(default)]
+    pub settings: bool,
 }
 
 /// A file that an agent finds in its own directory; after what its login has there, if that brings one of this name.
@@ -178,6 +181,10 @@ const SHIPPED: &str = include_str!("runtimes.toml");
 impl Runtime {
     /// What the labels begin with by which an outpost says which runtimes it has.
     pub const LABEL: &str = "runtime.";
+    /// What the labels begin with by which it says whether it has found a login for one.
+    pub const LOGIN_LABEL: &str = "login.";
+    /// The value of that label where there is none.
+    pub const NO_LOGIN: &str = "none";
     const SHELL: &str = "shell";
 
     /// One of this name, as it ships or as the outpost has it.

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use sprint_core::runtime::{Catalog, Runtime};
+
 use crate::host::paths::DataDir;
 use crate::host::{disk, preflight, programs};
 use crate::join::{lock, sandbox_settings, state_dir};
+use crate::runtime::found;
 use crate::sandbox::probe::{self, Confinement};
 use crate::sandbox::programs::prefix;
 use crate::settings::CheckSettings;
@@ -53,6 +56,7 @@ fn check(settings: CheckSettings) -> anyhow::Result<bool> {
     if programs::find("git-lfs").is_none() {
         println!("note  git-lfs was not found; a repository with Git LFS needs it (Debian: apt-get install git-lfs)");
     }
+    agents();
     let program = std::env::current_exe().context("this program's own path is unknown")?;
     let root = state_dir()?.join("check");
     sprint_identity::private::make_dir(&root).with_context(|| format!("{} cannot be used", root.display()))?;
@@ -96,6 +100,26 @@ fn check(settings: CheckSettings) -> anyhow::Result<bool> {
     }
     disk::remove_dir(data.root()).ok();
     Ok(fit)
+}
+
+/// Says which agents are here, in which version, and with which login.
+fn agents() {
+    let home = programs::home();
+    for (runtime, version) in found::versions(Catalog::shipped()) {
+        let Runtime { name, verified, host, .. } = runtime;
+        let doubt = match verified.as_slice() {
+            [] => " (not tried by Sprint's tests)".to_owned(),
+            tried if tried.contains(&version) => String::new(),
+            tried => format!(" (Sprint's tests have tried {})", tried.join(", ")),
+        };
+        match found::login(runtime, home.as_deref()) {
+            Some(login) => println!("ok    {name} {version}{doubt}, with the login in {login}"),
+            None => println!(
+                "note  {name} {version}{doubt} has no login here: log in as this user, set {}, or give its workers a secret",
+                host.env.join(" or ")
+            ),
+        }
+    }
 }
 
 /// How a command ended, and why.

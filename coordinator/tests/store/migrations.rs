@@ -2,9 +2,12 @@
 //! migration is NNNN; with a migration comes the sample of the version before it.
 
 use coordinator::store::{Location, Store, StoreError};
-use sprint_core::ids::{ChangeId, ItemId, TrialId, WorkerId};
+use sprint_core::event::{Actor, EventKind, NewEvent};
+use sprint_core::hand_off::{HandOff, HandOffId, HandOffText};
+use sprint_core::ids::{Attempt, ChangeId, ItemId, TrialId, WorkerId};
 use sprint_core::item::StageName;
 use sprint_core::job::{AttemptJob, GateJob, Job, Role};
+use sprint_core::time::Timestamp;
 
 /// A database as an earlier version left it.
 fn sample(directory: &std::path::Path, name: &str) -> std::path::PathBuf {
@@ -37,8 +40,7 @@ async fn a_record_from_before_jobs_is_complete_under_this_version() {
     assert_eq!((stage(1).await, stage(2).await), (StageName::Done, StageName::Blocked));
     assert_eq!(stage(3).await, StageName::InProgress);
     let job = async |id| store.get(&WorkerId::new(id)).await.unwrap().unwrap().job;
-    let attempt =
-        AttemptJob { item: ItemId::new(2), attempt: sprint_core::ids::Attempt::new(3), role: Role::Developer };
+    let attempt = AttemptJob { item: ItemId::new(2), attempt: Attempt::new(3), role: Role::Developer };
     assert_eq!(job(5).await, Job::Attempt(attempt));
     assert_eq!(job(6).await, Job::Gate(GateJob { trial: TrialId::new(1), gate: "test".to_owned() }));
     let outposts = store.live().outposts();
@@ -102,10 +104,45 @@ async fn a_record_whose_keys_had_indexes_of_their_own_is_complete_with_keys_as_r
         in ('items', 'workers', 'changes', 'trials', 'events')";
     assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "a key has an index of its own");
     let sql = "select count(*) from sqlite_master where type = 'index' and sql is not null";
-    assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 9, "the others are there");
+    assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 10, "the others are there");
     drop(connection);
     // A second start finds nothing to do.
     Store::open(Location::Sqlite(&path)).await.unwrap().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_from_before_hand_offs_and_secrets_takes_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = sample(directory.path(), "0009");
+    let store = Store::open(Location::Sqlite(&path)).await.unwrap();
+    assert!(store.live().secrets().is_empty());
+    let (item, attempt) = (ItemId::new(2), Attempt::new(3));
+    let hand_off = HandOff {
+        id: HandOffId::of(item, attempt),
+        item,
+        attempt,
+        worker: WorkerId::new(5),
+        written_at: Timestamp::default(),
+        text: HandOffText { test_status: "green".to_owned(), ..HandOffText::default() },
+    };
+    let event = NewEvent {
+        kind: EventKind::HANDOFF_WRITTEN,
+        repo: None,
+        item: Some(item),
+        actor: Actor::Coordinator,
+        data: serde_json::json!({}),
+    };
+    let kept = hand_off.clone();
+    let saved: Result<(), StoreError> = store
+        .write(move |tx| {
+            tx.save(kept, event);
+            Box::pin(async { Ok(()) })
+        })
+        .await;
+    saved.unwrap();
+    assert_eq!(store.get(&hand_off.id).await.unwrap(), Some(hand_off.clone()));
+    assert_eq!(store.list::<HandOff>(&[("item", 2_u64.into())], None).await.unwrap(), [hand_off]);
+    store.close().await;
 }
 
 /// Every row of the tables with number keys, with all columns by name.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use sprint_core::runtime::{Catalog, Runtime, version_in};
+use sprint_core::runtime::{Catalog, LoginFile, Runtime, version_in};
 
 use crate::host::unblock::unblock;
 use crate::host::{environment, programs};
@@ -32,20 +32,43 @@ pub(crate) fn catalog(file: Option<&Path>) -> anyhow::Result<Catalog> {
     Catalog::with(&text).with_context(|| format!("{} cannot be used", file.display()))
 }
 
-/// The labels of the runtimes that this host has, with their versions.
+/// The labels of the runtimes that this host has: their versions, and whether there is a login for them.
 pub(crate) fn labels(catalog: &Catalog) -> BTreeMap<String, String> {
+    let home = programs::home();
+    let login = |runtime: &Runtime| {
+        let found = login(runtime, home.as_deref()).map_or(Runtime::NO_LOGIN, |_| "host");
+        (format!("{}{}", Runtime::LOGIN_LABEL, runtime.name), found.to_owned())
+    };
+    let versions = versions(catalog);
+    let is_here = |runtime: &&Runtime| versions.iter().any(|(here, _)| here.name == runtime.name);
+    let logins: Vec<_> = catalog.iter().filter(is_here).map(login).collect();
+    let label = |(runtime, version): (&Runtime, String)| (format!("{}{}", Runtime::LABEL, runtime.name), version);
+    versions.into_iter().map(label).chain(logins).collect()
+}
+
+/// Where a login for a runtime is on this host: its first file or variable that is there. That it still counts is not
+/// known before it is used.
+pub(crate) fn login(runtime: &Runtime, home: Option<&Path>) -> Option<String> {
+    let file = |file: &LoginFile| !file.settings && home.is_some_and(|home| home.join(&file.from).is_file());
+    let of_file = runtime.host.files.iter().find(|found| file(found)).map(|file| format!("~/{}", file.from));
+    let is_set = |name: &&String| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    of_file.or_else(|| runtime.host.env.iter().find(is_set).map(|name| format!("${name}")))
+}
+
+/// The runtimes that this host has, each with its version.
+pub(crate) fn versions(catalog: &Catalog) -> Vec<(&Runtime, String)> {
     let found = catalog.iter().filter_map(|runtime| Some((runtime, programs::find(runtime.command.first()?)?)));
     // All at once: some take a second.
     std::thread::scope(|scope| {
         let asked: Vec<_> = found
             .map(|(runtime, program)| {
                 let version = scope.spawn(move || version(runtime, &program));
-                (format!("{}{}", Runtime::LABEL, runtime.name), version)
+                (runtime, version)
             })
             .collect();
         asked
             .into_iter()
-            .map(|(label, version)| (label, version.join().unwrap_or_else(|_| UNKNOWN.to_owned())))
+            .map(|(runtime, version)| (runtime, version.join().unwrap_or_else(|_| UNKNOWN.to_owned())))
             .collect()
     })
 }
@@ -90,6 +113,8 @@ fn said(program: &Path, arguments: &[String]) -> Option<String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use sprint_core::runtime::HostLogin;
+
     use super::*;
 
     #[test]
@@ -119,7 +144,22 @@ mod tests {
             Some("3.4.5"),
             "what it leaves behind is not waited for"
         );
-        assert!(!labels.contains_key("runtime.gone"));
+        assert!(!labels.contains_key("runtime.gone") && !labels.contains_key("login.gone"));
+        assert_eq!(labels.get("login.good").map(String::as_str), Some(Runtime::NO_LOGIN));
+    }
+
+    #[test]
+    fn a_login_is_the_first_of_its_files_or_variables_that_is_there() {
+        let home = tempfile::tempdir().expect("a directory");
+        let codex = Catalog::shipped().get("codex").expect("it ships");
+        let files = Runtime { host: HostLogin { env: vec![], ..codex.host.clone() }, ..codex.clone() };
+        assert_eq!(login(&files, Some(home.path())), None);
+        fs::create_dir(home.path().join(".codex")).expect("is made");
+        fs::write(home.path().join(".codex/auth.json"), "{}").expect("is written");
+        assert_eq!(login(&files, Some(home.path())).as_deref(), Some("~/.codex/auth.json"));
+        let env = vec!["CARGO_MANIFEST_DIR".to_owned()];
+        let variable = Runtime { host: HostLogin { files: vec![], env }, ..codex.clone() };
+        assert_eq!(login(&variable, None).as_deref(), Some("$CARGO_MANIFEST_DIR"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ async fn a_runtime_that_is_not_the_outposts_own_brings_nothing_of_the_host() {
     let runtime = &mut assignment.steps[0].runtime;
     runtime.name = "mine".to_owned();
     runtime.command = ["/bin/sh", "-c", "cat \"{{ state }}/k\"; env; exit 4"].map(str::to_owned).to_vec();
-    let files = vec![LoginFile { from: name, to: "k".to_owned() }];
+    let files = vec![LoginFile { from: name, to: "k".to_owned(), settings: false }];
     runtime.host = HostLogin { files, env: vec!["CARGO_MANIFEST_DIR".to_owned()] };
     let worker = site.assign(assignment).await;
     assert_eq!(site.finished(worker).await.exit_code, Some(4));

@@ -173,7 +173,8 @@ impl From<Runtime> for v1::Runtime {
             version,
             verified,
         } = runtime;
-        let of_login = of_login.into_iter().map(|LoginFile { from, to }| v1::LoginFile { from, to }).collect();
+        let of_login =
+            of_login.into_iter().map(|LoginFile { from, to, settings }| v1::LoginFile { from, to, settings }).collect();
         Self {
             name,
             command,
@@ -216,7 +217,8 @@ impl TryFrom<v1::Runtime> for Runtime {
             files,
         } = runtime;
         let v1::HostLogin { files: of_login, env: variables } = host.unwrap_or_default();
-        let of_login = of_login.into_iter().map(|v1::LoginFile { from, to }| LoginFile { from, to }).collect();
+        let of_login =
+            of_login.into_iter().map(|v1::LoginFile { from, to, settings }| LoginFile { from, to, settings }).collect();
         // A program of an earlier release says neither.
         let channel = if channel.is_empty() { Channel::None } else { channel.parse()? };
         let login = if login.is_empty() { Login::Host } else { login.parse()? };

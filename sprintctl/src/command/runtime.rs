@@ -52,15 +52,17 @@ async fn views(app: &App) -> Result<Vec<RuntimeView>, Failure> {
         })
         .collect();
     for Outpost { name: outpost, labels, .. } in outposts {
-        for (label, version) in labels {
+        for (label, version) in &labels {
             let Some(name) = label.strip_prefix(Runtime::LABEL) else { continue };
             let view = views.entry(name.to_owned()).or_insert_with(|| RuntimeView {
                 name: name.to_owned(),
                 runtime: None,
                 outposts: BTreeMap::new(),
             });
-            let verified = view.runtime.as_ref().is_some_and(|runtime| runtime.verified.contains(&version));
-            view.outposts.insert(outpost.clone(), Found { version, verified });
+            let verified = view.runtime.as_ref().is_some_and(|runtime| runtime.verified.contains(version));
+            let login = labels.get(&format!("{}{name}", Runtime::LOGIN_LABEL));
+            let has_login = login.map(|found| found != Runtime::NO_LOGIN);
+            view.outposts.insert(outpost.clone(), Found { version: version.clone(), verified, has_login });
         }
     }
     Ok(views.into_values().collect())

@@ -24,6 +24,8 @@ pub(crate) struct Found {
     pub(crate) version: String,
     /// Whether Sprint's tests have run with this version.
     pub(crate) verified: bool,
+    /// Whether a login was found there; unknown of an outpost of an earlier release.
+    pub(crate) has_login: Option<bool>,
 }
 
 pub(crate) fn list(views: &[RuntimeView], layout: &Layout) -> String {
@@ -47,8 +49,13 @@ fn versions(verified: &[String]) -> String {
 }
 
 fn places(view: &RuntimeView) -> String {
-    let place = |(outpost, Found { version, verified }): (_, &Found)| {
-        let doubt = if *verified { "" } else { " (not verified)" };
+    let place = |(outpost, Found { version, verified, has_login }): (_, &Found)| {
+        let doubt = match (*verified, *has_login) {
+            (true, Some(false)) => " (no login there)",
+            (true, _) => "",
+            (false, Some(false)) => " (not verified, no login there)",
+            (false, _) => " (not verified)",
+        };
         format!("{outpost}: {version}{doubt}")
     };
     if view.outposts.is_empty() { "none".to_owned() } else { commas(view.outposts.iter().map(place)) }
@@ -85,8 +92,12 @@ mod tests {
     #[test]
     fn an_agent_shows_where_it_is_and_whether_that_version_was_tried() {
         let runtime = Catalog::shipped().get("codex").cloned();
-        let found = |version: &str, verified| Found { version: version.to_owned(), verified };
-        let outposts = [("a", found("0.163.0", true)), ("b", found("0.164.0", false))];
+        let found = |version: &str, verified, has_login| Found {
+            version: version.to_owned(),
+            verified,
+            has_login: Some(has_login),
+        };
+        let outposts = [("a", found("0.163.0", true, true)), ("b", found("0.164.0", false, false))];
         let outposts = outposts.into_iter().map(|(name, found)| (OutpostName::new(name).unwrap(), found)).collect();
         let views = [
             RuntimeView { name: "codex".to_owned(), runtime, outposts },

@@ -7,3 +7,9 @@ create table hand_offs (
   body text not null
 );
 create index hand_offs_by_item on hand_offs (item, attempt);
+-- What workers need and nobody else is to see; the texts are encrypted.
+create table secrets (
+  -- The name, with '@' and the scope where it has one.
+  id text primary key,
+  body text not null
+);
