@@ -27,7 +27,7 @@ const OUTPUT: u64 = 50;
 #[derive(Debug, Clone)]
 pub struct Model {
     port: u16,
-    /// When each request came, and what people said last in it.
+    /// When each request came, and what people have said in it since the model's last answer.
     asked: Arc<Mutex<Vec<(SystemTime, String)>>>,
     /// The script of prompts that have none.
     otherwise: Arc<str>,
@@ -112,7 +112,7 @@ impl Model {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The last words of people in the requests so far.
+    /// What people have said in the requests so far, each since the model's answer before it.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, asked)| asked.clone()).collect()
     }
@@ -149,8 +149,12 @@ impl Model {
             }
             _ => return (404, JSON, json!({ "error": { "message": "no such path" } }).to_string()),
         };
-        let last = turn.said.iter().rev().find(|(who, _)| *who == "user").map(|(_, text)| text.clone());
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((SystemTime::now(), last.unwrap_or_default()));
+        // An agent may add words of its own behind a person's: all since the model's last answer count.
+        let answered = turn.said.iter().rposition(|(who, text)| *who == "assistant" && !text.is_empty());
+        let since = &turn.said[answered.map_or(0, |at| at + 1)..];
+        let asked: Vec<&str> = since.iter().filter(|(who, _)| *who == "user").map(|(_, text)| text.as_str()).collect();
+        let asked = (SystemTime::now(), asked.join("\n"));
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
         let (call, text) = match turn.step(&self.otherwise) {
             Step::Refuse(status, why) => {
                 let kind = if status == 429 { "rate_limit_error" } else { "authentication_error" };
