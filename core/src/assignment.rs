@@ -158,9 +158,10 @@ pub enum GateRunOutcome {
 }
 
 impl Outcome {
-    fn shorten(&mut self) {
+    /// Why it ended so, where it has a reason of its own.
+    fn reason_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::Attempt(AttemptOutcome::Committed { head: _ }) => {}
+            Self::Attempt(AttemptOutcome::Committed { head: _ }) | Self::Gate(GateRunOutcome::Judged { .. }) => None,
             Self::Attempt(
                 AttemptOutcome::Failed { reason }
                 | AttemptOutcome::Unfit { reason }
@@ -173,10 +174,32 @@ impl Outcome {
                 GateRunOutcome::Failed { reason }
                 | GateRunOutcome::Lost { reason }
                 | GateRunOutcome::Stopped { reason },
-            ) => shorten(reason, REASON),
-            Self::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
-                verdicts.truncate(STEPS);
-                verdicts.iter_mut().for_each(GateVerdict::shorten);
+            ) => Some(reason),
+        }
+    }
+
+    fn shorten(&mut self) {
+        if let Some(reason) = self.reason_mut() {
+            shorten(reason, REASON);
+        }
+        if let Self::Gate(GateRunOutcome::Judged { verdicts, .. }) = self {
+            verdicts.truncate(STEPS);
+            verdicts.iter_mut().for_each(GateVerdict::shorten);
+        }
+    }
+
+    /// Hands out every text in it that a worker could have made.
+    pub fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
+        if let Some(reason) = self.reason_mut() {
+            hear(reason);
+        }
+        if let Self::Gate(GateRunOutcome::Judged { verdicts, .. }) = self {
+            for verdict in verdicts {
+                hear(&mut verdict.reason);
+                for finding in &mut verdict.findings {
+                    hear(&mut finding.file);
+                    hear(&mut finding.message);
+                }
             }
         }
     }
@@ -241,38 +264,6 @@ impl ReportBody {
                 files.iter_mut().chain(saved).chain(unsaved).for_each(&mut *hear);
                 if let Some(agent) = agent {
                     agent.each_text(hear);
-                }
-            }
-        }
-    }
-}
-
-impl Outcome {
-    /// Hands out every text in it that a worker could have made.
-    pub fn each_text(&mut self, hear: &mut impl FnMut(&mut String)) {
-        match self {
-            Self::Attempt(AttemptOutcome::Committed { head: _ }) => {}
-            Self::Attempt(
-                AttemptOutcome::Failed { reason }
-                | AttemptOutcome::Unfit { reason }
-                | AttemptOutcome::NotSetUp { reason }
-                | AttemptOutcome::NothingToDo { reason }
-                | AttemptOutcome::Lost { reason }
-                | AttemptOutcome::Stopped { reason },
-            )
-            | Self::Gate(
-                GateRunOutcome::Failed { reason }
-                | GateRunOutcome::Lost { reason }
-                | GateRunOutcome::Stopped { reason },
-            ) => hear(reason),
-            Self::Gate(GateRunOutcome::Judged { verdicts, .. }) => {
-                for verdict in verdicts {
-                    hear(&mut verdict.reason);
-                    verdict
-                        .findings
-                        .iter_mut()
-                        .flat_map(|finding| [&mut finding.file, &mut finding.message])
-                        .for_each(&mut *hear);
                 }
             }
         }

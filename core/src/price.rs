@@ -1,7 +1,5 @@
 //! Prices of models, for agents that name no cost: a table with dates, which the operator keeps.
 
-use std::fmt;
-
 use globset::Glob;
 use serde::Deserialize;
 use thiserror::Error;
@@ -13,7 +11,7 @@ use crate::time::Timestamp;
 const PICO: f64 = 1_000_000.0;
 
 /// What a million tokens of a model cost, since a day.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Price {
     model: Glob,
     since: Timestamp,
@@ -25,7 +23,7 @@ struct Price {
 }
 
 /// The prices, in the order of the file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PriceTable(Vec<Price>);
 
 /// Why a file of prices cannot be used.
@@ -111,23 +109,6 @@ impl PriceTable {
                 usage.by_table = usage.cost_micros.is_some();
             }
         }
-    }
-}
-
-impl PartialEq for PriceTable {
-    fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
-    }
-}
-
-impl Eq for PriceTable {}
-
-impl fmt::Display for PriceTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Price { model, since, input, cached, cache_written, output } in &self.0 {
-            writeln!(f, "{model} {since} {input} {cached} {cache_written} {output}")?;
-        }
-        Ok(())
     }
 }
 

@@ -7,7 +7,6 @@ use nix::sys::signal::Signal;
 use sprint_core::assignment::{Assignment, NO_WORKSPACE, ReportBody};
 use sprint_core::worker::Terminal;
 use sprint_failpoint::{Point, pass};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, Span};
@@ -15,10 +14,8 @@ use tracing::{Instrument as _, Span};
 use super::brief::{self, Place};
 use super::decide::{Facts, Launch, Next, Shim, Stop, Trouble, next};
 use super::handle::{Origin, WorkerHandle};
-use super::notes::{Answer, Pending};
 use super::outcome::DISK_FULL;
 use super::progress::{Phase, Progress};
-use super::reporter::Entry;
 use super::secrets;
 use super::shim_process;
 use super::snapshots::Snapshots;
@@ -338,50 +335,6 @@ impl Life {
             boot_id: self.agent.settings.boot_id.clone(),
             tmux_socket: self.agent.tmux.socket().to_string_lossy().into_owned(),
             tmux_session: Tmux::session(self.handle.id()),
-        }
-    }
-
-    /// Hands a report on; it is recorded and sent in its turn.
-    pub(super) async fn tell(&mut self, body: ReportBody) {
-        self.report(body, None).await;
-    }
-
-    /// Hands a report on and waits until it is on the disk.
-    pub(super) async fn tell_for_sure(&mut self, body: ReportBody) {
-        let (recorded, done) = oneshot::channel();
-        self.report(body, Some(recorded)).await;
-        done.await.ok();
-    }
-
-    /// Reports what it has said of its own accord.
-    async fn pass_on_notes(&mut self) {
-        let handle = self.handle.clone();
-        while let Some(Pending { note, answer }) = handle.notes.next() {
-            if let Err(why) = self.progress.notes.admit_any(&note) {
-                handle.notes.refused(&why);
-                answer.send(Answer::Refused(why)).ok();
-                continue;
-            }
-            let before = self.progress.clone();
-            let report = self.progress.tell(&handle.assignment, ReportBody::Noted { note });
-            handle.notes.await_answer(report.seq, answer.clone());
-            let (kept, is_kept) = oneshot::channel();
-            handle.entries.send(Entry::Note { report: Box::new(report), kept }).await.ok();
-            if is_kept.await == Ok(true) {
-                answer.send(Answer::Kept).ok();
-            } else {
-                // It was not said: the next report has its number.
-                self.progress = before;
-                answer.send(Answer::Refused("the outpost's disk is full; say it again later".to_owned())).ok();
-            }
-        }
-    }
-
-    async fn report(&mut self, mut body: ReportBody, recorded: Option<oneshot::Sender<()>>) {
-        self.handle.redactor.report(&mut body);
-        let report = self.progress.tell(&self.handle.assignment, body);
-        if self.handle.entries.send(Entry::Report { report: Box::new(report), recorded }).await.is_err() {
-            tracing::error!(worker = %self.handle.id(), "a report could not be recorded");
         }
     }
 

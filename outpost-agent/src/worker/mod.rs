@@ -28,6 +28,7 @@ mod snapshot_pace;
 mod snapshots;
 mod socket;
 mod tail;
+mod telling;
 mod tools;
 mod warm_dirs;
 mod warm_sessions;

@@ -29,14 +29,14 @@ pub(super) enum Taken {
 /// # Errors
 /// What the store says.
 pub(super) async fn take(tx: &mut Tx, mut worker: Worker, note: Note, actor: &Actor) -> Result<Taken, ServiceError> {
-    let refused = match refusal(tx, &worker, &note).await? {
+    let taken = match refusal(tx, &worker, &note).await? {
         Some(why) => Err(why),
         None => match note.clone() {
             Note::Found(found) => file(tx, &worker, *found, actor).await?.map(Some),
             Note::Progress { .. } | Note::HandOff(_) => Ok(None),
         },
     };
-    let item = match refused {
+    let item = match taken {
         Ok(item) => item,
         Err(why) => {
             // The next report carries the next number.

@@ -90,7 +90,8 @@ async fn apart(form: &Form) -> Result<String, String> {
     let mut input = tempfile::tempfile().map_err(failed)?;
     serde_json::to_writer(&mut input, form).map_err(|error| failed(error.into()))?;
     input.flush().and_then(|()| input.rewind()).map_err(failed)?;
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    // This very program, also where an update has put another in its place.
+    let mut command = Command::new("/proc/self/exe");
     command.arg(COMMAND).env_clear().stdin(Stdio::from(input)).kill_on_drop(true);
     let filled = tokio::time::timeout(LIMIT, sprint_process::output(&mut command)).await;
     let filled =
