@@ -267,3 +267,24 @@ fn each_agent_finds_the_tools_and_calls_them() {
         assert_eq!(filed[0]["title"], format!("Found by {agent}"), "{filed}");
     }
 }
+
+#[test]
+fn a_worker_whose_attempt_is_over_says_nothing_any_more() {
+    let cluster = Cluster::start(1);
+    let repo = cluster.repo("web", &[], &["--gate", "ok=true"]);
+    let says = "sprintctl progress late; sprintctl item file Late; sprintctl handoff --open late";
+    let run = format!("trap '{{ {says}; }} 2>&1; exit 1' TERM; touch begun; while :; do sleep 0.1; done");
+    let id = cluster.add(&repo, "Too late", &run);
+    eventually("it has a worker", || !cluster.workers(id).is_empty());
+    let worker = cluster.workers(id)[0]["id"].to_string();
+    let begun = cluster.outpost_data("local-1").join(format!("workers/{worker}/workspace/begun"));
+    eventually("it works", || begun.exists());
+    cluster.sprintctl(&["item", "cancel", &id.to_string()]).succeeded();
+    let over = format!("attempt 1 of item {id} is over");
+    eventually("each is refused by number", || {
+        cluster.sprintctl(&["worker", "logs", &worker]).text().matches(&over).count() == 3
+    });
+    let kinds: Vec<_> = cluster.events().into_iter().map(|event| event["kind"].clone()).collect();
+    assert!(!kinds.contains(&json!("worker_progressed")) && !kinds.contains(&json!("handoff_written")), "{kinds:?}");
+    assert_eq!(cluster.json(&["item", "list", "--stage", "inbox"]), json!([]));
+}
